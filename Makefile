@@ -1,0 +1,85 @@
+# dory: see README.md. `make` builds bin/; `make deps` installs what that needs (Debian, root).
+#
+#   make B=/tmp/b BIN=/tmp/bin   other places for objects and programs
+#   make CC=clang                another compiler
+#   make SAN=1                   AddressSanitizer and UBSan (then nothing is linked statically)
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+B ?= build
+BIN ?= bin
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+VERSION := 0.1.0
+GIT_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+
+WARN := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wwrite-strings
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu17 $(WARN) $(CFLAGS) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -include base/banned.h \
+	-fno-strict-aliasing -ffunction-sections -fdata-sections -pthread -MMD -MP
+ALL_LDFLAGS = -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed -pthread $(LDFLAGS)
+STATIC := -static
+ifdef SAN
+ALL_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+ALL_LDFLAGS += -fsanitize=address,undefined
+STATIC :=
+endif
+
+# Lowest first: an archive may use those before it, never those after it. daemon/network and daemon/build are folders of
+# daemon.
+LIBS := base runtime image daemon api
+lib_sources = $(wildcard $(1)/*.c $(1)/*/*.c)
+lib_objects = $(patsubst %.c,$(B)/%.o,$(call lib_sources,$(1)))
+ARCHIVES := $(foreach l,$(LIBS),$(B)/lib$(l).a)
+
+# The client half of api/ is linked into the static CLI, so it is an archive of its own.
+CLIENT_SOURCES := $(wildcard api/client*.c)
+$(B)/libclient.a: $(patsubst %.c,$(B)/%.o,$(CLIENT_SOURCES))
+
+DAEMON_LIBS := -lmicrohttpd -lsqlite3 -lcurl -larchive -lisal -lzstd -lcrypto -lnftables -lmnl -lseccomp -lyajl -lm
+STATIC_YAJL := -l:libyajl_s.a
+
+PROGRAMS := dory doryd dory-shim dory-runtime
+
+.PHONY: all
+all: $(PROGRAMS:%=$(BIN)/%)
+
+define archive_rule
+$(B)/lib$(1).a: $(call lib_objects,$(1))
+endef
+$(foreach l,$(LIBS),$(eval $(call archive_rule,$(l))))
+$(B)/lib%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -DDORY_VERSION='"$(VERSION)"' $(if $(findstring version,$<),-DDORY_GIT_COMMIT='"$(GIT_COMMIT)"') -c $< -o $@
+
+cmd_objects = $(patsubst %.c,$(B)/%.o,$(wildcard cmd/$(1)/*.c cmd/$(1)/*/*.c))
+
+$(BIN)/dory: $(call cmd_objects,dory) $(B)/libclient.a $(B)/libbase.a
+	@mkdir -p $(@D)
+	$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -lm -o $@
+$(BIN)/dory-shim: $(call cmd_objects,dory-shim) $(B)/libruntime.a $(B)/libbase.a
+	@mkdir -p $(@D)
+	$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -lm -o $@
+$(BIN)/dory-runtime: $(call cmd_objects,dory-runtime) $(B)/libruntime.a $(B)/libbase.a
+	@mkdir -p $(@D)
+	$(CC) $(STATIC) $(ALL_LDFLAGS) $^ -lseccomp $(STATIC_YAJL) -lm -o $@
+$(BIN)/doryd: $(call cmd_objects,doryd) $(B)/libapi.a $(B)/libdaemon.a $(B)/libimage.a $(B)/libruntime.a $(B)/libbase.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@
+
+.PHONY: clean
+clean:
+	rm -rf $(B) $(BIN)
+
+include tests/tests.mk
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

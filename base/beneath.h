@@ -1,0 +1,37 @@
+/*
+ * The one way into a tree that a container or an image controls. Paths are resolved with openat2(2) RESOLVE_IN_ROOT
+ * (symlinks, absolute ones too, cannot leave the root; magic links refused) and the caller works on the descriptor that
+ * comes back. Nothing else in dory opens such a path by string.
+ */
+#ifndef DORY_BASE_BENEATH_H
+#define DORY_BASE_BENEATH_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+/* openat2(2) with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS. O_CLOEXEC is added. Descriptor or -errno. */
+int beneath_open(int root_fd, const char *path, int flags, mode_t mode);
+/* As above but symlinks are refused everywhere (-ELOOP): for trees nobody may redirect. */
+int beneath_open_nofollow(int root_fd, const char *path, int flags, mode_t mode);
+/*
+ * mkdir -p inside the root: existing directories and symlinks to directories inside the root are walked through,
+ * missing ones made with `mode`. Returns an O_PATH descriptor of the last one, or -errno.
+ */
+int beneath_mkdirs(int root_fd, const char *path, mode_t mode);
+/*
+ * Resolves everything but the last component and returns an O_PATH descriptor of the parent directory; *ret_name (the
+ * caller frees) is the last component, never "..", "" or "/". With make_parents missing parents are made 0755.
+ */
+int beneath_open_parent(int root_fd, const char *path, bool make_parents, char **ret_name);
+/* Makes an empty regular file or a directory (is_dir) at path with its parents, unless something is there already.
+ * Returns an O_PATH descriptor to it, symlinks resolved inside the root. */
+int beneath_make_target(int root_fd, const char *path, bool is_dir);
+/* Whole file, at most `limit` bytes, regular files only (a FIFO or device there is -EINVAL and is never waited on). */
+int beneath_read_file(int root_fd, const char *path, size_t limit, char **ret_data, size_t *ret_size);
+/* rm -rf of `name` in dir_fd, by descriptors, never following symlinks, never crossing mounts. Absent is fine. */
+int beneath_remove_tree(int dir_fd, const char *name);
+
+#endif

@@ -1,0 +1,19 @@
+/* Whole files of our own (data root, exec root): small, trusted paths. */
+#ifndef DORY_BASE_FILE_H
+#define DORY_BASE_FILE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+/* Reads at most `limit` bytes (more is EFBIG) into a new NUL-terminated buffer. dir_fd may be AT_FDCWD. */
+int file_read(int dir_fd, const char *path, size_t limit, char **ret_data, size_t *ret_size, struct error *err);
+/* Replaces the file atomically (temporary name + rename). No fsync. */
+int file_write_atomic(int dir_fd, const char *path, const void *data, size_t size, mode_t mode, struct error *err);
+/* Writes to an existing control file (cgroup, sysctl): open O_WRONLY, one write. 0 or -errno. */
+int file_write_control(int dir_fd, const char *path, const char *text);
+/* mkdir -p. 0 or -errno with message. */
+int file_mkdirs(const char *path, mode_t mode, struct error *err);
+
+#endif
