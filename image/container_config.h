@@ -1,0 +1,44 @@
+/*
+ * `Config` of the Engine API and `config` of an OCI image: what to run and how, apart from the host. One struct and one
+ * table serve image configs, container create and inspect.
+ */
+#ifndef DORY_IMAGE_CONTAINER_CONFIG_H
+#define DORY_IMAGE_CONTAINER_CONFIG_H
+
+#include "base/json_table.h"
+
+struct health_config {
+    struct strv test;
+    int64_t interval, timeout, start_period, start_interval; /* ns */
+    int64_t retries;
+};
+
+struct container_config {
+    char *hostname, *domainname, *user;
+    bool attach_stdin, attach_stdout, attach_stderr;
+    struct strv exposed_ports; /* "80/tcp": in JSON an object with these keys and {} values */
+    bool tty, open_stdin, stdin_once;
+    struct strv env;
+    struct strv cmd;
+    bool cmd_null; /* Cmd was absent or null rather than [] */
+    struct strv entrypoint;
+    bool entrypoint_null;
+    struct health_config *healthcheck;
+    bool args_escaped;
+    char *image;
+    struct strv volumes; /* container paths: in JSON an object with {} values */
+    char *working_dir;
+    bool network_disabled;
+    char *mac_address;
+    struct strv on_build;
+    struct strmap labels;
+    char *stop_signal;
+    int64_t *stop_timeout;
+    struct strv shell;
+};
+
+/* Cmd and Entrypoint accept a string or a list, as the API does. */
+extern const struct json_table container_config_table;
+#define container_config_release(c) json_table_release(&container_config_table, (c))
+
+#endif

@@ -1,0 +1,134 @@
+/*
+ * The image store: images (config + layers) under their content digests, names pointing at them, layers unpacked in
+ * overlay form. All metadata is in SQLite; nothing appears under a digest that was not computed from its bytes.
+ *
+ * Below the data root (0710):
+ *   image/blobs/sha256/HEX      configs and manifests (compressed layers are not kept)
+ *   overlay/ID/diff             one unpacked layer; ID is a short random name, l/ID not needed
+ *   overlay/ID/{diff,work}      a container's upper layer (ID is chosen by image_rootfs_create)
+ *   tmp/                        work in progress; emptied at start
+ */
+#ifndef DORY_IMAGE_IMAGE_H
+#define DORY_IMAGE_IMAGE_H
+
+#include "base/db.h"
+#include "base/error.h"
+#include "image/container_config.h"
+#include "image/reference.h"
+
+struct image_store;
+
+struct image_history {
+    int64_t created;
+    char *created_by, *author, *comment;
+    bool empty_layer;
+};
+
+/* The OCI image config plus what the store knows. Immutable, reference counted. */
+struct image {
+    char id[DIGEST_TEXT_MAX]; /* digest of the config */
+    char *config_text;        /* the config blob, byte for byte */
+    int64_t created;          /* ns */
+    char *author, *architecture, *variant, *os, *docker_version, *comment;
+    struct container_config config;
+    struct strv diff_ids;
+    struct image_history *history;
+    size_t history_count;
+    struct strv layer_dirs; /* "overlay/ID/diff" of each layer, base first */
+    int64_t size;           /* bytes of all unpacked layers */
+    struct strv repo_tags;    /* familiar form, as of the look-up */
+    struct strv repo_digests; /* "name@sha256:..." */
+};
+
+/* Opens below data_root (made if missing, 0710); finishes or undoes what a crash left. `db` stays the caller's. */
+int image_store_open(const char *data_root, struct db *db, struct image_store **ret, struct error *err);
+void image_store_close(struct image_store *store);
+/* Directory descriptor of the data root, owned by the store. */
+int image_store_root_fd(struct image_store *store);
+
+/* By name, name@digest, full id or unique id prefix (with or without sha256:). Not found: docker's
+ * "No such image: NAME:TAG" (ERROR_NOT_FOUND). The caller unrefs. */
+int image_lookup(struct image_store *store, const char *name_or_id, struct image **ret, struct error *err);
+struct image *image_ref(struct image *image);
+void image_unref(struct image *image); /* NULL is fine */
+#define CLEANUP_IMAGE CLEANUP(image_unref_ptr)
+void image_unref_ptr(struct image **image);
+
+/* Every image, newest first; an array of references (each to unref; free the array). */
+int image_list(struct image_store *store, struct image ***ret, size_t *ret_count, struct error *err);
+
+int image_tag(struct image_store *store, const char *image, const struct reference *ref, struct error *err);
+
+/* One line of the answer to DELETE /images: exactly one of the two is set. */
+struct image_removed {
+    char *untagged, *deleted;
+};
+struct image_remove_options {
+    bool force, no_prune;
+    /* Tells which container uses the image: a message part such as "container 0123456789ab" (caller frees) or NULL.
+     * `running` says whether it runs. Asked before anything is changed. */
+    char *(*used_by)(const char *image_id, bool *ret_running, void *data);
+    void *data;
+};
+/* Docker's order: untag; delete when the last name is gone; conflicts worded as docker's. The caller frees the rows with
+ * image_removed_free. */
+int image_remove(struct image_store *store, const char *name, const struct image_remove_options *options,
+                 struct image_removed **ret, size_t *ret_count, struct error *err);
+void image_removed_free(struct image_removed *rows, size_t count);
+
+/* Progress of long operations, as the JSON stream of the API has it: {"id","status","progressDetail":{current,total}}.
+ * Any pointer may be NULL, current/total < 0 mean none. Called from any thread, one call at a time. Returns non-zero to
+ * cancel (the client went away). */
+typedef int (*image_progress_fn)(const char *id, const char *status, int64_t current, int64_t total, void *data);
+
+/* A docker-archive or OCI-archive tar read from fd (plain, gzip or zstd). Progress carries "Loaded image: X". */
+int image_load(struct image_store *store, int fd, image_progress_fn progress, void *data, struct error *err);
+struct image_import_options {
+    const struct reference *ref;     /* may be NULL */
+    const char *message;             /* history comment */
+    const struct strv *changes;      /* Dockerfile instructions: CMD ENTRYPOINT ENV EXPOSE LABEL ONBUILD STOPSIGNAL USER
+                                        VOLUME WORKDIR HEALTHCHECK SHELL */
+    const char *platform;            /* "linux/amd64", NULL: this machine's */
+};
+/* A root filesystem tar (plain, gzip, zstd) becomes a one-layer image. ret_id: "sha256:..." */
+int image_import(struct image_store *store, int fd, const struct image_import_options *options,
+                 char ret_id[DIGEST_TEXT_MAX], struct error *err);
+
+/* Credentials of one registry; any may be NULL. identity_token wins over the password. */
+struct registry_auth {
+    char *username, *password, *identity_token, *registry_token;
+};
+struct registry_config {
+    struct strv insecure; /* host[:port] or CIDR: plain HTTP and unverified TLS allowed; 127.0.0.0/8 always is */
+    struct strv mirrors;  /* URLs tried first for docker.io */
+};
+struct image_pull_options {
+    const struct reference *ref;
+    const struct registry_auth *auth; /* may be NULL */
+    const struct registry_config *registries;
+    const char *platform; /* NULL: this machine's */
+    image_progress_fn progress;
+    void *data;
+};
+/* Docker's progress lines: "Pulling from library/busybox", "Pulling fs layer", "Downloading", "Pull complete",
+ * "Digest: sha256:...", "Status: Downloaded newer image for X" / "Status: Image is up to date for X". */
+int image_pull(struct image_store *store, const struct image_pull_options *options, struct error *err);
+
+/* ---- A container's root filesystem ---- */
+
+/* Makes the upper and work directories for a container over the image's layers. *ret_id (caller frees) names it; the
+ * row in the database keeps the layers from being removed. image may be NULL only for an empty root. */
+int image_rootfs_create(struct image_store *store, const struct image *image, char **ret_id, struct error *err);
+/* A detached overlay mount (fsopen/fsmount; nothing appears in any mount namespace) of the container's root, writable
+ * unless read_only. Every call makes a new one. Returns the mount descriptor or -errno. At most one at a time may be
+ * writable by the container itself; others (cp, export) share the kernel's upper-dir semantics, so use
+ * /proc/PID/root of a running container instead. */
+int image_rootfs_mount(struct image_store *store, const char *rootfs_id, struct error *err);
+/* O_PATH|O_DIRECTORY descriptor of the upper directory (size, diff), or -errno. */
+int image_rootfs_upper(struct image_store *store, const char *rootfs_id, struct error *err);
+/* Forgets the row and renames the directory away; the bytes are deleted by the store's own cleaner thread. */
+int image_rootfs_remove(struct image_store *store, const char *rootfs_id, struct error *err);
+/* Every rootfs id known to the store (for reconciliation). */
+int image_rootfs_list(struct image_store *store, struct strv *ret, struct error *err);
+
+#endif

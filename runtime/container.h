@@ -1,0 +1,75 @@
+/*
+ * Starting a container from an OCI spec, in this process: clone3(2) into namespaces (and into the cgroup on v2), build
+ * the root, drop privileges, exec. Single-threaded callers only. Used by dory-shim and dory-runtime.
+ */
+#ifndef DORY_RUNTIME_CONTAINER_H
+#define DORY_RUNTIME_CONTAINER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "runtime/spec.h"
+
+struct runtime_cgroup;
+
+struct runtime_options {
+    const char *id;
+    const struct oci_spec *spec;
+    int bundle_fd;          /* directory that relative paths of the spec start from */
+    bool has_rootfs_fd;     /* rootfs_fd is a detached mount: it becomes the root (moved, not copied). Else root.path */
+    int rootfs_fd;
+    bool has_netns_fd;      /* join this network namespace instead of the spec's */
+    int netns_fd;
+    const void *seccomp_bpf; /* a ready cBPF program (struct sock_filter[]) used instead of compiling spec->seccomp */
+    size_t seccomp_size;     /* bytes */
+    unsigned seccomp_flags;  /* SECCOMP_FILTER_FLAG_* */
+    int stdio[3];            /* become 0, 1, 2 (ignored with a terminal); -1 is /dev/null */
+    bool has_console;        /* spec.process.terminal: *ret console is the pty master */
+    bool init;               /* stay as pid 1, run the process as child, reap and forward signals (docker's --init) */
+    bool wait_for_start;     /* stop before exec until runtime_continue() (OCI create/start) */
+};
+
+/* A started container. Owned by the caller; runtime_container_free closes descriptors and leaves the container alone. */
+struct runtime_container {
+    pid_t pid;
+    int pid_fd;
+    int console_fd; /* pty master, or -1 */
+    struct runtime_cgroup *cgroup;
+    int start_fd; /* internal to wait_for_start */
+};
+
+/*
+ * Clones and waits until the process has exec'ed (or stands ready with wait_for_start). A failure in the child comes
+ * back as its step and errno; kinds: ERROR_NOT_FOUND with errnum ENOENT when the command is not found (exit 127),
+ * ERROR_FORBIDDEN with EACCES when it cannot be executed (126), ERROR_INVALID for a bad spec, else ERROR_SYSTEM; the
+ * message is worded as runc's where users see it through docker ("exec: \"foo\": executable file not found in $PATH",
+ * "unable to find user foo: no matching entries in passwd file"). On failure nothing is left: no process, no cgroup.
+ */
+int runtime_container_start(const struct runtime_options *options, struct runtime_container *ret, struct error *err);
+int runtime_container_continue(struct runtime_container *container, struct error *err);
+void runtime_container_release(struct runtime_container *container);
+
+/* cgroup operations, on v2, v1 and hybrid alike (one const table of operations each). */
+int runtime_cgroup_open(const char *cgroups_path, struct runtime_cgroup **ret, struct error *err); /* an existing one */
+void runtime_cgroup_free(struct runtime_cgroup *cgroup);
+int runtime_cgroup_kill(struct runtime_cgroup *cgroup, int signal, struct error *err); /* every process in it */
+int runtime_cgroup_freeze(struct runtime_cgroup *cgroup, bool frozen, struct error *err);
+/* Removes all its directories; processes must be gone. Retries EBUSY briefly. */
+int runtime_cgroup_remove(struct runtime_cgroup *cgroup, struct error *err);
+/* Count of OOM kills in it so far. */
+int runtime_cgroup_oom_kills(struct runtime_cgroup *cgroup, uint64_t *ret, struct error *err);
+/* Pids of every process in it; the caller frees. */
+int runtime_cgroup_pids(struct runtime_cgroup *cgroup, pid_t **ret, size_t *ret_count, struct error *err);
+/* Changes limits of a running container. */
+int runtime_cgroup_update(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err);
+
+struct runtime_stats {
+    uint64_t cpu_usage_ns, cpu_user_ns, cpu_system_ns, cpu_periods, cpu_throttled_periods, cpu_throttled_ns;
+    uint64_t memory_usage, memory_limit, memory_max_usage, memory_failcnt, memory_inactive_file, memory_cache;
+    uint64_t pids_current, pids_limit; /* limit 0: none */
+    uint64_t blkio_read_bytes, blkio_write_bytes;
+};
+int runtime_cgroup_stats(struct runtime_cgroup *cgroup, struct runtime_stats *ret, struct error *err);
+
+#endif
