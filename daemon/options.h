@@ -1,0 +1,33 @@
+/* The daemon's settings: dockerd's names, from daemon.json and the command line (one table, cmd/doryd/options.c). */
+#ifndef DORY_DAEMON_OPTIONS_H
+#define DORY_DAEMON_OPTIONS_H
+
+#include "base/strmap.h"
+#include "base/strv.h"
+
+struct daemon_options {
+    char *data_root;   /* /var/lib/dory */
+    char *exec_root;   /* /run/dory */
+    struct strv hosts; /* unix:///run/dory.sock */
+    char *pidfile;
+    char *log_level;
+    char *bridge; /* dory0 */
+    char *bip;
+    char *ip; /* default address for published ports */
+    int64_t mtu;
+    bool iptables, ip_forward, ip_masq; /* true by default */
+    struct strv insecure_registries, registry_mirrors;
+    struct strv dns, dns_options, dns_search;
+    char *log_driver; /* json-file */
+    struct strmap log_options;
+    char *cgroup_parent; /* "/docker" by docker's cgroupfs driver; ours "/dory" */
+    char *init_path;
+    bool init;
+    char *shim_path; /* next to doryd, else PREFIX/libexec */
+    struct strv labels;
+    int64_t shutdown_timeout;
+    int64_t max_concurrent_downloads;
+    bool live_restore; /* always so; false makes an orderly stop end the containers, as dockerd does */
+};
+
+#endif

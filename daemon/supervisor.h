@@ -1,0 +1,95 @@
+/*
+ * Supervision, the daemon's half: spawns one dory-shim per container, gives it what it needs, hears of its exit, and
+ * finds it again after a restart of the daemon. The other half is cmd/dory-shim/; between them runs the protocol of
+ * daemon/shim_protocol.h over a SEQPACKET socket.
+ *
+ * Start is in two calls so that the shim's own start-up overlaps with the preparation of root and network:
+ * supervisor_spawn() returns as soon as the process exists; shim_start() hands everything over and waits for exec.
+ * The shim runs from a sealed memfd copy of its binary, made once by supervisor_open().
+ */
+#ifndef DORY_DAEMON_SUPERVISOR_H
+#define DORY_DAEMON_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/strmap.h"
+
+struct supervisor;
+struct shim; /* reference counted, thread-safe */
+
+struct shim_exit {
+    int status;         /* 0-255: exit code, or 128 + signal */
+    bool oom_killed;
+    int64_t finished;   /* ns since the epoch, as the shim saw it */
+};
+
+struct supervisor_options {
+    const char *exec_root; /* <exec_root>/shim/ID/ holds socket (0600), config.json (OCI spec), exit record */
+    const char *shim_path; /* the dory-shim program */
+    /* Called from the supervisor's own thread, once per container, when its process has ended and all its output is in
+     * the log and with the attached clients (the shim waits for pipes to reach end of file, but at most briefly when
+     * background processes hold them). */
+    void (*exited)(const char *id, const struct shim_exit *exit, void *data);
+    void *data;
+};
+
+int supervisor_open(const struct supervisor_options *options, struct supervisor **ret, struct error *err);
+/* Closes the daemon's side only: shims and containers go on. */
+void supervisor_close(struct supervisor *supervisor);
+
+int supervisor_spawn(struct supervisor *supervisor, const char *id, struct shim **ret, struct error *err);
+
+/* A client to be attached: the descriptor goes to the shim, which speaks docker's stream format on it (raw with a tty,
+ * 8-byte frame headers without), and closes it. */
+struct shim_attach {
+    int fd;
+    bool use_stdin, use_stdout, use_stderr;
+    const char *detach_keys; /* "ctrl-p,ctrl-q" style; NULL: the default; "" none */
+};
+
+struct shim_start {
+    const char *spec_json; /* the OCI runtime spec */
+    size_t spec_size;
+    int rootfs_fd;  /* detached mount */
+    int netns_fd;   /* -1: as the spec says */
+    const void *seccomp_bpf; /* ready program, NULL: none */
+    size_t seccomp_size;
+    bool tty, open_stdin, stdin_once, init;
+    uint16_t tty_rows, tty_columns;
+    const char *log_driver; /* "json-file" or "none" */
+    const char *log_path;   /* <data_root>/containers/ID/ID-json.log */
+    const struct strmap *log_options; /* max-size, max-file */
+    const struct shim_attach *attaches; /* clients waiting since before the start */
+    size_t attach_count;
+};
+/* Waits until the container's process has exec'ed; *ret_pid is it. Errors are those of runtime_container_start(). After a
+ * failure the shim is gone. Attach descriptors are consumed in every case. */
+int shim_start(struct shim *shim, const struct shim_start *start, pid_t *ret_pid, struct error *err);
+
+int shim_add_client(struct shim *shim, const struct shim_attach *attach, struct error *err);
+int shim_resize(struct shim *shim, uint16_t rows, uint16_t columns, struct error *err);
+/* To the container's init. ESRCH when it has ended. */
+int shim_signal(struct shim *shim, int signal, struct error *err);
+/* For a shim that was spawned but must not start: ends it. */
+void shim_abandon(struct shim *shim);
+struct shim *shim_ref(struct shim *shim);
+void shim_unref(struct shim *shim);
+
+/* What is left of container `id` after the daemon restarted. */
+enum shim_found {
+    SHIM_RUNNING, /* *ret_shim and *ret_pid are set; `exited` will be called when it ends */
+    SHIM_ENDED,   /* it ended while no daemon looked: *ret_exit is set from its record */
+    SHIM_NONE,    /* nothing is there (machine rebooted, never started) */
+};
+int supervisor_find(struct supervisor *supervisor, const char *id, enum shim_found *ret_found, struct shim **ret_shim,
+                    pid_t *ret_pid, struct shim_exit *ret_exit, struct error *err);
+/* Removes <exec_root>/shim/ID after the engine has taken note of the exit. */
+void supervisor_forget(struct supervisor *supervisor, const char *id);
+/* Directories under <exec_root>/shim that belong to no id in `known` are leftovers: ended and removed. */
+int supervisor_sweep(struct supervisor *supervisor, bool (*known)(const char *id, void *data), void *data,
+                     struct error *err);
+
+#endif
