@@ -76,6 +76,18 @@ $(BIN)/doryd: $(call cmd_objects,doryd) $(B)/libapi.a $(B)/libdaemon.a $(B)/libi
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@
 
+# doryd looks for its shim beside itself and then in $(PREFIX)/libexec/dory.
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/dory $(DESTDIR)$(PREFIX)/share/doc/dory
+	install -m 755 $(BIN)/dory $(BIN)/doryd $(BIN)/dory-runtime $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BIN)/dory-shim $(DESTDIR)$(PREFIX)/libexec/dory/
+	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/dory/
+
+.PHONY: deps
+deps:
+	tests/deps build
+
 .PHONY: clean
 clean:
 	rm -rf $(B) $(BIN)

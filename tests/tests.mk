@@ -1,5 +1,6 @@
 # Unit tests: every tests/unit/test_NAME.c is one cmocka program, linked with all archives.
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+BATS_TESTS := $(sort $(wildcard tests/cli/*.bats tests/network/*.bats tests/clients/*.bats tests/runtime/*.bats tests/faults/*.bats))
 
 $(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
@@ -7,4 +8,54 @@ $(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES)
 
 .PHONY: check-unit
 check-unit: $(UNIT_TESTS)
-	@status=0; for t in $(UNIT_TESTS); do $$t || status=1; done; exit $$status
+	tests/run $(UNIT_TESTS)
+
+# Everything, from nothing: packages, a build with gcc and one with clang, the source checks, all tests. A recursive make
+# because the libraries' headers may only just have been installed.
+.PHONY: check
+check:
+	tests/deps check
+	$(MAKE) --no-print-directory -j2 all
+	$(MAKE) --no-print-directory -j2 CC=clang B=$(B)/clang BIN=$(B)/clang/bin all
+	tests/tools/check-includes
+	tests/tools/check-format
+	$(MAKE) --no-print-directory -j2 $(UNIT_TESTS)
+	DORY_BIN=$(abspath $(BIN)) tests/run $(UNIT_TESTS) $(BATS_TESTS)
+
+# The unit tests and the CLI's scenario once more with AddressSanitizer and UBSan.
+SAN_DIR := $(B)/asan
+.PHONY: check-asan
+check-asan:
+	tests/deps check
+	$(MAKE) --no-print-directory -j2 SAN=1 B=$(SAN_DIR) BIN=$(SAN_DIR)/bin all
+	$(MAKE) --no-print-directory -j2 SAN=1 B=$(SAN_DIR) BIN=$(SAN_DIR)/bin $(patsubst $(B)/%,$(SAN_DIR)/%,$(UNIT_TESTS))
+	ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 DORY_BIN=$(abspath $(SAN_DIR)/bin) tests/run \
+		$(patsubst $(B)/%,$(SAN_DIR)/%,$(UNIT_TESTS)) $(sort $(wildcard tests/cli/*.bats))
+
+# Fuzzing with libFuzzer: every tests/fuzz/fuzz_NAME.c, FUZZ_SECONDS each.
+FUZZ_SECONDS ?= 30
+FUZZ_DIR := $(B)/fuzz
+FUZZERS := $(patsubst tests/fuzz/%.c,$(FUZZ_DIR)/%,$(wildcard tests/fuzz/fuzz_*.c))
+.PHONY: fuzz fuzz-programs
+fuzz:
+	tests/deps fuzz
+	$(MAKE) --no-print-directory -j2 CC=clang B=$(FUZZ_DIR) \
+		CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined" LDFLAGS="-fsanitize=address,undefined" fuzz-programs
+	@for f in $(FUZZERS); do echo "# $$f"; mkdir -p $$f.corpus; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -artifact_prefix=$$f- $$f.corpus || exit 1; done
+fuzz-programs: $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(ALL_LDFLAGS) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -o $@
+
+.PHONY: bench
+bench:
+	tests/deps bench
+	$(MAKE) --no-print-directory -j2 all
+	tests/bench/run
+
+.PHONY: demo
+demo:
+	tests/deps demo
+	$(MAKE) --no-print-directory -j2 all
+	examples/demo
