@@ -1,0 +1,176 @@
+/*
+ * One container: what it was made from (immutable), what it is doing (under its lock) and everything that can be done
+ * to it. Operations that take long have a "turn" (busy): one at a time per container; reading its state never waits for
+ * one.
+ */
+#ifndef DORY_DAEMON_CONTAINER_H
+#define DORY_DAEMON_CONTAINER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/id.h"
+#include "base/json.h"
+#include "daemon/container_state.h"
+#include "daemon/host_config.h"
+#include "daemon/mounts.h"
+#include "daemon/network/network.h"
+#include "daemon/supervisor.h"
+#include "image/container_config.h"
+
+struct engine;
+struct container_waiter;
+
+/* A client that waits to be attached when the container starts. */
+struct pending_attach {
+    struct shim_attach attach; /* owns fd and detach_keys */
+    struct pending_attach *next;
+};
+
+struct container {
+    int references; /* atomic */
+
+    /* immutable once it is in the index */
+    char id[ID_SIZE + 1];
+    int64_t created;
+    char *image_id;
+    char *path; /* entrypoint + cmd, split as docker prints it */
+    struct strv args;
+    struct container_config config;
+    struct host_config host;
+    struct mount_point *mounts;
+    size_t mount_count;
+    char *rootfs_id;
+    char *mac_address; /* asked for, or NULL */
+
+    /* under the engine's index lock */
+    char *name; /* without the slash */
+
+    /* under lock */
+    pthread_mutex_t lock;
+    pthread_cond_t turn_free;
+    bool busy;
+    enum container_state state;
+    pid_t pid;
+    int exit_code;
+    char *error;
+    bool oom_killed;
+    int64_t started, finished;
+    int64_t restart_count;
+    bool stopped_by_user; /* the restart policy does not apply until the next start */
+    bool remove_requested;
+    int restart_failures;    /* ends in a row, for the back-off */
+    uint64_t restart_ticket; /* makes a waiting restart void when it changes */
+    bool has_endpoint;
+    struct network_endpoint endpoint;
+    char *sandbox_key;
+    struct shim *shim;
+    bool starting;   /* between spawn and the runtime's answer */
+    bool early_exit; /* ended before start was through */
+    struct shim_exit early;
+    struct pending_attach *pending;
+    struct container_waiter *waiters;
+};
+
+struct container *container_ref(struct container *container);
+void container_unref(struct container *container); /* NULL is fine */
+void container_unref_ptr(struct container **container);
+#define CLEANUP_CONTAINER CLEANUP(container_unref_ptr)
+
+/* By full id, name (with or without the slash) or unique id prefix. "No such container: X". The caller unrefs. */
+int container_find(struct engine *engine, const char *name_or_id, struct container **ret, struct error *err);
+
+/* ---- life cycle ---- */
+
+struct container_create {
+    const char *name;        /* NULL or "": a name is made up */
+    const struct json *body; /* of POST /containers/create */
+    const char *platform;    /* NULL: any */
+};
+/* Validates, makes root filesystem, volumes and row. *ret is a reference; warnings receives docker's. */
+int container_create(struct engine *engine, const struct container_create *request, struct container **ret,
+                     struct strv *warnings, struct error *err);
+
+/* Returns when the process has exec'ed. After a failure the state keeps the error and docker's exit code. */
+int container_start(struct engine *engine, struct container *container, struct error *err);
+struct container_stop {
+    const char *signal;     /* NULL: the container's own */
+    const int64_t *timeout; /* seconds, negative: for ever; NULL: the container's own */
+};
+int container_stop(struct engine *engine, struct container *container, const struct container_stop *how,
+                   struct error *err);
+int container_restart(struct engine *engine, struct container *container, const struct container_stop *how,
+                      struct error *err);
+/* signal: NULL or "" is KILL; a name with or without SIG, or a number. */
+int container_kill(struct engine *engine, struct container *container, const char *signal, struct error *err);
+int container_pause(struct engine *engine, struct container *container, struct error *err);
+int container_unpause(struct engine *engine, struct container *container, struct error *err);
+int container_rename(struct engine *engine, struct container *container, const char *name, struct error *err);
+struct container_remove {
+    bool force, volumes;
+};
+int container_remove(struct engine *engine, struct container *container, const struct container_remove *how,
+                     struct error *err);
+/* Removes every stopped container that matches (filters: until, label, label!). Ids are added to ret. */
+int container_prune(struct engine *engine, const struct json *filters, struct strv *ret_ids, int64_t *ret_bytes,
+                    struct error *err);
+
+/* ---- waiting ---- */
+
+enum container_wait_condition { CONTAINER_WAIT_NOT_RUNNING, CONTAINER_WAIT_NEXT_EXIT, CONTAINER_WAIT_REMOVED };
+/* "" "not-running" "next-exit" "removed" */
+int container_wait_parse(const char *text, enum container_wait_condition *ret, struct error *err);
+struct container_wait_result {
+    int exit_code;
+    char *error; /* caller frees */
+};
+/* A registered waiter hears of what happens after this call. Ended with container_wait_end. */
+struct container_waiter *container_wait_begin(struct container *container, enum container_wait_condition condition);
+/* 0, -ECANCELED when cancel_fd (may be -1) became readable or hung up, -ETIMEDOUT (timeout_ms < 0: none). */
+int container_wait_for(struct container_waiter *waiter, int cancel_fd, int timeout_ms,
+                       struct container_wait_result *ret);
+void container_wait_end(struct container_waiter *waiter);
+
+/* ---- looking ---- */
+
+/* GET /containers/{id}/json */
+int container_inspect(struct engine *engine, struct container *container, bool size, struct strbuf *out,
+                      struct error *err);
+struct container_list {
+    bool all, size;
+    int64_t limit;              /* 0: none */
+    const struct json *filters; /* normalised, may be NULL */
+};
+extern const char *const container_list_filters[]; /* names that are known; NULL-terminated */
+int container_list(struct engine *engine, const struct container_list *request, struct strbuf *out, struct error *err);
+/* Bytes in the upper layer and in the whole root. */
+int container_size(struct engine *engine, struct container *container, int64_t *ret_rw, int64_t *ret_root,
+                   struct error *err);
+/* One sample of GET /containers/{id}/stats. `previous` (may be NULL) fills precpu_stats; the new one is stored to it.
+ */
+struct stats_sample {
+    int64_t read;
+    uint64_t cpu_total, cpu_user, cpu_system, host_cpu, periods, throttled_periods, throttled_ns;
+};
+int container_stats(struct engine *engine, struct container *container, struct stats_sample *previous,
+                    struct strbuf *out, struct error *err);
+/* GET /containers/{id}/top. ps_args: NULL, "-ef", "aux" or "-o a,b,c"; others are ERROR_NOT_IMPLEMENTED. */
+int container_top(struct engine *engine, struct container *container, const char *ps_args, struct strbuf *out,
+                  struct error *err);
+/* Path of the json-file log; the caller frees. */
+char *container_log_path(struct engine *engine, const struct container *container);
+/* For logs_read(): no more will be written. data is the container. */
+bool container_log_ended(void *container);
+
+/* ---- streams ---- */
+
+/* Checks that attaching is possible now (before the connection is taken over). */
+int container_attach_check(struct container *container, struct error *err);
+/* Gives the client to the shim, or keeps it until the start. Consumes attach->fd in every case. */
+int container_attach(struct engine *engine, struct container *container, const struct shim_attach *attach,
+                     struct error *err);
+int container_resize(struct container *container, uint16_t rows, uint16_t columns, struct error *err);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * What is mounted into a container besides its root: HostConfig.Binds, .Mounts, .Tmpfs and the image's VOLUMEs,
+ * parsed and checked into one list of mount points. Pure: nothing is looked up on the host here.
+ */
+#ifndef DORY_DAEMON_MOUNTS_H
+#define DORY_DAEMON_MOUNTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/json_table.h"
+#include "daemon/host_config.h"
+#include "image/container_config.h"
+
+enum mount_type { MOUNT_BIND, MOUNT_VOLUME, MOUNT_TMPFS };
+
+struct mount_point {
+    int64_t type;      /* enum mount_type */
+    char *name;        /* volume */
+    char *source;      /* bind: path on the host; volume: its _data (set when it is made) */
+    char *destination; /* clean absolute path in the container */
+    char *driver;      /* "local" for volumes */
+    char *mode;        /* the options as given, for inspect: "z", "ro", ... */
+    bool read_only;
+    char *propagation;  /* "" or rprivate, private, rshared, shared, rslave, slave */
+    bool no_copy;       /* a volume is not filled from the image */
+    bool anonymous;     /* a volume made for this container; removed with it */
+    bool create_source; /* bind: a missing source is made (as -v does; --mount does not) */
+    bool non_recursive;
+    bool read_only_non_recursive;
+    bool from_mounts;     /* asked for with --mount: bind errors are docker's for --mount */
+    char *tmpfs_options;  /* tmpfs: "size=1m,mode=700" */
+    struct strmap labels; /* volume: labels when it is made */
+};
+
+extern const struct json_table mount_point_table;
+
+/* Cleans an absolute path lexically (".", "..", doubled slashes). NULL when it is not absolute. The caller frees. */
+char *mount_clean_path(const char *path);
+
+/* One -v text, "[source:]destination[:options]". *ret is released by the caller (mount_point_table). */
+int mount_parse_bind(const char *text, struct mount_point *ret, struct error *err);
+/* One --mount. */
+int mount_parse_request(const struct mount_request *request, struct mount_point *ret, struct error *err);
+
+/* Everything the container asks for, sorted so that parents come before what is mounted inside them. *ret is a heap
+ * array. "Duplicate mount point: /x". */
+int mounts_collect(const struct container_config *config, const struct host_config *host, struct mount_point **ret,
+                   size_t *ret_count, struct error *err);
+void mounts_free(struct mount_point *mounts, size_t count);
+
+#endif

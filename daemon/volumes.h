@@ -1,0 +1,68 @@
+/*
+ * Volumes of the local driver: a row in the database and <data_root>/volumes/NAME/_data on the disk. The row is made
+ * first; the directory follows whenever it is missing, so a crash in between leaves nothing to repair.
+ */
+#ifndef DORY_DAEMON_VOLUMES_H
+#define DORY_DAEMON_VOLUMES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/db.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/strmap.h"
+
+struct volumes;
+
+struct volume {
+    char *name;
+    int64_t created;
+    struct strmap labels, options;
+    bool anonymous;
+};
+void volume_release(struct volume *volume);
+
+/* root: <data_root>/volumes. `db` stays the caller's. */
+int volumes_open(const char *root, struct db *db, struct volumes **ret, struct error *err);
+void volumes_close(struct volumes *volumes);
+
+struct volume_create {
+    const char *name;                      /* NULL or "": 64 random hex digits */
+    const char *driver;                    /* NULL, "" or "local"; others are docker's "... plugin not found" */
+    const struct strmap *labels, *options; /* options: none are supported by our local driver yet */
+    bool anonymous;
+};
+/* An existing volume of that name is returned as it is. *ret is released by the caller (volume_release). *ret_new tells
+ * (may be NULL). */
+int volume_create(struct volumes *volumes, const struct volume_create *request, struct volume *ret, bool *ret_new,
+                  struct error *err);
+/* "get X: no such volume" */
+int volume_get(struct volumes *volumes, const char *name, struct volume *ret, struct error *err);
+/* Array of volumes by name; release each and free. */
+int volume_list(struct volumes *volumes, struct volume **ret, size_t *ret_count, struct error *err);
+/* Row and data. The caller has checked that nobody uses it. */
+int volume_remove(struct volumes *volumes, const char *name, struct error *err);
+/* <root>/NAME/_data; the caller frees. */
+char *volume_path(struct volumes *volumes, const char *name);
+/* The data directory, made if missing: O_DIRECTORY descriptor or -errno. */
+int volume_open_data(struct volumes *volumes, const char *name, struct error *err);
+/*
+ * Fills an empty volume from `path` of an image's root: owner, mode, times, xattrs and hard facts copied by descriptor,
+ * symlinks copied as symlinks and never followed. A volume with content, or a path that is no directory, is left alone.
+ */
+int volume_populate(struct volumes *volumes, const char *name, int root_fd, const char *path, struct error *err);
+/* Bytes on the disk. */
+int volume_size(struct volumes *volumes, const char *name, int64_t *ret, struct error *err);
+
+/* ---- with the engine's knowledge of who uses what (volume_api.c) ---- */
+struct engine;
+int engine_volume_remove(struct engine *engine, const char *name, bool force, struct error *err);
+/* JSON of one volume as the API has it. */
+void volume_write_json(struct engine *engine, const struct volume *volume, struct json_writer *w);
+extern const char *const volume_list_filters[];
+int engine_volume_list(struct engine *engine, const struct json *filters, struct strbuf *out, struct error *err);
+extern const char *const volume_prune_filters[];
+int engine_volume_prune(struct engine *engine, const struct json *filters, struct strbuf *out, struct error *err);
+
+#endif
