@@ -13,13 +13,14 @@
 
 struct runtime_cgroup;
 
+/* All integers are plain descriptors; a zeroed struct with id, spec, bundle_fd and stdio set is the default. */
 struct runtime_options {
     const char *id;
     const struct oci_spec *spec;
-    int bundle_fd;          /* directory that relative paths of the spec start from */
-    bool has_rootfs_fd;     /* rootfs_fd is a detached mount: it becomes the root (moved, not copied). Else root.path */
+    int bundle_fd;      /* directory that relative paths of the spec start from */
+    bool has_rootfs_fd; /* rootfs_fd is a detached mount: it becomes the root (moved, not copied). Else root.path */
     int rootfs_fd;
-    bool has_netns_fd;      /* join this network namespace instead of the spec's */
+    bool has_netns_fd; /* join this network namespace instead of the spec's */
     int netns_fd;
     const void *seccomp_bpf; /* a ready cBPF program (struct sock_filter[]) used instead of compiling spec->seccomp */
     size_t seccomp_size;     /* bytes */
@@ -27,10 +28,15 @@ struct runtime_options {
     int stdio[3];            /* become 0, 1, 2 (ignored with a terminal); -1 is /dev/null */
     bool has_console;        /* spec.process.terminal: *ret console is the pty master */
     bool init;               /* stay as pid 1, run the process as child, reap and forward signals (docker's --init) */
-    bool wait_for_start;     /* stop before exec until runtime_continue() (OCI create/start) */
+    bool wait_for_start;     /* stop before exec until runtime_container_continue() (OCI create/start) */
+    bool has_start_fifo;     /* with wait_for_start: wait by opening this FIFO for writing instead, so that another */
+    int start_fifo_fd;       /* process can start the container: it opens the FIFO and reads one byte. Any O_PATH fd */
+    unsigned preserve_fds;   /* descriptors 3 .. 3+preserve_fds-1 of this process go to the container as they are */
+    bool no_pivot;           /* move the root over "/" and chroot: for a host that runs from an initramfs */
 };
 
-/* A started container. Owned by the caller; runtime_container_free closes descriptors and leaves the container alone. */
+/* A started container. Owned by the caller; runtime_container_free closes descriptors and leaves the container alone.
+ */
 struct runtime_container {
     pid_t pid;
     int pid_fd;
@@ -71,5 +77,12 @@ struct runtime_stats {
     uint64_t blkio_read_bytes, blkio_write_bytes;
 };
 int runtime_cgroup_stats(struct runtime_cgroup *cgroup, struct runtime_stats *ret, struct error *err);
+
+/*
+ * On a host with v1 controllers every move of a process between cgroups waits for an RCU grace period (5 to 20 ms)
+ * unless some hierarchy is mounted with `favordynmods`. Mounts a private, named, detached v1 hierarchy that way; the
+ * effect lasts while *ret_fd stays open. On a pure v2 host *ret_fd is -1 and nothing is done. Failure is harmless.
+ */
+int runtime_cgroup_favordynmods(int *ret_fd, struct error *err);
 
 #endif

@@ -1,0 +1,236 @@
+/*
+ * The OCI runtime spec (config.json, 1.0 to 1.2) for Linux as C structs, declared by JSON tables: parsed, written and
+ * released by the same rows. Unknown members are ignored, as the spec demands; members of a wrong type are errors that
+ * name their path ("linux.resources.pids.limit: expected a number, got a string"). Members that dory knows but does
+ * not support are kept raw and refused by oci_spec_validate().
+ */
+#ifndef DORY_RUNTIME_SPEC_H
+#define DORY_RUNTIME_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/json_table.h"
+#include "base/strmap.h"
+#include "base/strv.h"
+
+/* Largest config.json that is read. */
+#define OCI_SPEC_SIZE_MAX (16u << 20)
+
+/* A list of numeric ids ("additionalGids"). */
+struct oci_id_list {
+    uint32_t *items;
+    size_t count;
+};
+void oci_id_list_add(struct oci_id_list *list, uint32_t id);
+
+struct oci_user {
+    uint32_t uid;
+    uint32_t gid;
+    int64_t *umask; /* NULL: 022 */
+    struct oci_id_list additional_gids;
+};
+
+struct oci_capabilities { /* names with "CAP_" */
+    struct strv bounding, effective, inheritable, permitted, ambient;
+};
+
+struct oci_rlimit {
+    char *type;          /* "RLIMIT_NOFILE" */
+    uint64_t soft, hard; /* UINT64_MAX: unlimited */
+};
+
+struct oci_console_size {
+    uint32_t height, width; /* rows, columns */
+};
+
+struct oci_process {
+    bool terminal;
+    struct oci_console_size console_size;
+    struct oci_user user;
+    struct strv args;
+    struct strv env;
+    char *cwd;
+    struct oci_capabilities capabilities;
+    struct json_array rlimits; /* struct oci_rlimit */
+    bool no_new_privileges;
+    int64_t *oom_score_adj;
+    char *apparmor_profile;
+    char *selinux_label;
+    struct json *scheduler, *io_priority, *exec_cpu_affinity; /* refused */
+};
+
+struct oci_root {
+    char *path;
+    bool readonly;
+};
+
+struct oci_id_mapping {
+    uint32_t container_id, host_id, size;
+};
+
+struct oci_mount {
+    char *destination;
+    char *type;   /* "bind" may be left out when the options say bind or rbind */
+    char *source; /* relative ones start from the bundle */
+    struct strv options;
+    struct json_array uid_mappings, gid_mappings; /* struct oci_id_mapping: an id-mapped mount */
+};
+
+struct oci_hook {
+    char *path;
+    struct strv args;
+    struct strv env;
+    int64_t *timeout; /* seconds */
+};
+
+struct oci_hooks { /* arrays of struct oci_hook */
+    struct json_array prestart, create_runtime, create_container, start_container, poststart, poststop;
+};
+
+struct oci_namespace {
+    char *type; /* pid network mount ipc uts user cgroup time */
+    char *path; /* NULL: a new one */
+};
+
+struct oci_device {
+    char *path;
+    char *type; /* c b u p */
+    int64_t major, minor;
+    int64_t *file_mode; /* NULL: 0666 */
+    uint32_t uid, gid;
+};
+
+struct oci_device_rule {
+    bool allow;
+    char *type;             /* a c b; NULL: a */
+    int64_t *major, *minor; /* NULL or -1: all */
+    char *access;           /* of "rwm" */
+};
+
+struct oci_memory { /* bytes, -1: unlimited */
+    int64_t *limit, *reservation, *swap /* memory+swap */, *kernel, *kernel_tcp, *swappiness;
+    bool *disable_oom_killer, *use_hierarchy, *check_before_update;
+};
+
+struct oci_cpu {
+    int64_t *shares, *quota, *burst, *period, *realtime_runtime, *realtime_period, *idle;
+    char *cpus, *mems;
+};
+
+struct oci_pids {
+    int64_t *limit; /* <= 0: unlimited */
+};
+
+struct oci_weight_device {
+    int64_t major, minor;
+    int64_t *weight, *leaf_weight;
+};
+
+struct oci_throttle_device {
+    int64_t major, minor, rate;
+};
+
+struct oci_block_io {
+    int64_t *weight, *leaf_weight;   /* 10 to 1000 */
+    struct json_array weight_device; /* struct oci_weight_device */
+    struct json_array throttle_read_bps, throttle_write_bps, throttle_read_iops,
+        throttle_write_iops; /* oci_throttle_device */
+};
+
+struct oci_hugepage_limit {
+    char *page_size; /* "2MB" */
+    uint64_t limit;
+};
+
+struct oci_resources {
+    struct json_array devices; /* struct oci_device_rule, later ones win */
+    struct oci_memory memory;
+    struct oci_cpu cpu;
+    struct oci_pids pids;
+    struct oci_block_io block_io;
+    struct json_array hugepage_limits; /* struct oci_hugepage_limit */
+    struct json *network, *rdma;       /* refused unless empty */
+    struct strmap unified;             /* file name in the v2 cgroup: text */
+};
+
+struct oci_seccomp_arg {
+    uint32_t index;
+    uint64_t value, value_two;
+    char *op; /* SCMP_CMP_EQ ... */
+};
+
+struct oci_seccomp_rule {
+    struct strv names;
+    char *action; /* SCMP_ACT_ALLOW ... */
+    int64_t *errno_ret;
+    struct json_array args; /* struct oci_seccomp_arg */
+};
+
+struct oci_seccomp {
+    char *default_action;
+    int64_t *default_errno_ret;
+    struct strv architectures;  /* SCMP_ARCH_X86_64 ... */
+    struct strv flags;          /* SECCOMP_FILTER_FLAG_LOG ... */
+    char *listener_path;        /* refused */
+    struct json_array syscalls; /* struct oci_seccomp_rule */
+};
+
+struct oci_linux {
+    struct json_array namespaces;                 /* struct oci_namespace */
+    struct json_array uid_mappings, gid_mappings; /* struct oci_id_mapping */
+    struct json_array devices;                    /* struct oci_device */
+    char *cgroups_path;
+    struct oci_resources resources;
+    struct oci_seccomp *seccomp; /* NULL: none */
+    struct strv masked_paths, readonly_paths;
+    char *rootfs_propagation;
+    char *mount_label;
+    struct strmap sysctl;
+    struct json *intel_rdt, *personality, *time_offsets; /* refused */
+};
+
+struct oci_spec {
+    char *version; /* ociVersion */
+    struct oci_process process;
+    struct oci_root root;
+    char *hostname;
+    char *domainname;
+    struct json_array mounts; /* struct oci_mount */
+    struct oci_hooks hooks;
+    struct strmap annotations;
+    struct oci_linux linux_; /* "linux" is a macro of the compiler */
+};
+
+extern const struct json_table oci_spec_table;
+extern const struct json_table oci_process_table;
+extern const struct json_table oci_resources_table;
+extern const struct json_table oci_seccomp_table;
+extern const struct json_table oci_mount_table, oci_namespace_table, oci_device_table, oci_device_rule_table,
+    oci_rlimit_table, oci_id_mapping_table, oci_hook_table, oci_throttle_device_table, oci_weight_device_table;
+
+/*
+ * A zeroed struct of the table's type appended to the array; the pointer is valid until the next call. For whoever
+ * builds a spec: `struct oci_mount *m = oci_array_add(&spec.mounts, &oci_mount_table);`
+ */
+void *oci_array_add(struct json_array *array, const struct json_table *table);
+
+/* Parses config.json. *ret must be zeroed; after success the caller releases it. ERROR_INVALID on bad input. */
+int oci_spec_parse(const char *text, size_t size, struct oci_spec *ret, struct error *err);
+/* Reads `name` in the bundle directory, at most OCI_SPEC_SIZE_MAX. */
+int oci_spec_load(int bundle_fd, const char *name, struct oci_spec *ret, struct error *err);
+/* Checks what types cannot say: versions, absolute paths, known names, members that dory refuses. */
+int oci_spec_validate(const struct oci_spec *spec, struct error *err);
+/* Appends the spec as JSON. */
+void oci_spec_write(const struct oci_spec *spec, struct strbuf *out);
+void oci_spec_release(struct oci_spec *spec);
+
+/* The namespace of this type, or NULL when the container shares the host's. */
+const struct oci_namespace *oci_spec_namespace(const struct oci_spec *spec, const char *type);
+
+int oci_resources_parse(const char *text, size_t size, struct oci_resources *ret, struct error *err);
+void oci_resources_release(struct oci_resources *resources);
+
+#endif
