@@ -11,6 +11,16 @@ DORY_CACHE=${DORY_CACHE:-$ENV_SOURCE/build/cache}
 export DORY_BIN DORY_CACHE
 PATH=$DORY_BIN:$PATH
 
+# The command under test. ENV_ENGINE=docker runs the same tests against a private dockerd and its CLI: what they state is
+# then known to be docker's behaviour.
+ENV_ENGINE=${ENV_ENGINE:-dory}
+ENV_CLI=$DORY_BIN/dory
+[ "$ENV_ENGINE" = dory ] || ENV_CLI=/usr/bin/docker
+export ENV_ENGINE ENV_CLI
+dory() {
+    "$ENV_CLI" "$@"
+}
+
 # env_start [doryd option...]: sets ENV_DIR, ENV_BRIDGE, ENV_SUBNET, DORY_HOST and DOCKER_HOST, and waits for the daemon.
 env_start() {
     ENV_DIR=$(mktemp -d "${TMPDIR:-/tmp}/dory-env.XXXXXX")
@@ -29,12 +39,17 @@ env_start() {
     export DOCKER_CONFIG=$ENV_DIR/client
     unset DOCKER_CONTEXT
     mkdir -p "$DOCKER_CONFIG"
+    echo "${ENV_CONFIG:-{\}}" >"$ENV_DIR/daemon.json"
     ENV_OPTIONS=("$@")
     env_daemon_start
 }
 
 # Starts doryd on the environment's roots (again, after env_daemon_kill).
 env_daemon_start() {
+    if [ "$ENV_ENGINE" = docker ]; then
+        env_dockerd_start
+        return
+    fi
     "$DORY_BIN/doryd" --data-root "$ENV_DIR/data" --exec-root "$ENV_DIR/run" -H "unix://$ENV_DIR/dory.sock" \
         --pidfile "$ENV_DIR/doryd.pid" --config-file "$ENV_DIR/daemon.json" \
         --bridge "$ENV_BRIDGE" --bip "$ENV_SUBNET.1/24" ${ENV_OPTIONS[@]+"${ENV_OPTIONS[@]}"} \
@@ -47,13 +62,24 @@ env_daemon_start() {
     env_wait_ping
 }
 
+env_dockerd_start() {
+    ip link add "$ENV_BRIDGE" type bridge 2>/dev/null && ip addr add "$ENV_SUBNET.1/24" dev "$ENV_BRIDGE" && ip link set "$ENV_BRIDGE" up
+    dockerd --data-root "$ENV_DIR/data" --exec-root "$ENV_DIR/run" -H "unix://$ENV_DIR/dory.sock" \
+        --pidfile "$ENV_DIR/doryd.pid" --config-file "$ENV_DIR/daemon.json" --bridge "$ENV_BRIDGE" \
+        3>&- 4>&- >>"$ENV_DIR/doryd.log" 2>&1 &
+    ENV_DAEMON=$!
+    echo "$ENV_DAEMON" >"$ENV_DIR/doryd.started"
+    disown "$ENV_DAEMON" 2>/dev/null || true
+    env_wait_ping
+}
+
 env_daemon_pid() {
     cat "$ENV_DIR/doryd.started"
 }
 
 env_wait_ping() {
     local i
-    for ((i = 0; i < 500; i++)); do
+    for ((i = 0; i < 1500; i++)); do
         if curl -sf --unix-socket "$ENV_DIR/dory.sock" http://dory/_ping >/dev/null; then
             return 0
         fi
@@ -88,10 +114,10 @@ env_daemon_kill() {
 env_stop() {
     [ -n "${ENV_DIR:-}" ] || return 0
     local ids
-    ids=$("$DORY_BIN/dory" ps -aq 2>/dev/null) || true
+    ids=$(dory ps -aq 2>/dev/null) || true
     if [ -n "$ids" ]; then
         # shellcheck disable=SC2086
-        "$DORY_BIN/dory" rm -f -v $ids >/dev/null 2>&1 || true
+        dory rm -f -v $ids >/dev/null 2>&1 || true
     fi
     env_daemon_kill TERM
     env_remove_network
@@ -163,9 +189,9 @@ env_images() {
     local name
     for name in "$@"; do
         case $name in
-        busybox) "$DORY_BIN/dory" import -c 'CMD ["sh"]' -c 'ENV PATH=/bin:/sbin:/usr/bin:/usr/sbin' \
+        busybox) dory import -c 'CMD ["sh"]' -c 'ENV PATH=/bin:/sbin:/usr/bin:/usr/sbin' \
             "$(busybox_tar)" busybox:latest >/dev/null ;;
-        debian) "$DORY_BIN/dory" import -c 'CMD ["bash"]' "$(debian_tar)" debian:latest >/dev/null ;;
+        debian) dory import -c 'CMD ["bash"]' "$(debian_tar)" debian:latest >/dev/null ;;
         esac
     done
 }
