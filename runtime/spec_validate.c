@@ -1,0 +1,135 @@
+/* What the types of config.json leave open, checked before anything is made. */
+#include "runtime/spec.h"
+
+#include <errno.h>
+
+#include "runtime/defaults.h"
+
+#define MOUNTS_MAX 10000
+#define HOSTNAME_MAX 64 /* of the kernel's utsname, without the NUL */
+
+static const char *const namespace_types[] = {"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"};
+
+static int check_namespaces(const struct oci_spec *spec, struct error *err)
+{
+    const struct oci_namespace *items = spec->linux_.namespaces.items;
+    for (size_t i = 0; i < spec->linux_.namespaces.count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < ARRAY_SIZE(namespace_types); k++)
+            known = known || strcmp(items[i].type, namespace_types[k]) == 0;
+        if (!known)
+            return error_set(err, ERROR_INVALID, 0, "namespace \"%s\" does not exist", items[i].type);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(items[k].type, items[i].type) == 0)
+                return error_set(err, ERROR_INVALID, 0, "malformed spec file: duplicated ns \"%s\"", items[i].type);
+        if (strcmp(items[i].type, "time") == 0)
+            return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "time namespaces are not supported");
+    }
+    const struct oci_namespace *mount = oci_spec_namespace(spec, "mount");
+    if (mount == NULL || mount->path != NULL)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
+                         "a container without a mount namespace of its own is not supported");
+    if ((spec->hostname != NULL || spec->domainname != NULL) && oci_spec_namespace(spec, "uts") == NULL)
+        return error_set(err, ERROR_INVALID, 0, "unable to set hostname without a private UTS namespace");
+    const struct oci_namespace *user = oci_spec_namespace(spec, "user");
+    if (user != NULL && user->path != NULL)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "joining a user namespace is not supported");
+    if (user == NULL && spec->linux_.uid_mappings.count + spec->linux_.gid_mappings.count > 0)
+        return error_set(err, ERROR_INVALID, 0,
+                         "user namespace mappings specified, but user namespace isn't enabled in the config");
+    if (user != NULL && (spec->linux_.uid_mappings.count == 0 || spec->linux_.gid_mappings.count == 0))
+        return error_set(err, ERROR_INVALID, 0, "a user namespace needs uidMappings and gidMappings");
+    return 0;
+}
+
+static int check_refused(const struct oci_spec *spec, struct error *err)
+{
+    const struct {
+        const char *name;
+        const struct json *value;
+    } refused[] = {
+        {"process.scheduler", spec->process.scheduler},
+        {"process.ioPriority", spec->process.io_priority},
+        {"process.execCPUAffinity", spec->process.exec_cpu_affinity},
+        {"linux.intelRdt", spec->linux_.intel_rdt},
+        {"linux.personality", spec->linux_.personality},
+        {"linux.timeOffsets", spec->linux_.time_offsets},
+        {"linux.resources.rdma", spec->linux_.resources.rdma},
+        {"linux.resources.network", spec->linux_.resources.network},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        const struct json *v = refused[i].value;
+        bool empty = v == NULL || v->kind == JSON_NULL || (v->kind == JSON_OBJECT && v->object.count == 0);
+        if (!empty)
+            return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "%s is not supported", refused[i].name);
+    }
+    if (spec->linux_.seccomp != NULL && spec->linux_.seccomp->listener_path != NULL)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "linux.seccomp.listenerPath is not supported");
+    return 0;
+}
+
+static int check_mounts(const struct oci_spec *spec, struct error *err)
+{
+    if (spec->mounts.count > MOUNTS_MAX)
+        return error_set(err, ERROR_INVALID, 0, "more than %d mounts", MOUNTS_MAX);
+    const struct oci_mount *mounts = spec->mounts.items;
+    for (size_t i = 0; i < spec->mounts.count; i++)
+        if (mounts[i].uid_mappings.count + mounts[i].gid_mappings.count > 0)
+            return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "mount %s: id-mapped mounts are not supported",
+                             mounts[i].destination);
+    return 0;
+}
+
+static int check_hooks(const struct json_array *hooks, struct error *err)
+{
+    const struct oci_hook *items = hooks->items;
+    for (size_t i = 0; i < hooks->count; i++) {
+        if (items[i].path[0] != '/')
+            return error_set(err, ERROR_INVALID, 0, "hook path \"%s\" is not absolute", items[i].path);
+        if (items[i].timeout != NULL && *items[i].timeout <= 0)
+            return error_set(err, ERROR_INVALID, 0, "hook %s: the timeout must be greater than zero", items[i].path);
+    }
+    return 0;
+}
+
+static int check_process(const struct oci_process *process, struct error *err)
+{
+    if (process->args.count == 0)
+        return error_set(err, ERROR_INVALID, 0, "process.args must not be empty");
+    if (process->cwd == NULL || process->cwd[0] == '\0')
+        return error_set(err, ERROR_INVALID, 0, "Cwd property must not be empty");
+    if (process->cwd[0] != '/')
+        return error_set(err, ERROR_INVALID, 0, "Cwd must be an absolute path");
+    if (process->user.umask != NULL && (*process->user.umask < 0 || *process->user.umask > 0777))
+        return error_set(err, ERROR_INVALID, 0, "process.user.umask is not from 0 to 0777");
+    if (process->oom_score_adj != NULL && (*process->oom_score_adj < -1000 || *process->oom_score_adj > 1000))
+        return error_set(err, ERROR_INVALID, 0, "process.oomScoreAdj is not from -1000 to 1000");
+    const struct oci_rlimit *limits = process->rlimits.items;
+    for (size_t i = 0; i < process->rlimits.count; i++) {
+        if (runtime_rlimit_number(limits[i].type) < 0)
+            return error_set(err, ERROR_INVALID, 0, "invalid rlimit type: %s", limits[i].type);
+        if (limits[i].soft > limits[i].hard)
+            return error_set(err, ERROR_INVALID, 0, "%s: the soft limit is above the hard limit", limits[i].type);
+    }
+    return 0;
+}
+
+int oci_spec_validate(const struct oci_spec *spec, struct error *err)
+{
+    if (spec->version == NULL || strncmp(spec->version, "1.", 2) != 0)
+        return error_set(err, ERROR_INVALID, 0, "ociVersion \"%s\" is not supported",
+                         spec->version != NULL ? spec->version : "");
+    if ((spec->hostname != NULL && strlen(spec->hostname) > HOSTNAME_MAX) ||
+        (spec->domainname != NULL && strlen(spec->domainname) > HOSTNAME_MAX))
+        return error_set(err, ERROR_INVALID, 0, "the hostname is longer than %d characters", HOSTNAME_MAX);
+    int r = check_process(&spec->process, err);
+    r = r < 0 ? r : check_namespaces(spec, err);
+    r = r < 0 ? r : check_refused(spec, err);
+    r = r < 0 ? r : check_mounts(spec, err);
+    const struct json_array *hooks[] = {&spec->hooks.prestart,         &spec->hooks.create_runtime,
+                                        &spec->hooks.create_container, &spec->hooks.start_container,
+                                        &spec->hooks.poststart,        &spec->hooks.poststop};
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(hooks); i++)
+        r = check_hooks(hooks[i], err);
+    return r;
+}
