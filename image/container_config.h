@@ -20,9 +20,9 @@ struct container_config {
     bool tty, open_stdin, stdin_once;
     struct strv env;
     struct strv cmd;
-    bool cmd_null; /* Cmd was absent or null rather than [] */
+    bool cmd_set; /* Cmd was there and not null: an empty list is [] and not null */
     struct strv entrypoint;
-    bool entrypoint_null;
+    bool entrypoint_set; /* "Entrypoint": [] clears the image's; absent or null leaves it */
     struct health_config *healthcheck;
     bool args_escaped;
     char *image;
