@@ -1,6 +1,7 @@
 /*
  * A thin layer over SQLite: one connection per process in WAL mode (synchronous=NORMAL: commits do not wait for the
- * disk; a kill -9 of the process loses nothing), statements prepared once and kept. Thread-safe: a handle is locked by
+ * disk; a kill -9 of the process loses nothing; the log is moved into the database by a short-lived thread of its own,
+ * so that no caller ever waits for the disk), statements prepared once and kept. Thread-safe: a handle is locked by
  * db_lock/db_unlock around statement use (db_exec locks by itself; the lock is recursive).
  */
 #ifndef DORY_BASE_DB_H
@@ -24,7 +25,9 @@ void db_unlock(struct db *db);
 /* Runs SQL without results (schema, pragma). */
 int db_exec(struct db *db, const char *sql, struct error *err);
 
-/* Transactions nest by counting; the outermost one counts. begin takes the lock, commit/rollback release it. */
+/* Transactions nest by counting; the outermost one counts. begin takes the lock (unless it fails), commit and rollback
+ * release it in every case. A commit that fails has rolled everything back: call no rollback after it. An inner
+ * rollback makes the outermost commit fail. */
 int db_begin(struct db *db, struct error *err);
 int db_commit(struct db *db, struct error *err);
 void db_rollback(struct db *db);
