@@ -21,6 +21,8 @@ enum container_state {
 
 enum container_event {
     CONTAINER_START,        /* asked to start (the state changes when the process runs) */
+    CONTAINER_POLICY_START, /* the restart policy starts it again */
+    CONTAINER_STARTED,      /* its process runs */
     CONTAINER_START_FAILED, /* it could not be started */
     CONTAINER_EXIT,         /* the process ended for good */
     CONTAINER_EXIT_RESTART, /* the process ended and the policy says: again */
@@ -31,6 +33,7 @@ enum container_event {
     CONTAINER_REMOVE,
     CONTAINER_REMOVE_FORCE,
     CONTAINER_REMOVE_FAILED,
+    CONTAINER_RENAME,
     CONTAINER_ATTACH,
     CONTAINER_RESIZE,
     CONTAINER_TOP,
@@ -46,7 +49,7 @@ bool container_state_is_running(enum container_state state);
 
 /*
  * Looks the move up. On success *ret is the next state (the same one where an event leaves it). A refusal carries
- * docker's text with `name` (id or name of the container) in it; ERROR_NOT_MODIFIED for start of a running and stop of
+ * docker's text with `name` (id or name of the container, as docker has it there) in it; ERROR_NOT_MODIFIED for start of a running and stop of
  * a stopped container.
  */
 int container_state_next(enum container_state state, enum container_event event, const char *name,

@@ -1,0 +1,29 @@
+#include "daemon/restart_policy.h"
+
+#include <string.h>
+
+bool restart_policy_applies(const struct restart_policy *policy, const struct restart_facts *facts)
+{
+    const char *name = policy->name ? policy->name : "";
+    if (strcmp(name, "always") == 0)
+        return facts->daemon_start || !facts->stopped_by_user;
+    if (facts->stopped_by_user)
+        return false;
+    if (strcmp(name, "unless-stopped") == 0)
+        return true;
+    if (strcmp(name, "on-failure") != 0 || facts->exit_code == 0)
+        return false;
+    return policy->maximum_retry_count == 0 || facts->restart_count < policy->maximum_retry_count;
+}
+
+int64_t restart_policy_delay(int64_t ran_ns, int *failures)
+{
+    if (ran_ns >= RESTART_RESET_NS)
+        *failures = 0;
+    int64_t delay = RESTART_DELAY_FIRST_MS;
+    for (int i = 0; i < *failures && delay < RESTART_DELAY_MAX_MS; i++)
+        delay *= 2;
+    if (*failures < 1000)
+        (*failures)++;
+    return delay < RESTART_DELAY_MAX_MS ? delay : RESTART_DELAY_MAX_MS;
+}
