@@ -66,7 +66,9 @@ cmd_objects = $(patsubst %.c,$(B)/%.o,$(wildcard cmd/$(1)/*.c cmd/$(1)/*/*.c))
 $(BIN)/dory: $(call cmd_objects,dory) $(B)/libclient.a $(B)/libbase.a
 	@mkdir -p $(@D)
 	$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -lm -o $@
-$(BIN)/dory-shim: $(call cmd_objects,dory-shim) $(B)/libruntime.a $(B)/libbase.a
+# The protocol and the log writer are the daemon's too, so they lie in daemon/.
+SHIM_SHARED := $(patsubst %.c,$(B)/%.o,$(wildcard daemon/shim_*.c))
+$(BIN)/dory-shim: $(call cmd_objects,dory-shim) $(SHIM_SHARED) $(B)/libruntime.a $(B)/libbase.a
 	@mkdir -p $(@D)
 	$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -lm -o $@
 $(BIN)/dory-runtime: $(call cmd_objects,dory-runtime) $(B)/libruntime.a $(B)/libbase.a

@@ -101,7 +101,9 @@ void log_writer_close(struct log_writer *w)
 /* name.N-1 is dropped, name.i becomes name.i+1, name becomes name.1. Readers keep the files they have open. */
 static int rotate(struct log_writer *w)
 {
-    for (unsigned i = w->max_files - 1; i > 0; i--) {
+    bool there = faccessat(w->dir_fd, w->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0; /* not after a half-done rotation */
+
+    for (unsigned i = w->max_files - 1; there && i > 0; i--) {
         CLEANUP_FREE char *to = xasprintf("%s.%u", w->name, i);
         CLEANUP_FREE char *from = i > 1 ? xasprintf("%s.%u", w->name, i - 1) : xstrdup(w->name);
 
@@ -139,17 +141,24 @@ static int write_records(struct log_writer *w, const char *data, size_t size)
     return 0;
 }
 
-/* As docker, a file may outgrow max_size by the record that reaches it: rotation comes before the next one. */
+/*
+ * As docker, a file may outgrow max_size by the record that reaches it: rotation comes before the next one. A rotation
+ * that fails is reported, and the file that is there goes on being written.
+ */
 static int flush(struct log_writer *w)
 {
     const char *data = w->buffer, *end = w->buffer + w->used;
-    int r = 0;
+    int result = 0, r = 0;
 
     while (data < end && r >= 0) {
         size_t size = (size_t)(end - data);
 
-        if (w->max_size && w->file_size >= w->max_size)
-            r = rotate(w);
+        if (w->max_size && w->file_size >= w->max_size) {
+            int rotated = rotate(w);
+
+            if (rotated < 0)
+                result = rotated;
+        }
         if (w->max_size) {
             uint64_t left = w->file_size < w->max_size ? w->max_size - w->file_size : 1;
             const char *newline = left < size ? memchr(data + left - 1, '\n', size - left + 1) : NULL;
@@ -157,12 +166,11 @@ static int flush(struct log_writer *w)
             if (newline)
                 size = (size_t)(newline - data) + 1;
         }
-        if (r >= 0)
-            r = write_records(w, data, size);
+        r = write_records(w, data, size);
         data += size;
     }
     w->used = 0;
-    return r;
+    return r < 0 ? r : result;
 }
 
 static int put_record(struct log_writer *w, enum log_stream stream, const char *text, size_t size, bool newline,

@@ -45,8 +45,8 @@ int log_writer_end(struct log_writer *writer, enum log_stream stream);
 void log_writer_trim(struct log_writer *writer);
 
 /*
- * Pure: one record into `out` (room for 6 * size + strlen(attrs) + LOG_RECORD_OVERHEAD). `newline` adds one to the text.
- * Returns its size.
+ * Pure: one record into `out` (room for 6 * size + strlen(attrs) + LOG_RECORD_OVERHEAD). `newline` adds one to the
+ * text. Returns its size.
  */
 size_t log_record_write(char *out, const char *text, size_t size, bool newline, enum log_stream stream,
                         const char *attrs, const char *time_text);

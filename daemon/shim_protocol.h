@@ -11,8 +11,8 @@
  *
  * Life: descriptor 3 of a new shim is one end of a socketpair. ATTACH messages may come first, then START. If the
  * connection ends before START the shim exits. START carries a listening socket (exec_root/shim/ID/sock) on which a
- * later daemon connects and asks STATUS. After the container's end: the record is written, EXITED is sent, the cgroup is
- * removed, CLEANED is sent, and the shim goes once it was acknowledged (or has no daemon) and every client has its
+ * later daemon connects and asks STATUS. After the container's end: the record is written, EXITED is sent, the cgroup
+ * is removed, CLEANED is sent, and the shim goes once it was acknowledged (or has no daemon) and every client has its
  * output.
  */
 #ifndef DORY_DAEMON_SHIM_PROTOCOL_H
