@@ -1,0 +1,92 @@
+/*
+ * Internal to runtime/: one container's cgroup, behind one table of operations per kind of host. Public functions are
+ * in container.h.
+ */
+#ifndef DORY_RUNTIME_CGROUP_H
+#define DORY_RUNTIME_CGROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "runtime/container.h"
+
+enum cgroup_controller {
+    CGROUP_MEMORY,
+    CGROUP_PIDS,
+    CGROUP_CPU,
+    CGROUP_CPUACCT,
+    CGROUP_DEVICES,
+    CGROUP_FREEZER,
+    CGROUP_BLKIO,
+    CGROUP_CPUSET,
+    CGROUP_HUGETLB,
+    CGROUP_CONTROLLERS,
+};
+/* As v1 names them. */
+extern const char *const cgroup_controller_names[CGROUP_CONTROLLERS];
+
+struct cgroup_ops {
+    /* What must exist before clone: sets unified_fd if the host has v2. On v2 all limits are set here. */
+    int (*prepare)(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err);
+    /* After clone: the rest of directories and limits, and the process moved in. `in_unified`: clone did v2 already. */
+    int (*enter)(struct runtime_cgroup *cgroup, const struct oci_resources *resources, pid_t pid, bool in_unified,
+                 struct error *err);
+    int (*open)(struct runtime_cgroup *cgroup, struct error *err);
+    int (*freeze)(struct runtime_cgroup *cgroup, bool frozen, struct error *err);
+    int (*oom_kills)(struct runtime_cgroup *cgroup, uint64_t *ret, struct error *err);
+    int (*update)(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err);
+    int (*stats)(struct runtime_cgroup *cgroup, struct runtime_stats *ret, struct error *err);
+};
+extern const struct cgroup_ops cgroup_ops_v1; /* v1 and hybrid */
+extern const struct cgroup_ops cgroup_ops_v2;
+
+/* Descriptors are O_PATH directories, -1 where there is none. */
+struct runtime_cgroup {
+    const struct cgroup_ops *ops;
+    char *path;                       /* below each mount root, no leading slash */
+    int mount_fd;                     /* /sys/fs/cgroup */
+    int unified_root_fd;              /* root of the v2 hierarchy */
+    int unified_fd;                   /* the container's directory in it */
+    int root_fds[CGROUP_CONTROLLERS]; /* v1: mount root of the controller */
+    int fds[CGROUP_CONTROLLERS];      /* v1: the container's directory */
+    bool alias[CGROUP_CONTROLLERS];   /* v1: mounted together with an earlier controller: same directory */
+};
+
+/* Finds out what kind of host it is and names the cgroup; touches nothing. `path` is linux.cgroupsPath, or NULL for the
+ * default of container `id`. */
+int cgroup_new(const char *path, const char *id, struct runtime_cgroup **ret, struct error *err);
+/* "/a//b/" to "a/b"; refuses "..", systemd's slice:prefix:name and what is too long. The caller frees *ret. */
+int cgroup_clean_path(const char *path, char **ret, struct error *err);
+
+/* mkdir -p below root_fd, then O_PATH of the last directory, or -errno. */
+int cgroup_make_dir(int root_fd, const char *path);
+/* One control file. Errors name file and text. */
+int cgroup_write(int dir_fd, const char *name, const char *text, struct error *err);
+int cgroup_writef(int dir_fd, const char *name, struct error *err, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Reads at most size - 1 bytes, NUL-terminated. Length or -errno. */
+ssize_t cgroup_read(int dir_fd, const char *name, char *buf, size_t size);
+/* A file that holds one number; "max" is UINT64_MAX. 0 or -errno. */
+int cgroup_read_number(int dir_fd, const char *name, uint64_t *ret);
+/* The number after `key` in text of "key number" lines; 0 when absent. */
+uint64_t cgroup_field(const char *text, const char *key);
+
+/* v1: limits of the controllers whose directories exist; `created`: freshly made, nothing to preserve. */
+int cgroup_v1_limit(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err);
+/* Which controllers these resources need beyond the usual ones. */
+bool cgroup_v1_needs(enum cgroup_controller controller, const struct oci_resources *resources);
+
+/* Device rules. The runtime's own additions (the nodes it makes) are appended by both. */
+int cgroup_devices_write_v1(int dir_fd, const struct json_array *rules, struct error *err);
+int cgroup_devices_attach_v2(int cgroup_fd, const struct json_array *rules, struct error *err);
+struct bpf_insn;
+/* The eBPF program of these rules: last matching rule wins, per access bit. Caller frees *ret. Pure. */
+int cgroup_devices_program(const struct json_array *rules, struct bpf_insn **ret, size_t *ret_count, struct error *err);
+
+/* Conversions of docker's v1 units to v2's. Pure. */
+uint64_t cgroup_weight_from_shares(uint64_t shares);
+uint64_t cgroup_io_weight_from_blkio(uint64_t weight);
+
+#endif

@@ -1,0 +1,263 @@
+/* cgroup v1 controllers, each a hierarchy of its own; on hybrid hosts the container gets a cgroup in v2 as well, which
+ * tracks and kills its processes. Limits are in cgroup_v1_limits.c. */
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+#include "runtime/cgroup.h"
+
+#define FREEZE_TRIES 2000 /* of 1 ms */
+
+/* Creating a cpuset costs milliseconds and the rest is rarely asked for, so those are made on demand only. */
+bool cgroup_v1_needs(enum cgroup_controller controller, const struct oci_resources *resources)
+{
+    switch (controller) {
+    case CGROUP_CPUSET:
+        return (resources->cpu.cpus != NULL && resources->cpu.cpus[0] != '\0') ||
+               (resources->cpu.mems != NULL && resources->cpu.mems[0] != '\0');
+    case CGROUP_HUGETLB:
+        return resources->hugepage_limits.count > 0;
+    default:
+        return true;
+    }
+}
+
+static int v1_prepare(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err)
+{
+    if (resources->unified.count > 0)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
+                         "linux.resources.unified needs a host with cgroup v2 only");
+    if (cgroup->unified_root_fd < 0)
+        return 0;
+    int fd = cgroup_make_dir(cgroup->unified_root_fd, cgroup->path);
+    if (fd < 0)
+        return error_errno(err, fd, "cannot create cgroup %s", cgroup->path);
+    cgroup->unified_fd = fd;
+    return 0;
+}
+
+static int copy_from_parent(int parent_fd, int fd, const char *name, struct error *err)
+{
+    char buf[4096];
+    ssize_t n = cgroup_read(fd, name, buf, sizeof(buf));
+    if (n < 0)
+        return error_errno(err, (int)n, "cannot read %s", name);
+    buf[strcspn(buf, "\n")] = '\0';
+    if (buf[0] != '\0')
+        return 0;
+    n = cgroup_read(parent_fd, name, buf, sizeof(buf));
+    if (n < 0)
+        return error_errno(err, (int)n, "cannot read %s", name);
+    buf[strcspn(buf, "\n")] = '\0';
+    return cgroup_write(fd, name, buf, err);
+}
+
+/* A new cpuset is empty and admits no process before it has cpus and memory nodes: each level takes its parent's. */
+static int fill_cpusets(struct runtime_cgroup *cgroup, struct error *err)
+{
+    CLEANUP_FREE char *path = xstrdup(cgroup->path);
+    CLEANUP_CLOSE int parent = fd_dup(cgroup->root_fds[CGROUP_CPUSET]);
+    for (char *name = path; name != NULL;) {
+        char *slash = strchr(name, '/');
+        if (slash != NULL)
+            *slash = '\0';
+        CLEANUP_CLOSE int fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+            return error_errno(err, errno, "cannot open cpuset cgroup %s", name);
+        int r = copy_from_parent(parent, fd, "cpuset.cpus", err);
+        r = r < 0 ? r : copy_from_parent(parent, fd, "cpuset.mems", err);
+        if (r < 0)
+            return r;
+        fd_close(parent);
+        parent = TAKE_FD(fd);
+        name = slash != NULL ? slash + 1 : NULL;
+    }
+    return 0;
+}
+
+static int make_controllers(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err)
+{
+    for (int c = 0; c < CGROUP_CONTROLLERS; c++) {
+        if (cgroup->root_fds[c] < 0 || !cgroup_v1_needs(c, resources))
+            continue;
+        int fd = cgroup_make_dir(cgroup->root_fds[c], cgroup->path);
+        if (fd < 0)
+            return error_errno(err, fd, "cannot create cgroup %s of %s", cgroup->path, cgroup_controller_names[c]);
+        cgroup->fds[c] = fd;
+        int r = c == CGROUP_CPUSET ? fill_cpusets(cgroup, err) : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int v1_enter(struct runtime_cgroup *cgroup, const struct oci_resources *resources, pid_t pid, bool in_unified,
+                    struct error *err)
+{
+    int r = make_controllers(cgroup, resources, err);
+    r = r < 0 ? r : cgroup_v1_limit(cgroup, resources, err);
+    if (r < 0)
+        return r;
+    char text[16];
+    snprintf(text, sizeof(text), "%d", pid);
+    if (cgroup->unified_fd >= 0 && !in_unified)
+        r = cgroup_write(cgroup->unified_fd, "cgroup.procs", text, err);
+    for (int c = 0; r == 0 && c < CGROUP_CONTROLLERS; c++)
+        if (cgroup->fds[c] >= 0 && !cgroup->alias[c])
+            r = cgroup_write(cgroup->fds[c], "cgroup.procs", text, err);
+    return r;
+}
+
+static int v1_open(struct runtime_cgroup *cgroup, struct error *err)
+{
+    bool any = false;
+    for (int c = 0; c < CGROUP_CONTROLLERS; c++) {
+        if (cgroup->root_fds[c] < 0)
+            continue;
+        cgroup->fds[c] = openat(cgroup->root_fds[c], cgroup->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        any = any || cgroup->fds[c] >= 0;
+    }
+    if (cgroup->unified_root_fd >= 0) {
+        cgroup->unified_fd =
+            openat(cgroup->unified_root_fd, cgroup->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        any = any || cgroup->unified_fd >= 0;
+    }
+    if (!any)
+        return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup %s does not exist", cgroup->path);
+    return 0;
+}
+
+static int v1_freeze(struct runtime_cgroup *cgroup, bool frozen, struct error *err)
+{
+    int fd = cgroup->fds[CGROUP_FREEZER];
+    if (fd < 0)
+        return error_set(err, ERROR_UNAVAILABLE, ENOTSUP, "the freezer cgroup controller is not available");
+    const char *want = frozen ? "FROZEN" : "THAWED";
+    for (int i = 0; i < FREEZE_TRIES; i++) {
+        /* Writing again helps: tasks that forked or returned from vfork in between are frozen on the next round. */
+        int r = i % 50 == 0 ? cgroup_write(fd, "freezer.state", want, err) : 0;
+        if (r < 0)
+            return r;
+        char state[32];
+        ssize_t n = cgroup_read(fd, "freezer.state", state, sizeof(state));
+        if (n < 0)
+            return error_errno(err, (int)n, "cannot read freezer.state");
+        if (strncmp(state, want, strlen(want)) == 0)
+            return 0;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    cgroup_write(fd, "freezer.state", "THAWED", NULL);
+    return error_set(err, ERROR_SYSTEM, EBUSY, "unable to freeze cgroup %s", cgroup->path);
+}
+
+static int v1_oom_kills(struct runtime_cgroup *cgroup, uint64_t *ret, struct error *err)
+{
+    char text[256];
+    int fd = cgroup->fds[CGROUP_MEMORY];
+    ssize_t n = fd < 0 ? -ENOENT : cgroup_read(fd, "memory.oom_control", text, sizeof(text));
+    if (n < 0)
+        return error_errno(err, (int)n, "cannot read memory.oom_control of %s", cgroup->path);
+    *ret = cgroup_field(text, "oom_kill");
+    return 0;
+}
+
+/* "8:0 Read 4096" lines; the operation's sum over devices */
+static uint64_t sum_operation(const char *text, const char *operation)
+{
+    uint64_t sum = 0;
+    size_t size = strlen(operation);
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        const char *space = strchr(line, ' ');
+        if (space != NULL && strncmp(space + 1, operation, size) == 0 && space[1 + size] == ' ')
+            sum += strtoull(space + 1 + size, NULL, 10);
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    return sum;
+}
+
+static void read_cpu(struct runtime_cgroup *cgroup, struct runtime_stats *stats)
+{
+    char text[1024];
+    int fd = cgroup->fds[CGROUP_CPUACCT];
+    if (fd >= 0) {
+        cgroup_read_number(fd, "cpuacct.usage", &stats->cpu_usage_ns);
+        cgroup_read_number(fd, "cpuacct.usage_user", &stats->cpu_user_ns);
+        cgroup_read_number(fd, "cpuacct.usage_sys", &stats->cpu_system_ns);
+    }
+    fd = cgroup->fds[CGROUP_CPU];
+    if (fd >= 0 && cgroup_read(fd, "cpu.stat", text, sizeof(text)) > 0) {
+        stats->cpu_periods = cgroup_field(text, "nr_periods");
+        stats->cpu_throttled_periods = cgroup_field(text, "nr_throttled");
+        stats->cpu_throttled_ns = cgroup_field(text, "throttled_time");
+    }
+}
+
+static int v1_stats(struct runtime_cgroup *cgroup, struct runtime_stats *stats, struct error *err)
+{
+    char text[16384];
+    int fd = cgroup->fds[CGROUP_MEMORY];
+    if (fd < 0)
+        return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup %s has no memory controller", cgroup->path);
+    int r = cgroup_read_number(fd, "memory.usage_in_bytes", &stats->memory_usage);
+    if (r < 0)
+        return error_errno(err, r, "cannot read the statistics of cgroup %s", cgroup->path);
+    cgroup_read_number(fd, "memory.limit_in_bytes", &stats->memory_limit);
+    cgroup_read_number(fd, "memory.max_usage_in_bytes", &stats->memory_max_usage);
+    cgroup_read_number(fd, "memory.failcnt", &stats->memory_failcnt);
+    if (cgroup_read(fd, "memory.stat", text, sizeof(text)) > 0) {
+        stats->memory_inactive_file = cgroup_field(text, "total_inactive_file");
+        stats->memory_cache = cgroup_field(text, "total_cache");
+    }
+    read_cpu(cgroup, stats);
+    fd = cgroup->fds[CGROUP_PIDS];
+    if (fd >= 0) {
+        cgroup_read_number(fd, "pids.current", &stats->pids_current);
+        cgroup_read_number(fd, "pids.max", &stats->pids_limit);
+        if (stats->pids_limit == UINT64_MAX)
+            stats->pids_limit = 0;
+    }
+    fd = cgroup->fds[CGROUP_BLKIO];
+    if (fd >= 0 && cgroup_read(fd, "blkio.throttle.io_service_bytes_recursive", text, sizeof(text)) > 0) {
+        stats->blkio_read_bytes = sum_operation(text, "Read");
+        stats->blkio_write_bytes = sum_operation(text, "Write");
+    }
+    return 0;
+}
+
+static int v1_update(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err)
+{
+    if (cgroup_v1_needs(CGROUP_CPUSET, resources) && cgroup->fds[CGROUP_CPUSET] < 0) {
+        if (cgroup->root_fds[CGROUP_CPUSET] < 0)
+            return error_set(err, ERROR_UNAVAILABLE, ENOTSUP, "the cpuset cgroup controller is not available");
+        /* Started without a cpuset of its own: make it now and move everybody over. */
+        int fd = cgroup_make_dir(cgroup->root_fds[CGROUP_CPUSET], cgroup->path);
+        if (fd < 0)
+            return error_errno(err, fd, "cannot create cgroup %s of cpuset", cgroup->path);
+        cgroup->fds[CGROUP_CPUSET] = fd;
+        CLEANUP_FREE pid_t *pids = NULL;
+        size_t count = 0;
+        int r = fill_cpusets(cgroup, err);
+        r = r < 0 ? r : runtime_cgroup_pids(cgroup, &pids, &count, err);
+        for (size_t i = 0; r == 0 && i < count; i++) {
+            r = cgroup_writef(fd, "cgroup.procs", err, "%d", pids[i]);
+            r = r == -ESRCH ? 0 : r;
+        }
+        if (r < 0)
+            return r;
+    }
+    return cgroup_v1_limit(cgroup, resources, err);
+}
+
+const struct cgroup_ops cgroup_ops_v1 = {
+    .prepare = v1_prepare,
+    .enter = v1_enter,
+    .open = v1_open,
+    .freeze = v1_freeze,
+    .oom_kills = v1_oom_kills,
+    .update = v1_update,
+    .stats = v1_stats,
+};

@@ -1,0 +1,340 @@
+/* cgroup v2: one hierarchy, one directory per container. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+#include "runtime/cgroup.h"
+
+#define FREEZE_TIMEOUT_MS 10000
+
+uint64_t cgroup_weight_from_shares(uint64_t shares)
+{
+    if (shares == 0)
+        return 0;
+    if (shares < 2)
+        shares = 2;
+    if (shares > 262144)
+        shares = 262144;
+    return 1 + ((shares - 2) * 9999) / 262142;
+}
+
+uint64_t cgroup_io_weight_from_blkio(uint64_t weight)
+{
+    if (weight == 0)
+        return 0;
+    if (weight < 10)
+        weight = 10;
+    if (weight > 1000)
+        weight = 1000;
+    return 1 + (weight - 10) * 9999 / 990;
+}
+
+static int enable_one_level(int fd, struct error *err)
+{
+    static const char *const wanted[] = {"cpu", "cpuset", "io", "memory", "pids", "hugetlb"};
+    char available[512], text[128] = "";
+    ssize_t n = cgroup_read(fd, "cgroup.controllers", available, sizeof(available));
+    if (n < 0)
+        return error_errno(err, (int)n, "cannot read cgroup.controllers");
+    available[strcspn(available, "\n")] = '\0';
+    CLEANUP_STRV struct strv names = STRV_INIT;
+    strv_split(&names, available, ' ');
+    size_t used = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+        if (strv_contains(&names, wanted[i]))
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "%s+%s", used > 0 ? " " : "", wanted[i]);
+    return used == 0 ? 0 : cgroup_write(fd, "cgroup.subtree_control", text, err);
+}
+
+/* Delegates the controllers from the root down to the parent of the container's cgroup. */
+static int enable_controllers(struct runtime_cgroup *cgroup, struct error *err)
+{
+    CLEANUP_FREE char *path = xstrdup(cgroup->path);
+    CLEANUP_CLOSE int fd = fd_dup(cgroup->unified_root_fd);
+    int r = enable_one_level(fd, err);
+    for (char *name = path; r == 0;) {
+        char *slash = strchr(name, '/');
+        if (slash == NULL)
+            return 0;
+        *slash = '\0';
+        int next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next < 0)
+            return error_errno(err, errno, "cannot open cgroup %s", name);
+        fd_close(fd);
+        fd = next;
+        r = enable_one_level(fd, err);
+        name = slash + 1;
+    }
+    return r;
+}
+
+static int write_limit(int fd, const char *file, int64_t value, struct error *err)
+{
+    return value < 0 ? cgroup_write(fd, file, "max", err) : cgroup_writef(fd, file, err, "%" PRId64, value);
+}
+
+static int limit_memory(int fd, const struct oci_memory *memory, struct error *err)
+{
+    if (memory->kernel != NULL || memory->kernel_tcp != NULL)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "cgroup v2 has no limit of kernel memory");
+    if (memory->swappiness != NULL && *memory->swappiness != -1)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "cgroup v2 has no memory swappiness");
+    if (memory->disable_oom_killer != NULL && *memory->disable_oom_killer)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "cgroup v2 cannot disable the OOM killer");
+    int r = 0;
+    if (memory->swap != NULL) {
+        /* The spec counts memory plus swap, v2 counts swap alone. */
+        int64_t swap = *memory->swap;
+        if (swap > 0 && memory->limit != NULL && *memory->limit > 0) {
+            if (swap < *memory->limit)
+                return error_set(err, ERROR_INVALID, 0, "memory+swap limit must be >= memory limit");
+            swap -= *memory->limit;
+        } else if (swap > 0) {
+            return error_set(err, ERROR_INVALID, 0, "unable to set swap limit without memory limit");
+        }
+        if (swap != 0 || memory->limit != NULL) {
+            r = write_limit(fd, "memory.swap.max", swap, swap < 0 ? NULL : err);
+            if (r < 0 && swap < 0) /* a kernel without swap accounting: unlimited is what there is */
+                r = 0;
+        }
+    }
+    uint64_t usage;
+    if (r == 0 && memory->check_before_update != NULL && *memory->check_before_update && memory->limit != NULL &&
+        *memory->limit >= 0 && cgroup_read_number(fd, "memory.current", &usage) == 0 &&
+        usage > (uint64_t)*memory->limit)
+        return error_set(err, ERROR_CONFLICT, EBUSY, "memory limit %" PRId64 " is below the current usage %" PRIu64,
+                         *memory->limit, usage);
+    if (r == 0 && memory->limit != NULL && *memory->limit != 0)
+        r = write_limit(fd, "memory.max", *memory->limit, err);
+    if (r == 0 && memory->reservation != NULL && *memory->reservation != 0)
+        r = write_limit(fd, "memory.low", *memory->reservation, err);
+    return r;
+}
+
+static int limit_cpu(int fd, const struct oci_cpu *cpu, struct error *err)
+{
+    if ((cpu->realtime_runtime != NULL && *cpu->realtime_runtime != 0) ||
+        (cpu->realtime_period != NULL && *cpu->realtime_period != 0))
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "cgroup v2 has no realtime cpu limits");
+    int r = 0;
+    if (cpu->idle != NULL)
+        r = cgroup_writef(fd, "cpu.idle", err, "%" PRId64, *cpu->idle);
+    if (r == 0 && cpu->shares != NULL && *cpu->shares > 0)
+        r = cgroup_writef(fd, "cpu.weight", err, "%" PRIu64, cgroup_weight_from_shares((uint64_t)*cpu->shares));
+    bool quota = cpu->quota != NULL && *cpu->quota != 0, period = cpu->period != NULL && *cpu->period > 0;
+    if (r == 0 && (quota || period)) {
+        char text[64] = "max";
+        if (quota && *cpu->quota > 0)
+            snprintf(text, sizeof(text), "%" PRId64, *cpu->quota);
+        if (!quota) { /* keep the quota that is there */
+            char now[64];
+            ssize_t n = cgroup_read(fd, "cpu.max", now, sizeof(now));
+            if (n > 0)
+                snprintf(text, sizeof(text), "%.*s", (int)strcspn(now, " \n"), now);
+        }
+        r = cgroup_writef(fd, "cpu.max", err, "%s %" PRId64, text, period ? *cpu->period : 100000);
+    }
+    if (r == 0 && cpu->burst != NULL)
+        r = cgroup_writef(fd, "cpu.max.burst", err, "%" PRId64, *cpu->burst);
+    if (r == 0 && cpu->cpus != NULL && cpu->cpus[0] != '\0')
+        r = cgroup_write(fd, "cpuset.cpus", cpu->cpus, err);
+    if (r == 0 && cpu->mems != NULL && cpu->mems[0] != '\0')
+        r = cgroup_write(fd, "cpuset.mems", cpu->mems, err);
+    return r;
+}
+
+static int throttle(int fd, const char *key, const struct json_array *devices, struct error *err)
+{
+    const struct oci_throttle_device *items = devices->items;
+    for (size_t i = 0; i < devices->count; i++) {
+        int r = cgroup_writef(fd, "io.max", err, "%" PRId64 ":%" PRId64 " %s=%" PRId64, items[i].major, items[i].minor,
+                              key, items[i].rate);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int limit_io(int fd, const struct oci_block_io *io, struct error *err)
+{
+    int r = 0;
+    bool bfq = faccessat(fd, "io.bfq.weight", F_OK, 0) == 0;
+    if ((io->leaf_weight != NULL && *io->leaf_weight != 0))
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "cgroup v2 has no leaf weight");
+    if (io->weight != NULL && *io->weight > 0)
+        r = bfq ? cgroup_writef(fd, "io.bfq.weight", err, "%" PRId64, *io->weight)
+                : cgroup_writef(fd, "io.weight", err, "%" PRIu64, cgroup_io_weight_from_blkio((uint64_t)*io->weight));
+    const struct oci_weight_device *weights = io->weight_device.items;
+    for (size_t i = 0; r == 0 && i < io->weight_device.count; i++) {
+        if (weights[i].leaf_weight != NULL && *weights[i].leaf_weight != 0)
+            return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "cgroup v2 has no leaf weight");
+        uint64_t weight = weights[i].weight != NULL ? (uint64_t)*weights[i].weight : 0;
+        r = cgroup_writef(fd, bfq ? "io.bfq.weight" : "io.weight", err, "%" PRId64 ":%" PRId64 " %" PRIu64,
+                          weights[i].major, weights[i].minor, bfq ? weight : cgroup_io_weight_from_blkio(weight));
+    }
+    r = r < 0 ? r : throttle(fd, "rbps", &io->throttle_read_bps, err);
+    r = r < 0 ? r : throttle(fd, "wbps", &io->throttle_write_bps, err);
+    r = r < 0 ? r : throttle(fd, "riops", &io->throttle_read_iops, err);
+    return r < 0 ? r : throttle(fd, "wiops", &io->throttle_write_iops, err);
+}
+
+static int limit_rest(int fd, const struct oci_resources *resources, struct error *err)
+{
+    int r = 0;
+    if (resources->pids.limit != NULL)
+        r = write_limit(fd, "pids.max", *resources->pids.limit > 0 ? *resources->pids.limit : -1,
+                        *resources->pids.limit > 0 ? err : NULL);
+    if (r < 0 && *resources->pids.limit <= 0)
+        r = 0; /* no controller, no limit: what was asked for */
+    const struct oci_hugepage_limit *pages = resources->hugepage_limits.items;
+    for (size_t i = 0; r == 0 && i < resources->hugepage_limits.count; i++) {
+        if (strchr(pages[i].page_size, '/') != NULL)
+            return error_set(err, ERROR_INVALID, 0, "invalid huge page size \"%s\"", pages[i].page_size);
+        CLEANUP_FREE char *file = xasprintf("hugetlb.%s.max", pages[i].page_size);
+        r = cgroup_writef(fd, file, err, "%" PRIu64, pages[i].limit);
+    }
+    for (size_t i = 0; r == 0 && i < resources->unified.count; i++) {
+        const struct strmap_entry *entry = &resources->unified.items[i];
+        if (strchr(entry->key, '/') != NULL)
+            return error_set(err, ERROR_INVALID, 0, "unified resource \"%s\" must be a file name (no slashes)",
+                             entry->key);
+        r = cgroup_write(fd, entry->key, entry->value, err);
+    }
+    return r;
+}
+
+static int limit_all(int fd, const struct oci_resources *resources, struct error *err)
+{
+    int r = limit_memory(fd, &resources->memory, err);
+    r = r < 0 ? r : limit_cpu(fd, &resources->cpu, err);
+    r = r < 0 ? r : limit_io(fd, &resources->block_io, err);
+    return r < 0 ? r : limit_rest(fd, resources, err);
+}
+
+static int v2_prepare(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err)
+{
+    int fd = cgroup_make_dir(cgroup->unified_root_fd, cgroup->path);
+    if (fd < 0)
+        return error_errno(err, fd, "cannot create cgroup %s", cgroup->path);
+    cgroup->unified_fd = fd;
+    /* The controllers are delegated once per boot; a file of one of them tells. */
+    int r = faccessat(fd, "memory.max", F_OK, 0) == 0 && faccessat(fd, "pids.max", F_OK, 0) == 0 &&
+                    faccessat(fd, "cpu.max", F_OK, 0) == 0
+                ? 0
+                : enable_controllers(cgroup, err);
+    r = r < 0 ? r : limit_all(fd, resources, err);
+    return r < 0 ? r : cgroup_devices_attach_v2(fd, &resources->devices, err);
+}
+
+static int v2_enter(struct runtime_cgroup *cgroup, const struct oci_resources *resources, pid_t pid, bool in_unified,
+                    struct error *err)
+{
+    (void)resources;
+    return in_unified ? 0 : cgroup_writef(cgroup->unified_fd, "cgroup.procs", err, "%d", pid);
+}
+
+static int v2_open(struct runtime_cgroup *cgroup, struct error *err)
+{
+    int fd = openat(cgroup->unified_root_fd, cgroup->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup %s does not exist", cgroup->path);
+    if (fd < 0)
+        return error_errno(err, errno, "cannot open cgroup %s", cgroup->path);
+    cgroup->unified_fd = fd;
+    return 0;
+}
+
+static int v2_freeze(struct runtime_cgroup *cgroup, bool frozen, struct error *err)
+{
+    CLEANUP_CLOSE int events = openat(cgroup->unified_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+    if (events < 0)
+        return error_errno(err, errno, "cannot open cgroup.events of %s", cgroup->path);
+    int r = cgroup_write(cgroup->unified_fd, "cgroup.freeze", frozen ? "1" : "0", err);
+    for (int waited = 0; r == 0; waited += 100) {
+        char text[256];
+        ssize_t n = pread(events, text, sizeof(text) - 1, 0);
+        if (n < 0)
+            return error_errno(err, errno, "cannot read cgroup.events of %s", cgroup->path);
+        text[n] = '\0';
+        if (cgroup_field(text, "frozen") == frozen)
+            return 0;
+        if (waited >= FREEZE_TIMEOUT_MS)
+            return error_set(err, ERROR_SYSTEM, EBUSY, "unable to freeze cgroup %s", cgroup->path);
+        struct pollfd change = {.fd = events, .events = POLLPRI};
+        poll(&change, 1, 100);
+    }
+    return r;
+}
+
+static int v2_oom_kills(struct runtime_cgroup *cgroup, uint64_t *ret, struct error *err)
+{
+    char text[512];
+    ssize_t n = cgroup_read(cgroup->unified_fd, "memory.events", text, sizeof(text));
+    if (n < 0)
+        return error_errno(err, (int)n, "cannot read memory.events of %s", cgroup->path);
+    *ret = cgroup_field(text, "oom_kill");
+    return 0;
+}
+
+/* "8:0 rbytes=1 wbytes=2 ..." lines */
+static uint64_t sum_io(const char *text, const char *key)
+{
+    uint64_t sum = 0;
+    for (const char *p = text; (p = strstr(p, key)) != NULL; p += strlen(key))
+        sum += strtoull(p + strlen(key), NULL, 10);
+    return sum;
+}
+
+static int v2_stats(struct runtime_cgroup *cgroup, struct runtime_stats *stats, struct error *err)
+{
+    char text[16384];
+    int fd = cgroup->unified_fd;
+    ssize_t n = cgroup_read(fd, "cpu.stat", text, sizeof(text));
+    if (n < 0)
+        return error_errno(err, (int)n, "cannot read the statistics of cgroup %s", cgroup->path);
+    stats->cpu_usage_ns = cgroup_field(text, "usage_usec") * 1000;
+    stats->cpu_user_ns = cgroup_field(text, "user_usec") * 1000;
+    stats->cpu_system_ns = cgroup_field(text, "system_usec") * 1000;
+    stats->cpu_periods = cgroup_field(text, "nr_periods");
+    stats->cpu_throttled_periods = cgroup_field(text, "nr_throttled");
+    stats->cpu_throttled_ns = cgroup_field(text, "throttled_usec") * 1000;
+    cgroup_read_number(fd, "memory.current", &stats->memory_usage);
+    cgroup_read_number(fd, "memory.max", &stats->memory_limit);
+    cgroup_read_number(fd, "memory.peak", &stats->memory_max_usage);
+    if (cgroup_read(fd, "memory.events", text, sizeof(text)) > 0)
+        stats->memory_failcnt = cgroup_field(text, "max");
+    if (cgroup_read(fd, "memory.stat", text, sizeof(text)) > 0) {
+        stats->memory_inactive_file = cgroup_field(text, "inactive_file");
+        stats->memory_cache = cgroup_field(text, "file");
+    }
+    cgroup_read_number(fd, "pids.current", &stats->pids_current);
+    cgroup_read_number(fd, "pids.max", &stats->pids_limit);
+    if (stats->pids_limit == UINT64_MAX)
+        stats->pids_limit = 0;
+    if (cgroup_read(fd, "io.stat", text, sizeof(text)) > 0) {
+        stats->blkio_read_bytes = sum_io(text, " rbytes=");
+        stats->blkio_write_bytes = sum_io(text, " wbytes=");
+    }
+    return 0;
+}
+
+static int v2_update(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err)
+{
+    if (resources->devices.count > 0)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "device rules cannot be updated");
+    return limit_all(cgroup->unified_fd, resources, err);
+}
+
+const struct cgroup_ops cgroup_ops_v2 = {
+    .prepare = v2_prepare,
+    .enter = v2_enter,
+    .open = v2_open,
+    .freeze = v2_freeze,
+    .oom_kills = v2_oom_kills,
+    .update = v2_update,
+    .stats = v2_stats,
+};
