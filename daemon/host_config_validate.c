@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 
 #include "base/parse.h"
+#include "daemon/capabilities.h"
+#include "daemon/devices.h"
 #include "daemon/host_config.h"
 #include "daemon/security_opt.h"
 #include "daemon/ulimits.h"
@@ -243,6 +245,12 @@ static int validate_lists(const struct host_config *h, struct error *err)
         if (is_set(p) && strspn(p, "rwm") != strlen(p))
             return error_set(err, ERROR_INVALID, 0, "invalid device mode: %s", p);
     }
+    for (size_t i = 0; i < h->device_cgroup_rules.count; i++) {
+        struct device_rule rule;
+        int r = device_rule_parse(h->device_cgroup_rules.items[i], &rule, err);
+        if (r < 0)
+            return r;
+    }
     if (is_set(h->cgroup_parent) && (h->cgroup_parent[0] != '/' || strstr(h->cgroup_parent, "..") != NULL))
         return error_set(err, ERROR_INVALID, 0, "invalid CgroupParent: %s: an absolute path without \"..\" is needed",
                          h->cgroup_parent);
@@ -282,6 +290,9 @@ int host_config_validate(const struct host_config *h, struct strv *warnings, str
         r = validate_lists(h, err);
     if (r == 0)
         r = ulimits_validate(h, err);
+    uint64_t capabilities;
+    if (r == 0)
+        r = capabilities_resolve(h, &capabilities, err);
     struct security_options security = {0};
     if (r == 0)
         r = security_options_parse(&h->security_opt, &security, err);

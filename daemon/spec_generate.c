@@ -1,0 +1,545 @@
+#include "daemon/spec_generate.h"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "daemon/container.h"
+#include "daemon/security_opt.h"
+#include "daemon/ulimits.h"
+#include "runtime/defaults.h"
+#include "runtime/spec.h"
+
+#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static bool is_set(const char *s)
+{
+    return s != NULL && *s != '\0';
+}
+
+static bool equals(const char *s, const char *other)
+{
+    return s != NULL && strcmp(s, other) == 0;
+}
+
+static void put_strings(struct json_writer *w, const char *key, const struct strv *list)
+{
+    json_key(w, key);
+    json_begin_array(w);
+    for (size_t i = 0; i < list->count; i++)
+        json_put_string(w, list->items[i]);
+    json_end_array(w);
+}
+
+/* ---- process ---- */
+
+void spec_environment(const struct spec_input *in, struct strv *env)
+{
+    const struct container_config *config = &in->container->config;
+    strv_add(env, DEFAULT_PATH);
+    strv_addf(env, "HOSTNAME=%s", in->hostname);
+    if (config->tty)
+        strv_add(env, "TERM=xterm");
+    for (size_t i = 0; i < config->env.count; i++) {
+        if (strchr(config->env.items[i], '=') != NULL)
+            strv_env_set(env, config->env.items[i]);
+        else
+            strv_env_unset(env, config->env.items[i]);
+    }
+    if (strv_env_get(env, "HOME") == NULL)
+        strv_addf(env, "HOME=%s", in->identity->home);
+}
+
+static void put_capabilities(struct json_writer *w, uint64_t set)
+{
+    /* The inheritable set stays empty: CVE-2022-24769. */
+    static const char *const names[] = {"bounding", "effective", "permitted"};
+    json_key(w, "capabilities");
+    json_begin_object(w);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        json_key(w, names[i]);
+        json_begin_array(w);
+        for (int n = 0; n < 64; n++)
+            if (set & UINT64_C(1) << n && runtime_capability_name(n) != NULL)
+                json_put_string(w, runtime_capability_name(n));
+        json_end_array(w);
+    }
+    json_end_object(w);
+}
+
+static void put_rlimits(struct json_writer *w, const struct host_config *host)
+{
+    const struct ulimit *items = host->ulimits.items;
+    if (host->ulimits.count == 0)
+        return;
+    json_key(w, "rlimits");
+    json_begin_array(w);
+    for (size_t i = 0; i < host->ulimits.count; i++) {
+        json_begin_object(w);
+        json_member_string(w, "type", ulimit_rlimit_name(items[i].name));
+        json_key(w, "hard");
+        json_put_uint(w, (uint64_t)items[i].hard); /* -1 is RLIM_INFINITY */
+        json_key(w, "soft");
+        json_put_uint(w, (uint64_t)items[i].soft);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+static void put_user(struct json_writer *w, const struct identity *identity)
+{
+    json_key(w, "user");
+    json_begin_object(w);
+    json_member_int(w, "uid", identity->uid);
+    json_member_int(w, "gid", identity->gid);
+    json_key(w, "additionalGids");
+    json_begin_array(w);
+    for (size_t i = 0; i < identity->group_count; i++)
+        json_put_uint(w, identity->groups[i]);
+    json_end_array(w);
+    json_end_object(w);
+}
+
+static void put_process(struct json_writer *w, const struct spec_input *in, const struct security_options *security)
+{
+    const struct container *c = in->container;
+    json_key(w, "process");
+    json_begin_object(w);
+    if (c->config.tty) {
+        json_member_bool(w, "terminal", true);
+        json_key(w, "consoleSize");
+        json_begin_object(w);
+        json_member_int(w, "height", c->host.console_size[0]);
+        json_member_int(w, "width", c->host.console_size[1]);
+        json_end_object(w);
+    }
+    put_user(w, in->identity);
+    json_key(w, "args");
+    json_begin_array(w);
+    json_put_string(w, c->path);
+    for (size_t i = 0; i < c->args.count; i++)
+        json_put_string(w, c->args.items[i]);
+    json_end_array(w);
+    CLEANUP_STRV struct strv env = STRV_INIT;
+    spec_environment(in, &env);
+    put_strings(w, "env", &env);
+    json_member_string(w, "cwd", is_set(c->config.working_dir) ? c->config.working_dir : "/");
+    put_capabilities(w, in->capabilities);
+    put_rlimits(w, &c->host);
+    if (security->no_new_privileges)
+        json_member_bool(w, "noNewPrivileges", true);
+    json_member_int(w, "oomScoreAdj", c->host.oom_score_adj);
+    json_end_object(w);
+}
+
+/* ---- mounts ---- */
+
+static void put_mount(struct json_writer *w, const char *destination, const char *type, const char *source,
+                      const char *options)
+{
+    json_begin_object(w);
+    json_member_string(w, "destination", destination);
+    json_member_string(w, "type", type);
+    json_member_string(w, "source", source);
+    json_key(w, "options");
+    json_begin_array(w);
+    while (*options != '\0') {
+        size_t size = strcspn(options, ",");
+        json_put_string_n(w, options, size);
+        options += size + (options[size] == ',');
+    }
+    json_end_array(w);
+    json_end_object(w);
+}
+
+int spec_tmpfs_options(const char *text, struct strv *ret, struct error *err)
+{
+    static const char *const words[] = {"exec",     "noexec",     "suid",       "nosuid",   "dev",     "nodev", "ro",
+                                        "rw",       "sync",       "async",      "dirsync",  "atime",   "noatime",
+                                        "diratime", "nodiratime", "relatime",   "norelatime", "strictatime",
+                                        "nostrictatime", "mand", "nomand", "defaults"};
+    static const char *const keys[] = {"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol", "huge"};
+    static const struct {
+        const char *fallback, *opposite;
+    } defaults[] = {{"noexec", "exec"}, {"nosuid", "suid"}, {"nodev", "dev"}};
+    CLEANUP_STRV struct strv asked = STRV_INIT;
+    if (is_set(text))
+        strv_split(&asked, text, ',');
+    for (size_t i = 0; i < asked.count; i++) {
+        const char *item = asked.items[i];
+        size_t key_size = strcspn(item, "=");
+        bool ok = *item == '\0';
+        for (size_t j = 0; j < ARRAY_SIZE(words); j++)
+            ok = ok || strcmp(item, words[j]) == 0;
+        for (size_t j = 0; j < ARRAY_SIZE(keys) && item[key_size] == '='; j++)
+            ok = ok || (strlen(keys[j]) == key_size && strncmp(item, keys[j], key_size) == 0);
+        if (!ok)
+            return error_set(err, ERROR_INVALID, 0, "invalid tmpfs option [\"%s\"]", item);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(defaults); i++)
+        if (!strv_contains(&asked, defaults[i].opposite) && !strv_contains(&asked, defaults[i].fallback))
+            strv_add(ret, defaults[i].fallback);
+    for (size_t i = 0; i < asked.count; i++)
+        if (*asked.items[i] != '\0' && strcmp(asked.items[i], "defaults") != 0)
+            strv_add(ret, asked.items[i]);
+    return 0;
+}
+
+static void put_mount_point(struct json_writer *w, const struct mount_point *m)
+{
+    json_begin_object(w);
+    json_member_string(w, "destination", m->destination);
+    json_member_string(w, "type", m->type == MOUNT_TMPFS ? "tmpfs" : "bind");
+    json_member_string(w, "source", m->type == MOUNT_TMPFS ? "tmpfs" : m->source);
+    json_key(w, "options");
+    json_begin_array(w);
+    if (m->type == MOUNT_TMPFS) {
+        CLEANUP_STRV struct strv options = STRV_INIT;
+        spec_tmpfs_options(m->tmpfs_options, &options, NULL); /* was checked when the container was made */
+        for (size_t i = 0; i < options.count; i++)
+            json_put_string(w, options.items[i]);
+    } else {
+        json_put_string(w, m->non_recursive ? "bind" : "rbind");
+        json_put_string(w, is_set(m->propagation) ? m->propagation : "rprivate");
+    }
+    if (m->read_only)
+        json_put_string(w, "ro");
+    json_end_array(w);
+    json_end_object(w);
+}
+
+static const struct mount_point *find_mount(const struct container *c, const char *destination)
+{
+    for (size_t i = 0; i < c->mount_count; i++)
+        if (strcmp(c->mounts[i].destination, destination) == 0)
+            return &c->mounts[i];
+    return NULL;
+}
+
+static void put_etc_mounts(struct json_writer *w, const struct spec_input *in)
+{
+    static const char *const names[] = {"resolv.conf", "hostname", "hosts"};
+    for (size_t i = 0; in->etc_dir != NULL && i < ARRAY_SIZE(names); i++) {
+        char destination[32];
+        snprintf(destination, sizeof(destination), "/etc/%s", names[i]);
+        if (find_mount(in->container, destination) != NULL)
+            continue;
+        CLEANUP_FREE char *source = xasprintf("%s/%s", in->etc_dir, names[i]);
+        put_mount(w, destination, "bind", source,
+                  in->container->host.readonly_rootfs ? "rbind,rprivate,ro" : "rbind,rprivate");
+    }
+}
+
+static void put_mounts(struct json_writer *w, const struct spec_input *in)
+{
+    const struct container *c = in->container;
+    bool privileged = c->host.privileged;
+    json_key(w, "mounts");
+    json_begin_array(w);
+    put_mount(w, "/proc", "proc", "proc", "nosuid,noexec,nodev");
+    put_mount(w, "/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k");
+    put_mount(w, "/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
+    put_mount(w, "/sys", "sysfs", "sysfs", privileged ? "nosuid,noexec,nodev,rw" : "nosuid,noexec,nodev,ro");
+    put_mount(w, "/sys/fs/cgroup", "cgroup", "cgroup",
+              privileged ? "nosuid,noexec,nodev,rw" : "ro,nosuid,noexec,nodev");
+    if (equals(c->host.ipc_mode, "host")) {
+        if (find_mount(c, "/dev/mqueue") == NULL)
+            put_mount(w, "/dev/mqueue", "bind", "/dev/mqueue", "rbind,rprivate");
+        if (find_mount(c, "/dev/shm") == NULL)
+            put_mount(w, "/dev/shm", "bind", "/dev/shm", "rbind,rprivate");
+    } else {
+        put_mount(w, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
+        if (!equals(c->host.ipc_mode, "none") && find_mount(c, "/dev/shm") == NULL) {
+            char options[96];
+            snprintf(options, sizeof(options), "nosuid,noexec,nodev,mode=1777,size=%lld", (long long)c->host.shm_size);
+            put_mount(w, "/dev/shm", "tmpfs", "shm", options);
+        }
+    }
+    put_etc_mounts(w, in);
+    for (size_t i = 0; i < c->mount_count; i++)
+        put_mount_point(w, &c->mounts[i]);
+    json_end_array(w);
+}
+
+/* ---- linux ---- */
+
+static void put_namespace(struct json_writer *w, const char *type, const char *path)
+{
+    json_begin_object(w);
+    json_member_string(w, "type", type);
+    if (path != NULL)
+        json_member_string(w, "path", path);
+    json_end_object(w);
+}
+
+static void put_namespaces(struct json_writer *w, const struct spec_input *in)
+{
+    const struct host_config *h = &in->container->host;
+    json_key(w, "namespaces");
+    json_begin_array(w);
+    put_namespace(w, "mount", NULL);
+    if (!in->host_network)
+        put_namespace(w, "network", NULL); /* the descriptor of the prepared one goes to the runtime beside the spec */
+    if (!equals(h->uts_mode, "host"))
+        put_namespace(w, "uts", NULL);
+    if (!equals(h->pid_mode, "host"))
+        put_namespace(w, "pid", in->pid_path);
+    if (!equals(h->ipc_mode, "host"))
+        put_namespace(w, "ipc", NULL);
+    if (!equals(h->cgroupns_mode, "host"))
+        put_namespace(w, "cgroup", NULL);
+    json_end_array(w);
+}
+
+static void put_device_rules(struct json_writer *w, const struct spec_input *in)
+{
+    const struct host_config *h = &in->container->host;
+    json_key(w, "devices");
+    json_begin_array(w);
+    if (h->privileged) {
+        json_begin_object(w);
+        json_member_bool(w, "allow", true);
+        json_member_string(w, "access", "rwm");
+        json_end_object(w);
+        json_end_array(w);
+        return;
+    }
+    struct json_array defaults = {0};
+    runtime_default_device_rules(&defaults);
+    struct oci_device_rule *rules = defaults.items;
+    for (size_t i = 0; i < defaults.count; i++) {
+        json_table_encode(&oci_device_rule_table, &rules[i], w);
+        json_table_release(&oci_device_rule_table, &rules[i]);
+    }
+    free(defaults.items);
+    for (size_t i = 0; i < in->devices->count; i++) {
+        const struct device_node *d = &in->devices->items[i];
+        json_begin_object(w);
+        json_member_bool(w, "allow", true);
+        json_member_string(w, "type", d->type == 'b' ? "b" : "c");
+        json_member_int(w, "major", d->major);
+        json_member_int(w, "minor", d->minor);
+        json_member_string(w, "access", d->access);
+        json_end_object(w);
+    }
+    for (size_t i = 0; i < h->device_cgroup_rules.count; i++) {
+        struct device_rule rule;
+        if (device_rule_parse(h->device_cgroup_rules.items[i], &rule, NULL) < 0)
+            continue; /* was checked when the container was made */
+        json_begin_object(w);
+        json_member_bool(w, "allow", true);
+        json_member_string(w, "type", rule.type == 'a' ? "a" : rule.type == 'b' ? "b" : "c");
+        json_member_int(w, "major", rule.major);
+        json_member_int(w, "minor", rule.minor);
+        json_member_string(w, "access", rule.access);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+static void put_memory(struct json_writer *w, const struct host_config *h)
+{
+    bool oom_kill_disable = h->oom_kill_disable != NULL && *h->oom_kill_disable;
+    if (h->memory <= 0 && h->memory_reservation <= 0 && h->memory_swap == 0 && h->memory_swappiness == NULL &&
+        !oom_kill_disable)
+        return;
+    json_key(w, "memory");
+    json_begin_object(w);
+    if (h->memory > 0) {
+        json_member_int(w, "limit", h->memory);
+        /* Unset: as much swap as memory, docker's rule. */
+        json_member_int(w, "swap", h->memory_swap != 0 ? h->memory_swap : h->memory * 2);
+    } else if (h->memory_swap != 0) {
+        json_member_int(w, "swap", h->memory_swap);
+    }
+    if (h->memory_reservation > 0)
+        json_member_int(w, "reservation", h->memory_reservation);
+    if (h->memory_swappiness != NULL && *h->memory_swappiness >= 0)
+        json_member_int(w, "swappiness", *h->memory_swappiness);
+    if (oom_kill_disable)
+        json_member_bool(w, "disableOOMKiller", true);
+    json_end_object(w);
+}
+
+static void put_cpu(struct json_writer *w, const struct host_config *h)
+{
+    bool sets = is_set(h->cpuset_cpus) || is_set(h->cpuset_mems);
+    if (h->cpu_shares == 0 && h->nano_cpus == 0 && h->cpu_period == 0 && h->cpu_quota == 0 && !sets)
+        return;
+    json_key(w, "cpu");
+    json_begin_object(w);
+    if (h->cpu_shares != 0)
+        json_member_int(w, "shares", h->cpu_shares);
+    if (h->nano_cpus > 0) {
+        json_member_int(w, "period", 100000);
+        json_member_int(w, "quota", h->nano_cpus / 10000);
+    }
+    if (h->cpu_period != 0)
+        json_member_int(w, "period", h->cpu_period);
+    if (h->cpu_quota != 0)
+        json_member_int(w, "quota", h->cpu_quota);
+    if (is_set(h->cpuset_cpus))
+        json_member_string(w, "cpus", h->cpuset_cpus);
+    if (is_set(h->cpuset_mems))
+        json_member_string(w, "mems", h->cpuset_mems);
+    json_end_object(w);
+}
+
+static void put_throttle(struct json_writer *w, const char *key, const struct json_array *list)
+{
+    const struct throttle_device *items = list->items;
+    if (list->count == 0)
+        return;
+    json_key(w, key);
+    json_begin_array(w);
+    for (size_t i = 0; i < list->count; i++) {
+        struct stat st = {0};
+        if (stat(items[i].path, &st) < 0)
+            continue; /* gone since the container was made: there is nothing to throttle */
+        json_begin_object(w);
+        json_member_int(w, "major", major(st.st_rdev));
+        json_member_int(w, "minor", minor(st.st_rdev));
+        json_member_int(w, "rate", items[i].rate);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+static void put_block_io(struct json_writer *w, const struct host_config *h)
+{
+    if (h->blkio_weight == 0 && h->blkio_device_read_bps.count == 0 && h->blkio_device_write_bps.count == 0 &&
+        h->blkio_device_read_iops.count == 0 && h->blkio_device_write_iops.count == 0)
+        return;
+    json_key(w, "blockIO");
+    json_begin_object(w);
+    if (h->blkio_weight != 0)
+        json_member_int(w, "weight", h->blkio_weight);
+    put_throttle(w, "throttleReadBpsDevice", &h->blkio_device_read_bps);
+    put_throttle(w, "throttleWriteBpsDevice", &h->blkio_device_write_bps);
+    put_throttle(w, "throttleReadIOPSDevice", &h->blkio_device_read_iops);
+    put_throttle(w, "throttleWriteIOPSDevice", &h->blkio_device_write_iops);
+    json_end_object(w);
+}
+
+static void put_resources(struct json_writer *w, const struct spec_input *in)
+{
+    const struct host_config *h = &in->container->host;
+    json_key(w, "resources");
+    json_begin_object(w);
+    put_device_rules(w, in);
+    put_memory(w, h);
+    put_cpu(w, h);
+    if (h->pids_limit != NULL && *h->pids_limit != 0) {
+        json_key(w, "pids");
+        json_begin_object(w);
+        json_member_int(w, "limit", *h->pids_limit);
+        json_end_object(w);
+    }
+    put_block_io(w, h);
+    json_end_object(w);
+}
+
+static void put_devices(struct json_writer *w, const struct spec_input *in)
+{
+    if (in->devices->count == 0)
+        return;
+    json_key(w, "devices");
+    json_begin_array(w);
+    for (size_t i = 0; i < in->devices->count; i++) {
+        const struct device_node *d = &in->devices->items[i];
+        json_begin_object(w);
+        json_member_string(w, "path", d->path);
+        json_member_string(w, "type", d->type == 'b' ? "b" : "c");
+        json_member_int(w, "major", d->major);
+        json_member_int(w, "minor", d->minor);
+        json_member_int(w, "fileMode", d->mode);
+        json_member_int(w, "uid", d->uid);
+        json_member_int(w, "gid", d->gid);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+static void put_sysctls(struct json_writer *w, const struct spec_input *in)
+{
+    /* As docker since 20.10: a container's own network namespace lets everyone bind low ports and ping. */
+    static const char *const low_ports = "net.ipv4.ip_unprivileged_port_start";
+    static const char *const ping = "net.ipv4.ping_group_range";
+    const struct strmap *asked = &in->container->host.sysctls;
+    const char *mode = in->container->host.network_mode;
+    bool own_network = !in->host_network && (mode == NULL || strncmp(mode, "container:", 10) != 0);
+    if (!own_network && asked->count == 0)
+        return;
+    json_key(w, "sysctl");
+    json_begin_object(w);
+    if (own_network && strmap_get(asked, low_ports) == NULL)
+        json_member_string(w, low_ports, "0");
+    if (own_network && strmap_get(asked, ping) == NULL)
+        json_member_string(w, ping, "0 2147483647");
+    for (size_t i = 0; i < asked->count; i++)
+        json_member_string(w, asked->items[i].key, asked->items[i].value);
+    json_end_object(w);
+}
+
+static const char *root_propagation(const struct container *c)
+{
+    const char *result = NULL;
+    for (size_t i = 0; i < c->mount_count; i++) {
+        const char *p = c->mounts[i].propagation;
+        if (equals(p, "shared") || equals(p, "rshared"))
+            return "shared";
+        if (equals(p, "slave") || equals(p, "rslave"))
+            result = "rslave";
+    }
+    return result;
+}
+
+static void put_linux(struct json_writer *w, const struct spec_input *in, const struct security_options *security)
+{
+    const struct host_config *h = &in->container->host;
+    json_key(w, "linux");
+    json_begin_object(w);
+    put_namespaces(w, in);
+    json_member_string(w, "cgroupsPath", in->cgroups_path);
+    put_resources(w, in);
+    put_devices(w, in);
+    put_sysctls(w, in);
+    if (!h->privileged && !security->systempaths_unconfined) {
+        put_strings(w, "maskedPaths", &h->masked_paths.list);
+        put_strings(w, "readonlyPaths", &h->readonly_paths.list);
+    }
+    if (root_propagation(in->container) != NULL)
+        json_member_string(w, "rootfsPropagation", root_propagation(in->container));
+    json_end_object(w);
+}
+
+void spec_generate(const struct spec_input *in, struct strbuf *out)
+{
+    const struct container *c = in->container;
+    struct security_options security = {0};
+    security_options_parse(&c->host.security_opt, &security, NULL); /* was checked when the container was made */
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    json_member_string(&w, "ociVersion", "1.2.0");
+    put_process(&w, in, &security);
+    json_key(&w, "root");
+    json_begin_object(&w);
+    json_member_string(&w, "path", "rootfs");
+    json_member_bool(&w, "readonly", c->host.readonly_rootfs);
+    json_end_object(&w);
+    if (!equals(c->host.uts_mode, "host")) {
+        json_member_string(&w, "hostname", in->hostname);
+        if (is_set(c->config.domainname))
+            json_member_string(&w, "domainname", c->config.domainname);
+    }
+    put_mounts(&w, in);
+    if (c->host.annotations.count > 0) {
+        json_key(&w, "annotations");
+        json_begin_object(&w);
+        for (size_t i = 0; i < c->host.annotations.count; i++)
+            json_member_string(&w, c->host.annotations.items[i].key, c->host.annotations.items[i].value);
+        json_end_object(&w);
+    }
+    put_linux(&w, in, &security);
+    json_end_object(&w);
+}
