@@ -49,15 +49,20 @@ int fd_pipe(int ret_pair[2]);
 
 /*
  * Unix sockets by directory descriptor and name, so that the 108 byte limit on the path never matters.
- * fd_listen_unix removes a stale socket of that name first and creates the new one with `mode`.
- * Return the descriptor or -errno.
+ * fd_listen_unix removes a stale socket of that name first (one that still answers is -EADDRINUSE, a file that is no
+ * socket -EEXIST) and creates the new one with `mode`. dir_fd may be AT_FDCWD and name may have directories in front;
+ * the last component has room for 80 bytes. Needs /proc. Return the descriptor or -errno.
  */
 int fd_listen_unix(int dir_fd, const char *name, int type, mode_t mode);
 int fd_connect_unix(int dir_fd, const char *name, int type);
 
 /* Highest number of descriptors one message carries. */
 #define FD_PASS_MAX 16
-/* Sends one message with descriptors (count may be 0; the caller keeps them). 0 or -errno. Never raises SIGPIPE. */
+/*
+ * Sends one message with descriptors (count may be 0; the caller keeps them). 0 or -errno. Never raises SIGPIPE.
+ * size 0 is -EINVAL. On a non-blocking socket -EAGAIN means that nothing was sent; once a stream took a part of the
+ * message the rest is waited for.
+ */
 int fd_send_message(int socket_fd, const void *data, size_t size, const int *fds, size_t count);
 /*
  * Receives one message. fds has room for FD_PASS_MAX; *ret_count tells how many came, all close-on-exec, owned by the

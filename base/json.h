@@ -1,6 +1,8 @@
 /*
  * JSON: a value tree (read with yajl) and a writer into a strbuf. Objects keep the order of their members; integers
- * keep 64 bits. Input is bounded: JSON_DEPTH_MAX levels; the caller bounds the size.
+ * keep 64 bits. Input is bounded: JSON_DEPTH_MAX levels; the caller bounds the size. Text that is not UTF-8 and member
+ * names with a NUL in them are refused; half a surrogate pair ("\ud800") reads as U+FFFD. Of members of the same name
+ * the last one counts.
  */
 #ifndef DORY_BASE_JSON_H
 #define DORY_BASE_JSON_H
@@ -22,7 +24,10 @@ struct json {
     union {
         bool boolean;
         int64_t integer;
-        double real;
+        struct {
+            double real;
+            uint64_t exact; /* JSON_REAL that was written as an integer above INT64_MAX: its value, else 0 */
+        };
         struct {
             char *data; /* NUL-terminated; size tells of embedded NULs */
             size_t size;
@@ -41,7 +46,8 @@ struct json {
 
 #define CLEANUP_JSON CLEANUP(json_free_ptr)
 
-/* Parses the whole text. On success *ret is a new tree (json_free). A message says where the text went wrong. */
+/* Parses the whole text (size 0 is an error). On success *ret is a new tree (json_free). A message says where the text
+ * went wrong. */
 int json_parse(const char *text, size_t size, struct json **ret, struct error *err);
 void json_free(struct json *value);
 void json_free_ptr(struct json **value);
@@ -58,13 +64,14 @@ const struct json *json_at(const struct json *array, size_t i);
 
 /*
  * Writer. Commas and quoting are its business. Strings are written as Go's encoder does for what matters (control
- * characters escaped, invalid UTF-8 replaced by U+FFFD); < > & are left alone. Misuse (a value without a key inside an
- * object) aborts.
+ * characters, U+2028 and U+2029 escaped, invalid UTF-8 replaced by U+FFFD); < > & are left alone. Misuse (a value
+ * without a key inside an object, a key outside of one, more than 64 levels of begin) aborts.
  */
 struct json_writer {
     struct strbuf *out;
     unsigned depth;
     uint64_t nonempty; /* one bit per level: a comma is due */
+    uint64_t objects;  /* one bit per level: it is an object */
     bool after_key;
 };
 
@@ -78,10 +85,10 @@ void json_put_string(struct json_writer *w, const char *s); /* NULL writes "" */
 void json_put_string_n(struct json_writer *w, const char *s, size_t size);
 void json_put_int(struct json_writer *w, int64_t n);
 void json_put_uint(struct json_writer *w, uint64_t n);
-void json_put_double(struct json_writer *w, double d);
+void json_put_double(struct json_writer *w, double d); /* shortest text that reads back the same; NaN and Inf: null */
 void json_put_bool(struct json_writer *w, bool b);
 void json_put_null(struct json_writer *w);
-void json_put_value(struct json_writer *w, const struct json *value);
+void json_put_value(struct json_writer *w, const struct json *value);    /* NULL writes null */
 void json_put_raw(struct json_writer *w, const char *text, size_t size); /* already JSON */
 
 /* key + value in one call */

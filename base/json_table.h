@@ -16,6 +16,7 @@ enum json_type {
     JSON_FIELD_BOOL,       /* bool */
     JSON_FIELD_INT,        /* int64_t; a real without a fraction is accepted */
     JSON_FIELD_UINT32,     /* uint32_t, range checked */
+    JSON_FIELD_UINT64,     /* uint64_t, likewise */
     JSON_FIELD_DOUBLE,     /* double */
     JSON_FIELD_STRV,       /* struct strv: array of strings */
     JSON_FIELD_STRMAP,     /* struct strmap: object of strings */
@@ -42,7 +43,11 @@ struct json_array {
     size_t count;
 };
 
-/* For members no type fits. `field` points into the struct. release and is_empty may be NULL (nothing to do; never). */
+/*
+ * For members no type fits. `field` points into the struct; decode may find a former value there and replaces it;
+ * encode writes one value that decode can read. err may be NULL. release and is_empty may be NULL (nothing to do;
+ * never).
+ */
 struct json_custom {
     int (*decode)(const struct json *value, void *field, struct error *err);
     void (*encode)(const void *field, struct json_writer *w);
@@ -66,12 +71,19 @@ struct json_table {
     bool strict; /* unknown members are an error */
 };
 
-#define JSON_TABLE(type, rows) {.size = sizeof(type), .fields = (rows), .count = ARRAY_SIZE(rows)}
+#define JSON_TABLE(type, rows)                                                                                         \
+    {                                                                                                                  \
+        .size = sizeof(type), .fields = (rows), .count = ARRAY_SIZE(rows)                                              \
+    }
 
 /*
  * Decodes an object into *out, which must be zeroed or hold former values of the same table (members that are present
  * replace them, members that are absent are left). Member names match exactly, else ignoring ASCII case as Go does.
  * On failure the caller still releases *out.
+ *
+ * null does what it does in Go: plain values stay as they are, what can be nil (lists, maps, pointers) is emptied; for
+ * JSON_REQUIRED it counts as absent. RAW keeps it and CUSTOM is given it. Objects that are there already are decoded
+ * into, member by member; lists and maps are replaced. A string with a NUL inside is an error.
  */
 int json_table_decode(const struct json_table *table, const struct json *value, void *out, struct error *err);
 /* Parse and decode in one call. */
@@ -82,6 +94,8 @@ void json_table_encode(const struct json_table *table, const void *in, struct js
 void json_table_encode_members(const struct json_table *table, const void *in, struct json_writer *w);
 /* Frees what the members own and zeroes the struct (not the struct itself). */
 void json_table_release(const struct json_table *table, void *object);
+/* The same for one member, which is reset to empty. */
+void json_table_release_field(const struct json_field *field, void *object);
 /* Deep copy; *to is released first. */
 void json_table_copy(const struct json_table *table, void *to, const void *from);
 

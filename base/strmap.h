@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/memory.h"
 
@@ -21,12 +22,18 @@ struct strmap {
     size_t capacity;
 };
 
-#define STRMAP_INIT {0}
+#define STRMAP_INIT                                                                                                    \
+    {                                                                                                                  \
+        0                                                                                                              \
+    }
 #define CLEANUP_STRMAP CLEANUP(strmap_release)
 
 void strmap_release(struct strmap *m);
 const char *strmap_get(const struct strmap *m, const char *key); /* NULL when absent */
+/* Replaces the value in place or adds a pair at the end. NULL counts as "". */
 void strmap_set(struct strmap *m, const char *key, const char *value);
+/* Adds a pair without looking whether the key is there: for callers that know it is not. */
+void strmap_append(struct strmap *m, const char *key, const char *value);
 void strmap_unset(struct strmap *m, const char *key);
 void strmap_copy(struct strmap *to, const struct strmap *from); /* `to` is released first */
 void strmap_sort(struct strmap *m);                             /* by key, bytewise, as Go prints maps */
@@ -40,9 +47,13 @@ struct map {
     struct map_slot *slots;
     size_t count;
     size_t capacity; /* power of two, or 0 */
+    uint64_t seed;   /* of the hash, while capacity > 0 */
 };
 
-#define MAP_INIT {0}
+#define MAP_INIT                                                                                                       \
+    {                                                                                                                  \
+        0                                                                                                              \
+    }
 
 void map_release(struct map *m); /* frees keys, not values */
 void *map_get(const struct map *m, const char *key);

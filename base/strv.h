@@ -13,13 +13,17 @@ struct strv {
     size_t capacity;
 };
 
-#define STRV_INIT {0}
+#define STRV_INIT                                                                                                      \
+    {                                                                                                                  \
+        0                                                                                                              \
+    }
 #define CLEANUP_STRV CLEANUP(strv_release)
 
 void strv_release(struct strv *v);
 void strv_clear(struct strv *v);
+/* NULL adds nothing. */
 void strv_add(struct strv *v, const char *s);
-/* Takes ownership of s. */
+/* Takes ownership of s (NULL adds nothing). */
 void strv_add_take(struct strv *v, char *s);
 void strv_addf(struct strv *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void strv_add_all(struct strv *v, const struct strv *other);

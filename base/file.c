@@ -1,0 +1,92 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/id.h"
+#include "base/memory.h"
+
+int file_read(int dir_fd, const char *path, size_t limit, char **ret_data, size_t *ret_size, struct error *err)
+{
+    CLEANUP_CLOSE int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return error_errno(err, errno, "open %s", path);
+    int r = fd_read_all(fd, limit, ret_data, ret_size);
+    return r < 0 ? error_errno(err, r, "read %s", path) : 0;
+}
+
+static int write_new(int dir_fd, const char *path, const void *data, size_t size, mode_t mode)
+{
+    CLEANUP_CLOSE int fd = openat(dir_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0)
+        return -errno;
+    /* The umask may have taken bits away. */
+    if (fchmod(fd, mode) < 0)
+        return -errno;
+    return fd_write_all(fd, data, size);
+}
+
+int file_write_atomic(int dir_fd, const char *path, const void *data, size_t size, mode_t mode, struct error *err)
+{
+    const char *slash = strrchr(path, '/');
+    int parent = slash ? (int)(slash - path) + 1 : 0;
+    char random[16 + 1];
+    id_random_hex(random, 8);
+    /* Not made from the name: that one may be as long as names can be. */
+    CLEANUP_FREE char *temporary = xasprintf("%.*s.tmp-%s", parent, path, random);
+    int r = write_new(dir_fd, temporary, data, size, mode);
+    if (r == 0 && renameat(dir_fd, temporary, dir_fd, path) < 0)
+        r = -errno;
+    if (r < 0) {
+        unlinkat(dir_fd, temporary, 0);
+        return error_errno(err, r, "write %s", path);
+    }
+    return 0;
+}
+
+int file_write_control(int dir_fd, const char *path, const char *text)
+{
+    CLEANUP_CLOSE int fd = openat(dir_fd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return -errno;
+    /* Exactly one write: the kernel takes each as a whole command. */
+    size_t size = strlen(text);
+    ssize_t n;
+    do {
+        n = write(fd, text, size);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    return (size_t)n == size ? 0 : -EIO;
+}
+
+int file_mkdirs(const char *path, mode_t mode, struct error *err)
+{
+    if (!*path)
+        return error_errno(err, ENOENT, "mkdir");
+    CLEANUP_FREE char *prefix = xstrdup(path);
+    char *end = prefix;
+    for (;;) {
+        end += strspn(end, "/");
+        end += strcspn(end, "/");
+        char saved = *end;
+        *end = '\0';
+        if (mkdir(prefix, mode) < 0) {
+            int errnum = errno;
+            struct stat st;
+            /* Any error will do for a directory that exists: EROFS and EACCES come before EEXIST on some systems. */
+            if (stat(prefix, &st) < 0)
+                return error_errno(err, errnum == EEXIST ? errno : errnum, "mkdir %s", prefix);
+            if (!S_ISDIR(st.st_mode))
+                return error_errno(err, ENOTDIR, "mkdir %s", prefix);
+        }
+        *end = saved;
+        if (!saved)
+            return 0;
+    }
+}

@@ -1,0 +1,36 @@
+/* UTF-8 as RFC 3629 and Go's unicode/utf8 define it: no overlong forms, no surrogates, nothing above U+10FFFF. */
+#ifndef DORY_BASE_UTF8_H
+#define DORY_BASE_UTF8_H
+
+#include <stddef.h>
+
+/* Bytes (1 to 4) of the character that s starts with; 0 if s starts with none. */
+static inline size_t utf8_sequence(const char *text, size_t size)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    if (size == 0)
+        return 0;
+    if (s[0] < 0x80)
+        return 1;
+    size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    if (s[0] < 0xc2 || s[0] > 0xf4 || size < length)
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+        (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;
+    return length;
+}
+
+/* The largest size <= limit at which text (of more than limit bytes) can be cut without splitting a character. */
+static inline size_t utf8_cut(const char *text, size_t limit)
+{
+    size_t cut = limit;
+    for (int back = 0; back < 3 && cut > 0 && (text[cut] & 0xc0) == 0x80; back++)
+        cut--;
+    return (text[cut] & 0xc0) == 0x80 ? limit : cut;
+}
+
+#endif
