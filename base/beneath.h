@@ -12,18 +12,21 @@
 
 #include "base/error.h"
 
-/* openat2(2) with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS. O_CLOEXEC is added. Descriptor or -errno. */
+/* openat2(2) with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS. O_CLOEXEC is added. Descriptor or -errno (-ENOSYS before
+ * Linux 5.6). "/" is the root itself. */
 int beneath_open(int root_fd, const char *path, int flags, mode_t mode);
 /* As above but symlinks are refused everywhere (-ELOOP): for trees nobody may redirect. */
 int beneath_open_nofollow(int root_fd, const char *path, int flags, mode_t mode);
 /*
  * mkdir -p inside the root: existing directories and symlinks to directories inside the root are walked through,
- * missing ones made with `mode`. Returns an O_PATH descriptor of the last one, or -errno.
+ * missing ones made with `mode` (less the umask); a dangling symlink gets its target made. Returns an O_PATH descriptor
+ * of the last one, or -errno.
  */
 int beneath_mkdirs(int root_fd, const char *path, mode_t mode);
 /*
  * Resolves everything but the last component and returns an O_PATH descriptor of the parent directory; *ret_name (the
- * caller frees) is the last component, never "..", "" or "/". With make_parents missing parents are made 0755.
+ * caller frees) is the last component, without slashes behind it and never "." or ".."; a path without such a component
+ * ("/", "a/..") is -EINVAL. With make_parents missing parents are made 0755.
  */
 int beneath_open_parent(int root_fd, const char *path, bool make_parents, char **ret_name);
 /* Makes an empty regular file or a directory (is_dir) at path with its parents, unless something is there already.
@@ -31,7 +34,8 @@ int beneath_open_parent(int root_fd, const char *path, bool make_parents, char *
 int beneath_make_target(int root_fd, const char *path, bool is_dir);
 /* Whole file, at most `limit` bytes, regular files only (a FIFO or device there is -EINVAL and is never waited on). */
 int beneath_read_file(int root_fd, const char *path, size_t limit, char **ret_data, size_t *ret_size);
-/* rm -rf of `name` in dir_fd, by descriptors, never following symlinks, never crossing mounts. Absent is fine. */
+/* rm -rf of `name` (one component) in dir_fd, by descriptors, never following symlinks, never crossing mounts (-EXDEV
+ * where one is met, with the rest of the tree partly gone). Any depth. Absent is fine. */
 int beneath_remove_tree(int dir_fd, const char *name);
 
 #endif
