@@ -1,0 +1,146 @@
+/*
+ * Taking a connection away from libmicrohttpd. Its descriptor number gets an unconnected socket put over it, so that
+ * whatever libmicrohttpd does with the number later (shutdown, close) reaches nobody; the real socket lives on under a
+ * number that is ours.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "api/hijack.h"
+#include "api/server_private.h"
+#include "base/fd.h"
+#include "base/log.h"
+
+int hijack_take_socket(int socket_fd)
+{
+    CLEANUP_CLOSE int real = fd_dup(socket_fd);
+    CLEANUP_CLOSE int dummy = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (real < 0)
+        return real;
+    if (dummy < 0 || dup3(dummy, socket_fd, O_CLOEXEC) < 0)
+        return -errno;
+    fd_set_nonblock(real, 0);
+    return TAKE_FD(real);
+}
+
+struct relay {
+    int ends[2];
+};
+
+/* One direction; false when it has ended. */
+static bool relay_copy(int from, int to)
+{
+    char buffer[16384];
+    ssize_t n = read(from, buffer, sizeof(buffer));
+
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return true;
+    if (n > 0 && fd_write_all(to, buffer, (size_t)n) == 0)
+        return true;
+    shutdown(to, SHUT_WR);
+    return false;
+}
+
+static void *relay_main(void *data)
+{
+    struct relay *relay = data;
+    struct pollfd polls[2] = {{.fd = relay->ends[0], .events = POLLIN}, {.fd = relay->ends[1], .events = POLLIN}};
+
+    while (polls[0].fd >= 0 || polls[1].fd >= 0) {
+        if (poll(polls, 2, -1) < 0 && errno != EINTR)
+            break;
+        for (int i = 0; i < 2; i++) {
+            if (polls[i].fd >= 0 && polls[i].revents && !relay_copy(relay->ends[i], relay->ends[!i]))
+                polls[i].fd = -1;
+        }
+    }
+    fd_close(relay->ends[0]);
+    fd_close(relay->ends[1]);
+    free(relay);
+    return NULL;
+}
+
+int hijack_push_back(int socket_fd, const void *data, size_t size)
+{
+    CLEANUP_FREE struct relay *relay = xcalloc(1, sizeof(*relay));
+    CLEANUP_CLOSE int real = socket_fd;
+    int pair[2];
+    int r = fd_socketpair(SOCK_STREAM, pair);
+
+    if (r < 0)
+        return r;
+    relay->ends[0] = real;
+    relay->ends[1] = pair[0];
+    r = fd_write_all(pair[0], data, size);
+    if (r == 0)
+        r = api_thread_start(relay_main, relay);
+    if (r < 0) {
+        fd_close(pair[0]);
+        fd_close(pair[1]);
+        return r;
+    }
+    TAKE_FD(real);
+    TAKE_PTR(relay);
+    return pair[1];
+}
+
+/* The way of clients before API 1.22 and of curl: 200 and then the raw stream on the same connection. */
+static int hijack_plain(struct api_request *request, const char *content_type, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf head = STRBUF_INIT;
+    int fd;
+
+    strbuf_addf(&head, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n\r\n", content_type);
+    if (request_send(request, head.data, head.size) < 0)
+        return error_set(err, ERROR_CANCELLED, EPIPE, "the client is gone");
+    pthread_mutex_lock(&request->lock);
+    fd = hijack_take_socket(request->connection_socket);
+    request->socket = fd_close(request->socket);
+    request->phase = REQUEST_TAKEN;
+    pthread_cond_broadcast(&request->changed);
+    pthread_mutex_unlock(&request->lock);
+    if (fd >= 0 && request->body.size > 0)
+        fd = hijack_push_back(fd, request->body.data, request->body.size);
+    if (fd < 0)
+        return error_errno(err, fd, "take over the connection");
+    return fd;
+}
+
+/* The connection's thread sends the 101 and leaves the socket in request->hijacked. */
+static int hijack_upgrade(struct api_request *request, const char *content_type, struct error *err)
+{
+    int fd;
+
+    pthread_mutex_lock(&request->lock);
+    request->hijack_type = content_type;
+    request->phase = REQUEST_UPGRADE;
+    pthread_cond_broadcast(&request->changed);
+    while (request->phase == REQUEST_UPGRADE)
+        pthread_cond_wait(&request->changed, &request->lock);
+    fd = TAKE_FD(request->hijacked);
+    pthread_mutex_unlock(&request->lock);
+    if (fd < 0)
+        return error_set(err, ERROR_CANCELLED, EPIPE, "the client is gone");
+    return fd;
+}
+
+int api_hijack(struct api_request *request, const char *content_type, int *ret_fd, struct error *err)
+{
+    int fd;
+
+    if (request->replied || !request->threaded)
+        return error_set(err, ERROR_SYSTEM, EALREADY, "the connection cannot be taken over");
+    request->replied = true;
+    if (request_wants_upgrade(request))
+        fd = hijack_upgrade(request, content_type, err);
+    else
+        fd = hijack_plain(request, content_type, err);
+    if (fd < 0)
+        return fd;
+    *ret_fd = fd;
+    return 0;
+}
