@@ -1,0 +1,225 @@
+/* --mount: comma-separated key=value pairs of one mount. */
+#include <errno.h>
+
+#include "base/json.h"
+#include "base/parse.h"
+#include "base/strmap.h"
+#include "cmd/dory/container_flags.h"
+
+struct mount_option {
+    char *type, *source, *target, *consistency, *propagation, *driver, *subpath;
+    bool read_only, no_copy, non_recursive, has_size, has_mode;
+    int64_t size, mode;
+    struct strmap labels, driver_options;
+};
+
+static void mount_option_release(struct mount_option *m)
+{
+    free(m->type);
+    free(m->source);
+    free(m->target);
+    free(m->consistency);
+    free(m->propagation);
+    free(m->driver);
+    free(m->subpath);
+    strmap_release(&m->labels);
+    strmap_release(&m->driver_options);
+}
+
+static int add_pair(struct strmap *map, const char *value)
+{
+    const char *equals = strchr(value, '=');
+    CLEANUP_FREE char *key = equals ? xstrndup(value, (size_t)(equals - value)) : xstrdup(value);
+    strmap_set(map, key, equals ? equals + 1 : "");
+    return 0;
+}
+
+static int set_bool(bool *place, const char *key, const char *value, struct error *err)
+{
+    if (!value) {
+        *place = true;
+        return 0;
+    }
+    if (parse_bool(value, place) < 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid value for %s: %s", key, value);
+    return 0;
+}
+
+static bool is_one_of(const char *key, const char *const *names)
+{
+    for (; *names; names++) {
+        if (strcmp(key, *names) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int set_tmpfs_number(struct mount_option *m, const char *key, const char *value, struct error *err)
+{
+    if (strcmp(key, "tmpfs-size") == 0) {
+        m->has_size = parse_size(value, false, &m->size) == 0;
+        return m->has_size ? 0 : error_set(err, ERROR_INVALID, 0, "invalid value for %s: %s", key, value);
+    }
+    char *end;
+    errno = 0;
+    unsigned long mode = strtoul(value, &end, 8);
+    m->has_mode = errno == 0 && *value && !*end && mode <= 07777;
+    m->mode = (int64_t)mode;
+    return m->has_mode ? 0 : error_set(err, ERROR_INVALID, 0, "invalid value for %s: %s", key, value);
+}
+
+static int set_field(struct mount_option *m, const char *key, const char *value, struct error *err)
+{
+    static const char *const read_only[] = {"readonly", "ro", NULL};
+    static const char *const source[] = {"source", "src", NULL};
+    static const char *const target[] = {"target", "dst", "destination", NULL};
+    if (is_one_of(key, read_only))
+        return set_bool(&m->read_only, key, value, err);
+    if (strcmp(key, "volume-nocopy") == 0)
+        return set_bool(&m->no_copy, key, value, err);
+    if (strcmp(key, "bind-nonrecursive") == 0)
+        return set_bool(&m->non_recursive, key, value, err);
+    if (!value)
+        return error_set(err, ERROR_INVALID, 0, "invalid field '%s' must be a key=value pair", key);
+    if (strcmp(key, "type") == 0)
+        xstrset(&m->type, value);
+    else if (is_one_of(key, source))
+        xstrset(&m->source, value);
+    else if (is_one_of(key, target))
+        xstrset(&m->target, value);
+    else if (strcmp(key, "consistency") == 0)
+        xstrset(&m->consistency, value);
+    else if (strcmp(key, "bind-propagation") == 0)
+        xstrset(&m->propagation, value);
+    else if (strcmp(key, "volume-driver") == 0)
+        xstrset(&m->driver, value);
+    else if (strcmp(key, "volume-subpath") == 0)
+        xstrset(&m->subpath, value);
+    else if (strcmp(key, "volume-label") == 0)
+        return add_pair(&m->labels, value);
+    else if (strcmp(key, "volume-opt") == 0)
+        return add_pair(&m->driver_options, value);
+    else if (strcmp(key, "tmpfs-size") == 0 || strcmp(key, "tmpfs-mode") == 0)
+        return set_tmpfs_number(m, key, value, err);
+    else
+        return error_set(err, ERROR_INVALID, 0, "unexpected key '%s' in '%s=%s'", key, key, value);
+    return 0;
+}
+
+/* Fields are CSV: a field may be quoted to hold commas. */
+static int parse_fields(struct mount_option *m, const char *text, struct error *err)
+{
+    const char *p = text;
+    while (*p) {
+        CLEANUP_STRBUF struct strbuf field = STRBUF_INIT;
+        bool quoted = *p == '"';
+        p += quoted;
+        while (*p && (quoted || *p != ',')) {
+            if (quoted && *p == '"' && p[1] != '"') {
+                quoted = false;
+            } else {
+                p += quoted && *p == '"';
+                strbuf_addc(&field, *p);
+            }
+            p++;
+        }
+        p += *p == ',';
+        CLEANUP_FREE char *key = xstrdup(strbuf_str(&field));
+        char *value = strchr(key, '=');
+        if (value)
+            *value++ = '\0';
+        int r = set_field(m, key, value, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void write_map(struct json_writer *w, const char *key, const struct strmap *map)
+{
+    if (map->count == 0)
+        return;
+    json_key(w, key);
+    json_begin_object(w);
+    for (size_t i = 0; i < map->count; i++)
+        json_member_string(w, map->items[i].key, map->items[i].value);
+    json_end_object(w);
+}
+
+static void write_volume_options(const struct mount_option *m, struct json_writer *w)
+{
+    if (!m->no_copy && !m->driver && !m->subpath && !m->labels.count && !m->driver_options.count)
+        return;
+    json_key(w, "VolumeOptions");
+    json_begin_object(w);
+    if (m->no_copy)
+        json_member_bool(w, "NoCopy", true);
+    write_map(w, "Labels", &m->labels);
+    if (m->subpath)
+        json_member_string(w, "Subpath", m->subpath);
+    if (m->driver || m->driver_options.count) {
+        json_key(w, "DriverConfig");
+        json_begin_object(w);
+        json_member_string(w, "Name", m->driver ? m->driver : "local");
+        write_map(w, "Options", &m->driver_options);
+        json_end_object(w);
+    }
+    json_end_object(w);
+}
+
+static int check_kind(const struct mount_option *m, const char *type, struct error *err)
+{
+    if (!m->target)
+        return error_set(err, ERROR_INVALID, 0, "target is required");
+    bool bind = strcmp(type, "bind") == 0, volume = strcmp(type, "volume") == 0, tmpfs = strcmp(type, "tmpfs") == 0;
+    if (!bind && (m->propagation || m->non_recursive))
+        return error_set(err, ERROR_INVALID, 0, "cannot mix 'bind-*' options with mount type '%s'", type);
+    if (!volume && (m->no_copy || m->driver || m->subpath || m->labels.count || m->driver_options.count))
+        return error_set(err, ERROR_INVALID, 0, "cannot mix 'volume-*' options with mount type '%s'", type);
+    if (!tmpfs && (m->has_size || m->has_mode))
+        return error_set(err, ERROR_INVALID, 0, "cannot mix 'tmpfs-*' options with mount type '%s'", type);
+    return 0;
+}
+
+int mount_option_write(const char *text, struct json_writer *w, struct error *err)
+{
+    __attribute__((cleanup(mount_option_release))) struct mount_option m = {0};
+    int r = parse_fields(&m, text, err);
+    const char *type = m.type ? m.type : "volume";
+    if (r == 0)
+        r = check_kind(&m, type, err);
+    if (r < 0) {
+        struct error why = *err;
+        return error_set(err, ERROR_INVALID, 0, "invalid argument \"%s\" for \"--mount\" flag: %s", text, why.message);
+    }
+    json_begin_object(w);
+    json_member_string(w, "Type", type);
+    if (m.source)
+        json_member_string(w, "Source", m.source);
+    json_member_string(w, "Target", m.target);
+    if (m.read_only)
+        json_member_bool(w, "ReadOnly", true);
+    if (m.consistency)
+        json_member_string(w, "Consistency", m.consistency);
+    if (m.propagation || m.non_recursive) {
+        json_key(w, "BindOptions");
+        json_begin_object(w);
+        if (m.propagation)
+            json_member_string(w, "Propagation", m.propagation);
+        if (m.non_recursive)
+            json_member_bool(w, "NonRecursive", true);
+        json_end_object(w);
+    }
+    write_volume_options(&m, w);
+    if (m.has_size || m.has_mode) {
+        json_key(w, "TmpfsOptions");
+        json_begin_object(w);
+        if (m.has_size)
+            json_member_int(w, "SizeBytes", m.size);
+        if (m.has_mode)
+            json_member_int(w, "Mode", m.mode);
+        json_end_object(w);
+    }
+    json_end_object(w);
+    return 0;
+}

@@ -1,0 +1,247 @@
+#include "cmd/dory/options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/parse.h"
+#include "base/strbuf.h"
+
+static const struct option *find_long(const struct option_parse *parse, const char *name, size_t size)
+{
+    for (const struct option *o = parse->options; o && o->name; o++) {
+        if (strlen(o->name) == size && memcmp(o->name, name, size) == 0)
+            return o;
+    }
+    return NULL;
+}
+
+static const struct option *find_letter(const struct option_parse *parse, char letter)
+{
+    for (const struct option *o = parse->options; o && o->name; o++) {
+        if (o->letter == letter)
+            return o;
+    }
+    return NULL;
+}
+
+/* "-m, --memory" or "--cpus": how docker names the flag in an error. */
+static char *display_name(const struct option *o)
+{
+    return o->letter ? xasprintf("-%c, --%s", o->letter, o->name) : xasprintf("--%s", o->name);
+}
+
+static int invalid_argument(const struct option *o, const char *value, const char *why, struct error *err)
+{
+    CLEANUP_FREE char *name = display_name(o);
+    return error_set(err, ERROR_INVALID, 0, "invalid argument \"%s\" for \"%s\" flag: %s", value, name, why);
+}
+
+/* The words of the number parsers of Go, which users see through docker. */
+static int invalid_number(const struct option *o, const char *value, int r, struct error *err)
+{
+    CLEANUP_FREE char *why = xasprintf("strconv.ParseInt: parsing \"%s\": %s", value,
+                                       r == -ERANGE ? "value out of range" : "invalid syntax");
+    return invalid_argument(o, value, why, err);
+}
+
+static int invalid_size(const struct option *o, const char *value, struct error *err)
+{
+    size_t digits = strspn(value, "0123456789. ");
+    CLEANUP_FREE char *why = digits == 0 ? xasprintf("invalid size: '%s'", value)
+                                         : xasprintf("invalid suffix: '%s'", value + digits);
+    return invalid_argument(o, value, why, err);
+}
+
+static int store_value(const struct option *o, const char *value, void *place, struct error *err)
+{
+    int r = 0;
+    switch (o->type) {
+    case OPTION_BOOL:
+        if (parse_bool(value, place) < 0) {
+            CLEANUP_FREE char *why = xasprintf("strconv.ParseBool: parsing \"%s\": invalid syntax", value);
+            return invalid_argument(o, value, why, err);
+        }
+        return 0;
+    case OPTION_STRING:
+        xstrset(place, value);
+        return 0;
+    case OPTION_LIST:
+        strv_add(place, value);
+        return 0;
+    case OPTION_INT:
+        r = parse_int64(value, INT64_MIN, INT64_MAX, place);
+        return r < 0 ? invalid_number(o, value, r, err) : 0;
+    case OPTION_BYTES:
+        r = parse_size(value, o->flags & OPTION_MINUS_ONE, place);
+        return r < 0 ? invalid_size(o, value, err) : 0;
+    case OPTION_DURATION:
+        if (parse_duration(value, place) < 0) {
+            CLEANUP_FREE char *why = xasprintf("time: invalid duration \"%s\"", value);
+            return invalid_argument(o, value, why, err);
+        }
+        return 0;
+    case OPTION_CPUS:
+        if (parse_nano_cpus(value, place) < 0) {
+            CLEANUP_FREE char *why = xasprintf("failed to parse %s as a rational number", value);
+            return invalid_argument(o, value, why, err);
+        }
+        return 0;
+    }
+    return 0;
+}
+
+static int set_option(const struct option *o, const char *value, void *flags, struct error *err)
+{
+    if (o->flags & OPTION_REFUSED)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "--%s is not supported", o->name);
+    if (o->check) {
+        struct error why = {0};
+        if (o->check(value, &why) < 0)
+            return invalid_argument(o, value, why.message, err);
+    }
+    int r = store_value(o, value, (char *)flags + o->offset, err);
+    if (r == 0 && o->given_offset)
+        *(bool *)((char *)flags + o->given_offset) = true;
+    return r;
+}
+
+/* One "--name[=value]". *used is 2 when the next argument was its value. */
+static int parse_long(const struct option_parse *parse, const char *text, const char *next, void *flags, int *used,
+                      bool *ret_help, struct error *err)
+{
+    const char *equals = strchr(text, '=');
+    size_t size = equals ? (size_t)(equals - text) : strlen(text);
+    const struct option *o = find_long(parse, text, size);
+    if (!o && size == 4 && memcmp(text, "help", 4) == 0) {
+        *ret_help = true;
+        return 0;
+    }
+    if (!o)
+        return error_set(err, ERROR_INVALID, 0, "unknown flag: --%.*s", (int)size, text);
+    if (equals)
+        return set_option(o, equals + 1, flags, err);
+    if (o->type == OPTION_BOOL)
+        return set_option(o, "true", flags, err);
+    if (!next)
+        return error_set(err, ERROR_INVALID, 0, "flag needs an argument: --%s", o->name);
+    *used = 2;
+    return set_option(o, next, flags, err);
+}
+
+/* One "-abc", "-nVALUE" or "-n VALUE". */
+static int parse_short(const struct option_parse *parse, const char *text, const char *next, void *flags, int *used,
+                       bool *ret_help, struct error *err)
+{
+    for (const char *p = text; *p; p++) {
+        const struct option *o = find_letter(parse, *p);
+        if (!o && *p == 'h') {
+            *ret_help = true;
+            return 0;
+        }
+        if (!o)
+            return error_set(err, ERROR_INVALID, 0, "unknown shorthand flag: '%c' in -%s", *p, text);
+        if (o->type == OPTION_BOOL && p[1] != '=') {
+            int r = set_option(o, "true", flags, err);
+            if (r < 0)
+                return r;
+            continue;
+        }
+        if (p[1] == '=')
+            return set_option(o, p + 2, flags, err);
+        if (p[1])
+            return set_option(o, p + 1, flags, err);
+        if (!next)
+            return error_set(err, ERROR_INVALID, 0, "flag needs an argument: '%c' in -%s", *p, text);
+        *used = 2;
+        return set_option(o, next, flags, err);
+    }
+    return 0;
+}
+
+int options_parse(const struct option_parse *parse, int argc, char **argv, void *flags, struct strv *arguments,
+                  bool *ret_help, struct error *err)
+{
+    bool only_arguments = false;
+    for (int i = 0; i < argc;) {
+        const char *arg = argv[i], *next = i + 1 < argc ? argv[i + 1] : NULL;
+        int used = 1, r = 0;
+        if (only_arguments || arg[0] != '-' || arg[1] == '\0') {
+            strv_add(arguments, arg);
+            only_arguments = only_arguments || parse->stop_at_argument;
+        } else if (strcmp(arg, "--") == 0) {
+            only_arguments = true;
+        } else if (arg[1] == '-') {
+            r = parse_long(parse, arg + 2, next, flags, &used, ret_help, err);
+        } else {
+            r = parse_short(parse, arg + 1, next, flags, &used, ret_help, err);
+        }
+        if (r < 0)
+            return r;
+        if (*ret_help)
+            return 0;
+        i += used;
+    }
+    return 0;
+}
+
+void options_release(const struct option *options, void *flags)
+{
+    for (const struct option *o = options; o && o->name; o++) {
+        if (o->flags & OPTION_REFUSED)
+            continue;
+        void *place = (char *)flags + o->offset;
+        if (o->type == OPTION_STRING)
+            xstrset(place, NULL);
+        else if (o->type == OPTION_LIST)
+            strv_release(place);
+    }
+}
+
+/* Prints text in a column that starts at `indent`, breaking at blanks; newlines in the text are kept. */
+static void print_wrapped(const char *text, int indent, int width)
+{
+    int room = width - indent < 20 ? 20 : width - indent;
+    bool first = true;
+    while (*text) {
+        size_t line = strcspn(text, "\n"), take = line;
+        if (take > (size_t)room) {
+            take = (size_t)room;
+            while (take > 0 && text[take] != ' ')
+                take--;
+            if (take == 0)
+                take = strcspn(text, " \n");
+        }
+        printf("%*s%.*s\n", first ? 0 : indent, "", (int)take, text);
+        first = false;
+        text += take;
+        while (*text == ' ')
+            text++;
+        if (*text == '\n')
+            text++;
+    }
+}
+
+void options_print(const struct option *options, int width)
+{
+    int widest = 0;
+    for (const struct option *o = options; o->name; o++) {
+        if (o->flags & (OPTION_HIDDEN | OPTION_REFUSED))
+            continue;
+        int w = (int)strlen(o->name) + (o->value_name ? 1 + (int)strlen(o->value_name) : 0);
+        widest = w > widest ? w : widest;
+    }
+    int column = 2 + 4 + 2 + widest + 3;
+    for (const struct option *o = options; o->name; o++) {
+        if (o->flags & (OPTION_HIDDEN | OPTION_REFUSED))
+            continue;
+        CLEANUP_STRBUF struct strbuf head = STRBUF_INIT;
+        if (o->letter)
+            strbuf_addf(&head, "  -%c, --%s", o->letter, o->name);
+        else
+            strbuf_addf(&head, "      --%s", o->name);
+        if (o->value_name)
+            strbuf_addf(&head, " %s", o->value_name);
+        printf("%-*s", column, strbuf_str(&head));
+        print_wrapped(o->help, column, width);
+    }
+}

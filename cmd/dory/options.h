@@ -1,0 +1,62 @@
+/*
+ * Command-line flags as tables, parsed the way docker's are: --name value, --name=value, -n value, -nvalue, clustered
+ * short booleans, repeatable lists. Each row says where in the command's flag struct the value goes.
+ */
+#ifndef DORY_CMD_DORY_OPTIONS_H
+#define DORY_CMD_DORY_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/strv.h"
+
+enum option_type {
+    OPTION_BOOL,     /* bool; --flag, --flag=false */
+    OPTION_STRING,   /* char * */
+    OPTION_LIST,     /* struct strv, repeatable */
+    OPTION_INT,      /* int64_t */
+    OPTION_BYTES,    /* int64_t: "64m"; -1 where OPTION_MINUS_ONE */
+    OPTION_DURATION, /* int64_t nanoseconds: "1m30s" */
+    OPTION_CPUS,     /* int64_t billionths: "1.5" */
+};
+
+enum option_flags {
+    OPTION_MINUS_ONE = 1 << 0, /* OPTION_BYTES accepts -1 */
+    OPTION_HIDDEN = 1 << 1,    /* not in --help */
+    OPTION_REFUSED = 1 << 2,   /* known to docker, not to dory: using it is an error that says so */
+};
+
+struct option {
+    const char *name;
+    char letter; /* 0: none */
+    enum option_type type;
+    size_t offset;
+    const char *value_name; /* "string", "list", "bytes", ... as --help shows it; NULL for booleans */
+    const char *help;
+    unsigned flags;
+    /* Remembers that the flag was given at all: offset of a bool, 0 if nobody asks. */
+    size_t given_offset;
+    /* Checks one value before it is kept; message as docker's ("invalid ulimit argument: foo"). May be NULL. */
+    int (*check)(const char *value, struct error *err);
+};
+
+struct option_parse {
+    const struct option *options; /* ends with a row without a name; NULL: none */
+    bool stop_at_argument; /* everything from the first positional on is positional (run, create, exec) */
+};
+
+/*
+ * Parses argv[0..argc) (program and command names already gone). Positionals are added to `arguments`. `flags` is the
+ * zero-initialised struct that the rows point into; a value that is there already is the default. --help and -h where
+ * it is no flag's letter set *ret_help and end the parse. Errors in pflag's words: "unknown flag: --x".
+ */
+int options_parse(const struct option_parse *parse, int argc, char **argv, void *flags, struct strv *arguments,
+                  bool *ret_help, struct error *err);
+/* Frees strings and lists of the struct. */
+void options_release(const struct option *options, void *flags);
+/* The aligned list of --help, wrapped to `width` columns, on standard output. */
+void options_print(const struct option *options, int width);
+
+#endif
