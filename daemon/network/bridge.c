@@ -1,0 +1,162 @@
+#include "daemon/network/bridge.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "daemon/network/link.h"
+
+#define IP_FORWARD "/proc/sys/net/ipv4/ip_forward"
+
+/* The name becomes part of sysctl paths and of the rules' text. */
+static int check_name(const char *name, struct error *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t size = strlen(name);
+    if (size == 0 || size >= IF_NAMESIZE || strspn(name, allowed) != size || name[0] == '.') {
+        return error_set(err, ERROR_INVALID, EINVAL, "invalid bridge name: %s", name);
+    }
+    return 0;
+}
+
+static int make_interface(struct netlink *netlink, struct bridge *bridge, struct error *err)
+{
+    bridge->index = link_index(bridge->name);
+    if (bridge->index) {
+        return 0;
+    }
+    uint8_t mac[6] = {0x02, 0x42};
+    if (getrandom(mac + 2, 4, 0) != 4) {
+        return error_errno(err, errno, "get random bytes");
+    }
+    int r = link_add_bridge(netlink, bridge->name, mac, bridge->mtu, err);
+    if (r == -EEXIST) {
+        error_clear(err); /* another daemon was quicker */
+        r = 0;
+    }
+    bridge->index = link_index(bridge->name);
+    return r;
+}
+
+/* Leaves exactly the wanted address on the bridge. */
+static int set_address(struct netlink *netlink, struct bridge *bridge, const struct ipam_subnet *present, size_t count,
+                       struct error *err)
+{
+    bool there = false;
+    for (size_t i = 0; i < count; i++) {
+        if (present[i].gateway == bridge->subnet.gateway && present[i].prefix == bridge->subnet.prefix) {
+            there = true;
+            continue;
+        }
+        int r = link_delete_address(netlink, bridge->index, present[i].gateway, present[i].prefix, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return there ? 0 : link_add_address(netlink, bridge->index, bridge->subnet.gateway, bridge->subnet.prefix, err);
+}
+
+static int choose_subnet(struct netlink *netlink, struct bridge *bridge, const char *bip,
+                         const struct ipam_subnet *present, size_t count, struct error *err)
+{
+    if (bip) {
+        return ipam_subnet_parse(bip, &bridge->subnet, err);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (present[i].prefix >= 8 && present[i].prefix <= 30) {
+            bridge->subnet = present[i];
+            return 0;
+        }
+    }
+    CLEANUP_FREE struct ipam_subnet *used = NULL;
+    size_t used_count;
+    int r = link_used_subnets(netlink, bridge->index, &used, &used_count, err);
+    return r < 0 ? r : ipam_subnet_choose(used, used_count, &bridge->subnet, err);
+}
+
+static int write_setting(const struct bridge *bridge, const char *family, const char *setting, const char *value,
+                         struct error *err)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, bridge->name, setting);
+    int r = file_write_control(AT_FDCWD, path, value);
+    /* Without IPv6 in the kernel its settings are missing. */
+    return r < 0 && r != -ENOENT ? error_errno(err, r, "write %s", path) : 0;
+}
+
+static int enable_forwarding(struct error *err)
+{
+    CLEANUP_FREE char *text = NULL;
+    int r = file_read(AT_FDCWD, IP_FORWARD, 16, &text, NULL, err);
+    if (r < 0 || text[0] == '1') {
+        return r;
+    }
+    r = file_write_control(AT_FDCWD, IP_FORWARD, "1");
+    return r < 0 ? error_errno(err, r, "write %s", IP_FORWARD) : 0;
+}
+
+static int configure(struct netlink *netlink, struct bridge *bridge, const char *bip, struct error *err)
+{
+    CLEANUP_FREE struct ipam_subnet *present = NULL;
+    size_t count;
+    int r = link_addresses(netlink, bridge->index, &present, &count, err);
+    if (r == 0) {
+        r = choose_subnet(netlink, bridge, bip, present, count, err);
+    }
+    if (r == 0) {
+        r = set_address(netlink, bridge, present, count, err);
+    }
+    if (r == 0) {
+        r = write_setting(bridge, "ipv4", "route_localnet", "1", err);
+    }
+    if (r == 0) {
+        r = write_setting(bridge, "ipv6", "accept_ra", "0", err);
+    }
+    if (r == 0) {
+        r = write_setting(bridge, "ipv6", "disable_ipv6", "1", err);
+    }
+    return r < 0 ? r : link_set_up(netlink, bridge->index, bridge->mtu, err);
+}
+
+int bridge_open(struct netlink *netlink, const struct network_options *options, struct bridge *ret, struct error *err)
+{
+    struct bridge bridge = {.mtu = options->mtu > 0 ? options->mtu : 1500};
+    const char *name = options->bridge ? options->bridge : "dory0";
+    int r = check_name(name, err);
+    if (r < 0) {
+        return r;
+    }
+    snprintf(bridge.name, sizeof(bridge.name), "%s", name);
+    /* Daemons that start at the same moment must not choose the same subnet. The lock is on a file that is there
+     * anyway, one per network namespace; a failure only means that nobody else can be kept waiting. */
+    CLEANUP_CLOSE int lock = open(IP_FORWARD, O_RDONLY | O_CLOEXEC);
+    if (lock >= 0) {
+        (void)flock(lock, LOCK_EX);
+    }
+    r = make_interface(netlink, &bridge, err);
+    if (r == 0) {
+        r = configure(netlink, &bridge, options->bip, err);
+    }
+    if (r == 0 && !options->no_ip_forward) {
+        r = enable_forwarding(err);
+    }
+    if (r < 0) {
+        return error_context(err, "set up bridge %s", name);
+    }
+    *ret = bridge;
+    return 0;
+}
+
+int bridge_remove(struct netlink *netlink, const struct bridge *bridge, struct error *err)
+{
+    unsigned int index = link_index(bridge->name);
+    if (index == 0) {
+        return 0;
+    }
+    int r = link_delete(netlink, index, err);
+    return r == -ENODEV ? 0 : r;
+}

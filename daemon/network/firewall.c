@@ -1,0 +1,272 @@
+#include "daemon/network/firewall.h"
+
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <malloc.h>
+#include <nftables/libnftables.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "daemon/network/netlink.h"
+
+struct firewall {
+    struct firewall_options options;
+    char *bridge;
+    char table[64];
+    pthread_mutex_t lock;
+    struct netlink *netlink;
+};
+
+int firewall_open(const struct firewall_options *options, struct firewall **ret, struct error *err)
+{
+    struct netlink *netlink;
+    int r = netlink_open(NETLINK_NETFILTER, &netlink, err);
+    if (r < 0) {
+        return r;
+    }
+    struct firewall *firewall = xcalloc(1, sizeof(*firewall));
+    firewall->netlink = netlink;
+    firewall->options = *options;
+    firewall->options.bridge = firewall->bridge = xstrdup(options->bridge);
+    firewall_table_name(options->bridge, firewall->table, sizeof(firewall->table));
+    pthread_mutex_init(&firewall->lock, NULL);
+    *ret = firewall;
+    return 0;
+}
+
+void firewall_close(struct firewall *firewall)
+{
+    if (firewall) {
+        netlink_close(firewall->netlink);
+        pthread_mutex_destroy(&firewall->lock);
+        free(firewall->bridge);
+        free(firewall);
+    }
+}
+
+/* The part of libnftables that is used, loaded for the time of one call. */
+struct nft {
+    void *library;
+    struct nft_ctx *(*ctx_new)(uint32_t flags);
+    void (*ctx_free)(struct nft_ctx *ctx);
+    int (*buffer_output)(struct nft_ctx *ctx);
+    int (*buffer_error)(struct nft_ctx *ctx);
+    const char *(*error_text)(struct nft_ctx *ctx);
+    int (*run)(struct nft_ctx *ctx, const char *text);
+};
+
+static int nft_load(struct nft *nft, struct error *err)
+{
+    const struct {
+        const char *name;
+        void *where;
+    } symbols[] = {
+        {"nft_ctx_new", &nft->ctx_new},
+        {"nft_ctx_free", &nft->ctx_free},
+        {"nft_ctx_buffer_output", &nft->buffer_output},
+        {"nft_ctx_buffer_error", &nft->buffer_error},
+        {"nft_ctx_get_error_buffer", &nft->error_text},
+        {"nft_run_cmd_from_buffer", &nft->run},
+    };
+    nft->library = dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!nft->library) {
+        return error_set(err, ERROR_SYSTEM, ENOENT, "load libnftables: %s", dlerror());
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(symbols); i++) {
+        void *symbol = dlsym(nft->library, symbols[i].name);
+        if (!symbol) {
+            dlclose(nft->library);
+            return error_set(err, ERROR_SYSTEM, ENOENT, "libnftables.so.1 has no %s", symbols[i].name);
+        }
+        memcpy(symbols[i].where, &symbol, sizeof(symbol));
+    }
+    return 0;
+}
+
+static void nft_unload(struct nft *nft)
+{
+    dlclose(nft->library);
+    malloc_trim(0);
+}
+
+/* libnftables' complaint is several lines with carets: the first one says what it is. */
+static int run_text(const char *text, struct error *err)
+{
+    struct nft nft;
+    int r = nft_load(&nft, err);
+    if (r < 0) {
+        return r;
+    }
+    struct nft_ctx *ctx = nft.ctx_new(NFT_CTX_DEFAULT);
+    if (!ctx) {
+        abort(); /* out of memory, as everywhere */
+    }
+    nft.buffer_output(ctx);
+    nft.buffer_error(ctx);
+    r = 0;
+    if (nft.run(ctx, text) != 0) {
+        const char *detail = nft.error_text(ctx);
+        r = error_set(err, ERROR_SYSTEM, EIO, "apply nftables rules: %.*s", (int)strcspn(detail, "\n"), detail);
+    }
+    nft.ctx_free(ctx);
+    nft_unload(&nft);
+    return r;
+}
+
+int firewall_apply(struct firewall *firewall, firewall_snapshot_fn snapshot, void *data, struct error *err)
+{
+    pthread_mutex_lock(&firewall->lock);
+    CLEANUP_FREE struct port_claim *claims = NULL;
+    size_t count = snapshot(&claims, data);
+    CLEANUP_FREE char *text = firewall_ruleset(&firewall->options, claims, count);
+    int r = run_text(text, err);
+    pthread_mutex_unlock(&firewall->lock);
+    return r;
+}
+
+static struct nlmsghdr *begin_nfnetlink(struct netlink_batch *batch, uint16_t type, uint16_t flags, uint8_t family,
+                                        uint16_t resource)
+{
+    struct nlmsghdr *m = netlink_batch_begin(batch, type, flags);
+    struct nfgenmsg *header = mnl_nlmsg_put_extra_header(m, sizeof(*header));
+    header->nfgen_family = family;
+    header->version = NFNETLINK_V0;
+    header->res_id = htons(resource);
+    return m;
+}
+
+static void put_marker(struct netlink_batch *batch, uint16_t type)
+{
+    netlink_batch_end(batch, begin_nfnetlink(batch, type, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+}
+
+static struct nlmsghdr *begin_nft(struct netlink_batch *batch, int message, uint16_t flags)
+{
+    return begin_nfnetlink(batch, NFNL_SUBSYS_NFTABLES << 8 | message, flags | NLM_F_ACK, NFPROTO_IPV4, 0);
+}
+
+bool firewall_exists(struct firewall *firewall)
+{
+    struct netlink_batch batch = {.used = 0};
+    struct nlmsghdr *m = begin_nft(&batch, NFT_MSG_GETTABLE, 0);
+    mnl_attr_put_strz(m, NFTA_TABLE_NAME, firewall->table);
+    netlink_batch_end(&batch, m);
+    pthread_mutex_lock(&firewall->lock);
+    int r = netlink_run(firewall->netlink, &batch, NULL);
+    pthread_mutex_unlock(&firewall->lock);
+    return r == 0;
+}
+
+int firewall_remove(struct firewall *firewall, struct error *err)
+{
+    struct netlink_batch batch = {.used = 0};
+    put_marker(&batch, NFNL_MSG_BATCH_BEGIN);
+    struct nlmsghdr *m = begin_nft(&batch, NFT_MSG_DELTABLE, 0);
+    mnl_attr_put_strz(m, NFTA_TABLE_NAME, firewall->table);
+    netlink_batch_end(&batch, m);
+    put_marker(&batch, NFNL_MSG_BATCH_END);
+    pthread_mutex_lock(&firewall->lock);
+    int r = netlink_run(firewall->netlink, &batch, NULL);
+    pthread_mutex_unlock(&firewall->lock);
+    return r < 0 && r != -ENOENT ? error_errno(err, r, "remove nftables table %s", firewall->table) : 0;
+}
+
+/* A field of a concatenation: registers are 4 bytes, shorter values stand at the low addresses. */
+static size_t put_field(uint8_t *data, const void *value, size_t size)
+{
+    memset(data, 0, 4);
+    memcpy(data, value, size);
+    return 4;
+}
+
+static void put_data(struct nlmsghdr *m, int type, const uint8_t *data, size_t size)
+{
+    struct nlattr *nest = mnl_attr_nest_start(m, type);
+    mnl_attr_put(m, NFTA_DATA_VALUE, size, data);
+    mnl_attr_nest_end(m, nest);
+}
+
+/* One message with the claim's element: the same for all element requests but for the data, which a delete omits. */
+static void put_element(struct firewall *firewall, struct netlink_batch *batch, int message, uint16_t flags,
+                        const struct port_claim *claim)
+{
+    uint8_t key[12], value[8];
+    size_t key_size = 0, value_size = 0;
+    uint32_t host = htonl(claim->host_address), container = htonl(claim->container_address);
+    uint16_t host_port = htons(claim->host_port), container_port = htons(claim->container_port);
+    if (claim->host_address) {
+        key_size += put_field(key, &host, sizeof(host));
+    }
+    key_size += put_field(key + key_size, &claim->protocol, sizeof(claim->protocol));
+    key_size += put_field(key + key_size, &host_port, sizeof(host_port));
+    value_size += put_field(value, &container, sizeof(container));
+    value_size += put_field(value + value_size, &container_port, sizeof(container_port));
+
+    struct nlmsghdr *m = begin_nft(batch, message, flags);
+    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, firewall->table);
+    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, claim->host_address ? "ports_at" : "ports");
+    struct nlattr *list = mnl_attr_nest_start(m, NFTA_SET_ELEM_LIST_ELEMENTS);
+    struct nlattr *element = mnl_attr_nest_start(m, NFTA_LIST_ELEM);
+    put_data(m, NFTA_SET_ELEM_KEY, key, key_size);
+    if (message == NFT_MSG_NEWSETELEM) {
+        put_data(m, NFTA_SET_ELEM_DATA, value, value_size);
+    }
+    mnl_attr_nest_end(m, element);
+    mnl_attr_nest_end(m, list);
+    netlink_batch_end(batch, m);
+}
+
+/* Runs one transaction with the elements from *position on, as many as fit, and moves *position past them. */
+static int run_elements(struct firewall *firewall, int message, uint16_t flags, const struct port_claim *claims,
+                        size_t count, size_t *position)
+{
+    struct netlink_batch batch = {.used = 0};
+    put_marker(&batch, NFNL_MSG_BATCH_BEGIN);
+    /* 16 elements of some 130 bytes leave room for the closing marker. */
+    for (int i = 0; i < 16 && *position < count; i++) {
+        put_element(firewall, &batch, message, flags, &claims[(*position)++]);
+    }
+    put_marker(&batch, NFNL_MSG_BATCH_END);
+    return netlink_run(firewall->netlink, &batch, NULL);
+}
+
+static void withdraw_locked(struct firewall *firewall, const struct port_claim *claims, size_t count, int *first)
+{
+    for (size_t done = 0; done < count;) {
+        size_t from = done;
+        int r = run_elements(firewall, NFT_MSG_DELSETELEM, 0, claims, count, &done);
+        /* One that is missing fails the whole transaction: then one by one. */
+        for (size_t i = from; r < 0 && i < done;) {
+            int each = run_elements(firewall, NFT_MSG_DELSETELEM, 0, claims, i + 1, &i);
+            if (each < 0 && each != -ENOENT && *first == 0) {
+                *first = each;
+            }
+        }
+    }
+}
+
+int firewall_publish(struct firewall *firewall, const struct port_claim *claims, size_t count, struct error *err)
+{
+    int r = 0;
+    size_t done = 0;
+    pthread_mutex_lock(&firewall->lock);
+    while (r == 0 && done < count) {
+        r = run_elements(firewall, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, claims, count, &done);
+    }
+    pthread_mutex_unlock(&firewall->lock);
+    return r < 0 ? error_errno(err, r, "publish ports in nftables table %s", firewall->table) : 0;
+}
+
+int firewall_withdraw(struct firewall *firewall, const struct port_claim *claims, size_t count, struct error *err)
+{
+    int r = 0;
+    pthread_mutex_lock(&firewall->lock);
+    withdraw_locked(firewall, claims, count, &r);
+    pthread_mutex_unlock(&firewall->lock);
+    return r < 0 ? error_errno(err, r, "withdraw ports from nftables table %s", firewall->table) : 0;
+}

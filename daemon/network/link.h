@@ -1,0 +1,59 @@
+/* Links, addresses and routes: the few rtnetlink requests that a bridge network is made of. */
+#ifndef DORY_DAEMON_NETWORK_LINK_H
+#define DORY_DAEMON_NETWORK_LINK_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "daemon/network/ipam.h"
+#include "daemon/network/netlink.h"
+
+/* Index of the interface in the calling thread's namespace, or 0 (if_nametoindex(3)). -errno never. */
+unsigned int link_index(const char *name);
+
+/* A bridge without spanning tree and forwarding delay, with a MAC of its own (it would change with the ports
+ * otherwise), down. An existing one is -EEXIST. */
+int link_add_bridge(struct netlink *netlink, const char *name, const uint8_t mac[6], int mtu, struct error *err);
+int link_delete(struct netlink *netlink, unsigned int index, struct error *err);
+int link_set_up(struct netlink *netlink, unsigned int index, int mtu, struct error *err);
+
+/* A veth pair: `name` here, up and a port of the bridge; "eth0" in the namespace, down. -EEXIST: the name is taken;
+ * -EXFULL: the bridge has no port left. */
+int link_add_veth(struct netlink *netlink, const char *name, unsigned int bridge_index, int netns_fd, int mtu,
+                  struct error *err);
+
+struct link_port_settings {
+    bool forwarding; /* at once, without waiting for the kernel's own look at the carrier */
+    bool hairpin;    /* frames may go back out where they came in */
+    bool disabled;   /* neither receives nor sends, and what the bridge has learned about it is forgotten */
+};
+int link_set_port(struct netlink *netlink, unsigned int index, const struct link_port_settings *settings,
+                  struct error *err);
+
+int link_add_address(struct netlink *netlink, unsigned int index, uint32_t address, int prefix, struct error *err);
+int link_delete_address(struct netlink *netlink, unsigned int index, uint32_t address, int prefix, struct error *err);
+
+/* Sets MAC, address and default route of an interface and brings it and lo up, in one request; neighbours are told
+ * (gratuitous ARP) by link_announce once frames can flow. */
+struct link_setup {
+    unsigned int index;
+    uint8_t mac[6];
+    uint32_t address, gateway;
+    int prefix;
+};
+int link_setup(struct netlink *netlink, const struct link_setup *setup, struct error *err);
+/* Sets the MAC (again) so that the kernel announces address and MAC on the wire. */
+int link_announce(struct netlink *netlink, unsigned int index, const uint8_t mac[6], struct error *err);
+int link_set_lo_up(struct netlink *netlink, struct error *err);
+
+/* Every IPv4 subnet the host has an address in or a route to, except default routes and those of `skip_index`. The
+ * caller frees *ret. For an interface's own address `gateway` is the address, for routes it is 0. */
+int link_used_subnets(struct netlink *netlink, unsigned int skip_index, struct ipam_subnet **ret, size_t *ret_count,
+                      struct error *err);
+/* The interface's addresses (network, gateway = the address, prefix). The caller frees *ret. */
+int link_addresses(struct netlink *netlink, unsigned int index, struct ipam_subnet **ret, size_t *ret_count,
+                   struct error *err);
+
+#endif

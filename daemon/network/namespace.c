@@ -1,0 +1,130 @@
+#include "daemon/network/namespace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/id.h"
+#include "daemon/network/link.h"
+
+void namespace_release(struct namespace *ns)
+{
+    netlink_close(ns->inside);
+    fd_close(ns->netns);
+    *ns = (struct namespace)NAMESPACE_INIT;
+}
+
+/* /proc/sys/net shows the namespace of the thread that looks. A kernel without the setting does not need it. */
+static int write_sysctl(const char *path, const char *value, struct error *err)
+{
+    int r = file_write_control(AT_FDCWD, path, value);
+    return r < 0 && r != -ENOENT ? error_errno(err, r, "write %s", path) : 0;
+}
+
+static int add_eth0(const struct namespace_maker *maker, struct namespace *ns, struct error *err)
+{
+    char random[9];
+    int r;
+    do {
+        error_clear(err);
+        id_random_hex(random, 4);
+        snprintf(ns->host_name, sizeof(ns->host_name), "veth%.7s", random);
+        r = link_add_veth(maker->host, ns->host_name, maker->bridge_index, ns->netns, maker->mtu, err);
+    } while (r == -EEXIST);
+    if (r < 0) {
+        return r;
+    }
+    r = write_sysctl("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1", err);
+    if (r < 0) {
+        return r;
+    }
+    ns->inside_index = link_index("eth0");
+    struct link_setup setup = {
+        .index = ns->inside_index,
+        .address = ns->address,
+        .gateway = maker->subnet.gateway,
+        .prefix = maker->subnet.prefix,
+    };
+    memcpy(setup.mac, ns->mac, sizeof(setup.mac));
+    return link_setup(ns->inside, &setup, err);
+}
+
+/* What is done from inside the new namespace. */
+static int fill(const struct namespace_maker *maker, struct namespace *ns, struct error *err)
+{
+    ns->netns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (ns->netns < 0) {
+        return error_errno(err, errno, "open the new network namespace");
+    }
+    int r = write_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0", err);
+    if (r == 0) {
+        r = write_sysctl("/proc/sys/net/ipv4/ping_group_range", "0 2147483647", err);
+    }
+    if (r == 0) {
+        r = netlink_open(NETLINK_ROUTE, &ns->inside, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    return ns->address ? add_eth0(maker, ns, err) : link_set_lo_up(ns->inside, err);
+}
+
+/*
+ * Where br_netfilter lets the packet filter see bridged frames, a container that goes through its own published port is
+ * answered by the bridge and not by the host's routing: out of the port it came in by. Asked every time, since the
+ * module may come later.
+ */
+static bool needs_hairpin(void)
+{
+    CLEANUP_FREE char *text = NULL;
+    return file_read(AT_FDCWD, "/proc/sys/net/bridge/bridge-nf-call-iptables", 16, &text, NULL, NULL) == 0 &&
+           text[0] == '1';
+}
+
+/* Both ends are up now. Left alone, the kernel would look at the carrier and open the bridge port a little later. */
+static int open_bridge_port(const struct namespace_maker *maker, struct namespace *ns, struct error *err)
+{
+    ns->host_index = link_index(ns->host_name);
+    struct link_port_settings settings = {.forwarding = true, .hairpin = needs_hairpin()};
+    int r = link_set_port(maker->host, ns->host_index, &settings, err);
+    return r < 0 ? r : link_announce(ns->inside, ns->inside_index, ns->mac, err);
+}
+
+int namespace_make(const struct namespace_maker *maker, uint32_t address, struct namespace *ret, bool *ret_astray,
+                   struct error *err)
+{
+    struct namespace ns = NAMESPACE_INIT;
+    *ret_astray = false;
+    ns.address = address;
+    ipam_mac(address, ns.mac);
+    if (unshare(CLONE_NEWNET) < 0) {
+        return error_errno(err, errno, "create a network namespace");
+    }
+    int r = fill(maker, &ns, err);
+    if (setns(maker->host_netns, CLONE_NEWNET) < 0) {
+        r = error_errno(err, errno, "return to the host's network namespace");
+        *ret_astray = true;
+    }
+    if (r == 0 && address) {
+        r = open_bridge_port(maker, &ns, err);
+    }
+    if (r < 0) {
+        namespace_release(&ns);
+        return r;
+    }
+    if (!address) {
+        netlink_close(ns.inside);
+        ns.inside = NULL;
+    }
+    *ret = ns;
+    return 0;
+}
+
+int namespace_set_mac(struct namespace *ns, const uint8_t mac[6], struct error *err)
+{
+    memcpy(ns->mac, mac, sizeof(ns->mac));
+    return link_announce(ns->inside, ns->inside_index, mac, err);
+}

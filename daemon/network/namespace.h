@@ -1,0 +1,49 @@
+/* One network namespace, made ready for a container. */
+#ifndef DORY_DAEMON_NETWORK_NAMESPACE_H
+#define DORY_DAEMON_NETWORK_NAMESPACE_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "daemon/network/ipam.h"
+#include "daemon/network/netlink.h"
+
+/* What namespaces are made with. The descriptors and the socket are the maker's owner's. */
+struct namespace_maker {
+    int host_netns;       /* where the host side lives, and where the thread returns to */
+    struct netlink *host; /* NETLINK_ROUTE there */
+    unsigned int bridge_index;
+    struct ipam_subnet subnet;
+    int mtu;
+};
+
+struct namespace
+{
+    int netns;              /* holds the namespace, and so everything in it: closing it is the whole teardown */
+    struct netlink *inside; /* NETLINK_ROUTE in it; NULL without eth0 */
+    uint32_t address;       /* 0: only lo */
+    uint8_t mac[6];
+    unsigned int inside_index, host_index;
+    char host_name[IF_NAMESIZE]; /* the veth on the bridge */
+};
+
+#define NAMESPACE_INIT                                                                                                 \
+    {                                                                                                                  \
+        .netns = -1                                                                                                    \
+    }
+void namespace_release(struct namespace *ns);
+
+/*
+ * Makes a namespace with lo up and, when address is not 0, an eth0 that has address, MAC and default route and is ready
+ * to send: the bridge forwards for it. IPv6 is off on eth0 and stays on on lo; ping and low ports need no privilege
+ * (net.ipv4.ping_group_range, ip_unprivileged_port_start), all as docker has it.
+ * The calling thread changes into the new namespace and back; *ret_astray says that it could not return, and must end.
+ */
+int namespace_make(const struct namespace_maker *maker, uint32_t address, struct namespace *ret, bool *ret_astray,
+                   struct error *err);
+/* Another MAC than the address's own. */
+int namespace_set_mac(struct namespace *ns, const uint8_t mac[6], struct error *err);
+
+#endif

@@ -1,0 +1,211 @@
+#include "daemon/network/ports.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "daemon/network/ipam.h"
+
+static const struct {
+    const char *name;
+    uint8_t number;
+} protocols[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {"sctp", IPPROTO_SCTP}};
+
+static size_t protocol_index(uint8_t number)
+{
+    size_t i = 0;
+    while (i < ARRAY_SIZE(protocols) - 1 && protocols[i].number != number) {
+        i++;
+    }
+    return i;
+}
+
+int port_protocol_parse(const char *name, uint8_t *ret)
+{
+    if (!name[0]) {
+        *ret = IPPROTO_TCP;
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+        if (strcmp(name, protocols[i].name) == 0) {
+            *ret = protocols[i].number;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+const char *port_protocol_name(uint8_t protocol)
+{
+    return protocols[protocol_index(protocol)].name;
+}
+
+void port_table_init(struct port_table *table, uint16_t ephemeral_first, uint16_t ephemeral_last)
+{
+    *table = (struct port_table){.ephemeral_first = ephemeral_first, .ephemeral_last = ephemeral_last};
+    if (ephemeral_first == 0 || ephemeral_last < ephemeral_first) {
+        table->ephemeral_first = 49153;
+        table->ephemeral_last = 65535;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(table->next); i++) {
+        table->next[i] = table->ephemeral_first;
+    }
+}
+
+void port_table_release(struct port_table *table)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        fd_close(table->claims[i].socket);
+    }
+    free(table->claims);
+    *table = (struct port_table){0};
+}
+
+bool port_table_is_free(const struct port_table *table, uint32_t host_address, uint8_t protocol, uint16_t port)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct port_claim *claim = &table->claims[i];
+        if (claim->protocol == protocol && claim->host_port == port &&
+            (claim->host_address == 0 || host_address == 0 || claim->host_address == host_address)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void add_claim(struct port_table *table, const struct port_request *request, uint16_t port, int socket,
+                      void *owner)
+{
+    xgrow((void **)&table->claims, table->count, &table->capacity, sizeof(*table->claims));
+    table->claims[table->count++] = (struct port_claim){
+        .host_address = request->host_address,
+        .host_port = port,
+        .container_port = request->container_port,
+        .protocol = request->protocol,
+        .socket = socket,
+        .owner = owner,
+    };
+}
+
+static int bind_error(const struct port_request *request, uint16_t port, int errnum, struct error *err)
+{
+    char address[IPAM_TEXT_MAX];
+    ipam_format_address(address, request->host_address);
+    errnum = errnum < 0 ? -errnum : errnum;
+    /* Go's texts of errno are lower case; scripts match on them. */
+    const char *text = errnum == EADDRINUSE      ? "address already in use"
+                       : errnum == EADDRNOTAVAIL ? "cannot assign requested address"
+                       : errnum == EACCES        ? "permission denied"
+                                                 : strerror(errnum);
+    return error_set(err, ERROR_SYSTEM, errnum, "listen %s4 %s:%u: bind: %s", port_protocol_name(request->protocol),
+                     address, port, text);
+}
+
+static int claim_exact(struct port_table *table, const struct port_request *request, void *owner,
+                       port_reserve_fn reserve, void *data, struct error *err)
+{
+    if (!port_table_is_free(table, request->host_address, request->protocol, request->host_port)) {
+        char address[IPAM_TEXT_MAX];
+        ipam_format_address(address, request->host_address);
+        return error_set(err, ERROR_SYSTEM, EADDRINUSE, "Bind for %s:%u failed: port is already allocated", address,
+                         request->host_port);
+    }
+    int socket = -1;
+    int r = reserve(request->host_address, request->protocol, request->host_port, &socket, data);
+    if (r < 0) {
+        return bind_error(request, request->host_port, r, err);
+    }
+    add_claim(table, request, request->host_port, socket, owner);
+    return 0;
+}
+
+int port_table_claim(struct port_table *table, const struct port_request *request, void *owner, port_reserve_fn reserve,
+                     void *data, uint16_t *ret_port, struct error *err)
+{
+    bool ephemeral = request->host_port == 0;
+    if (!ephemeral && request->host_port_end <= request->host_port) {
+        int r = claim_exact(table, request, owner, reserve, data, err);
+        if (r == 0) {
+            *ret_port = request->host_port;
+        }
+        return r;
+    }
+    uint16_t first = ephemeral ? table->ephemeral_first : request->host_port;
+    uint16_t last = ephemeral ? table->ephemeral_last : request->host_port_end;
+    uint16_t *next = &table->next[protocol_index(request->protocol)];
+    unsigned int span = (unsigned int)last - first + 1;
+    unsigned int start = ephemeral ? (unsigned int)(*next - first) : 0;
+    for (unsigned int i = 0; i < span; i++) {
+        uint16_t port = first + (start + i) % span;
+        if (!port_table_is_free(table, request->host_address, request->protocol, port)) {
+            continue;
+        }
+        int socket = -1;
+        int r = reserve(request->host_address, request->protocol, port, &socket, data);
+        if (r == -EADDRINUSE) {
+            continue;
+        }
+        if (r < 0) {
+            return bind_error(request, port, r, err);
+        }
+        if (ephemeral) {
+            *next = port == last ? first : port + 1;
+        }
+        add_claim(table, request, port, socket, owner);
+        *ret_port = port;
+        return 0;
+    }
+    return error_set(err, ERROR_SYSTEM, EADDRINUSE, "all ports are allocated");
+}
+
+int port_table_restore(struct port_table *table, const struct port_request *request, void *owner,
+                       port_reserve_fn reserve, void *data, bool *ret_reserved, struct error *err)
+{
+    if (!port_table_is_free(table, request->host_address, request->protocol, request->host_port)) {
+        return claim_exact(table, request, owner, reserve, data, err);
+    }
+    int socket = -1;
+    int r = reserve(request->host_address, request->protocol, request->host_port, &socket, data);
+    add_claim(table, request, request->host_port, socket, owner);
+    *ret_reserved = r >= 0;
+    return 0;
+}
+
+size_t port_table_of(struct port_table *table, const void *owner, bool leaving, struct port_claim **ret_claims)
+{
+    struct port_claim *claims = NULL;
+    size_t count = 0, capacity = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->claims[i].owner != owner) {
+            continue;
+        }
+        table->claims[i].leaving |= leaving;
+        xgrow((void **)&claims, count, &capacity, sizeof(*claims));
+        claims[count++] = table->claims[i];
+    }
+    *ret_claims = claims;
+    return count;
+}
+
+void port_table_set_target(struct port_table *table, const void *owner, uint32_t container_address)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->claims[i].owner == owner) {
+            table->claims[i].container_address = container_address;
+        }
+    }
+}
+
+void port_table_drop(struct port_table *table, const void *owner)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->claims[i].owner == owner) {
+            fd_close(table->claims[i].socket);
+        } else {
+            table->claims[kept++] = table->claims[i];
+        }
+    }
+    table->count = kept;
+}

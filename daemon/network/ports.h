@@ -1,0 +1,72 @@
+/*
+ * Published ports: which host address and port belongs to which container. Pure bookkeeping; the reservation in the
+ * kernel is a function that the caller gives (port_socket.h; tests give their own).
+ */
+#ifndef DORY_DAEMON_NETWORK_PORTS_H
+#define DORY_DAEMON_NETWORK_PORTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* One published port. Addresses and ports in host byte order; host_address 0 is every address of the host. */
+struct port_claim {
+    uint32_t host_address, container_address;
+    uint16_t host_port, container_port;
+    uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */
+    bool leaving;     /* its rule is being removed: not part of a new rule set, and not free yet */
+    int socket;       /* the reservation, or -1 */
+    void *owner;      /* the container's record */
+};
+
+struct port_request {
+    uint32_t host_address;
+    uint16_t host_port;     /* 0: any of the ephemeral range */
+    uint16_t host_port_end; /* above host_port: any of this range */
+    uint16_t container_port;
+    uint8_t protocol;
+};
+
+struct port_table {
+    struct port_claim *claims;
+    size_t count, capacity;
+    uint16_t ephemeral_first, ephemeral_last;
+    uint16_t next[3]; /* where the search of the ephemeral range goes on, per protocol */
+};
+
+/* 0 or -EINVAL. "" is tcp. */
+int port_protocol_parse(const char *name, uint8_t *ret);
+const char *port_protocol_name(uint8_t protocol);
+
+/* The range as /proc/sys/net/ipv4/ip_local_port_range has it; docker's 49153-65535 when first is 0. */
+void port_table_init(struct port_table *table, uint16_t ephemeral_first, uint16_t ephemeral_last);
+/* Closes the reservations that are left. */
+void port_table_release(struct port_table *table);
+/* No claim stands on this port: one for every address excludes all others of the same protocol and port. */
+bool port_table_is_free(const struct port_table *table, uint32_t host_address, uint8_t protocol, uint16_t port);
+
+/* Reserves a port in the kernel. *ret_socket (-1 allowed) becomes the claim's. -EADDRINUSE means taken by somebody. */
+typedef int (*port_reserve_fn)(uint32_t host_address, uint8_t protocol, uint16_t port, int *ret_socket, void *data);
+
+/*
+ * Claims one port for `owner`. With a choice (range or ephemeral) ports that are taken are passed over. Errors in
+ * docker's words: "Bind for 0.0.0.0:80 failed: port is already allocated" (another container has it), "listen tcp4
+ * 0.0.0.0:80: bind: address already in use" (another process has it), "all ports are allocated".
+ */
+int port_table_claim(struct port_table *table, const struct port_request *request, void *owner, port_reserve_fn reserve,
+                     void *data, uint16_t *ret_port, struct error *err);
+/* As above for a port that a running container has already: what the table holds counts, a failed reservation does
+ * not (*ret_reserved tells). -EADDRINUSE when another claim stands on it. */
+int port_table_restore(struct port_table *table, const struct port_request *request, void *owner,
+                       port_reserve_fn reserve, void *data, bool *ret_reserved, struct error *err);
+/* Copies the owner's claims to a new array (*ret_claims, the caller's; sockets stay the table's) and marks them as
+ * leaving when told so. */
+size_t port_table_of(struct port_table *table, const void *owner, bool leaving, struct port_claim **ret_claims);
+/* Where the owner's claims lead. */
+void port_table_set_target(struct port_table *table, const void *owner, uint32_t container_address);
+/* Forgets the owner's claims and closes their reservations. */
+void port_table_drop(struct port_table *table, const void *owner);
+
+#endif
