@@ -43,12 +43,17 @@ int volume_get(struct volumes *volumes, const char *name, struct volume *ret, st
 int volume_list(struct volumes *volumes, struct volume **ret, size_t *ret_count, struct error *err);
 /* Row and data. The caller has checked that nobody uses it. */
 int volume_remove(struct volumes *volumes, const char *name, struct error *err);
+/* The two halves of it: the row (may be part of a caller's transaction), and what is on the disk. */
+int volume_forget(struct volumes *volumes, const char *name, struct error *err);
+void volume_delete_data(struct volumes *volumes, const char *name);
+/* Deletes directories that have no row: what a crash between the two halves left. */
+int volumes_sweep(struct volumes *volumes, struct error *err);
 /* <root>/NAME/_data; the caller frees. */
 char *volume_path(struct volumes *volumes, const char *name);
 /* The data directory, made if missing: O_DIRECTORY descriptor or -errno. */
 int volume_open_data(struct volumes *volumes, const char *name, struct error *err);
 /*
- * Fills an empty volume from `path` of an image's root: owner, mode, times, xattrs and hard facts copied by descriptor,
+ * Fills an empty volume from `path` of an image's root: owner, mode, times and xattrs copied by descriptor,
  * symlinks copied as symlinks and never followed. A volume with content, or a path that is no directory, is left alone.
  */
 int volume_populate(struct volumes *volumes, const char *name, int root_fd, const char *path, struct error *err);

@@ -1,0 +1,326 @@
+#include "daemon/volumes.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/beneath.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/id.h"
+#include "base/json_table.h"
+#include "base/timestamp.h"
+
+struct volumes {
+    char *root;
+    int root_fd;
+    struct db *db;
+};
+
+void volume_release(struct volume *v)
+{
+    free(v->name);
+    strmap_release(&v->labels);
+    strmap_release(&v->options);
+    *v = (struct volume){0};
+}
+
+int volumes_open(const char *root, struct db *db, struct volumes **ret, struct error *err)
+{
+    int r = file_mkdirs(root, 0710, err);
+    if (r == 0)
+        r = db_exec(db,
+                    "CREATE TABLE IF NOT EXISTS volumes(name TEXT PRIMARY KEY, created INTEGER NOT NULL, "
+                    "labels TEXT NOT NULL, options TEXT NOT NULL, anonymous INTEGER NOT NULL) WITHOUT ROWID",
+                    err);
+    if (r < 0)
+        return r;
+    CLEANUP_CLOSE int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "%s", root);
+    struct volumes *v = xcalloc(1, sizeof(*v));
+    *v = (struct volumes){.root = xstrdup(root), .root_fd = TAKE_FD(fd), .db = db};
+    *ret = v;
+    return 0;
+}
+
+void volumes_close(struct volumes *v)
+{
+    if (v == NULL)
+        return;
+    fd_close(v->root_fd);
+    free(v->root);
+    free(v);
+}
+
+static char *strmap_to_text(const struct strmap *map)
+{
+    struct strbuf text = STRBUF_INIT;
+    struct json_writer w;
+    json_writer_init(&w, &text);
+    json_begin_object(&w);
+    for (size_t i = 0; map != NULL && i < map->count; i++)
+        json_member_string(&w, map->items[i].key, map->items[i].value);
+    json_end_object(&w);
+    return strbuf_take(&text);
+}
+
+static void strmap_from_text(struct strmap *map, const char *text)
+{
+    CLEANUP_JSON struct json *tree = NULL;
+    if (text == NULL || json_parse(text, strlen(text), &tree, NULL) < 0 || tree->kind != JSON_OBJECT)
+        return;
+    for (size_t i = 0; i < tree->object.count; i++)
+        strmap_set(map, tree->object.keys[i], json_string(&tree->object.values[i]));
+}
+
+/* The row a statement stands on: name, created, labels, options, anonymous. */
+static void from_row(struct db_statement *s, struct volume *ret)
+{
+    *ret = (struct volume){
+        .name = xstrdup(db_text(s, 0)), .created = db_int(s, 1), .anonymous = db_int(s, 4) != 0};
+    strmap_from_text(&ret->labels, db_text(s, 2));
+    strmap_from_text(&ret->options, db_text(s, 3));
+}
+
+static int find(struct volumes *v, const char *name, bool *ret_found, struct volume *ret, struct error *err)
+{
+    db_lock(v->db);
+    struct db_statement *s;
+    int r = db_query(v->db, "SELECT name, created, labels, options, anonymous FROM volumes WHERE name = ?", &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, name);
+        r = db_step(s, ret_found, err);
+        if (r == 0 && *ret_found)
+            from_row(s, ret);
+        db_reset(s);
+    }
+    db_unlock(v->db);
+    return r;
+}
+
+static int check_name(const char *name, struct error *err)
+{
+    static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    size_t size = strlen(name);
+    if (size == 1)
+        return error_set(err, ERROR_INVALID, 0,
+                         "create %s: volume name is too short, names should be at least two alphanumeric characters",
+                         name);
+    if (size > 255 || strspn(name, first) == 0 || strspn(name, rest) != size)
+        return error_set(err, ERROR_INVALID, 0,
+                         "create %s: \"%s\" includes invalid characters for a local volume name, only "
+                         "\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use "
+                         "absolute path",
+                         name, name);
+    return 0;
+}
+
+static int insert(struct volumes *v, const struct volume_create *q, const char *name, struct error *err)
+{
+    CLEANUP_FREE char *labels = strmap_to_text(q->labels);
+    CLEANUP_FREE char *options = strmap_to_text(q->options);
+    db_lock(v->db);
+    struct db_statement *s;
+    int r = db_query(v->db, "INSERT INTO volumes(name, created, labels, options, anonymous) VALUES(?, ?, ?, ?, ?)", &s,
+                     err);
+    if (r == 0) {
+        db_bind_text(s, 1, name);
+        db_bind_int(s, 2, timestamp_now());
+        db_bind_text(s, 3, labels);
+        db_bind_text(s, 4, options);
+        db_bind_int(s, 5, q->anonymous);
+        r = db_run(s, err);
+    }
+    db_unlock(v->db);
+    return r;
+}
+
+int volume_create(struct volumes *v, const struct volume_create *q, struct volume *ret, bool *ret_new,
+                  struct error *err)
+{
+    if (q->driver != NULL && *q->driver != '\0' && strcmp(q->driver, "local") != 0)
+        return error_set(err, ERROR_NOT_FOUND, 0, "error looking up volume plugin %s: plugin \"%s\" not found",
+                         q->driver, q->driver);
+    if (q->options != NULL && q->options->count > 0)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                         "option \"%s\" of the local volume driver is not supported by dory yet",
+                         q->options->items[0].key);
+    char generated[ID_SIZE + 1];
+    struct volume_create request = *q;
+    if (q->name == NULL || *q->name == '\0') {
+        id_generate(generated);
+        request.name = generated;
+        request.anonymous = true;
+    }
+    int r = check_name(request.name, err);
+    if (r < 0)
+        return r;
+    bool found = false;
+    db_lock(v->db); /* nobody may make the same name between look-up and insertion */
+    r = find(v, request.name, &found, ret, err);
+    if (r == 0 && !found) {
+        r = insert(v, &request, request.name, err);
+        bool again = false;
+        if (r == 0)
+            r = find(v, request.name, &again, ret, err);
+    }
+    db_unlock(v->db);
+    if (r < 0)
+        return r;
+    CLEANUP_CLOSE int fd = volume_open_data(v, request.name, err);
+    if (fd < 0) {
+        volume_release(ret);
+        return fd;
+    }
+    if (ret_new != NULL)
+        *ret_new = !found;
+    return 0;
+}
+
+int volume_get(struct volumes *v, const char *name, struct volume *ret, struct error *err)
+{
+    bool found = false;
+    int r = find(v, name, &found, ret, err);
+    if (r == 0 && !found)
+        r = error_set(err, ERROR_NOT_FOUND, 0, "get %s: no such volume", name);
+    return r;
+}
+
+int volume_list(struct volumes *v, struct volume **ret, size_t *ret_count, struct error *err)
+{
+    struct volume *items = NULL;
+    size_t count = 0, capacity = 0;
+    db_lock(v->db);
+    struct db_statement *s;
+    int r = db_query(v->db, "SELECT name, created, labels, options, anonymous FROM volumes ORDER BY name", &s, err);
+    bool row = false;
+    while (r == 0 && (r = db_step(s, &row, err)) == 0 && row) {
+        xgrow((void **)&items, count, &capacity, sizeof(*items));
+        from_row(s, &items[count++]);
+    }
+    if (r == 0)
+        db_reset(s);
+    db_unlock(v->db);
+    if (r < 0) {
+        for (size_t i = 0; i < count; i++)
+            volume_release(&items[i]);
+        free(items);
+        return r;
+    }
+    *ret = items;
+    *ret_count = count;
+    return 0;
+}
+
+int volume_forget(struct volumes *v, const char *name, struct error *err)
+{
+    db_lock(v->db);
+    struct db_statement *s;
+    int r = db_query(v->db, "DELETE FROM volumes WHERE name = ?", &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, name);
+        r = db_run(s, err);
+    }
+    db_unlock(v->db);
+    return r;
+}
+
+void volume_delete_data(struct volumes *v, const char *name)
+{
+    beneath_remove_tree(v->root_fd, name);
+}
+
+int volume_remove(struct volumes *v, const char *name, struct error *err)
+{
+    int r = volume_forget(v, name, err);
+    if (r < 0)
+        return r;
+    r = beneath_remove_tree(v->root_fd, name);
+    return r < 0 ? error_errno(err, r, "remove %s", name) : 0;
+}
+
+static void close_dir(DIR **dir)
+{
+    if (*dir != NULL)
+        closedir(*dir);
+}
+
+int volumes_sweep(struct volumes *v, struct error *err)
+{
+    int fd = openat(v->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "%s", v->root);
+    CLEANUP(close_dir) DIR *dir = fdopendir(fd);
+    if (dir == NULL) {
+        fd_close(fd);
+        return error_errno(err, errno, "%s", v->root);
+    }
+    const struct dirent *entry;
+    while ((entry = readdir(dir)) != NULL) {
+        if (entry->d_name[0] == '.')
+            continue;
+        bool found = false;
+        struct volume volume = {0};
+        int r = find(v, entry->d_name, &found, &volume, err);
+        volume_release(&volume);
+        if (r < 0)
+            return r;
+        if (!found)
+            beneath_remove_tree(v->root_fd, entry->d_name);
+    }
+    return 0;
+}
+
+char *volume_path(struct volumes *v, const char *name)
+{
+    return xasprintf("%s/%s/_data", v->root, name);
+}
+
+int volume_open_data(struct volumes *v, const char *name, struct error *err)
+{
+    if (mkdirat(v->root_fd, name, 0701) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "volume %s", name);
+    CLEANUP_CLOSE int dir = openat(v->root_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir < 0)
+        return error_errno(err, errno, "volume %s", name);
+    if (mkdirat(dir, "_data", 0755) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "volume %s", name);
+    int fd = openat(dir, "_data", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? error_errno(err, errno, "volume %s", name) : fd;
+}
+
+static int64_t tree_size(int fd, int depth)
+{
+    CLEANUP(close_dir) DIR *dir = fdopendir(fd);
+    if (dir == NULL) {
+        fd_close(fd);
+        return 0;
+    }
+    int64_t total = 0;
+    const struct dirent *entry;
+    while ((entry = readdir(dir)) != NULL) {
+        struct stat st;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        total += S_ISREG(st.st_mode) ? st.st_size : 0;
+        int sub = S_ISDIR(st.st_mode) && depth < 256
+                      ? openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+                      : -1;
+        if (sub >= 0)
+            total += tree_size(sub, depth + 1);
+    }
+    return total;
+}
+
+int volume_size(struct volumes *v, const char *name, int64_t *ret, struct error *err)
+{
+    int fd = volume_open_data(v, name, err);
+    if (fd < 0)
+        return fd;
+    *ret = tree_size(fd, 0);
+    return 0;
+}
