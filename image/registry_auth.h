@@ -1,0 +1,44 @@
+/* What registries and their token servers say about authentication, and the errors they answer with. Pure parsing. */
+#ifndef DORY_IMAGE_REGISTRY_AUTH_H
+#define DORY_IMAGE_REGISTRY_AUTH_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/strv.h"
+
+enum challenge_scheme { CHALLENGE_NONE, CHALLENGE_BASIC, CHALLENGE_BEARER };
+
+/* RFC 9110 section 11.6.1 and the distribution project's token authentication. Members that were not sent are NULL. */
+struct registry_challenge {
+    enum challenge_scheme scheme;
+    char *realm, *service, *scope;
+};
+
+/*
+ * The challenge to answer among the values of WWW-Authenticate (each may hold several): Bearer before Basic. Schemes
+ * nobody knows and malformed parts are passed over; CHALLENGE_NONE when nothing is left. A Bearer challenge always has
+ * a realm.
+ */
+void registry_challenge_parse(const struct strv *headers, struct registry_challenge *ret);
+void registry_challenge_release(struct registry_challenge *challenge);
+#define CLEANUP_CHALLENGE CLEANUP(registry_challenge_release)
+
+#define REGISTRY_TOKEN_SIZE_MAX (64 * 1024)
+
+/* A token server's answer. Both "token" and "access_token" are understood. `now` in seconds; *ret_expires likewise (a
+ * token without a life time lives for 60 seconds, as the specification says). The caller frees *ret_token. */
+int registry_token_parse(const char *text, size_t size, int64_t now, char **ret_token, int64_t *ret_expires,
+                         struct error *err);
+
+/* The first error of {"errors":[{"code","message","detail"}]} or of a token server's {"details"} or {"error",
+ * "error_description"}. */
+struct registry_failure {
+    char *code;    /* "MANIFEST_UNKNOWN"; NULL when the body is something else */
+    char *message; /* docker's line: "manifest unknown: manifest unknown" */
+};
+void registry_failure_parse(int status, const char *text, size_t size, struct registry_failure *ret);
+void registry_failure_release(struct registry_failure *failure);
+#define CLEANUP_REGISTRY_FAILURE CLEANUP(registry_failure_release)
+
+#endif
