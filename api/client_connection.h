@@ -1,0 +1,38 @@
+/* One connection to the daemon with its read buffer. Private to the client. */
+#ifndef DORY_API_CLIENT_CONNECTION_H
+#define DORY_API_CLIENT_CONNECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "api/client.h"
+
+/* Where the daemon is. */
+struct client_address {
+    char *host; /* as given, for messages */
+    char *path; /* unix */
+    char *name; /* tcp: name or address, without brackets */
+    char *port;
+};
+
+int client_address_parse(const char *host, struct client_address *ret, struct error *err);
+void client_address_release(struct client_address *address);
+
+struct connection {
+    int fd;
+    bool used; /* has carried a request before: the daemon may have closed it meanwhile */
+    size_t start, end;
+    char buffer[CLIENT_HEADER_MAX];
+};
+
+/* Connects. Errors in docker's words. */
+int connection_open(const struct client_address *address, struct connection **ret, struct error *err);
+void connection_close(struct connection *connection); /* NULL is fine */
+/* Writes everything; what the daemon says meanwhile is buffered as far as there is room, so that neither side waits for
+ * the other for ever. 0 or -errno. */
+int connection_write(struct connection *connection, const void *data, size_t size);
+/* Reads once behind what is buffered. Bytes read, 0 at the end, -ENOBUFS when the buffer is full, or -errno. */
+ssize_t connection_fill(struct connection *connection);
+
+#endif
