@@ -1,0 +1,85 @@
+/*
+ * Internal to runtime/: the container's side of a start. Everything here runs in the cloned process, between clone3
+ * and execve, in the order of the steps of child.c. All of a container's paths are resolved beneath root_fd and used by
+ * descriptor.
+ */
+#ifndef DORY_RUNTIME_CHILD_H
+#define DORY_RUNTIME_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "runtime/cgroup.h"
+#include "runtime/container.h"
+#include "runtime/namespaces.h"
+
+#define CHILD_DEFERRED_MAX 64
+
+struct child {
+    const struct runtime_options *options;
+    const struct oci_spec *spec;
+    const struct namespace_plan *plan;
+    const struct runtime_cgroup *cgroup; /* for its layout: its descriptors belong to the host's mounts */
+    int sync_fd;                         /* to the parent: messages of sync.h */
+    int root_fd;                         /* the container's root mount, attached in our mount namespace */
+    int proc_fd;                         /* a private procfs, seen by nobody else; -1 until child_open_proc() */
+    int null_fd;                         /* O_PATH of the container's verified /dev/null */
+    int pts_fd;                          /* the terminal's slave side, or -1 */
+    bool own_dev;                        /* /dev is ours to fill (not a bind mount) */
+    bool cgroup_ready;
+    int readonly_fds[CHILD_DEFERRED_MAX]; /* mounts that become read-only when everything inside is made */
+    size_t readonly_count;
+    struct strv env;
+    char *command;      /* what execve gets */
+    const char *bundle; /* for hooks */
+    pid_t hook_pid;     /* ours, as the host sees it */
+};
+
+/* Waits until the parent has put us into the cgroup, then makes the cgroup namespace (whose root is that place). */
+int child_await_cgroup(struct child *child, struct error *err);
+/* Fills proc_fd. */
+int child_open_proc(struct child *child, struct error *err);
+
+/* rootfs.c */
+int child_attach_root(struct child *child, struct error *err);
+int child_mask_paths(struct child *child, struct error *err);
+int child_readonly_paths(struct child *child, struct error *err);
+int child_finish_readonly(struct child *child, struct error *err);
+int child_pivot(struct child *child, struct error *err);
+
+/* mounts.c */
+int child_mount_all(struct child *child, struct error *err);
+/* cgroup_mount.c */
+struct mount_options;
+int child_mount_cgroup(struct child *child, const struct oci_mount *mount, const struct mount_options *options,
+                       struct error *err);
+
+/* devices.c */
+int child_make_devices(struct child *child, struct error *err);
+int child_make_console(struct child *child, struct error *err);
+
+/* sysctl.c */
+int child_network_up(struct child *child, struct error *err);
+int child_set_names(struct child *child, struct error *err);
+int child_set_sysctls(struct child *child, struct error *err);
+
+/* privileges.c: called in this order, nothing in between */
+int child_set_labels(struct child *child, struct error *err);
+int child_set_limits(struct child *child, struct error *err);
+int child_drop_privileges(struct child *child, struct error *err);
+/* The last step before exec: the filter, then the final capabilities. */
+int child_lock_down(struct child *child, struct error *err);
+
+/* process.c */
+int child_set_descriptors(struct child *child, struct error *err);
+/* The process's environment, with HOME from the container's passwd when it is not set. Before the pivot. */
+int child_make_environment(struct child *child, struct error *err);
+/* Path of the command as execve wants it; docker's words when there is none. The caller frees *ret. */
+int child_find_command(struct child *child, char **ret, struct error *err);
+
+/* init.c: forks; returns in the process that shall exec, the caller itself stays and never returns. */
+int child_stay_as_init(struct child *child, struct error *err);
+
+#endif

@@ -1,0 +1,18 @@
+/* Internal to runtime/: the entry of the cloned process. */
+#ifndef DORY_RUNTIME_CHILD_MAIN_H
+#define DORY_RUNTIME_CHILD_MAIN_H
+
+#include "runtime/child.h"
+
+struct child_start {
+    const struct runtime_options *options;
+    const struct namespace_plan *plan;
+    const struct runtime_cgroup *cgroup;
+    int sync_fd;
+    const char *bundle; /* for hooks; NULL when there are none */
+};
+
+/* Execs or reports its error and exits. */
+__attribute__((noreturn)) void child_main(const struct child_start *start);
+
+#endif

@@ -1,0 +1,335 @@
+/* The runtime's side of a start: what is prepared before clone3, what the child is given, and what is undone when it
+ * fails. */
+#include "runtime/container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "runtime/cgroup.h"
+#include "runtime/child_main.h"
+#include "runtime/hooks.h"
+#include "runtime/namespaces.h"
+#include "runtime/sync.h"
+
+struct start {
+    const struct runtime_options *options;
+    struct namespace_plan plan;
+    struct runtime_cgroup *cgroup;
+    char *bundle;
+    int sync_fd, child_sync_fd;
+    pid_t pid;
+    int pid_fd;
+    int console_fd;
+    bool in_unified; /* clone3 put the child into the v2 cgroup */
+    bool exec_announced, ready;
+};
+
+/* ---- steps ---- */
+
+static bool has_hooks(const struct oci_spec *spec)
+{
+    const struct oci_hooks *h = &spec->hooks;
+    return h->prestart.count + h->create_runtime.count + h->create_container.count + h->start_container.count +
+               h->poststart.count >
+           0;
+}
+
+static int step_check(struct start *start, struct error *err)
+{
+    const struct runtime_options *options = start->options;
+    int r = oci_spec_validate(options->spec, err);
+    if (r < 0)
+        return r;
+    if (options->spec->linux_.seccomp != NULL && options->seccomp_bpf == NULL)
+        return error_set(err, ERROR_INVALID, 0, "linux.seccomp is set, but no compiled program was given");
+    if (!options->has_rootfs_fd && (options->spec->root.path == NULL || options->spec->root.path[0] == '\0'))
+        return error_set(err, ERROR_INVALID, 0, "root.path must not be empty");
+    if (options->seccomp_size % 8 != 0 || options->seccomp_size / 8 > 4096)
+        return error_set(err, ERROR_INVALID, 0, "the seccomp program has an impossible size");
+    if (has_hooks(options->spec)) {
+        char link[64], path[4096];
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", options->bundle_fd);
+        ssize_t n = readlink(link, path, sizeof(path) - 1);
+        if (n < 0)
+            return error_errno(err, errno, "cannot find the path of the bundle");
+        start->bundle = xstrndup(path, (size_t)n);
+    }
+    return 0;
+}
+
+static int step_plan(struct start *start, struct error *err)
+{
+    return namespace_plan_make(start->options, &start->plan, err);
+}
+
+static int step_cgroup(struct start *start, struct error *err)
+{
+    const struct oci_linux *l = &start->options->spec->linux_;
+    int r = cgroup_new(l->cgroups_path, start->options->id, &start->cgroup, err);
+    return r < 0 ? r : start->cgroup->ops->prepare(start->cgroup, &l->resources, err);
+}
+
+static int step_pair(struct start *start, struct error *err)
+{
+    int pair[2];
+    int r = fd_socketpair(SOCK_SEQPACKET, pair);
+    if (r < 0)
+        return error_errno(err, r, "socketpair");
+    start->sync_fd = pair[0];
+    /* Above the descriptors that go to the container. */
+    start->child_sync_fd = fcntl(pair[1], F_DUPFD_CLOEXEC, 3 + (int)start->options->preserve_fds);
+    fd_close(pair[1]);
+    return start->child_sync_fd < 0 ? error_errno(err, errno, "socketpair") : 0;
+}
+
+static pid_t do_clone(struct start *start, uint64_t flags, int cgroup_fd)
+{
+    struct clone_args args = {
+        .flags = flags | CLONE_PIDFD,
+        .pidfd = (uintptr_t)&start->pid_fd,
+        .exit_signal = SIGCHLD,
+    };
+    if (cgroup_fd >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)cgroup_fd;
+    }
+    return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+static int step_clone(struct start *start, struct error *err)
+{
+    struct namespace_return back = {0};
+    int r = namespace_join_parent(&start->plan, &back, err);
+    pid_t pid = -1;
+    int errnum = 0;
+    if (r == 0) {
+        start->in_unified = start->cgroup->unified_fd >= 0;
+        pid = do_clone(start, start->plan.clone_flags, start->cgroup->unified_fd);
+        if (pid < 0 && start->in_unified && errno != EAGAIN && errno != ENOMEM) {
+            start->in_unified = false; /* the cgroup may refuse processes at clone that it takes later */
+            pid = do_clone(start, start->plan.clone_flags, -1);
+        }
+        errnum = errno;
+    }
+    if (pid == 0) {
+        struct child_start child = {
+            .options = start->options,
+            .plan = &start->plan,
+            .cgroup = start->cgroup,
+            .sync_fd = start->child_sync_fd,
+            .bundle = start->bundle,
+        };
+        fd_close(start->sync_fd);
+        child_main(&child);
+    }
+    start->child_sync_fd = fd_close(start->child_sync_fd);
+    int returned = namespace_return(&back, r == 0 ? err : NULL);
+    if (r == 0 && pid < 0)
+        return error_errno(err, errnum, "cannot clone the container's process");
+    if (r < 0)
+        return r;
+    start->pid = pid;
+    return returned;
+}
+
+static int step_maps(struct start *start, struct error *err)
+{
+    if (!start->plan.new_user)
+        return 0;
+    int r = namespace_write_maps(start->pid, start->options->spec, err);
+    if (r < 0)
+        return r;
+    r = sync_send(start->sync_fd, SYNC_MAPPED, -1);
+    return r < 0 ? error_errno(err, r, "cannot speak to the container") : 0;
+}
+
+static int step_oom_score(struct start *start, struct error *err)
+{
+    const int64_t *score = start->options->spec->process.oom_score_adj;
+    if (score == NULL)
+        return 0;
+    char path[64], text[16];
+    snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", start->pid);
+    snprintf(text, sizeof(text), "%d", (int)*score);
+    int r = file_write_control(AT_FDCWD, path, text);
+    return r < 0 ? error_errno(err, r, "cannot set oom_score_adj to %s", text) : 0;
+}
+
+static int step_enter_cgroup(struct start *start, struct error *err)
+{
+    int r = start->cgroup->ops->enter(start->cgroup, &start->options->spec->linux_.resources, start->pid,
+                                      start->in_unified, err);
+    if (r == -ESRCH) { /* it failed meanwhile, and says why */
+        if (err != NULL)
+            error_clear(err);
+        return 0;
+    }
+    if (r < 0)
+        return error_context(err, "unable to apply cgroup configuration");
+    r = sync_send(start->sync_fd, SYNC_ENTERED, -1);
+    return r == -EPIPE ? 0 : r < 0 ? error_errno(err, r, "cannot speak to the container") : 0;
+}
+
+static int run_hooks(struct start *start, const struct json_array *hooks, const char *status, struct error *err)
+{
+    struct runtime_hook_state state = {
+        .version = start->options->spec->version,
+        .id = start->options->id,
+        .status = status,
+        .pid = start->pid,
+        .bundle = start->bundle,
+        .annotations = &start->options->spec->annotations,
+    };
+    return runtime_hooks_run(hooks, &state, err);
+}
+
+static int on_hooks(struct start *start, struct error *err)
+{
+    const struct oci_hooks *hooks = &start->options->spec->hooks;
+    int r = run_hooks(start, &hooks->prestart, "creating", err);
+    r = r < 0 ? r : run_hooks(start, &hooks->create_runtime, "creating", err);
+    if (r < 0)
+        return r;
+    r = sync_send(start->sync_fd, SYNC_HOOKS_DONE, -1);
+    return r < 0 ? error_errno(err, r, "cannot speak to the container") : 0;
+}
+
+/* The child closed its end without a word of exec: something killed it. */
+static int on_silence(struct start *start, struct error *err)
+{
+    siginfo_t info = {0};
+    if (waitid(P_PID, (id_t)start->pid, &info, WEXITED | WNOWAIT) == 0 && info.si_code != CLD_EXITED)
+        return error_set(err, ERROR_SYSTEM, EIO,
+                         "container init was killed by signal %d%s before it could run the command", info.si_status,
+                         info.si_status == SIGKILL ? " (OOM-killed: the memory limit may be too low)" : "");
+    return error_set(err, ERROR_SYSTEM, EIO, "container init ended before it could run the command");
+}
+
+/* Hears the child out: until exec, until it waits for its start, or until it fails. */
+static int step_listen(struct start *start, struct error *err)
+{
+    for (;;) {
+        struct error said = {0};
+        int fd = -1;
+        int type = sync_receive(start->sync_fd, &said, &fd);
+        if (type < 0)
+            return error_errno(err, type, "cannot hear from the container");
+        int r = 0;
+        switch (type) {
+        case 0:
+            return start->exec_announced ? 0 : on_silence(start, err);
+        case SYNC_CONSOLE:
+            start->console_fd = TAKE_FD(fd);
+            break;
+        case SYNC_HOOKS:
+            r = on_hooks(start, err);
+            break;
+        case SYNC_READY:
+            start->ready = true;
+            return 0;
+        case SYNC_EXEC:
+            start->exec_announced = true;
+            break;
+        case SYNC_ERROR:
+            return error_propagate(err, &said);
+        default:
+            r = error_set(err, ERROR_SYSTEM, EPROTO, "the container's process said something unknown");
+        }
+        fd_close(fd);
+        if (r < 0)
+            return r;
+    }
+}
+
+static int step_poststart(struct start *start, struct error *err)
+{
+    return start->ready ? 0 : run_hooks(start, &start->options->spec->hooks.poststart, "running", err);
+}
+
+static const struct {
+    const char *name;
+    int (*run)(struct start *start, struct error *err);
+} steps[] = {
+    {"check", step_check},         {"plan", step_plan},
+    {"cgroup", step_cgroup},       {"pair", step_pair},
+    {"clone", step_clone},         {"maps", step_maps},
+    {"oom score", step_oom_score}, {"enter cgroup", step_enter_cgroup},
+    {"listen", step_listen},       {"poststart", step_poststart},
+};
+
+/* ---- undoing ---- */
+
+static void undo(struct start *start)
+{
+    if (start->pid > 0) {
+        kill(start->pid, SIGKILL);
+        while (waitpid(start->pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    start->console_fd = fd_close(start->console_fd);
+    start->pid_fd = fd_close(start->pid_fd);
+    start->sync_fd = fd_close(start->sync_fd);
+    if (start->cgroup != NULL) {
+        runtime_cgroup_kill(start->cgroup, SIGKILL, NULL);
+        runtime_cgroup_remove(start->cgroup, NULL);
+        runtime_cgroup_free(start->cgroup);
+        start->cgroup = NULL;
+    }
+}
+
+int runtime_container_start(const struct runtime_options *options, struct runtime_container *ret, struct error *err)
+{
+    struct start start = {.options = options, .sync_fd = -1, .child_sync_fd = -1, .pid_fd = -1, .console_fd = -1};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(steps); i++)
+        r = steps[i].run(&start, err);
+    namespace_plan_release(&start.plan);
+    free(start.bundle);
+    fd_close(start.child_sync_fd);
+    if (r < 0) {
+        undo(&start);
+        return r;
+    }
+    if (!start.ready || options->has_start_fifo)
+        start.sync_fd = fd_close(start.sync_fd);
+    *ret = (struct runtime_container){
+        .pid = start.pid,
+        .pid_fd = start.pid_fd,
+        .console_fd = start.console_fd,
+        .cgroup = start.cgroup,
+        .start_fd = start.sync_fd,
+    };
+    return 0;
+}
+
+int runtime_container_continue(struct runtime_container *container, struct error *err)
+{
+    if (container->start_fd < 0)
+        return error_set(err, ERROR_CONFLICT, EALREADY, "the container does not wait for its start");
+    struct runtime_options none = {0};
+    struct start start = {.options = &none, .sync_fd = container->start_fd, .pid = container->pid, .console_fd = -1};
+    int r = sync_send(container->start_fd, SYNC_START, -1);
+    r = r < 0 ? error_errno(err, r, "cannot speak to the container") : step_listen(&start, err);
+    container->start_fd = fd_close(container->start_fd);
+    return r;
+}
+
+void runtime_container_release(struct runtime_container *container)
+{
+    if (container == NULL)
+        return;
+    container->pid_fd = fd_close(container->pid_fd);
+    container->console_fd = fd_close(container->console_fd);
+    container->start_fd = fd_close(container->start_fd);
+    runtime_cgroup_free(container->cgroup);
+    container->cgroup = NULL;
+}

@@ -1,0 +1,118 @@
+#include "runtime/hooks.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+#include "base/process.h"
+#include "base/strbuf.h"
+#include "base/timestamp.h"
+
+#define OUTPUT_SHOWN 512
+
+void runtime_hook_state_write(const struct runtime_hook_state *state, struct json_writer *w)
+{
+    json_member_string(w, "ociVersion", state->version);
+    json_member_string(w, "id", state->id);
+    json_member_string(w, "status", state->status);
+    if (state->pid > 0)
+        json_member_int(w, "pid", state->pid);
+    json_member_string(w, "bundle", state->bundle);
+    if (state->annotations != NULL && state->annotations->count > 0) {
+        json_key(w, "annotations");
+        json_begin_object(w);
+        for (size_t i = 0; i < state->annotations->count; i++)
+            json_member_string(w, state->annotations->items[i].key, state->annotations->items[i].value);
+        json_end_object(w);
+    }
+}
+
+/* A file rather than a pipe: a hook that does not read its input blocks nobody. */
+static int state_file(const struct runtime_hook_state *state)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    struct json_writer w;
+    json_writer_init(&w, &text);
+    json_begin_object(&w);
+    runtime_hook_state_write(state, &w);
+    json_end_object(&w);
+    CLEANUP_CLOSE int fd = memfd_create("state", MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int r = fd_write_all(fd, text.data, text.size);
+    if (r < 0 || lseek(fd, 0, SEEK_SET) < 0)
+        return r < 0 ? r : -errno;
+    return TAKE_FD(fd);
+}
+
+/* 0 when it ended, -ETIME when it was killed at its deadline. */
+static int wait_until(pid_t pid, const int64_t *timeout)
+{
+    if (timeout == NULL)
+        return 0;
+    CLEANUP_CLOSE int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    int64_t deadline = timestamp_monotonic() + *timeout * INT64_C(1000000000);
+    for (;;) {
+        int64_t left = (deadline - timestamp_monotonic()) / 1000000;
+        struct pollfd end = {.fd = fd, .events = POLLIN};
+        int n = left > 0 ? poll(&end, 1, left > INT32_MAX ? INT32_MAX : (int)left) : 0;
+        if (n > 0)
+            return 0;
+        if (n == 0 && left <= 0) {
+            kill(pid, SIGKILL);
+            return -ETIME;
+        }
+    }
+}
+
+static int run_hook(const struct oci_hook *hook, const struct runtime_hook_state *state, struct error *err)
+{
+    CLEANUP_CLOSE int input = state_file(state);
+    CLEANUP_CLOSE int output = memfd_create("output", MFD_CLOEXEC);
+    if (input < 0 || output < 0)
+        return error_errno(err, input < 0 ? input : errno, "cannot prepare hook %s", hook->path);
+    char *default_argv[] = {hook->path, NULL};
+    char *empty[] = {NULL};
+    int fds[] = {input, output, output};
+    struct process_options options = {
+        .path = hook->path,
+        .argv = hook->args.count > 0 ? hook->args.items : default_argv,
+        .env = hook->env.count > 0 ? hook->env.items : empty,
+        .fds = fds,
+        .fd_count = 3,
+    };
+    pid_t pid;
+    int r = process_spawn(&options, &pid, err);
+    if (r < 0)
+        return error_context(err, "error running hook %s", hook->path);
+    int late = wait_until(pid, hook->timeout), status = 0;
+    r = process_wait(pid, &status);
+    if (late < 0)
+        return error_set(err, ERROR_SYSTEM, ETIME, "error running hook %s: hook ran past specified timeout of %lld s",
+                         hook->path, (long long)*hook->timeout);
+    if (r < 0)
+        return error_errno(err, r, "error running hook %s", hook->path);
+    if (status == 0)
+        return 0;
+    char text[OUTPUT_SHOWN + 1] = "";
+    ssize_t n = pread(output, text, OUTPUT_SHOWN, 0);
+    text[n > 0 ? n : 0] = '\0';
+    return error_set(err, ERROR_SYSTEM, EIO, "error running hook %s: exit status %d, output: %s", hook->path, status,
+                     text);
+}
+
+int runtime_hooks_run(const struct json_array *hooks, const struct runtime_hook_state *state, struct error *err)
+{
+    const struct oci_hook *items = hooks->items;
+    for (size_t i = 0; i < hooks->count; i++) {
+        int r = run_hook(&items[i], state, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}

@@ -1,0 +1,24 @@
+/* The hooks of the spec: programs that are told the container's state on standard input. */
+#ifndef DORY_RUNTIME_HOOKS_H
+#define DORY_RUNTIME_HOOKS_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "runtime/spec.h"
+
+struct runtime_hook_state {
+    const char *version; /* ociVersion */
+    const char *id;
+    const char *status; /* creating created running stopped */
+    pid_t pid;          /* 0 when stopped */
+    const char *bundle;
+    const struct strmap *annotations;
+};
+
+/* Runs each in order and waits for it, at most for its timeout; the first failure ends the list. Blocks. */
+int runtime_hooks_run(const struct json_array *hooks, const struct runtime_hook_state *state, struct error *err);
+/* The state as JSON, as hooks and the `state` command print it. Appends the members of an object that was begun. */
+void runtime_hook_state_write(const struct runtime_hook_state *state, struct json_writer *w);
+
+#endif

@@ -1,0 +1,257 @@
+/* The mounts of the spec, each made detached and then attached to a descriptor that was resolved beneath the root. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/beneath.h"
+#include "base/fd.h"
+#include "base/memory.h"
+#include "runtime/child.h"
+#include "runtime/copy_up.h"
+#include "runtime/mount_calls.h"
+#include "runtime/mount_options.h"
+
+static bool is_type(const struct oci_mount *mount, const char *type)
+{
+    return mount->type != NULL && strcmp(mount->type, type) == 0;
+}
+
+/* ---- bind mounts ---- */
+
+static int apply_attributes(int fd, const struct mount_options *options)
+{
+    struct mount_attr attr = {.attr_set = options->recursive_set, .attr_clr = options->recursive_clear};
+    if ((attr.attr_set | attr.attr_clr) != 0 &&
+        mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+        return -errno;
+    attr = (struct mount_attr){.attr_set = options->set, .attr_clr = options->clear};
+    if ((attr.attr_set | attr.attr_clr) != 0 && mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+        return -errno;
+    return 0;
+}
+
+/* Opens (and, for a bind, tells the kind of) the source as a detached clone. Sources are the host's paths, named by
+ * whoever wrote the spec. */
+static int clone_source(struct child *child, const struct oci_mount *mount, const struct mount_options *options,
+                        bool *ret_is_dir, struct error *err)
+{
+    if (mount->source == NULL || mount->source[0] == '\0')
+        return error_set(err, ERROR_INVALID, 0, "mount %s: a bind mount needs a source", mount->destination);
+    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (options->recursive_bind ? AT_RECURSIVE : 0);
+    CLEANUP_CLOSE int fd = open_tree(child->options->bundle_fd, mount->source, flags);
+    if (fd < 0 && errno == EINVAL && child->plan->new_user) /* mounts of a foreign namespace are locked together */
+        fd = open_tree(child->options->bundle_fd, mount->source, flags | AT_RECURSIVE);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return error_errno(err, errno, "error mounting \"%s\" to rootfs at \"%s\"", mount->source, mount->destination);
+    *ret_is_dir = S_ISDIR(st.st_mode);
+    return TAKE_FD(fd);
+}
+
+/* ---- file systems ---- */
+
+/* The kernel's own words for what it did not like, when it has some. */
+static int mount_error(int fs, int errnum, const struct oci_mount *mount, struct error *err)
+{
+    char log[256];
+    ssize_t n = fs >= 0 ? read(fs, log, sizeof(log) - 1) : -1;
+    const char *source = mount->source != NULL ? mount->source : mount->type;
+    if (n > 2) {
+        log[n - (log[n - 1] == '\n')] = '\0';
+        return error_set(err, ERROR_SYSTEM, errnum, "error mounting \"%s\" to rootfs at \"%s\": %s: %s", source,
+                         mount->destination, log + 2, strerror(errnum));
+    }
+    return error_errno(err, errnum, "error mounting \"%s\" to rootfs at \"%s\"", source, mount->destination);
+}
+
+static int set_parameter(int fs, const char *option)
+{
+    const char *equals = strchr(option, '=');
+    if (equals == NULL)
+        return fsconfig(fs, FSCONFIG_SET_FLAG, option, NULL, 0);
+    CLEANUP_FREE char *key = xstrndup(option, (size_t)(equals - option));
+    return fsconfig(fs, FSCONFIG_SET_STRING, key, equals + 1, 0);
+}
+
+/* File systems whose super block is shared or virtual: read-only is a matter of the mount alone. */
+static bool is_virtual(const struct oci_mount *mount)
+{
+    static const char *const types[] = {"proc", "sysfs", "mqueue", "devpts", "tmpfs", "cgroup", "cgroup2", "bpf"};
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+        if (is_type(mount, types[i]))
+            return true;
+    return false;
+}
+
+static int configure(int fs, struct child *child, const struct oci_mount *mount, const struct mount_options *options,
+                     const char *extra)
+{
+    const char *label = child->spec->linux_.mount_label;
+    int r = 0;
+    if (mount->source != NULL && mount->source[0] != '\0')
+        r = fsconfig(fs, FSCONFIG_SET_STRING, "source", mount->source, 0);
+    if (r == 0 && (options->set & MOUNT_ATTR_RDONLY) && !is_virtual(mount))
+        r = fsconfig(fs, FSCONFIG_SET_FLAG, "ro", NULL, 0);
+    if (r == 0 && options->synchronous)
+        r = fsconfig(fs, FSCONFIG_SET_FLAG, "sync", NULL, 0);
+    if (r == 0 && options->dirsync)
+        r = fsconfig(fs, FSCONFIG_SET_FLAG, "dirsync", NULL, 0);
+    if (r == 0 && options->lazytime)
+        r = fsconfig(fs, FSCONFIG_SET_FLAG, "lazytime", NULL, 0);
+    for (size_t i = 0; r == 0 && i < options->data.count; i++)
+        r = set_parameter(fs, options->data.items[i]);
+    if (r == 0 && extra != NULL)
+        r = set_parameter(fs, extra);
+    if (r == 0 && label != NULL && label[0] != '\0' && !is_type(mount, "proc") && !is_type(mount, "sysfs"))
+        r = fsconfig(fs, FSCONFIG_SET_STRING, "context", label, 0);
+    return r == 0 ? fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) : r;
+}
+
+static int make_filesystem(struct child *child, const struct oci_mount *mount, const struct mount_options *options,
+                           const char *extra, struct error *err)
+{
+    CLEANUP_CLOSE int fs = fsopen(mount->type, FSOPEN_CLOEXEC);
+    if (fs < 0 || configure(fs, child, mount, options, extra) < 0)
+        return mount_error(fs, errno, mount, err);
+    int fd = fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)options->set);
+    return fd < 0 ? mount_error(fs, errno, mount, err) : fd;
+}
+
+/* ---- one mount ---- */
+
+static bool is_dev(const struct oci_mount *mount)
+{
+    const char *p = mount->destination;
+    p += strspn(p, "/");
+    return strncmp(p, "dev", 3) == 0 && p[3 + strspn(p + 3, "/")] == '\0';
+}
+
+/* Where the mount goes, made if it is missing. */
+static int open_target(struct child *child, const struct oci_mount *mount, bool is_dir, struct error *err)
+{
+    if (mount->destination[strspn(mount->destination, "/.")] == '\0')
+        return error_set(err, ERROR_INVALID, 0, "invalid mount destination \"%s\": it is the root", mount->destination);
+    CLEANUP_CLOSE int fd = beneath_make_target(child->root_fd, mount->destination, is_dir);
+    /* A /proc or /sys elsewhere than where it says would defeat every path that is masked below it. */
+    if (fd >= 0 && (is_type(mount, "proc") || is_type(mount, "sysfs"))) {
+        int strict = beneath_open_nofollow(child->root_fd, mount->destination, O_PATH | O_DIRECTORY, 0);
+        if (strict < 0)
+            return error_set(err, ERROR_FORBIDDEN, ELOOP, "filesystem \"%s\" must be mounted on ordinary directory",
+                             mount->destination);
+        fd_close(strict);
+    }
+    struct stat st;
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) != is_dir)
+        return error_set(
+            err, ERROR_INVALID, ENOTDIR,
+            "error mounting \"%s\" to rootfs at \"%s\": not a directory: Are you trying to mount a directory "
+            "onto a file (or vice-versa)? Check if the specified host path exists and is the expected type",
+            mount->source != NULL ? mount->source : "", mount->destination);
+    if (fd < 0)
+        return error_errno(err, fd, "error mounting \"%s\" to rootfs at \"%s\": cannot create the mount point",
+                           mount->source != NULL ? mount->source : "", mount->destination);
+    return TAKE_FD(fd);
+}
+
+static int set_propagation(int fd, const struct mount_options *options, const struct oci_mount *mount,
+                           struct error *err)
+{
+    if (options->propagation == 0)
+        return 0;
+    struct mount_attr attr = {.propagation = options->propagation};
+    if (mount_setattr(fd, "", AT_EMPTY_PATH | (options->recursive_propagation ? AT_RECURSIVE : 0), &attr,
+                      sizeof(attr)) < 0)
+        return error_errno(err, errno, "cannot set the propagation of mount %s", mount->destination);
+    return 0;
+}
+
+static int mount_bind(struct child *child, const struct oci_mount *mount, const struct mount_options *options,
+                      struct error *err)
+{
+    bool is_dir = false;
+    CLEANUP_CLOSE int fd = clone_source(child, mount, options, &is_dir, err);
+    if (fd < 0)
+        return fd;
+    int r = apply_attributes(fd, options);
+    if (r < 0)
+        return error_errno(err, r, "error mounting \"%s\" to rootfs at \"%s\"", mount->source, mount->destination);
+    CLEANUP_CLOSE int target = open_target(child, mount, is_dir, err);
+    if (target < 0)
+        return target;
+    r = mount_attach(fd, target);
+    if (r < 0)
+        return error_errno(err, r, "error mounting \"%s\" to rootfs at \"%s\"", mount->source, mount->destination);
+    if (is_dev(mount))
+        child->own_dev = false;
+    return set_propagation(fd, options, mount, err);
+}
+
+static bool has_mode(const struct mount_options *options)
+{
+    for (size_t i = 0; i < options->data.count; i++)
+        if (strncmp(options->data.items[i], "mode=", 5) == 0)
+            return true;
+    return false;
+}
+
+static int mount_filesystem(struct child *child, const struct oci_mount *mount, struct mount_options *options,
+                            struct error *err)
+{
+    CLEANUP_CLOSE int target = open_target(child, mount, true, err);
+    if (target < 0)
+        return target;
+    bool tmpfs = is_type(mount, "tmpfs");
+    char mode[32] = "";
+    struct stat st;
+    if (tmpfs && !has_mode(options) && fstat(target, &st) == 0) /* a tmpfs looks like the directory it covers */
+        snprintf(mode, sizeof(mode), "mode=%04o", st.st_mode & 07777);
+    /* Mount points inside are still to be made, so a read-only tmpfs becomes so at the end. */
+    bool later = tmpfs && (options->set & MOUNT_ATTR_RDONLY) && child->readonly_count < CHILD_DEFERRED_MAX;
+    if (later)
+        options->set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+    CLEANUP_CLOSE int fd = make_filesystem(child, mount, options, mode[0] != '\0' ? mode : NULL, err);
+    if (fd < 0)
+        return fd;
+    if (options->copy_up) {
+        if (!tmpfs)
+            return error_set(err, ERROR_INVALID, 0, "mount %s: tmpcopyup is for tmpfs only", mount->destination);
+        int r = copy_up(target, fd);
+        if (r < 0)
+            return error_errno(err, r, "cannot copy the contents of %s into its tmpfs", mount->destination);
+    }
+    int r = mount_attach(fd, target);
+    if (r < 0)
+        return error_errno(err, r, "error mounting \"%s\" to rootfs at \"%s\"", mount->type, mount->destination);
+    r = set_propagation(fd, options, mount, err);
+    if (r == 0 && later)
+        child->readonly_fds[child->readonly_count++] = TAKE_FD(fd);
+    return r;
+}
+
+static int mount_one(struct child *child, const struct oci_mount *mount, struct error *err)
+{
+    CLEANUP(mount_options_release) struct mount_options options = {0};
+    int r = mount_options_parse(mount, &options, err);
+    if (r < 0)
+        return r;
+    if (options.bind || options.recursive_bind)
+        return mount_bind(child, mount, &options, err);
+    if (is_type(mount, "cgroup") || is_type(mount, "cgroup2")) {
+        CLEANUP_CLOSE int target = open_target(child, mount, true, err);
+        return target < 0 ? target : child_mount_cgroup(child, mount, &options, err);
+    }
+    return mount_filesystem(child, mount, &options, err);
+}
+
+int child_mount_all(struct child *child, struct error *err)
+{
+    const struct oci_mount *mounts = child->spec->mounts.items;
+    for (size_t i = 0; i < child->spec->mounts.count; i++) {
+        int r = mount_one(child, &mounts[i], err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}

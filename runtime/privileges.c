@@ -1,0 +1,177 @@
+/* Labels, limits, identity, capabilities, seccomp: the order matters, see each step. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/beneath.h"
+#include "base/fd.h"
+#include "base/memory.h"
+#include "runtime/child.h"
+#include "runtime/defaults.h"
+
+struct sets {
+    uint64_t bounding, effective, inheritable, permitted, ambient;
+};
+
+static struct sets wanted_sets(const struct oci_process *process)
+{
+    /* Names that this kernel does not know are skipped, as docker does: it offers what is there. */
+    uint64_t known = (UINT64_C(2) << runtime_capability_last()) - 1;
+    const struct oci_capabilities *c = &process->capabilities;
+    return (struct sets){
+        .bounding = runtime_capability_set(&c->bounding, NULL) & known,
+        .effective = runtime_capability_set(&c->effective, NULL) & known,
+        .inheritable = runtime_capability_set(&c->inheritable, NULL) & known,
+        .permitted = runtime_capability_set(&c->permitted, NULL) & known,
+        .ambient = runtime_capability_set(&c->ambient, NULL) & known,
+    };
+}
+
+static int set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritable)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    for (int i = 0; i < 2; i++) {
+        data[i].effective = (uint32_t)(effective >> (32 * i));
+        data[i].permitted = (uint32_t)(permitted >> (32 * i));
+        data[i].inheritable = (uint32_t)(inheritable >> (32 * i));
+    }
+    return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+static uint64_t permitted_now(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+    if (syscall(SYS_capget, &header, data) < 0)
+        return 0;
+    return data[0].permitted | (uint64_t)data[1].permitted << 32;
+}
+
+/* ---- labels ---- */
+
+static int write_label(struct child *child, const char *const files[], const char *text, struct error *err)
+{
+    int r = child_open_proc(child, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; files[i] != NULL; i++) {
+        CLEANUP_CLOSE int fd = beneath_open(child->proc_fd, files[i], O_WRONLY, 0);
+        if (fd == -ENOENT && files[i + 1] != NULL)
+            continue;
+        if (fd < 0 || write(fd, text, strlen(text)) < 0)
+            return error_errno(err, fd < 0 ? fd : errno, "unable to apply the security label \"%s\"", text);
+        return 0;
+    }
+    return 0;
+}
+
+int child_set_labels(struct child *child, struct error *err)
+{
+    static const char *const apparmor_files[] = {"thread-self/attr/apparmor/exec", "thread-self/attr/exec", NULL};
+    static const char *const selinux_files[] = {"thread-self/attr/exec", NULL};
+    const struct oci_process *process = &child->spec->process;
+    int r = 0;
+    if (process->apparmor_profile != NULL && process->apparmor_profile[0] != '\0') {
+        CLEANUP_FREE char *text = xasprintf("exec %s", process->apparmor_profile);
+        r = write_label(child, apparmor_files, text, err);
+    }
+    if (r == 0 && process->selinux_label != NULL && process->selinux_label[0] != '\0')
+        r = write_label(child, selinux_files, process->selinux_label, err);
+    return r;
+}
+
+/* ---- limits ---- */
+
+int child_set_limits(struct child *child, struct error *err)
+{
+    const struct oci_process *process = &child->spec->process;
+    const struct oci_rlimit *limits = process->rlimits.items;
+    for (size_t i = 0; i < process->rlimits.count; i++) {
+        int number = runtime_rlimit_number(limits[i].type);
+        struct rlimit limit = {.rlim_cur = limits[i].soft, .rlim_max = limits[i].hard};
+        if (setrlimit((__rlimit_resource_t)number, &limit) < 0)
+            return error_errno(err, errno, "error setting rlimit type %d (%s)", number, limits[i].type);
+    }
+    umask(process->user.umask != NULL ? (mode_t)*process->user.umask : 022);
+    return 0;
+}
+
+/* ---- identity ---- */
+
+/* Programs reopen /dev/stdout: pipes and terminals belong to the user. Files of the host keep their owner. */
+static void own_stdio(uid_t uid)
+{
+    for (int fd = 0; fd < 3; fd++) {
+        struct stat st;
+        if (fstat(fd, &st) == 0 && st.st_uid != uid &&
+            (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || (S_ISCHR(st.st_mode) && isatty(fd))))
+            (void)!fchown(fd, uid, (gid_t)-1); /* a foreign user namespace's pipe cannot be given away: no matter */
+    }
+}
+
+static int set_identity(const struct oci_user *user, struct error *err)
+{
+    /* Groups first: afterwards there is no right to. */
+    if (setgroups(user->additional_gids.count, user->additional_gids.items) < 0 &&
+        !(errno == EPERM && user->additional_gids.count == 0))
+        return error_errno(err, errno, "setgroups");
+    if (setresgid(user->gid, user->gid, user->gid) < 0)
+        return error_errno(err, errno, "setgid to %u", user->gid);
+    if (setresuid(user->uid, user->uid, user->uid) < 0)
+        return error_errno(err, errno, "setuid to %u", user->uid);
+    return 0;
+}
+
+int child_drop_privileges(struct child *child, struct error *err)
+{
+    const struct oci_process *process = &child->spec->process;
+    struct sets want = wanted_sets(process);
+    own_stdio(process->user.uid);
+    int last = runtime_capability_last();
+    for (int c = 0; c <= last; c++)
+        if (!(want.bounding >> c & 1) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+            return error_errno(err, errno, "unable to drop %s from the bounding set", runtime_capability_name(c));
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+        return error_errno(err, errno, "unable to set keep caps");
+    int r = set_identity(&process->user, err);
+    if (r < 0)
+        return r;
+    /* CAP_SYS_ADMIN stays until the filter is loaded: without no_new_privs that needs it. */
+    bool filter = child->options->seccomp_size > 0 && !process->no_new_privileges;
+    uint64_t late = filter ? permitted_now() & (UINT64_C(1) << CAP_SYS_ADMIN) : 0;
+    if ((r = set_capabilities(want.effective | late, want.permitted | late, want.inheritable)) < 0)
+        return error_errno(err, r, "unable to apply caps");
+    if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+        return error_errno(err, errno, "unable to clear keep caps");
+    for (int c = 0; c <= last; c++)
+        if ((want.ambient >> c & 1) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, c, 0, 0) < 0)
+            return error_errno(err, errno, "unable to raise ambient capability %s", runtime_capability_name(c));
+    if (process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return error_errno(err, errno, "unable to set no_new_privs");
+    return 0;
+}
+
+/* ---- the filter ---- */
+
+int child_lock_down(struct child *child, struct error *err)
+{
+    const struct runtime_options *options = child->options;
+    struct sets want = wanted_sets(&child->spec->process);
+    if (options->seccomp_bpf != NULL && options->seccomp_size > 0) {
+        struct sock_fprog program = {.len = (unsigned short)(options->seccomp_size / sizeof(struct sock_filter)),
+                                     .filter = (struct sock_filter *)options->seccomp_bpf};
+        if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, options->seccomp_flags, &program) < 0)
+            return error_errno(err, errno, "unable to load the seccomp filter");
+    }
+    int r = set_capabilities(want.effective, want.permitted, want.inheritable);
+    return r < 0 ? error_errno(err, r, "unable to apply caps") : 0;
+}

@@ -1,0 +1,175 @@
+/* The container's root: attached, covered where it shall not be seen or written, and finally pivoted into. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/beneath.h"
+#include "base/fd.h"
+#include "base/memory.h"
+#include "runtime/child.h"
+#include "runtime/mount_calls.h"
+#include "runtime/mount_options.h"
+
+/* Nothing that happens in the container's mounts may reach the host; unless asked for, mounts of the host may still
+ * appear in the container (slave). */
+static int set_host_propagation(const struct oci_spec *spec, struct error *err)
+{
+    const char *name = spec->linux_.rootfs_propagation;
+    uint64_t propagation = MS_SLAVE;
+    bool recursive = true;
+    if (name != NULL && name[0] != '\0') {
+        propagation = mount_propagation_parse(name, &recursive);
+        if (propagation == 0)
+            return error_set(err, ERROR_INVALID, 0, "rootfsPropagation=%s is not supported", name);
+    }
+    struct mount_attr attr = {.propagation = propagation == MS_UNBINDABLE ? MS_PRIVATE : propagation};
+    if (mount_setattr(AT_FDCWD, "/", recursive ? AT_RECURSIVE : 0, &attr, sizeof(attr)) < 0)
+        return error_errno(err, errno, "cannot set the propagation of /");
+    if (propagation == MS_SHARED) { /* pivot_root(2) wants the parent of the new root private */
+        attr.propagation = MS_PRIVATE;
+        if (mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)) < 0)
+            return error_errno(err, errno, "cannot set the propagation of /");
+    }
+    return 0;
+}
+
+int child_attach_root(struct child *child, struct error *err)
+{
+    const struct runtime_options *options = child->options;
+    int r = set_host_propagation(child->spec, err);
+    if (r < 0)
+        return r;
+    if (options->has_rootfs_fd) {
+        child->root_fd = options->rootfs_fd;
+    } else {
+        child->root_fd =
+            open_tree(options->bundle_fd, child->spec->root.path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+        if (child->root_fd < 0)
+            return error_errno(err, errno, "cannot open the root filesystem %s", child->spec->root.path);
+    }
+    struct mount_attr attr = {.propagation = MS_PRIVATE};
+    if (!options->has_rootfs_fd && mount_setattr(child->root_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+        return error_errno(err, errno, "cannot make the root filesystem private");
+    /* On top of "/": our own lookups of host paths go on to start below it, from the process's root directory. */
+    if (move_mount(child->root_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return error_errno(err, errno, "cannot attach the root filesystem");
+    return 0;
+}
+
+/* ---- covering ---- */
+
+/* What masks directories: an empty read-only tmpfs, made once and cloned. */
+static int mask_directory(struct child *child, int target_fd, int *tmpfs_fd)
+{
+    (void)child;
+    if (*tmpfs_fd >= 0)
+        return mount_clone_onto(*tmpfs_fd, false, MOUNT_ATTR_RDONLY, target_fd);
+    CLEANUP_CLOSE int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+    if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "nr_blocks", "1", 0) < 0 ||
+        fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", "1", 0) < 0 ||
+        fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        return -errno;
+    CLEANUP_CLOSE int mount =
+        fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    if (mount < 0 || move_mount(mount, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+        return -errno;
+    *tmpfs_fd = TAKE_FD(mount);
+    return 0;
+}
+
+int child_mask_paths(struct child *child, struct error *err)
+{
+    const struct strv *paths = &child->spec->linux_.masked_paths;
+    CLEANUP_CLOSE int tmpfs_fd = -1;
+    for (size_t i = 0; i < paths->count; i++) {
+        CLEANUP_CLOSE int fd = beneath_open(child->root_fd, paths->items[i], O_PATH, 0);
+        if (fd == -ENOENT || fd == -ENOTDIR)
+            continue;
+        struct stat st;
+        if (fd < 0 || fstat(fd, &st) < 0)
+            return error_errno(err, fd < 0 ? fd : errno, "can't mask path \"%s\"", paths->items[i]);
+        int r;
+        if (S_ISDIR(st.st_mode))
+            r = mask_directory(child, fd, &tmpfs_fd);
+        else if (child->null_fd < 0)
+            return error_set(err, ERROR_INVALID, 0, "can't mask path \"%s\": the container has no /dev/null",
+                             paths->items[i]);
+        else
+            r = mount_clone_onto(child->null_fd, false, 0, fd);
+        if (r < 0)
+            return error_errno(err, r, "can't mask path \"%s\"", paths->items[i]);
+    }
+    return 0;
+}
+
+int child_readonly_paths(struct child *child, struct error *err)
+{
+    const struct strv *paths = &child->spec->linux_.readonly_paths;
+    for (size_t i = 0; i < paths->count; i++) {
+        CLEANUP_CLOSE int fd = beneath_open(child->root_fd, paths->items[i], O_PATH, 0);
+        if (fd == -ENOENT || fd == -ENOTDIR)
+            continue;
+        int r = fd < 0 ? fd : mount_clone_onto(fd, true, MOUNT_ATTR_RDONLY, fd);
+        if (r < 0)
+            return error_errno(err, r, "can't make %s read-only", paths->items[i]);
+    }
+    return 0;
+}
+
+int child_finish_readonly(struct child *child, struct error *err)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+    for (size_t i = 0; i < child->readonly_count; i++) {
+        if (mount_setattr(child->readonly_fds[i], "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+            return error_errno(err, errno, "cannot make a mount read-only");
+        child->readonly_fds[i] = fd_close(child->readonly_fds[i]);
+    }
+    if (child->spec->root.readonly && mount_setattr(child->root_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+        return error_errno(err, errno, "cannot make the root filesystem read-only");
+    return 0;
+}
+
+/* ---- entering ---- */
+
+static int set_root_propagation(const struct oci_spec *spec, struct error *err)
+{
+    bool recursive;
+    const char *name = spec->linux_.rootfs_propagation;
+    uint64_t propagation = name != NULL && name[0] != '\0' ? mount_propagation_parse(name, &recursive) : 0;
+    if (propagation == 0 || propagation == MS_PRIVATE)
+        return 0;
+    struct mount_attr attr = {.propagation = propagation};
+    if (mount_setattr(AT_FDCWD, "/", recursive ? AT_RECURSIVE : 0, &attr, sizeof(attr)) < 0)
+        return error_errno(err, errno, "cannot set the propagation of the root filesystem");
+    return 0;
+}
+
+int child_pivot(struct child *child, struct error *err)
+{
+    if (fchdir(child->root_fd) < 0)
+        return error_errno(err, errno, "cannot enter the root filesystem");
+    if (child->options->no_pivot) {
+        if (chroot(".") < 0 || chdir("/") < 0)
+            return error_errno(err, errno, "cannot change the root");
+        return set_root_propagation(child->spec, err);
+    }
+    /* The old root is stacked onto the new one and taken off again: no directory for it is needed (pivot_root(2)). */
+    if (syscall(SYS_pivot_root, ".", ".") < 0)
+        return error_errno(err, errno, "pivot_root");
+    const char *name = child->spec->linux_.rootfs_propagation;
+    if (name != NULL && strstr(name, "shared") != NULL) {
+        /* Taking the old tree off must not take it off the host. */
+        struct mount_attr attr = {.propagation = MS_SLAVE};
+        if (mount_setattr(AT_FDCWD, ".", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+            return error_errno(err, errno, "cannot detach the host's mounts");
+    }
+    if (umount2(".", MNT_DETACH) < 0)
+        return error_errno(err, errno, "cannot take the host's root off");
+    if (chdir("/") < 0)
+        return error_errno(err, errno, "cannot enter the root filesystem");
+    return set_root_propagation(child->spec, err);
+}

@@ -1,0 +1,76 @@
+/* What a fresh set of namespaces needs: names, the loopback interface, kernel parameters. */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/beneath.h"
+#include "base/fd.h"
+#include "base/memory.h"
+#include "runtime/child.h"
+
+int child_open_proc(struct child *child, struct error *err)
+{
+    if (child->proc_fd >= 0)
+        return 0;
+    CLEANUP_CLOSE int fs = fsopen("proc", FSOPEN_CLOEXEC);
+    if (fs < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        return error_errno(err, errno, "cannot mount a private procfs");
+    child->proc_fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    if (child->proc_fd < 0)
+        return error_errno(err, errno, "cannot mount a private procfs");
+    return 0;
+}
+
+int child_network_up(struct child *child, struct error *err)
+{
+    if (!child->plan->new_network)
+        return 0;
+    CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+        return error_errno(err, errno, "cannot bring up the loopback interface");
+    return 0;
+}
+
+int child_set_names(struct child *child, struct error *err)
+{
+    const char *host = child->spec->hostname, *domain = child->spec->domainname;
+    if (host != NULL && host[0] != '\0' && sethostname(host, strlen(host)) < 0)
+        return error_errno(err, errno, "sethostname");
+    if (domain != NULL && domain[0] != '\0' && setdomainname(domain, strlen(domain)) < 0)
+        return error_errno(err, errno, "setdomainname");
+    return 0;
+}
+
+/* "net.ipv4.conf.eth0/1.x" and "net/ipv4/conf/eth0.1/x" name the same file: the first separator says which way. */
+static char *sysctl_path(const char *name)
+{
+    char *path = xasprintf("sys/%s", name);
+    char *first = strpbrk(path + 4, "./");
+    if (first == NULL || *first == '/')
+        return path;
+    for (char *p = path + 4; *p != '\0'; p++)
+        *p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
+    return path;
+}
+
+int child_set_sysctls(struct child *child, struct error *err)
+{
+    const struct strmap *sysctl = &child->spec->linux_.sysctl;
+    if (sysctl->count == 0)
+        return 0;
+    int r = child_open_proc(child, err);
+    for (size_t i = 0; r == 0 && i < sysctl->count; i++) {
+        CLEANUP_FREE char *path = sysctl_path(sysctl->items[i].key);
+        const char *value = sysctl->items[i].value;
+        CLEANUP_CLOSE int fd = beneath_open_nofollow(child->proc_fd, path, O_WRONLY, 0);
+        ssize_t n = fd < 0 ? -1 : write(fd, value, strlen(value));
+        if (fd < 0 || n < 0)
+            return error_errno(err, fd < 0 ? fd : errno, "write sysctl key %s", sysctl->items[i].key);
+    }
+    return r;
+}
