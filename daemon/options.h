@@ -2,15 +2,23 @@
 #ifndef DORY_DAEMON_OPTIONS_H
 #define DORY_DAEMON_OPTIONS_H
 
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/strmap.h"
 #include "base/strv.h"
 
 struct daemon_options {
+    /* SIGHUP replaces insecure_registries, registry_mirrors, labels and log_level under it: read them with it held for
+     * reading. Everything else is a plain value or never changes. */
+    pthread_rwlock_t reload;
     char *data_root;   /* /var/lib/dory */
     char *exec_root;   /* /run/dory */
     struct strv hosts; /* unix:///run/dory.sock */
     char *pidfile;
     char *log_level;
+    bool debug;
     char *bridge; /* dory0 */
     char *bip;
     char *ip; /* default address for published ports */
