@@ -1,0 +1,146 @@
+#include "image/registry.h"
+
+#include <errno.h>
+
+#include "base/memory.h"
+#include "image/digest.h"
+#include "image/registry_session.h"
+
+#define ERROR_BODY_MAX (64 * 1024)
+
+static const char *const accepted[] = {MEDIA_DOCKER_MANIFEST, MEDIA_DOCKER_LIST, MEDIA_OCI_MANIFEST, MEDIA_OCI_INDEX};
+
+/* ---- life ---- */
+
+static int ping(struct registry *registry, struct error *err)
+{
+    struct http_client *client CLEANUP(http_client_free_ptr) = NULL;
+    int rc = registry_connect(registry, &client, err);
+    if (rc < 0)
+        return rc;
+    CLEANUP_FREE char *url = xasprintf("%s/v2/", registry->options.endpoint->url);
+    struct http_request request = {.url = url,
+                                   .limit = ERROR_BODY_MAX,
+                                   .cancelled = registry->options.cancelled,
+                                   .cancel_data = registry->options.data};
+    CLEANUP_HTTP_RESPONSE struct http_response response = {0};
+    rc = http_perform(client, &request, &response, err);
+    if (rc < 0)
+        return rc;
+    if (response.status == 401) {
+        if (response.same_origin)
+            registry_challenge_parse(&response.challenges, &registry->challenge);
+        return 0;
+    }
+    if (response.status / 100 == 2)
+        return 0;
+    CLEANUP_REGISTRY_FAILURE struct registry_failure failure = {0};
+    registry_failure_parse(response.status, response.body.data, response.body.size, &failure);
+    return error_set(err, ERROR_UNAVAILABLE, 0, "%s", failure.message);
+}
+
+int registry_open(const struct registry_options *options, struct registry **ret, struct error *err)
+{
+    CLEANUP_REGISTRY struct registry *registry = xcalloc(1, sizeof *registry);
+    registry->options = *options;
+    registry->scope = xasprintf("repository:%s:pull", options->ref->path);
+    pthread_mutex_init(&registry->mutex, NULL);
+    int rc = ping(registry, err);
+    if (rc < 0)
+        return rc;
+    *ret = TAKE_PTR(registry);
+    return 0;
+}
+
+void registry_free(struct registry *registry)
+{
+    if (!registry)
+        return;
+    registry_challenge_release(&registry->challenge);
+    pthread_mutex_destroy(&registry->mutex);
+    free(registry->scope);
+    free(registry->token);
+    free(registry);
+}
+
+void registry_free_ptr(struct registry **registry)
+{
+    registry_free(*registry);
+}
+
+int registry_connect(struct registry *registry, struct http_client **ret, struct error *err)
+{
+    return http_client_new(&registry->options.endpoint->trust, ret, err);
+}
+
+/* ---- manifests ---- */
+
+void registry_manifest_release(struct registry_manifest *manifest)
+{
+    free(manifest->text);
+    free(manifest->content_type);
+    *manifest = (struct registry_manifest){0};
+}
+
+/* Docker's sentences for what a registry answers to a pull. */
+static int pull_failure(const struct reference *ref, const struct http_response *response, struct error *err)
+{
+    CLEANUP_REGISTRY_FAILURE struct registry_failure failure = {0};
+    registry_failure_parse(response->status, response->body.data, response->body.size, &failure);
+    CLEANUP_FREE char *name = reference_familiar_name(ref);
+    CLEANUP_FREE char *full = reference_familiar(ref);
+    const char *code = failure.code ? failure.code : "";
+    if (strcmp(code, "DENIED") == 0)
+        return error_set(err, ERROR_NOT_FOUND, 0,
+                         "pull access denied for %s, repository does not exist or may require 'docker login': %s", name,
+                         failure.message);
+    if (strcmp(code, "MANIFEST_UNKNOWN") == 0)
+        return error_set(err, ERROR_NOT_FOUND, 0, "manifest for %s not found: %s", full, failure.message);
+    if (strcmp(code, "NAME_UNKNOWN") == 0)
+        return error_set(err, ERROR_NOT_FOUND, 0, "repository %s not found: %s", name, failure.message);
+    if (strcmp(code, "UNAUTHORIZED") == 0)
+        return error_set(err, ERROR_UNAUTHORIZED, 0, "%s", failure.message);
+    if (response->status == 404 && !failure.code)
+        return error_set(err, ERROR_NOT_FOUND, 0, "manifest for %s not found: %s", full, failure.message);
+    return error_set(err, ERROR_UNAVAILABLE, 0, "%s", failure.message);
+}
+
+static int request_manifest(struct registry *registry, struct http_client *client, const char *tag_or_digest,
+                            struct http_response *response, struct error *err)
+{
+    CLEANUP_FREE char *url =
+        xasprintf("%s/v2/%s/manifests/%s", registry->options.endpoint->url, registry->options.ref->path, tag_or_digest);
+    CLEANUP_STRV struct strv headers = STRV_INIT;
+    for (size_t i = 0; i < ARRAY_SIZE(accepted); i++)
+        strv_addf(&headers, "Accept: %s", accepted[i]);
+    struct http_request request = {.url = url, .headers = &headers, .limit = MANIFEST_SIZE_MAX};
+    for (int attempt = 0;; attempt++) {
+        http_response_release(response);
+        int rc = registry_request(registry, client, &request, response, err);
+        if (rc == 0 && response->status == 200)
+            return 0;
+        if (registry_wait_for_retry(registry, attempt, rc, response, NULL, NULL, err))
+            continue;
+        if (rc < 0 || (err && err->kind == ERROR_CANCELLED))
+            return rc < 0 ? rc : -ECANCELED;
+        return pull_failure(registry->options.ref, response, err);
+    }
+}
+
+int registry_get_manifest(struct registry *registry, struct http_client *client, const char *tag_or_digest,
+                          struct registry_manifest *ret, struct error *err)
+{
+    CLEANUP_HTTP_RESPONSE struct http_response response = {0};
+    int rc = request_manifest(registry, client, tag_or_digest, &response, err);
+    if (rc < 0)
+        return rc;
+    char digest[DIGEST_TEXT_MAX];
+    digest_of(response.body.data, response.body.size, digest);
+    const char *claimed = digest_is_valid(tag_or_digest) ? tag_or_digest : response.content_digest;
+    if (digest_is_valid(claimed) && strcmp(claimed, digest) != 0)
+        return error_set(err, ERROR_INVALID, 0, "manifest verification failed for digest %s", claimed);
+    *ret = (struct registry_manifest){.size = response.body.size, .content_type = TAKE_PTR(response.content_type)};
+    memcpy(ret->digest, digest, sizeof digest);
+    ret->text = strbuf_take(&response.body);
+    return 0;
+}

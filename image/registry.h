@@ -1,0 +1,68 @@
+/*
+ * A client of the distribution API (v2), bound to one repository at one endpoint. The registry object holds what is
+ * shared (the challenge, the tokens) and may be used by several threads; each thread brings its own http_client.
+ */
+#ifndef DORY_IMAGE_REGISTRY_H
+#define DORY_IMAGE_REGISTRY_H
+
+#include "image/http.h"
+#include "image/image.h"
+#include "image/manifest.h"
+#include "image/registry_endpoint.h"
+
+struct registry;
+
+struct registry_options {
+    const struct registry_endpoint *endpoint;
+    const struct reference *ref;
+    const struct registry_auth *auth; /* may be NULL; never sent to mirrors */
+    int attempts;                     /* per request, for failures that may pass; 0: 6 */
+    /* Asked about once a second and between attempts, from any thread; true ends everything. May be NULL. */
+    bool (*cancelled)(void *data);
+    void *data;
+};
+
+/*
+ * Asks the endpoint for /v2/ and remembers how it wants to be authenticated. Failing to reach it is ERROR_UNAVAILABLE.
+ * The options' pointers stay the caller's and must outlive the registry.
+ */
+int registry_open(const struct registry_options *options, struct registry **ret, struct error *err);
+void registry_free(struct registry *registry);
+void registry_free_ptr(struct registry **registry);
+#define CLEANUP_REGISTRY CLEANUP(registry_free_ptr)
+
+/* One thread's connection. */
+int registry_connect(struct registry *registry, struct http_client **ret, struct error *err);
+
+struct registry_manifest {
+    char *text; /* byte for byte */
+    size_t size;
+    char *content_type;
+    char digest[DIGEST_TEXT_MAX]; /* computed from the text */
+};
+void registry_manifest_release(struct registry_manifest *manifest);
+#define CLEANUP_REGISTRY_MANIFEST CLEANUP(registry_manifest_release)
+
+/* By tag or digest; by digest it is verified. Errors as docker words them. */
+int registry_get_manifest(struct registry *registry, struct http_client *client, const char *tag_or_digest,
+                          struct registry_manifest *ret, struct error *err);
+
+struct registry_blob {
+    const struct descriptor *descriptor;
+    const char *what; /* "filesystem layer", "image config": for "... verification failed for digest ..." */
+    /* Gets the bytes in order, each once, never more than descriptor->size. A failure ends the download. */
+    int (*sink)(const void *data, size_t size, void *sink_data, struct error *err);
+    void *sink_data;
+    /* Told before each wait of at least a second (docker's "Retrying in 2 seconds"). May be NULL. */
+    void (*retrying)(int seconds, void *sink_data);
+};
+
+/*
+ * Streams a blob into the sink. A connection that breaks is taken up again where it broke (Range), so the sink sees one
+ * unbroken stream. Success means that the server has no more bytes: whether they are the right ones is for the sink's
+ * owner to verify. Foreign layers that the registry does not have come from their urls, without credentials.
+ */
+int registry_get_blob(struct registry *registry, struct http_client *client, const struct registry_blob *blob,
+                      struct error *err);
+
+#endif

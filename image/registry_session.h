@@ -1,0 +1,35 @@
+/* Inside of registry*.c: one authenticated request, and waiting between attempts. */
+#ifndef DORY_IMAGE_REGISTRY_SESSION_H
+#define DORY_IMAGE_REGISTRY_SESSION_H
+
+#include <pthread.h>
+
+#include "image/registry.h"
+#include "image/registry_auth.h"
+
+struct registry {
+    struct registry_options options;
+    char *scope; /* "repository:library/busybox:pull" */
+    pthread_mutex_t mutex;
+    /* Under the mutex: */
+    struct registry_challenge challenge;
+    char *token; /* bearer token for `scope`, NULL when none was fetched */
+    int64_t token_expires;
+};
+
+/* As http_perform, with the credentials that the registry asked for: a 401 is answered once. The request's
+ * authorization and cancelled members are set here. */
+int registry_request(struct registry *registry, struct http_client *client, const struct http_request *request,
+                     struct http_response *response, struct error *err);
+
+/*
+ * After attempt number `attempt` (from 0) failed: true when another one makes sense, after having waited for it.
+ * `rc` is what registry_request returned with `err`; 5xx and 429 with a Retry-After count as passing failures. False
+ * with ERROR_CANCELLED in err when cancelled while waiting. `retrying` may be NULL.
+ */
+bool registry_wait_for_retry(struct registry *registry, int attempt, int rc, const struct http_response *response,
+                             void (*retrying)(int seconds, void *data), void *data, struct error *err);
+
+bool registry_cancelled(const struct registry *registry);
+
+#endif
