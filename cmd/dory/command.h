@@ -16,9 +16,9 @@ struct client; /* api/client.h */
 
 /* What every command gets. */
 struct cli {
-    const char *program;  /* "dory", or "docker" when called so */
-    const char *host;     /* -H, else DORY_HOST, DOCKER_HOST, the default */
-    const char *config;   /* directory of config.json */
+    const char *program;   /* "dory", or "docker" when called so */
+    const char *host;      /* -H, else DORY_HOST, DOCKER_HOST, the default */
+    const char *config;    /* directory of config.json */
     struct client *client; /* connected lazily by cli_client() */
 };
 
@@ -30,8 +30,8 @@ struct command {
     const char *aliases; /* other full names, comma separated: "container ps,container list" */
     const char *usage;   /* "[OPTIONS] CONTAINER [CONTAINER...]" */
     const char *summary;
-    const struct option *options; /* ends with a row without a name; NULL: none */
-    size_t flags_size; /* of the struct the options point into */
+    const struct option *options;     /* ends with a row without a name; NULL: none */
+    size_t flags_size;                /* of the struct the options point into */
     int min_arguments, max_arguments; /* max -1: any number */
     bool stop_at_argument;
     int failure_status; /* exit status when run() fails with an error: 1 (default 0 means 1), 125 for run and create */

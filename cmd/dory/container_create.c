@@ -53,12 +53,11 @@ static bool image_is_missing(const struct error *err)
 
 static int pull_for_run(struct cli *cli, const struct container_flags *flags, const char *image, struct error *err)
 {
-    return image_pull_command(cli,
-                              &(struct pull_options){.reference = image,
-                                                     .platform = flags->platform,
-                                                     .quiet = flags->quiet,
-                                                     .output_fd = STDERR_FILENO},
-                              err);
+    return image_pull_command(
+        cli,
+        &(struct pull_options){
+            .reference = image, .platform = flags->platform, .quiet = flags->quiet, .output_fd = STDERR_FILENO},
+        err);
 }
 
 static int create_with_pull(struct cli *cli, const struct container_flags *flags, const char *image,

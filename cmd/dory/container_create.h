@@ -2,6 +2,7 @@
 #ifndef DORY_CMD_DORY_CONTAINER_CREATE_H
 #define DORY_CMD_DORY_CONTAINER_CREATE_H
 
+#include "api/client.h"
 #include "cmd/dory/command.h"
 #include "cmd/dory/container_flags.h"
 
@@ -23,8 +24,8 @@ int image_pull_command(struct cli *cli, const struct pull_options *options, stru
  */
 int progress_show(struct client_response *response, int output_fd, bool quiet, struct error *err);
 
-/* The X-Registry-Auth header line for a registry from config.json ("auths", credsStore, credHelpers), or NULL when there
- * are no credentials. The caller frees. */
+/* The X-Registry-Auth header line for a registry from config.json ("auths", credsStore, credHelpers), or NULL when
+ * there are no credentials. The caller frees. */
 char *registry_auth_header(const struct cli *cli, const char *reference);
 
 #endif

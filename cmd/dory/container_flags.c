@@ -9,8 +9,8 @@
 
 static int check_ulimit(const char *value, struct error *err)
 {
-    static const char *const names[] = {"core", "cpu",     "data",   "fsize",      "locks", "memlock", "msgqueue", "nice",
-                                        "nofile", "nproc", "rss",    "rtprio",     "rttime", "sigpending", "stack"};
+    static const char *const names[] = {"core",   "cpu",   "data", "fsize",  "locks",  "memlock",    "msgqueue", "nice",
+                                        "nofile", "nproc", "rss",  "rtprio", "rttime", "sigpending", "stack"};
     const char *equals = strchr(value, '=');
     if (!equals)
         return error_set(err, ERROR_INVALID, 0, "invalid ulimit argument: %s", value);
@@ -30,8 +30,8 @@ static int check_ulimit(const char *value, struct error *err)
     if (hard && parse_int64(hard, -1, INT64_MAX, &h) < 0)
         return error_set(err, ERROR_INVALID, 0, "strconv.ParseInt: parsing \"%s\": invalid syntax", hard);
     if (hard && h != -1 && (s == -1 || s > h))
-        return error_set(err, ERROR_INVALID, 0,
-                         "ulimit soft limit must be less than or equal to hard limit: %s > %s", soft, hard);
+        return error_set(err, ERROR_INVALID, 0, "ulimit soft limit must be less than or equal to hard limit: %s > %s",
+                         soft, hard);
     return 0;
 }
 
@@ -60,13 +60,34 @@ static int check_env(const char *value, struct error *err)
     return 0;
 }
 
-#define FLAG(name, letter, member, help) {name, letter, OPTION_BOOL, AT(member), NULL, help, 0, 0, NULL}
-#define TEXT(name, letter, member, help) {name, letter, OPTION_STRING, AT(member), "string", help, 0, 0, NULL}
-#define LIST(name, letter, member, help) {name, letter, OPTION_LIST, AT(member), "list", help, 0, 0, NULL}
-#define NUMBER(name, letter, member, help) {name, letter, OPTION_INT, AT(member), "int", help, 0, 0, NULL}
-#define BYTES(name, letter, member, help) {name, letter, OPTION_BYTES, AT(member), "bytes", help, 0, 0, NULL}
-#define TIME(name, member, help) {name, 0, OPTION_DURATION, AT(member), "duration", help, 0, 0, NULL}
-#define REFUSED(name, help) {name, 0, OPTION_STRING, 0, "string", help, OPTION_REFUSED, 0, NULL}
+#define FLAG(name, letter, member, help)                                                                               \
+    {                                                                                                                  \
+        name, letter, OPTION_BOOL, AT(member), NULL, help, 0, 0, NULL                                                  \
+    }
+#define TEXT(name, letter, member, help)                                                                               \
+    {                                                                                                                  \
+        name, letter, OPTION_STRING, AT(member), "string", help, 0, 0, NULL                                            \
+    }
+#define LIST(name, letter, member, help)                                                                               \
+    {                                                                                                                  \
+        name, letter, OPTION_LIST, AT(member), "list", help, 0, 0, NULL                                                \
+    }
+#define NUMBER(name, letter, member, help)                                                                             \
+    {                                                                                                                  \
+        name, letter, OPTION_INT, AT(member), "int", help, 0, 0, NULL                                                  \
+    }
+#define BYTES(name, letter, member, help)                                                                              \
+    {                                                                                                                  \
+        name, letter, OPTION_BYTES, AT(member), "bytes", help, 0, 0, NULL                                              \
+    }
+#define TIME(name, member, help)                                                                                       \
+    {                                                                                                                  \
+        name, 0, OPTION_DURATION, AT(member), "duration", help, 0, 0, NULL                                             \
+    }
+#define REFUSED(name, help)                                                                                            \
+    {                                                                                                                  \
+        name, 0, OPTION_STRING, 0, "string", help, OPTION_REFUSED, 0, NULL                                             \
+    }
 
 const struct option run_options[] = {
     /* run's own: RUN_ONLY_OPTIONS of them */
@@ -120,7 +141,8 @@ const struct option run_options[] = {
     TIME("health-start-interval", health_start_interval,
          "Time between running the check during the start period (ms|s|m|h) (default 0s)"),
     TIME("health-start-period", health_start_period,
-         "Start period for the container to initialize before starting health-retries countdown (ms|s|m|h) (default 0s)"),
+         "Start period for the container to initialize before starting health-retries countdown (ms|s|m|h) (default "
+         "0s)"),
     TIME("health-timeout", health_timeout, "Maximum time to allow one check to run (ms|s|m|h) (default 0s)"),
     {"hostname", 'h', OPTION_STRING, AT(hostname), "string", "Container host name", 0, AT(hostname_given), NULL},
     {"init", 0, OPTION_BOOL, AT(init), NULL,
@@ -266,7 +288,7 @@ static void add_mapping(struct port_mappings *list, int64_t port, const char *pr
 }
 
 /* Splits "a:b:c" from the right into address, host port, container port; the address may be [v6]. */
-static void split_port_spec(char *spec, char **ip, char **host, char **container)
+static void split_port_spec(char *spec, const char **ip, const char **host, const char **container)
 {
     char *last = strrchr(spec, ':');
     *ip = *host = "";
@@ -296,7 +318,7 @@ int port_mappings_parse(struct port_mappings *list, const char *spec, struct err
     int r = take_protocol(copy, &protocol, err);
     if (r < 0)
         return r;
-    char *ip, *host, *container;
+    const char *ip, *host, *container;
     split_port_spec(copy, &ip, &host, &container);
     if (!*container)
         return error_set(err, ERROR_INVALID, 0, "no port specified: %s<empty>", spec);
@@ -310,9 +332,7 @@ int port_mappings_parse(struct port_mappings *list, const char *spec, struct err
         return error_set(err, ERROR_INVALID, 0, "invalid ranges specified for container and host Ports: %s and %s",
                          container, host);
     for (int64_t i = 0; i <= end - start; i++) {
-        char *host_port = !*host             ? xstrdup("")
-                          : end == start     ? xstrdup(host)
-                                             : xasprintf("%d", (int)(host_start + i));
+        char *host_port = !*host ? xstrdup("") : end == start ? xstrdup(host) : xasprintf("%d", (int)(host_start + i));
         add_mapping(list, start + i, protocol, ip, host_port);
     }
     return 0;

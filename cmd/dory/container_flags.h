@@ -38,9 +38,9 @@ int container_flags_body(const struct container_flags *flags, const struct strv 
 
 /* One port specification "[address:][host[-end]:]container[-end][/protocol]" into the two JSON objects; pure. */
 struct port_mapping {
-    char *container;  /* "80/tcp" */
-    char *host_ip;    /* "" */
-    char *host_port;  /* "", "8080" or "8000-8010" */
+    char *container; /* "80/tcp" */
+    char *host_ip;   /* "" */
+    char *host_port; /* "", "8080" or "8000-8010" */
 };
 struct port_mappings {
     struct port_mapping *items;

@@ -9,8 +9,8 @@ struct container_wait {
     struct client_response *response;
 };
 
-/* condition: "not-running", "next-exit", "removed". Returns once the daemon has registered the wait: it sends its header
- * at once. */
+/* condition: "not-running", "next-exit", "removed". Returns once the daemon has registered the wait: it sends its
+ * header at once. */
 int container_wait_begin(struct client *client, const char *id, const char *condition, struct container_wait *ret,
                          struct error *err);
 /* Blocks; *ret_status is the container's exit status. */

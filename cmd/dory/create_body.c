@@ -436,8 +436,8 @@ static void put_tmpfs(struct json_writer *w, const struct strv *list)
     CLEANUP_STRMAP struct strmap map = STRMAP_INIT;
     for (size_t i = 0; i < list->count; i++) {
         const char *colon = strchr(list->items[i], ':');
-        CLEANUP_FREE char *path = colon ? xstrndup(list->items[i], (size_t)(colon - list->items[i]))
-                                        : xstrdup(list->items[i]);
+        CLEANUP_FREE char *path =
+            colon ? xstrndup(list->items[i], (size_t)(colon - list->items[i])) : xstrdup(list->items[i]);
         strmap_set(&map, path, colon ? colon + 1 : "");
     }
     put_map(w, "Tmpfs", &map);
@@ -629,8 +629,7 @@ static int check(const struct container_flags *f, struct error *err)
             return error_set(err, ERROR_INVALID, 0, "no name set for network");
     }
     if (f->memory_swappiness != -1 && (f->memory_swappiness < 0 || f->memory_swappiness > 100))
-        return error_set(err, ERROR_INVALID, 0,
-                         "invalid value: %lld. Valid memory swappiness range is 0-100",
+        return error_set(err, ERROR_INVALID, 0, "invalid value: %lld. Valid memory swappiness range is 0-100",
                          (long long)f->memory_swappiness);
     if (f->no_healthcheck && (f->health_cmd || f->health_interval || f->health_retries || f->health_timeout))
         return error_set(err, ERROR_INVALID, 0, "--no-healthcheck conflicts with --health-* options");

@@ -105,7 +105,8 @@ static void print_commands(const char *group)
 
 static int print_help(const char *program)
 {
-    printf("Usage:  %s [OPTIONS] COMMAND [ARG...]\n\nA container engine with docker's interface\n\nCommands:\n", program);
+    printf("Usage:  %s [OPTIONS] COMMAND [ARG...]\n\nA container engine with docker's interface\n\nCommands:\n",
+           program);
     print_commands(NULL);
     printf("\nGlobal Options:\n");
     options_print(global_options, terminal_width());
@@ -253,8 +254,8 @@ int main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN);
     if (options_parse(&parse, argc - 1, argv + 1, &flags, &arguments, &help, &err) < 0) {
-        fprintf(stderr, "%s\n\nUsage:  %s [OPTIONS] COMMAND [ARG...]\n\nRun '%s --help' for more information\n", err.message,
-                cli.program, cli.program);
+        fprintf(stderr, "%s\n\nUsage:  %s [OPTIONS] COMMAND [ARG...]\n\nRun '%s --help' for more information\n",
+                err.message, cli.program, cli.program);
         return EXIT_CLI;
     }
     CLEANUP_FREE char *config = config_directory(&flags);

@@ -47,8 +47,8 @@ static int invalid_number(const struct option *o, const char *value, int r, stru
 static int invalid_size(const struct option *o, const char *value, struct error *err)
 {
     size_t digits = strspn(value, "0123456789. ");
-    CLEANUP_FREE char *why = digits == 0 ? xasprintf("invalid size: '%s'", value)
-                                         : xasprintf("invalid suffix: '%s'", value + digits);
+    CLEANUP_FREE char *why =
+        digits == 0 ? xasprintf("invalid size: '%s'", value) : xasprintf("invalid suffix: '%s'", value + digits);
     return invalid_argument(o, value, why, err);
 }
 

@@ -44,7 +44,7 @@ struct option {
 
 struct option_parse {
     const struct option *options; /* ends with a row without a name; NULL: none */
-    bool stop_at_argument; /* everything from the first positional on is positional (run, create, exec) */
+    bool stop_at_argument;        /* everything from the first positional on is positional (run, create, exec) */
 };
 
 /*

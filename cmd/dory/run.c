@@ -102,9 +102,8 @@ static int run_run(struct cli *cli, void *data, const struct strv *arguments, st
 {
     struct container_flags *flags = data;
     CLEANUP_FREE char *id = NULL;
-    struct session session = {.tty = flags->tty,
-                              .detach_keys = flags->detach_keys,
-                              .forward_signals = flags->sig_proxy && !flags->tty};
+    struct session session = {
+        .tty = flags->tty, .detach_keys = flags->detach_keys, .forward_signals = flags->sig_proxy && !flags->tty};
     choose_streams(flags, &session);
     int r = check_flags(flags, err);
     if (r == 0 && !flags->detach && session_check_tty(&session, err) < 0) {

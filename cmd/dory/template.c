@@ -358,8 +358,8 @@ static int eval_pipeline(struct context *c, const char **p, const struct json *d
 
 static int exec_error(struct context *c, struct error *err, const char *at, const char *what)
 {
-    return error_set(err, ERROR_INVALID, 0, "template: :1:%d: executing \"\" at <%s>: %s",
-                     (int)(at - c->source) + 2, c->source, what);
+    return error_set(err, ERROR_INVALID, 0, "template: :1:%d: executing \"\" at <%s>: %s", (int)(at - c->source) + 2,
+                     c->source, what);
 }
 
 static void skip_blanks(const char **p)
@@ -820,11 +820,28 @@ static const struct {
     const char *name;
     function call;
 } functions[] = {
-    {"json", fn_json},         {"join", fn_join},   {"lower", fn_lower}, {"upper", fn_upper}, {"title", fn_title},
-    {"split", fn_split},       {"pad", fn_pad},     {"len", fn_len},     {"index", fn_index}, {"print", fn_print},
-    {"truncate", fn_truncate}, {"not", fn_not},     {"and", fn_and},     {"or", fn_or},       {"println", fn_println},
-    {"printf", fn_printf},     {"eq", fn_eq},       {"ne", fn_ne},       {"lt", fn_lt},       {"le", fn_le},
-    {"gt", fn_gt},             {"ge", fn_ge},
+    {"json", fn_json},
+    {"join", fn_join},
+    {"lower", fn_lower},
+    {"upper", fn_upper},
+    {"title", fn_title},
+    {"split", fn_split},
+    {"pad", fn_pad},
+    {"len", fn_len},
+    {"index", fn_index},
+    {"print", fn_print},
+    {"truncate", fn_truncate},
+    {"not", fn_not},
+    {"and", fn_and},
+    {"or", fn_or},
+    {"println", fn_println},
+    {"printf", fn_printf},
+    {"eq", fn_eq},
+    {"ne", fn_ne},
+    {"lt", fn_lt},
+    {"le", fn_le},
+    {"gt", fn_gt},
+    {"ge", fn_ge},
 };
 
 static function find_function(const char *p, size_t *ret_size)
@@ -981,10 +998,10 @@ static int execute_list(struct context *c, const struct node *n, const struct js
 static int execute_range(struct context *c, const struct node *n, const struct json *over, char *names[2],
                          int name_count, const struct json *dot, struct error *err)
 {
-    size_t count = !over                        ? 0
-                   : over->kind == JSON_ARRAY   ? over->array.count
-                   : over->kind == JSON_OBJECT  ? over->object.count
-                                                : 0;
+    size_t count = !over                       ? 0
+                   : over->kind == JSON_ARRAY  ? over->array.count
+                   : over->kind == JSON_OBJECT ? over->object.count
+                                               : 0;
     CLEANUP_FREE size_t *keys = over && over->kind == JSON_OBJECT ? sorted_keys(over) : NULL;
     int r = 0;
     for (size_t i = 0; i < count && r == 0; i++) {

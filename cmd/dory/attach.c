@@ -1,0 +1,155 @@
+/* attach, and start with its -a and -i. */
+#include "api/client.h"
+#include "cmd/dory/container_wait.h"
+#include "cmd/dory/each.h"
+#include "cmd/dory/session.h"
+
+struct attach_flags {
+    char *detach_keys;
+    bool no_stdin, sig_proxy;
+    /* start's */
+    bool attach, interactive;
+};
+
+#define AT(member) offsetof(struct attach_flags, member)
+static const struct option attach_options[] = {
+    {"detach-keys", 0, OPTION_STRING, AT(detach_keys), "string", "Override the key sequence for detaching a container",
+     0, 0, NULL},
+    {"no-stdin", 0, OPTION_BOOL, AT(no_stdin), NULL, "Do not attach STDIN", 0, 0, NULL},
+    {"sig-proxy", 0, OPTION_BOOL, AT(sig_proxy), NULL, "Proxy all received signals to the process (default true)", 0, 0,
+     NULL},
+    {0},
+};
+
+static const struct option start_options[] = {
+    {"attach", 'a', OPTION_BOOL, AT(attach), NULL, "Attach STDOUT/STDERR and forward signals", 0, 0, NULL},
+    {"detach-keys", 0, OPTION_STRING, AT(detach_keys), "string", "Override the key sequence for detaching a container",
+     0, 0, NULL},
+    {"interactive", 'i', OPTION_BOOL, AT(interactive), NULL, "Attach container's STDIN", 0, 0, NULL},
+    {0},
+};
+
+static void attach_defaults(void *flags)
+{
+    ((struct attach_flags *)flags)->sig_proxy = true;
+}
+
+static int inspect(struct cli *cli, const char *name, struct json **ret, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
+    strbuf_adds(&path, "/containers/");
+    client_path_escape(&path, name);
+    strbuf_adds(&path, "/json");
+    return client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, ret, err);
+}
+
+/* The session that the container's own configuration allows. */
+static void prepare(struct cli *cli, const struct attach_flags *flags, const struct json *container, bool want_stdin,
+                    struct session *ret)
+{
+    const struct json *config = json_get(container, "Config");
+    *ret = (struct session){.client = cli_client(cli),
+                            .container = json_get_string(container, "Id"),
+                            .tty = json_get_bool(config, "Tty", false),
+                            .use_stdin = want_stdin && json_get_bool(config, "OpenStdin", false),
+                            .use_stdout = true,
+                            .use_stderr = true,
+                            .detach_keys = flags->detach_keys};
+    ret->forward_signals = flags->sig_proxy && !ret->tty;
+}
+
+/* Attaches, starts when asked to, copies, and returns the container's exit status. */
+static int attached(struct cli *cli, struct session *session, bool start, struct error *err)
+{
+    struct container_wait wait = {0};
+    bool detached = false;
+    int status = 0, r = session_check_tty(session, err);
+    if (r == 0)
+        r = session_attach(session, err);
+    if (r == 0)
+        r = container_wait_begin(cli_client(cli), session->container, start ? "next-exit" : "not-running", &wait, err);
+    if (r == 0 && start)
+        r = container_request(cli, "POST", session->container, "/start", err);
+    if (r == 0) {
+        session_started(session);
+        r = session_run(session, &detached, err);
+    }
+    session_release(session);
+    if (r == 0 && !detached)
+        r = container_wait_end(&wait, &status, err);
+    container_wait_release(&wait);
+    return r < 0 ? r : status;
+}
+
+static int run_attach(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
+{
+    const struct attach_flags *flags = data;
+    CLEANUP_JSON struct json *container = NULL;
+    int r = inspect(cli, arguments->items[0], &container, err);
+    if (r < 0)
+        return r;
+    const struct json *state = json_get(container, "State");
+    if (!json_get_bool(state, "Running", false))
+        return error_set(err, ERROR_CONFLICT, 0, "You cannot attach to a stopped container, start it first");
+    if (json_get_bool(state, "Paused", false))
+        return error_set(err, ERROR_CONFLICT, 0, "You cannot attach to a paused container, unpause it first");
+    if (json_get_bool(state, "Restarting", false))
+        return error_set(err, ERROR_CONFLICT, 0,
+                         "You cannot attach to a restarting container, wait until it is running");
+    struct session session;
+    prepare(cli, flags, container, !flags->no_stdin, &session);
+    return attached(cli, &session, false, err);
+}
+
+static int start_one(struct cli *cli, const char *name, void *data, struct error *err)
+{
+    (void)data;
+    return container_request(cli, "POST", name, "/start", err);
+}
+
+static int run_start(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
+{
+    struct attach_flags *flags = data;
+    if (!flags->attach && !flags->interactive) {
+        int status = for_each_argument(cli, arguments, start_one, NULL);
+        if (status == 0)
+            return 0;
+        CLEANUP_FREE char *names = strv_join(arguments, ", ");
+        return error_set(err, ERROR_SYSTEM, 0, "failed to start containers: %s", names);
+    }
+    if (arguments->count > 1)
+        return error_set(err, ERROR_INVALID, 0, "you cannot start and attach multiple containers at once");
+    CLEANUP_JSON struct json *container = NULL;
+    int r = inspect(cli, arguments->items[0], &container, err);
+    if (r < 0)
+        return r;
+    struct session session;
+    flags->sig_proxy = true;
+    prepare(cli, flags, container, flags->interactive, &session);
+    return attached(cli, &session, true, err);
+}
+
+const struct command command_attach = {
+    .name = "attach",
+    .aliases = "container attach",
+    .usage = "[OPTIONS] CONTAINER",
+    .summary = "Attach local standard input, output, and error streams to a running container",
+    .options = attach_options,
+    .flags_size = sizeof(struct attach_flags),
+    .min_arguments = 1,
+    .max_arguments = 1,
+    .run = run_attach,
+    .defaults = attach_defaults,
+};
+
+const struct command command_start = {
+    .name = "start",
+    .aliases = "container start",
+    .usage = "[OPTIONS] CONTAINER [CONTAINER...]",
+    .summary = "Start one or more stopped containers",
+    .options = start_options,
+    .flags_size = sizeof(struct attach_flags),
+    .min_arguments = 1,
+    .max_arguments = -1,
+    .run = run_start,
+};

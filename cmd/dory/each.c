@@ -1,0 +1,28 @@
+#include "cmd/dory/each.h"
+
+#include "api/client.h"
+
+int for_each_argument(struct cli *cli, const struct strv *arguments, each_fn fn, void *data)
+{
+    int status = 0;
+    for (size_t i = 0; i < arguments->count; i++) {
+        struct error err = {0};
+        if (fn(cli, arguments->items[i], data, &err) < 0) {
+            fprintf(stderr, "%s\n", err.message);
+            status = 1;
+        } else {
+            printf("%s\n", arguments->items[i]);
+        }
+    }
+    return status;
+}
+
+int container_request(struct cli *cli, const char *method, const char *name, const char *suffix, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
+    strbuf_adds(&path, "/containers/");
+    client_path_escape(&path, name);
+    strbuf_adds(&path, suffix);
+    struct client_request request = {.method = method, .path = strbuf_str(&path)};
+    return client_call(cli_client(cli), &request, NULL, NULL, NULL, err);
+}

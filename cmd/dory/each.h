@@ -1,0 +1,17 @@
+/* Commands that do one thing to each of their arguments (start, stop, rm, ...): every argument is tried, its name is
+ * printed when it worked, failures go to standard error, and one failure makes the exit status 1. */
+#ifndef DORY_CMD_DORY_EACH_H
+#define DORY_CMD_DORY_EACH_H
+
+#include "cmd/dory/command.h"
+
+/* Does it to one object; returns 0 or an error. `data` as given to for_each_argument. */
+typedef int (*each_fn)(struct cli *cli, const char *name, void *data, struct error *err);
+
+/* Exit status of the program. */
+int for_each_argument(struct cli *cli, const struct strv *arguments, each_fn fn, void *data);
+
+/* A request with an empty answer: method and path "/containers/" NAME suffix. */
+int container_request(struct cli *cli, const char *method, const char *name, const char *suffix, struct error *err);
+
+#endif

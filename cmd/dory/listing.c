@@ -1,0 +1,158 @@
+#include "cmd/dory/listing.h"
+
+#include <errno.h>
+
+#include "base/strv.h"
+#include "cmd/dory/template.h"
+
+/* docker's tabwriter: cells at least 10 wide, 3 blanks between. */
+#define CELL_MIN 10
+#define CELL_PADDING 3
+
+int listing_add(struct listing *listing, const struct strbuf *object, struct error *err)
+{
+    struct json *row;
+    int r = json_parse(strbuf_str(object), object->size, &row, err);
+    if (r < 0)
+        return r;
+    xgrow((void **)&listing->rows, listing->row_count, &listing->row_capacity, sizeof(*listing->rows));
+    listing->rows[listing->row_count++] = row;
+    return 0;
+}
+
+void listing_release(struct listing *listing)
+{
+    for (size_t i = 0; i < listing->row_count; i++)
+        json_free(listing->rows[i]);
+    free(listing->rows);
+    listing->rows = NULL;
+    listing->row_count = 0;
+}
+
+static size_t display_width(const char *s)
+{
+    size_t n = 0;
+    for (; *s; s++)
+        n += ((unsigned char)*s & 0xc0) != 0x80; /* one column per code point */
+    return n;
+}
+
+/* Aligns the tab-separated lines of text; the last cell of a line is not padded. */
+static void print_aligned(const struct strv *lines)
+{
+    size_t widths[64] = {0};
+    for (size_t i = 0; i < lines->count; i++) {
+        CLEANUP_STRV struct strv cells = STRV_INIT;
+        strv_split(&cells, lines->items[i], '\t');
+        for (size_t c = 0; c + 1 < cells.count && c < ARRAY_SIZE(widths); c++) {
+            size_t w = display_width(cells.items[c]) + CELL_PADDING;
+            w = w < CELL_MIN ? CELL_MIN : w;
+            widths[c] = w > widths[c] ? w : widths[c];
+        }
+    }
+    for (size_t i = 0; i < lines->count; i++) {
+        CLEANUP_STRV struct strv cells = STRV_INIT;
+        strv_split(&cells, lines->items[i], '\t');
+        for (size_t c = 0; c < cells.count; c++) {
+            size_t w = display_width(cells.items[c]);
+            bool last = c + 1 == cells.count || c >= ARRAY_SIZE(widths);
+            printf("%s%*s", cells.items[c], last ? 0 : (int)(widths[c] - w), "");
+        }
+        printf("\n");
+    }
+}
+
+/* "\t" and "\n" typed literally by the user's shell mean tab and newline, as in docker. */
+static char *unescape(const char *format)
+{
+    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+    for (const char *p = format; *p; p++) {
+        if (p[0] == '\\' && (p[1] == 't' || p[1] == 'n')) {
+            strbuf_addc(&out, p[1] == 't' ? '\t' : '\n');
+            p++;
+        } else {
+            strbuf_addc(&out, *p);
+        }
+    }
+    return strbuf_take(&out);
+}
+
+static int header_line(const struct listing *listing, const struct template *t, struct strv *lines, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT, line = STRBUF_INIT;
+    CLEANUP_JSON struct json *titles = NULL;
+    struct json_writer w;
+    json_writer_init(&w, &text);
+    json_begin_object(&w);
+    for (size_t i = 0; i < listing->header_count; i++)
+        json_member_string(&w, listing->headers[i].field, listing->headers[i].title);
+    json_key(&w, "LabelMap");
+    json_begin_object(&w);
+    json_end_object(&w);
+    json_end_object(&w);
+    int r = json_parse(strbuf_str(&text), text.size, &titles, err);
+    if (r == 0)
+        r = template_execute(t, titles, &line, err);
+    if (r == 0)
+        strv_add(lines, strbuf_str(&line));
+    return r;
+}
+
+static void print_json_row(const struct json *row)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    struct json_writer w;
+    json_writer_init(&w, &text);
+    json_begin_object(&w);
+    for (size_t i = 0; i < row->object.count; i++) {
+        if (strcmp(row->object.keys[i], "LabelMap") == 0)
+            continue;
+        json_key(&w, row->object.keys[i]);
+        json_put_value(&w, &row->object.values[i]);
+    }
+    json_end_object(&w);
+    printf("%s\n", strbuf_str(&text));
+}
+
+static int print_template(struct listing *listing, const char *format, bool table, struct error *err)
+{
+    CLEANUP_STRV struct strv lines = STRV_INIT;
+    struct template *t;
+    int r = template_parse(format, &t, err);
+    if (r < 0)
+        return r;
+    if (table)
+        r = header_line(listing, t, &lines, err);
+    for (size_t i = 0; i < listing->row_count && r == 0; i++) {
+        CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+        r = template_execute(t, listing->rows[i], &line, err);
+        if (r == 0)
+            strv_add(&lines, strbuf_str(&line));
+    }
+    template_free(t);
+    if (r < 0)
+        return r;
+    if (table)
+        print_aligned(&lines);
+    for (size_t i = 0; !table && i < lines.count; i++)
+        printf("%s\n", lines.items[i]);
+    return 0;
+}
+
+int listing_print(struct listing *listing, struct error *err)
+{
+    const char *format = listing->format && *listing->format ? listing->format : "table";
+    if (strcmp(format, "json") == 0) {
+        for (size_t i = 0; i < listing->row_count; i++)
+            print_json_row(listing->rows[i]);
+        listing_release(listing);
+        return 0;
+    }
+    if (strcmp(format, "table") == 0)
+        format = listing->default_table;
+    CLEANUP_FREE char *text = unescape(format);
+    bool table = strncmp(text, "table ", 6) == 0;
+    int r = print_template(listing, table ? text + 6 : text, table, err);
+    listing_release(listing);
+    return r;
+}

@@ -1,0 +1,21 @@
+#include "api/client.h"
+#include "cmd/dory/each.h"
+
+static int run_rename(struct cli *cli, void *flags, const struct strv *arguments, struct error *err)
+{
+    (void)flags;
+    CLEANUP_STRBUF struct strbuf suffix = STRBUF_INIT;
+    strbuf_adds(&suffix, "/rename");
+    client_query_add(&suffix, "name", arguments->items[1]);
+    return container_request(cli, "POST", arguments->items[0], strbuf_str(&suffix), err);
+}
+
+const struct command command_rename = {
+    .name = "rename",
+    .aliases = "container rename",
+    .usage = "CONTAINER NEW_NAME",
+    .summary = "Rename a container",
+    .min_arguments = 2,
+    .max_arguments = 2,
+    .run = run_rename,
+};

@@ -1,0 +1,191 @@
+#include <inttypes.h>
+
+#include "api/client.h"
+#include "base/units.h"
+#include "cmd/dory/command.h"
+#include "cmd/dory/filters_query.h"
+#include "cmd/dory/listing.h"
+
+struct stats_flags {
+    bool all, no_stream, no_trunc;
+    char *format;
+};
+
+#define AT(member) offsetof(struct stats_flags, member)
+static const struct option stats_options[] = {
+    {"all", 'a', OPTION_BOOL, AT(all), NULL, "Show all containers (default shows just running)", 0, 0, NULL},
+    {"format", 0, OPTION_STRING, AT(format), "string",
+     "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'", 0, 0, NULL},
+    {"no-stream", 0, OPTION_BOOL, AT(no_stream), NULL, "Disable streaming stats and only pull the first result", 0, 0,
+     NULL},
+    {"no-trunc", 0, OPTION_BOOL, AT(no_trunc), NULL, "Do not truncate output", 0, 0, NULL},
+    {0},
+};
+
+static const struct listing_header headers[] = {
+    {"Container", "CONTAINER"},
+    {"Name", "NAME"},
+    {"ID", "CONTAINER ID"},
+    {"CPUPerc", "CPU %"},
+    {"MemUsage", "MEM USAGE / LIMIT"},
+    {"MemPerc", "MEM %"},
+    {"NetIO", "NET I/O"},
+    {"BlockIO", "BLOCK I/O"},
+    {"PIDs", "PIDS"},
+};
+
+static double cpu_percent(const struct json *stats)
+{
+    const struct json *now = json_get(stats, "cpu_stats"), *before = json_get(stats, "precpu_stats");
+    double used = (double)(json_get_int(json_get(now, "cpu_usage"), "total_usage", 0) -
+                           json_get_int(json_get(before, "cpu_usage"), "total_usage", 0));
+    double system = (double)(json_get_int(now, "system_cpu_usage", 0) - json_get_int(before, "system_cpu_usage", 0));
+    double cpus = (double)json_get_int(now, "online_cpus", 1);
+    return used > 0 && system > 0 ? used / system * cpus * 100 : 0;
+}
+
+/* docker leaves out what the kernel can drop at once: v1 total_inactive_file, v2 inactive_file. */
+static double memory_used(const struct json *memory)
+{
+    const struct json *stats = json_get(memory, "stats");
+    int64_t usage = json_get_int(memory, "usage", 0);
+    int64_t inactive = json_get_int(stats, "total_inactive_file", json_get_int(stats, "inactive_file", 0));
+    return (double)(inactive < usage ? usage - inactive : usage);
+}
+
+static void pair(struct json_writer *w, const char *key, double a, double b)
+{
+    char x[32], y[32];
+    units_size_precision(x, sizeof(x), a, 3);
+    units_size_precision(y, sizeof(y), b, 3);
+    CLEANUP_FREE char *text = xasprintf("%s / %s", x, y);
+    json_member_string(w, key, text);
+}
+
+static void add_network(struct json_writer *w, const struct json *stats)
+{
+    const struct json *networks = json_get(stats, "networks");
+    double rx = 0, tx = 0;
+    for (size_t i = 0; networks && networks->kind == JSON_OBJECT && i < networks->object.count; i++) {
+        rx += (double)json_get_int(&networks->object.values[i], "rx_bytes", 0);
+        tx += (double)json_get_int(&networks->object.values[i], "tx_bytes", 0);
+    }
+    pair(w, "NetIO", rx, tx);
+}
+
+static void add_block(struct json_writer *w, const struct json *stats)
+{
+    const struct json *list = json_get(json_get(stats, "blkio_stats"), "io_service_bytes_recursive");
+    double in = 0, out = 0;
+    for (size_t i = 0; i < json_count(list); i++) {
+        const char *op = json_get_string(json_at(list, i), "op");
+        double n = (double)json_get_int(json_at(list, i), "value", 0);
+        if (op && strcasecmp(op, "read") == 0)
+            in += n;
+        else if (op && strcasecmp(op, "write") == 0)
+            out += n;
+    }
+    pair(w, "BlockIO", in, out);
+}
+
+static int add_row(struct listing *listing, const struct json *stats, const char *container,
+                   const struct stats_flags *flags, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    struct json_writer w;
+    char id[13], used[32], limit[32], number[48];
+    const struct json *memory = json_get(stats, "memory_stats");
+    double usage = memory_used(memory), max = (double)json_get_int(memory, "limit", 0);
+    json_writer_init(&w, &text);
+    json_begin_object(&w);
+    add_block(&w, stats);
+    snprintf(number, sizeof(number), "%.2f%%", cpu_percent(stats));
+    json_member_string(&w, "CPUPerc", number);
+    json_member_string(&w, "Container", container);
+    json_member_string(&w, "ID", format_id(json_get_string(stats, "id"), flags->no_trunc, id));
+    snprintf(number, sizeof(number), "%.2f%%", max > 0 ? usage / max * 100 : 0);
+    json_member_string(&w, "MemPerc", number);
+    units_bytes_size(used, sizeof(used), usage);
+    units_bytes_size(limit, sizeof(limit), max);
+    CLEANUP_FREE char *memory_text = xasprintf("%s / %s", used, limit);
+    json_member_string(&w, "MemUsage", memory_text);
+    const char *name = json_get_string(stats, "name");
+    json_member_string(&w, "Name", name && name[0] == '/' ? name + 1 : name);
+    add_network(&w, stats);
+    snprintf(number, sizeof(number), "%" PRId64, json_get_int(json_get(stats, "pids_stats"), "current", 0));
+    json_member_string(&w, "PIDs", number);
+    json_end_object(&w);
+    return listing_add(listing, &text, err);
+}
+
+static int names_of_running(struct cli *cli, bool all, struct strv *names, struct error *err)
+{
+    CLEANUP_JSON struct json *rows = NULL;
+    CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
+    strbuf_adds(&path, "/containers/json");
+    client_query_add_bool(&path, "all", all);
+    int r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, &rows, err);
+    for (size_t i = 0; r == 0 && i < json_count(rows); i++)
+        strv_add(names, json_get_string(json_at(rows, i), "Id"));
+    return r;
+}
+
+/* One picture of all containers. The daemon takes a second to measure each one's rate, so one request at a time would
+ * add up; --no-stream users have few. */
+static int show_once(struct cli *cli, const struct strv *names, const struct stats_flags *flags, bool clear,
+                     struct error *err)
+{
+    struct listing listing = {.format = flags->format,
+                              .default_table = "table {{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t"
+                                               "{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}",
+                              .headers = headers,
+                              .header_count = ARRAY_SIZE(headers)};
+    int r = 0;
+    for (size_t i = 0; i < names->count && r == 0; i++) {
+        CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
+        CLEANUP_JSON struct json *stats = NULL;
+        strbuf_adds(&path, "/containers/");
+        client_path_escape(&path, names->items[i]);
+        strbuf_adds(&path, "/stats?stream=0");
+        r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, &stats, err);
+        if (r == 0)
+            r = add_row(&listing, stats, names->items[i], flags, err);
+    }
+    if (r == 0 && clear)
+        printf("\x1b[H\x1b[J");
+    if (r == 0)
+        r = listing_print(&listing, err);
+    fflush(stdout);
+    listing_release(&listing);
+    return r;
+}
+
+static int run_stats(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
+{
+    const struct stats_flags *flags = data;
+    for (;;) {
+        CLEANUP_STRV struct strv names = STRV_INIT;
+        int r = 0;
+        if (arguments->count > 0)
+            strv_copy(&names, arguments);
+        else
+            r = names_of_running(cli, flags->all, &names, err);
+        if (r == 0)
+            r = show_once(cli, &names, flags, !flags->no_stream && isatty(STDOUT_FILENO), err);
+        if (r < 0 || flags->no_stream)
+            return r;
+        if (names.count == 0)
+            sleep(1);
+    }
+}
+
+const struct command command_stats = {
+    .name = "stats",
+    .aliases = "container stats",
+    .usage = "[OPTIONS] [CONTAINER...]",
+    .summary = "Display a live stream of container(s) resource usage statistics",
+    .options = stats_options,
+    .flags_size = sizeof(struct stats_flags),
+    .max_arguments = -1,
+    .run = run_stats,
+};
