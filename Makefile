@@ -8,6 +8,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+
 B ?= build
 BIN ?= bin
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -55,28 +58,33 @@ $(foreach l,$(LIBS),$(eval $(call archive_rule,$(l))))
 $(B)/lib%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DDORY_VERSION='"$(VERSION)"' $(if $(findstring version,$<),-DDORY_GIT_COMMIT='"$(GIT_COMMIT)"') -c $< -o $@
+	@echo '  CC $<'
+	$(Q)$(CC) $(ALL_CFLAGS) -DDORY_VERSION='"$(VERSION)"' $(if $(findstring version,$<),-DDORY_GIT_COMMIT='"$(GIT_COMMIT)"') -c $< -o $@
 
 cmd_objects = $(patsubst %.c,$(B)/%.o,$(wildcard cmd/$(1)/*.c cmd/$(1)/*/*.c))
 
 $(BIN)/dory: $(call cmd_objects,dory) $(B)/libclient.a $(B)/libbase.a
 	@mkdir -p $(@D)
-	$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -lm -o $@
+	@echo '  LD $@'
+	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -lm -o $@
 # The protocol and the log writer are the daemon's too, so they lie in daemon/.
 SHIM_SHARED := $(patsubst %.c,$(B)/%.o,$(wildcard daemon/shim_*.c))
 $(BIN)/dory-shim: $(call cmd_objects,dory-shim) $(SHIM_SHARED) $(B)/libruntime.a $(B)/libbase.a
 	@mkdir -p $(@D)
-	$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -lm -o $@
+	@echo '  LD $@'
+	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -lm -o $@
 $(BIN)/dory-runtime: $(call cmd_objects,dory-runtime) $(B)/libruntime.a $(B)/libbase.a
 	@mkdir -p $(@D)
-	$(CC) $(STATIC) $(ALL_LDFLAGS) $^ -lseccomp $(STATIC_YAJL) -lm -o $@
+	@echo '  LD $@'
+	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) $^ -lseccomp $(STATIC_YAJL) -lm -o $@
 $(BIN)/doryd: $(call cmd_objects,doryd) $(B)/libapi.a $(B)/libdaemon.a $(B)/libimage.a $(B)/libruntime.a $(B)/libbase.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@
+	@echo '  LD $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@
 
 # doryd looks for its shim beside itself and then in $(PREFIX)/libexec/dory.
 .PHONY: install
