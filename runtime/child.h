@@ -33,7 +33,7 @@ struct child {
     size_t readonly_count;
     struct strv env;
     char *command;      /* what execve gets */
-    const char *bundle; /* for hooks */
+    const char *bundle; /* path on the host */
     pid_t hook_pid;     /* ours, as the host sees it */
 };
 
@@ -43,6 +43,9 @@ int child_await_cgroup(struct child *child, struct error *err);
 int child_open_proc(struct child *child, struct error *err);
 
 /* rootfs.c */
+/* open_tree(2) with OPEN_TREE_CLONE of a path of the host; relative ones start from the bundle. Descriptor or -errno.
+ */
+int child_clone_host_path(const struct child *child, const char *path, unsigned flags);
 int child_attach_root(struct child *child, struct error *err);
 int child_mask_paths(struct child *child, struct error *err);
 int child_readonly_paths(struct child *child, struct error *err);

@@ -9,7 +9,7 @@ struct child_start {
     const struct namespace_plan *plan;
     const struct runtime_cgroup *cgroup;
     int sync_fd;
-    const char *bundle; /* for hooks; NULL when there are none */
+    const char *bundle; /* path of the bundle directory */
 };
 
 /* Execs or reports its error and exits. */

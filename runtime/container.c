@@ -35,14 +35,6 @@ struct start {
 
 /* ---- steps ---- */
 
-static bool has_hooks(const struct oci_spec *spec)
-{
-    const struct oci_hooks *h = &spec->hooks;
-    return h->prestart.count + h->create_runtime.count + h->create_container.count + h->start_container.count +
-               h->poststart.count >
-           0;
-}
-
 static int step_check(struct start *start, struct error *err)
 {
     const struct runtime_options *options = start->options;
@@ -55,14 +47,13 @@ static int step_check(struct start *start, struct error *err)
         return error_set(err, ERROR_INVALID, 0, "root.path must not be empty");
     if (options->seccomp_size % 8 != 0 || options->seccomp_size / 8 > 4096)
         return error_set(err, ERROR_INVALID, 0, "the seccomp program has an impossible size");
-    if (has_hooks(options->spec)) {
-        char link[64], path[4096];
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", options->bundle_fd);
-        ssize_t n = readlink(link, path, sizeof(path) - 1);
-        if (n < 0)
-            return error_errno(err, errno, "cannot find the path of the bundle");
-        start->bundle = xstrndup(path, (size_t)n);
-    }
+    /* The child has a mount namespace of its own, in which our descriptors lead nowhere: it goes by path. */
+    char link[64], path[4096];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", options->bundle_fd);
+    ssize_t n = readlink(options->bundle_fd == AT_FDCWD ? "/proc/self/cwd" : link, path, sizeof(path) - 1);
+    if (n < 0)
+        return error_errno(err, errno, "cannot find the path of the bundle");
+    start->bundle = xstrndup(path, (size_t)n);
     return 0;
 }
 

@@ -39,13 +39,13 @@ static int clone_source(struct child *child, const struct oci_mount *mount, cons
 {
     if (mount->source == NULL || mount->source[0] == '\0')
         return error_set(err, ERROR_INVALID, 0, "mount %s: a bind mount needs a source", mount->destination);
-    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (options->recursive_bind ? AT_RECURSIVE : 0);
-    CLEANUP_CLOSE int fd = open_tree(child->options->bundle_fd, mount->source, flags);
-    if (fd < 0 && errno == EINVAL && child->plan->new_user) /* mounts of a foreign namespace are locked together */
-        fd = open_tree(child->options->bundle_fd, mount->source, flags | AT_RECURSIVE);
+    CLEANUP_CLOSE int fd = child_clone_host_path(child, mount->source, options->recursive_bind ? AT_RECURSIVE : 0);
+    if (fd == -EINVAL && child->plan->new_user) /* mounts of a foreign namespace are locked together */
+        fd = child_clone_host_path(child, mount->source, AT_RECURSIVE);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
-        return error_errno(err, errno, "error mounting \"%s\" to rootfs at \"%s\"", mount->source, mount->destination);
+        return error_errno(err, fd < 0 ? fd : errno, "error mounting \"%s\" to rootfs at \"%s\"", mount->source,
+                           mount->destination);
     *ret_is_dir = S_ISDIR(st.st_mode);
     return TAKE_FD(fd);
 }

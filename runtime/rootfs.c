@@ -37,6 +37,13 @@ static int set_host_propagation(const struct oci_spec *spec, struct error *err)
     return 0;
 }
 
+int child_clone_host_path(const struct child *child, const char *path, unsigned flags)
+{
+    CLEANUP_FREE char *joined = path[0] == '/' ? NULL : xasprintf("%s/%s", child->bundle, path);
+    int fd = open_tree(AT_FDCWD, joined != NULL ? joined : path, flags | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
 int child_attach_root(struct child *child, struct error *err)
 {
     const struct runtime_options *options = child->options;
@@ -46,10 +53,9 @@ int child_attach_root(struct child *child, struct error *err)
     if (options->has_rootfs_fd) {
         child->root_fd = options->rootfs_fd;
     } else {
-        child->root_fd =
-            open_tree(options->bundle_fd, child->spec->root.path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+        child->root_fd = child_clone_host_path(child, child->spec->root.path, AT_RECURSIVE);
         if (child->root_fd < 0)
-            return error_errno(err, errno, "cannot open the root filesystem %s", child->spec->root.path);
+            return error_errno(err, child->root_fd, "cannot open the root filesystem %s", child->spec->root.path);
     }
     struct mount_attr attr = {.propagation = MS_PRIVATE};
     if (!options->has_rootfs_fd && mount_setattr(child->root_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
@@ -69,7 +75,8 @@ static int mask_directory(struct child *child, int target_fd, int *tmpfs_fd)
     if (*tmpfs_fd >= 0)
         return mount_clone_onto(*tmpfs_fd, false, MOUNT_ATTR_RDONLY, target_fd);
     CLEANUP_CLOSE int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
-    if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "nr_blocks", "1", 0) < 0 ||
+    if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "source", "tmpfs", 0) < 0 ||
+        fsconfig(fs, FSCONFIG_SET_STRING, "nr_blocks", "1", 0) < 0 ||
         fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", "1", 0) < 0 ||
         fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
         return -errno;
