@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/utf8.h"
 #include "daemon/shim_log.h"
 
 /* Bytes that stand for themselves in docker's JSON strings: all of ASCII but controls, quotes and what HTML minds. */
@@ -42,43 +43,10 @@ static char *put_ascii(char *out, unsigned char c)
     }
 }
 
-/* Length of the valid UTF-8 sequence at s (RFC 3629: no overlong forms, no surrogates), 0 if there is none. */
-static size_t utf8_length(const unsigned char *s, size_t size)
-{
-    unsigned char low = 0x80, high = 0xbf;
-    size_t length;
-
-    if (s[0] >= 0xc2 && s[0] <= 0xdf)
-        length = 2;
-    else if (s[0] >= 0xe0 && s[0] <= 0xef)
-        length = 3;
-    else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-        length = 4;
-    else
-        return 0;
-    if (size < length)
-        return 0;
-    if (s[0] == 0xe0)
-        low = 0xa0;
-    if (s[0] == 0xed)
-        high = 0x9f;
-    if (s[0] == 0xf0)
-        low = 0x90;
-    if (s[0] == 0xf4)
-        high = 0x8f;
-    if (s[1] < low || s[1] > high)
-        return 0;
-    for (size_t i = 2; i < length; i++) {
-        if (s[i] < 0x80 || s[i] > 0xbf)
-            return 0;
-    }
-    return length;
-}
-
 /* One character beyond ASCII; *used counts the bytes it took. U+2028 and U+2029 are escaped as Go does. */
 static char *put_wide(char *out, const unsigned char *s, size_t size, size_t *used)
 {
-    size_t length = utf8_length(s, size);
+    size_t length = utf8_sequence((const char *)s, size);
 
     if (length == 0) {
         *used = 1;

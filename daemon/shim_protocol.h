@@ -88,6 +88,7 @@ struct shim_start_request {
     uint32_t id_size, spec_size, seccomp_size, log_path_size /* 0: no log */, log_attrs_size /* 0: none */;
     uint32_t log_max_files;
     uint64_t log_max_size; /* bytes; 0: unlimited */
+    uint32_t seccomp_flags, reserved;
 };
 
 enum shim_attach_flags {

@@ -5,7 +5,13 @@
  *
  * Start is in two calls so that the shim's own start-up overlaps with the preparation of root and network:
  * supervisor_spawn() returns as soon as the process exists; shim_start() hands everything over and waits for exec.
- * The shim runs from a sealed memfd copy of its binary, made once by supervisor_open().
+ * The shim runs from a sealed memfd copy of its binary, made once by supervisor_open(). One idle shim is kept ready, so
+ * that a start does not wait for a process to come up.
+ *
+ * The callbacks run in the supervisor's own thread, without locks held. They may come before shim_start() has returned,
+ * must not wait for anything that needs a shim, and must not call shim_start or the requests below (they would wait for
+ * this very thread): those fail with EDEADLK. A shim that dies without a word (killed by hand) takes its container
+ * along, which is then reported with status 137.
  */
 #ifndef DORY_DAEMON_SUPERVISOR_H
 #define DORY_DAEMON_SUPERVISOR_H
@@ -21,18 +27,20 @@ struct supervisor;
 struct shim; /* reference counted, thread-safe */
 
 struct shim_exit {
-    int status;         /* 0-255: exit code, or 128 + signal */
+    int status; /* 0-255: exit code, or 128 + signal */
     bool oom_killed;
-    int64_t finished;   /* ns since the epoch, as the shim saw it */
+    int64_t finished; /* ns since the epoch, as the shim saw it */
 };
 
 struct supervisor_options {
-    const char *exec_root; /* <exec_root>/shim/ID/ holds socket (0600), config.json (OCI spec), exit record */
+    const char *exec_root; /* <exec_root>/shim/ID/ holds the socket (0600), a note of the container, the exit record */
     const char *shim_path; /* the dory-shim program */
     /* Called from the supervisor's own thread, once per container, when its process has ended and all its output is in
      * the log and with the attached clients (the shim waits for pipes to reach end of file, but at most briefly when
      * background processes hold them). */
     void (*exited)(const char *id, const struct shim_exit *exit, void *data);
+    /* A client has left by typing its detach keys. From the supervisor's thread. May be NULL. */
+    void (*detached)(const char *id, void *data);
     void *data;
 };
 
@@ -53,20 +61,25 @@ struct shim_attach {
 struct shim_start {
     const char *spec_json; /* the OCI runtime spec */
     size_t spec_size;
-    int rootfs_fd;  /* detached mount */
-    int netns_fd;   /* -1: as the spec says */
+    int rootfs_fd;           /* detached mount */
+    int netns_fd;            /* -1: as the spec says */
     const void *seccomp_bpf; /* ready program, NULL: none */
     size_t seccomp_size;
+    unsigned seccomp_flags; /* SECCOMP_FILTER_FLAG_* */
     bool tty, open_stdin, stdin_once, init;
     uint16_t tty_rows, tty_columns;
-    const char *log_driver; /* "json-file" or "none" */
-    const char *log_path;   /* <data_root>/containers/ID/ID-json.log */
-    const struct strmap *log_options; /* max-size, max-file */
+    const char *log_driver;             /* "json-file" or "none" */
+    const char *log_path;               /* <data_root>/containers/ID/ID-json.log */
+    const struct strmap *log_options;   /* max-size, max-file, mode=blocking, compress=false; others are refused */
+    const struct strmap *log_attrs;     /* go into each record, as docker's labels and env options ask; may be NULL */
     const struct shim_attach *attaches; /* clients waiting since before the start */
     size_t attach_count;
 };
-/* Waits until the container's process has exec'ed; *ret_pid is it. Errors are those of runtime_container_start(). After a
- * failure the shim is gone. Attach descriptors are consumed in every case. */
+/* Whether shim_start would take the driver and its options; in docker's words. Pure: for create. */
+int supervisor_check_log(const char *driver, const struct strmap *options, struct error *err);
+
+/* Waits until the container's process has exec'ed; *ret_pid is it. Errors are those of runtime_container_start(). After
+ * a failure the shim is gone. Attach descriptors are consumed in every case. */
 int shim_start(struct shim *shim, const struct shim_start *start, pid_t *ret_pid, struct error *err);
 
 int shim_add_client(struct shim *shim, const struct shim_attach *attach, struct error *err);

@@ -1,0 +1,315 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/parse.h"
+#include "base/strv.h"
+#include "cmd/dory-shim/shim.h"
+
+/* START taken apart. Descriptors are owned; texts lie in the message or in the mapping. */
+struct start {
+    struct shim_start_request request;
+    int listen_fd, dir_fd, rootfs_fd, netns_fd;
+    void *mapping;
+    size_t mapping_size;
+    char *id;
+    char *log_path, *log_attrs;
+    const char *spec, *seccomp;
+    int stdio[3]; /* the container's ends */
+    int ours[3];  /* the other ends */
+};
+
+static void start_init(struct start *s)
+{
+    *s = (struct start){.listen_fd = -1, .dir_fd = -1, .rootfs_fd = -1, .netns_fd = -1};
+    for (int i = 0; i < 3; i++)
+        s->stdio[i] = s->ours[i] = -1;
+}
+
+static void start_release(struct start *s)
+{
+    fd_close(s->listen_fd);
+    fd_close(s->dir_fd);
+    fd_close(s->rootfs_fd);
+    fd_close(s->netns_fd);
+    for (int i = 0; i < 3; i++) {
+        fd_close(s->stdio[i]);
+        fd_close(s->ours[i]);
+    }
+    if (s->mapping)
+        munmap(s->mapping, s->mapping_size);
+    free(s->id);
+    free(s->log_path);
+    free(s->log_attrs);
+}
+
+static int map_tail(struct start *s, int fd, const char **ret_tail, size_t *ret_size, struct error *err)
+{
+    struct stat st;
+    void *p;
+
+    if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > SHIM_TAIL_MAX)
+        return error_set(err, ERROR_INVALID, EPROTO, "start request without its content");
+    p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (p == MAP_FAILED)
+        return error_errno(err, errno, "map start request");
+    s->mapping = p;
+    s->mapping_size = (size_t)st.st_size;
+    *ret_tail = p;
+    *ret_size = s->mapping_size;
+    return 0;
+}
+
+static char *text_or_null(const char *text, size_t size)
+{
+    return size ? xstrndup(text, size) : NULL;
+}
+
+static int start_decode(struct start *s, struct shim_message *message, struct error *err)
+{
+    const struct shim_start_request *q = &s->request;
+    const char *tail = message->tail;
+    size_t size = message->tail_size, fd = 0;
+    uint64_t expected;
+    int r;
+
+    shim_message_fixed(message, &s->request, sizeof(s->request));
+    s->listen_fd = shim_message_take_fd(message, fd++);
+    s->dir_fd = shim_message_take_fd(message, fd++);
+    if (q->flags & SHIM_FLAG_HAS_ROOTFS)
+        s->rootfs_fd = shim_message_take_fd(message, fd++);
+    if (q->flags & SHIM_FLAG_HAS_NETNS)
+        s->netns_fd = shim_message_take_fd(message, fd++);
+    if (q->flags & SHIM_FLAG_TAIL_IN_MEMFD) {
+        CLEANUP_CLOSE int memfd = shim_message_take_fd(message, fd++);
+
+        r = map_tail(s, memfd, &tail, &size, err);
+        if (r < 0)
+            return r;
+    }
+    expected = (uint64_t)q->id_size + q->spec_size + q->seccomp_size + q->log_path_size + q->log_attrs_size;
+    if (s->listen_fd < 0 || s->dir_fd < 0 || message->fd_count < fd || expected != size || !q->id_size)
+        return error_set(err, ERROR_INVALID, EPROTO, "malformed start request");
+    s->id = xstrndup(tail, q->id_size);
+    s->spec = tail + q->id_size;
+    s->seccomp = s->spec + q->spec_size;
+    s->log_path = text_or_null(s->seccomp + q->seccomp_size, q->log_path_size);
+    s->log_attrs = text_or_null(s->seccomp + q->seccomp_size + q->log_path_size, q->log_attrs_size);
+    return 0;
+}
+
+static int open_log(struct shim *shim, const struct start *s, struct error *err)
+{
+    struct log_writer_options options = {
+        .path = s->log_path,
+        .max_size = s->request.log_max_size,
+        .max_files = s->request.log_max_files,
+        .attrs = s->log_attrs,
+    };
+
+    if (!s->log_path)
+        return 0;
+    if (log_writer_open(&options, &shim->log, err) < 0)
+        return error_context(err, "failed to initialize logging driver");
+    return 0;
+}
+
+static int load_spec(struct shim *shim, const struct start *s, struct error *err)
+{
+    struct oci_process *process;
+    const struct oci_namespace *pid_namespace;
+    int r;
+
+    shim->spec = xcalloc(1, sizeof(*shim->spec));
+    r = oci_spec_parse(s->spec, s->request.spec_size, shim->spec, err);
+    if (r < 0)
+        return r;
+    process = &shim->spec->process;
+    process->terminal = shim->tty;
+    if (s->request.rows && s->request.columns)
+        process->console_size = (struct oci_console_size){.height = s->request.rows, .width = s->request.columns};
+    /* Our own value is that of a supervisor. */
+    if (!process->oom_score_adj)
+        process->oom_score_adj = xcalloc(1, sizeof(*process->oom_score_adj));
+    pid_namespace = oci_spec_namespace(shim->spec, "pid");
+    shim->own_pid_namespace = pid_namespace && !pid_namespace->path;
+    shim->cgroups_path = xstrdup(shim->spec->linux_.cgroups_path);
+    return 0;
+}
+
+/* Pipes for a container without a terminal. */
+static int make_pipes(const struct shim *shim, struct start *s, struct error *err)
+{
+    for (int i = 0; i < 3; i++) {
+        int pair[2], r;
+
+        if (i == 0 && !shim->open_stdin)
+            continue;
+        r = fd_pipe(pair);
+        if (r < 0)
+            return error_errno(err, r, "make pipes for the container");
+        s->stdio[i] = pair[i == 0 ? 0 : 1];
+        s->ours[i] = pair[i == 0 ? 1 : 0];
+    }
+    return 0;
+}
+
+static int run(struct shim *shim, struct start *s, struct error *err)
+{
+    struct runtime_options options = {
+        .id = s->id,
+        .spec = shim->spec,
+        .bundle_fd = s->dir_fd,
+        .has_rootfs_fd = s->rootfs_fd >= 0,
+        .rootfs_fd = s->rootfs_fd,
+        .has_netns_fd = s->netns_fd >= 0,
+        .netns_fd = s->netns_fd,
+        .seccomp_bpf = s->request.seccomp_size ? s->seccomp : NULL,
+        .seccomp_size = s->request.seccomp_size,
+        .seccomp_flags = s->request.seccomp_flags,
+        .stdio = {s->stdio[0], s->stdio[1], s->stdio[2]},
+        .has_console = shim->tty,
+        .init = s->request.flags & SHIM_FLAG_INIT,
+    };
+    sigset_t none, former;
+    int r;
+
+    /* The container begins with an empty mask. A SIGCHLD that is missed meanwhile is made up for in start_settle. */
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, &former);
+    r = runtime_container_start(&options, &shim->container, err);
+    sigprocmask(SIG_SETMASK, &former, NULL);
+    return r;
+}
+
+static int open_streams(struct shim *shim, struct start *s, struct error *err)
+{
+    int r;
+
+    if (shim->tty) {
+        if (shim->open_stdin) {
+            /* Its own descriptor: the loop watches each of them for one purpose. */
+            r = fd_dup(shim->container.console_fd);
+            if (r < 0)
+                return error_errno(err, r, "terminal of the container");
+            shim->input.fd = r;
+        }
+        return output_open(shim, LOG_STDOUT, TAKE_FD(shim->container.console_fd), err);
+    }
+    if (s->ours[0] >= 0) {
+        r = fd_set_nonblock(s->ours[0], 1);
+        if (r < 0)
+            return error_errno(err, r, "stdin of the container");
+        shim->input.fd = TAKE_FD(s->ours[0]);
+    }
+    r = output_open(shim, LOG_STDOUT, TAKE_FD(s->ours[1]), err);
+    if (r >= 0)
+        r = output_open(shim, LOG_STDERR, TAKE_FD(s->ours[2]), err);
+    return r;
+}
+
+static void show_id(char *title, const char *id)
+{
+    size_t size = title ? strlen(title) : 0;
+    size_t id_size = strlen(id);
+
+    if (size == 0)
+        return;
+    memset(title, ' ', size);
+    memcpy(title, id, id_size < size ? id_size : size);
+}
+
+static int start_steps(struct shim *shim, struct start *s, struct error *err)
+{
+    int r;
+
+    shim->tty = s->request.flags & SHIM_FLAG_TTY;
+    shim->open_stdin = s->request.flags & SHIM_FLAG_OPEN_STDIN;
+    shim->stdin_once = s->request.flags & SHIM_FLAG_STDIN_ONCE;
+    show_id(shim->title, s->id);
+    r = control_listen(shim, TAKE_FD(s->listen_fd), err);
+    if (r >= 0)
+        r = load_spec(shim, s, err);
+    if (r >= 0)
+        r = open_log(shim, s, err);
+    if (r >= 0 && !shim->tty)
+        r = make_pipes(shim, s, err);
+    if (r >= 0)
+        r = run(shim, s, err);
+    if (r < 0)
+        return r;
+    /* The container runs. From here on nothing may fail the start; what fails ends the container. */
+    shim->life = LIFE_RUNNING;
+    shim->dir_fd = TAKE_FD(s->dir_fd);
+    for (int i = 0; i < 3; i++)
+        s->stdio[i] = fd_close(s->stdio[i]);
+    if (open_streams(shim, s, NULL) < 0)
+        kill(shim->container.pid, SIGKILL);
+    client_start_all(shim);
+    return 0;
+}
+
+int start_container(struct shim *shim, struct shim_message *message, struct error *err)
+{
+    struct start s;
+    int r;
+
+    start_init(&s);
+    r = start_decode(&s, message, err);
+    if (r >= 0)
+        r = start_steps(shim, &s, err);
+    start_release(&s);
+    return r;
+}
+
+/* Field 22 of /proc/PID/stat: with the pid it names a process for as long as the machine is up. */
+static int64_t start_time(pid_t pid)
+{
+    CLEANUP_FREE char *path = xasprintf("/proc/%d/stat", pid);
+    CLEANUP_FREE char *text = NULL;
+    CLEANUP_STRV struct strv fields = STRV_INIT;
+    const char *after_name;
+    int64_t time = 0;
+
+    if (file_read(AT_FDCWD, path, 4096, &text, NULL, NULL) < 0)
+        return 0;
+    after_name = strrchr(text, ')');
+    if (!after_name || after_name[1] != ' ')
+        return 0;
+    strv_split(&fields, after_name + 2, ' ');
+    if (fields.count > 19)
+        parse_int64(fields.items[19], 0, INT64_MAX, &time);
+    return time;
+}
+
+static void write_record(const struct shim *shim)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    struct json_writer w;
+
+    json_writer_init(&w, &text);
+    json_begin_object(&w);
+    json_member_int(&w, "pid", shim->container.pid);
+    json_member_int(&w, "start_time", start_time(shim->container.pid));
+    json_member_string(&w, "cgroups_path", shim->cgroups_path);
+    json_end_object(&w);
+    file_write_atomic(shim->dir_fd, SHIM_CONTAINER_NAME, text.data, text.size, 0600, NULL);
+}
+
+void start_settle(struct shim *shim)
+{
+    /* A container that ends at once is reported before anything else. */
+    ending_reap(shim);
+    write_record(shim);
+    oci_spec_release(shim->spec);
+    free(shim->spec);
+    shim->spec = NULL;
+    malloc_trim(0);
+    madvise(shim->scratch, SCRATCH, MADV_DONTNEED);
+}
