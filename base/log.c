@@ -34,6 +34,11 @@ int log_parse_level(const char *name, enum log_level *ret)
     return -EINVAL;
 }
 
+bool log_enabled(enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&threshold, memory_order_relaxed);
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
     if ((int)level < atomic_load_explicit(&threshold, memory_order_relaxed))

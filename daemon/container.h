@@ -44,6 +44,8 @@ struct container {
     size_t mount_count;
     char *rootfs_id;
     char *mac_address; /* asked for, or NULL */
+    struct network_port *ports;
+    size_t port_count;
 
     /* under the engine's index lock */
     char *name; /* without the slash */
@@ -51,7 +53,7 @@ struct container {
     /* under lock */
     pthread_mutex_t lock;
     pthread_cond_t turn_free;
-    bool busy;
+    bool busy; /* somebody has the turn */
     enum container_state state;
     pid_t pid;
     int exit_code;
@@ -59,8 +61,7 @@ struct container {
     bool oom_killed;
     int64_t started, finished;
     int64_t restart_count;
-    bool stopped_by_user; /* the restart policy does not apply until the next start */
-    bool remove_requested;
+    bool stopped_by_user;    /* the restart policy does not apply until the next start */
     int restart_failures;    /* ends in a row, for the back-off */
     uint64_t restart_ticket; /* makes a waiting restart void when it changes */
     bool has_endpoint;
@@ -68,6 +69,8 @@ struct container {
     char *sandbox_key;
     struct shim *shim;
     bool starting;   /* between spawn and the runtime's answer */
+    bool cleaning;   /* the cleaner still takes down what the last run left; a start waits for it */
+    bool removed;    /* the row is gone */
     bool early_exit; /* ended before start was through */
     struct shim_exit early;
     struct pending_attach *pending;

@@ -459,22 +459,14 @@ static void put_devices(struct json_writer *w, const struct spec_input *in)
     json_end_array(w);
 }
 
+/* What docker sets in every network namespace of its own (low ports, ping) is set there when it is made. */
 static void put_sysctls(struct json_writer *w, const struct spec_input *in)
 {
-    /* As docker since 20.10: a container's own network namespace lets everyone bind low ports and ping. */
-    static const char *const low_ports = "net.ipv4.ip_unprivileged_port_start";
-    static const char *const ping = "net.ipv4.ping_group_range";
     const struct strmap *asked = &in->container->host.sysctls;
-    const char *mode = in->container->host.network_mode;
-    bool own_network = !in->host_network && (mode == NULL || strncmp(mode, "container:", 10) != 0);
-    if (!own_network && asked->count == 0)
+    if (asked->count == 0)
         return;
     json_key(w, "sysctl");
     json_begin_object(w);
-    if (own_network && strmap_get(asked, low_ports) == NULL)
-        json_member_string(w, low_ports, "0");
-    if (own_network && strmap_get(asked, ping) == NULL)
-        json_member_string(w, ping, "0 2147483647");
     for (size_t i = 0; i < asked->count; i++)
         json_member_string(w, asked->items[i].key, asked->items[i].value);
     json_end_object(w);

@@ -1,0 +1,395 @@
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/timestamp.h"
+#include "daemon/container_config_check.h"
+#include "daemon/engine_internal.h"
+#include "daemon/names.h"
+#include "daemon/spec_generate.h"
+
+static bool is_set(const char *s)
+{
+    return s != NULL && *s != '\0';
+}
+
+static int name_conflict(struct error *err, const char *name, const char *id)
+{
+    return error_set(err, ERROR_CONFLICT, 0,
+                     "Conflict. The container name \"/%s\" is already in use by container \"%s\". You have to remove "
+                     "(or rename) that container to be able to reuse that name.",
+                     name, id);
+}
+
+/* index lock held */
+static int check_name_free(struct engine *engine, const char *name, struct error *err)
+{
+    struct container *other = map_get(&engine->by_name, name);
+    return other != NULL ? name_conflict(err, name, other->id) : 0;
+}
+
+static int check_name(struct engine *engine, const char *name, struct error *err)
+{
+    if (!name_is_valid(name))
+        return error_set(err, ERROR_INVALID, 0,
+                         "Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name);
+    pthread_mutex_lock(&engine->index_lock);
+    int r = check_name_free(engine, name, err);
+    pthread_mutex_unlock(&engine->index_lock);
+    return r;
+}
+
+static int decode_body(const struct container_create *request, struct container *c, struct error *err)
+{
+    if (request->body == NULL || request->body->kind != JSON_OBJECT)
+        return error_set(err, ERROR_INVALID, 0, "Config cannot be empty in order to create a container");
+    int r = json_table_decode(&container_config_table, request->body, &c->config, err);
+    const struct json *host = json_get(request->body, "HostConfig");
+    if (r == 0 && host != NULL && host->kind != JSON_NULL)
+        r = json_table_decode(&host_config_table, host, &c->host, err) < 0 ? error_context(err, "HostConfig") : 0;
+    return r;
+}
+
+/* ---- networks ---- */
+
+static bool json_is_empty(const struct json *value)
+{
+    if (value == NULL || value->kind == JSON_NULL)
+        return true;
+    if (value->kind == JSON_STRING)
+        return value->string.size == 0;
+    if (value->kind == JSON_ARRAY)
+        return value->array.count == 0;
+    if (value->kind == JSON_INTEGER)
+        return value->integer == 0;
+    if (value->kind == JSON_BOOL)
+        return !value->boolean;
+    for (size_t i = 0; value->kind == JSON_OBJECT && i < value->object.count; i++)
+        if (!json_is_empty(&value->object.values[i]))
+            return false;
+    return value->kind == JSON_OBJECT;
+}
+
+/* What an endpoint on one of the predefined networks may ask for: a MAC address. */
+static int check_endpoint(const struct json *endpoint, struct container *c, struct error *err)
+{
+    if (!json_is_empty(json_get(endpoint, "IPAMConfig")))
+        return error_set(err, ERROR_INVALID, 0,
+                         "invalid config for network %s: invalid endpoint settings: user specified IP address is "
+                         "supported on user defined networks only",
+                         c->host.network_mode);
+    if (!json_is_empty(json_get(endpoint, "Links")))
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "NetworkingConfig: Links are not supported by dory yet");
+    if (!json_is_empty(json_get(endpoint, "DriverOpts")))
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "NetworkingConfig: DriverOpts are not supported by dory yet");
+    if (!json_is_empty(json_get(endpoint, "Aliases")))
+        return error_set(err, ERROR_INVALID, 0,
+                         "invalid config for network %s: invalid endpoint settings: network-scoped aliases are only "
+                         "supported for user-defined networks",
+                         c->host.network_mode);
+    const char *mac = json_get_string(endpoint, "MacAddress");
+    if (is_set(mac) && is_set(c->config.mac_address) && strcmp(mac, c->config.mac_address) != 0)
+        return error_set(err, ERROR_INVALID, 0,
+                         "the container-wide MAC address must match the endpoint-specific MAC address for the main "
+                         "network, or be left empty");
+    if (is_set(mac))
+        xstrset(&c->config.mac_address, mac);
+    return 0;
+}
+
+/* "bridge" for the bridge's id, "container:<id>" for container:NAME. */
+static int normalise_network(struct engine *engine, struct container *c, struct error *err)
+{
+    const char *mode = c->host.network_mode;
+    if (strncmp(mode, "container:", 10) == 0) {
+        CLEANUP_CONTAINER struct container *peer = NULL;
+        int r = container_find(engine, mode + 10, &peer, err);
+        if (r < 0)
+            return r;
+        free(c->host.network_mode);
+        c->host.network_mode = xasprintf("container:%s", peer->id);
+        return 0;
+    }
+    struct network_info networks[3];
+    size_t count = network_list(engine->networks, networks);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(mode, networks[i].name) == 0 || strcmp(mode, networks[i].id) == 0) {
+            xstrset(&c->host.network_mode, networks[i].name);
+            return 0;
+        }
+    }
+    return error_set(err, ERROR_NOT_FOUND, 0, "network %s not found", mode);
+}
+
+static int check_networks(struct engine *engine, const struct json *body, struct container *c, struct error *err)
+{
+    int r = normalise_network(engine, c, err);
+    const struct json *endpoints = json_get(json_get(body, "NetworkingConfig"), "EndpointsConfig");
+    if (r < 0 || endpoints == NULL || endpoints->kind != JSON_OBJECT)
+        return r;
+    for (size_t i = 0; r == 0 && i < endpoints->object.count; i++) {
+        const char *name = endpoints->object.keys[i];
+        bool ours = strcmp(name, "default") == 0 || strcmp(name, c->host.network_mode) == 0;
+        struct network_info networks[3];
+        size_t count = network_list(engine->networks, networks);
+        bool known = ours;
+        for (size_t j = 0; j < count; j++) {
+            known = known || strcmp(name, networks[j].name) == 0 || strcmp(name, networks[j].id) == 0;
+            ours = ours || (strcmp(name, networks[j].id) == 0 &&
+                            strcmp(networks[j].name, c->host.network_mode) == 0);
+        }
+        if (!known)
+            return error_set(err, ERROR_NOT_FOUND, 0, "network %s not found", name);
+        if (!ours)
+            return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                             "NetworkingConfig: a container on several networks (%s) is not supported by dory yet",
+                             name);
+        r = check_endpoint(&endpoints->object.values[i], c, err);
+    }
+    return r;
+}
+
+/* ---- image and configuration ---- */
+
+static int check_platform(const struct image *image, const char *wanted, struct error *err)
+{
+    if (!is_set(wanted))
+        return 0;
+    CLEANUP_STRV struct strv parts = STRV_INIT;
+    strv_split(&parts, wanted, '/');
+    const char *os = image->os ? image->os : "linux", *architecture = image->architecture ? image->architecture : "";
+    bool ok = strcmp(parts.items[0], os) == 0 && (parts.count < 2 || strcmp(parts.items[1], architecture) == 0);
+    if (ok)
+        return 0;
+    return error_set(err, ERROR_NOT_FOUND, 0,
+                     "image with reference %s was found but its platform (%s/%s) does not match the specified "
+                     "platform (%s)",
+                     image->repo_tags.count ? image->repo_tags.items[0] : image->id, os, architecture, wanted);
+}
+
+static int set_hostname(struct engine *engine, struct container *c, struct error *err)
+{
+    const char *mode = c->host.network_mode;
+    if (is_set(c->config.hostname))
+        return 0;
+    if (strncmp(mode, "container:", 10) == 0) {
+        CLEANUP_CONTAINER struct container *peer = NULL;
+        int r = container_find(engine, mode + 10, &peer, err);
+        if (r < 0)
+            return r;
+        xstrset(&c->config.hostname, peer->config.hostname);
+        return 0;
+    }
+    struct utsname host;
+    if ((strcmp(mode, "host") == 0 || strcmp(c->host.uts_mode, "host") == 0) && uname(&host) == 0) {
+        xstrset(&c->config.hostname, host.nodename);
+        return 0;
+    }
+    c->config.hostname = xstrndup(c->id, ID_SHORT_SIZE);
+    return 0;
+}
+
+static int check_mounts(const struct container *c, struct error *err)
+{
+    for (size_t i = 0; i < c->mount_count; i++) {
+        const struct mount_point *m = &c->mounts[i];
+        struct stat st;
+        if (m->type == MOUNT_BIND && !m->create_source && stat(m->source, &st) < 0)
+            return error_set(err, ERROR_INVALID, 0,
+                             "invalid mount config for type \"bind\": bind source path does not exist: %s", m->source);
+        CLEANUP_STRV struct strv options = STRV_INIT;
+        int r = m->type == MOUNT_TMPFS ? spec_tmpfs_options(m->tmpfs_options, &options, err) : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Everything that needs no side effect. */
+static int prepare(struct engine *engine, const struct container_create *request, struct container *c,
+                   const struct image *image, struct strv *warnings, struct error *err)
+{
+    int r = container_config_validate(&c->config, &c->host, err);
+    if (r < 0)
+        return r;
+    container_config_merge(&c->config, image ? &image->config : NULL);
+    host_config_set_defaults(&c->host, engine->options);
+    r = host_config_validate(&c->host, warnings, err);
+    if (r == 0)
+        r = check_networks(engine, request->body, c, err);
+    if (r == 0)
+        r = container_config_validate(&c->config, &c->host, err);
+    if (r == 0)
+        r = set_hostname(engine, c, err);
+    if (r == 0)
+        r = container_config_command(&c->config, &c->path, &c->args, err);
+    if (r == 0)
+        r = ports_collect(&c->config, &c->host, &c->ports, &c->port_count, err);
+    if (r == 0)
+        r = mounts_collect(&c->config, &c->host, &c->mounts, &c->mount_count, err);
+    if (r == 0)
+        r = check_mounts(c, err);
+    if (r == 0 && is_set(c->config.mac_address))
+        c->mac_address = xstrdup(c->config.mac_address);
+    return r;
+}
+
+/* ---- volumes ---- */
+
+/* Volumes made for a container that then could not be. */
+static void undo_volumes(struct engine *engine, const struct strv *made)
+{
+    for (size_t i = 0; i < made->count; i++)
+        volume_remove(engine->volumes, made->items[i], NULL);
+}
+
+static int make_volume(struct engine *engine, struct mount_point *m, int root_fd, struct strv *made, struct error *err)
+{
+    struct volume_create request = {.name = m->anonymous ? NULL : m->name, .labels = &m->labels};
+    struct volume volume = {0};
+    bool new = false;
+    int r = volume_create(engine->volumes, &request, &volume, &new, err);
+    if (r < 0)
+        return r;
+    if (new)
+        strv_add(made, volume.name);
+    xstrset(&m->name, volume.name);
+    xstrset(&m->source, NULL);
+    m->source = volume_path(engine->volumes, volume.name);
+    volume_release(&volume);
+    if (new) {
+        CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
+        strmap_set(&attributes, "driver", "local");
+        events_publish(engine->events, "volume", "create", m->name, &attributes);
+    }
+    return m->no_copy ? 0 : volume_populate(engine->volumes, m->name, root_fd, m->destination, err);
+}
+
+static int make_volumes(struct engine *engine, struct container *c, struct strv *made, struct error *err)
+{
+    CLEANUP_CLOSE int root_fd = -1;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < c->mount_count; i++) {
+        if (c->mounts[i].type != MOUNT_VOLUME)
+            continue;
+        if (root_fd < 0) {
+            root_fd = image_rootfs_mount(engine->images, c->rootfs_id, err);
+            if (root_fd < 0)
+                return root_fd;
+        }
+        r = make_volume(engine, &c->mounts[i], root_fd, made, err);
+    }
+    return r;
+}
+
+/* ---- row and index ---- */
+
+static int insert(struct engine *engine, struct container *c, const char *name, struct error *err)
+{
+    int r = 0;
+    pthread_mutex_lock(&engine->index_lock);
+    if (is_set(name)) {
+        c->name = xstrdup(name);
+        r = check_name_free(engine, name, err);
+    }
+    for (unsigned retry = 0; c->name == NULL; retry++) {
+        c->name = name_generate(retry);
+        if (map_get(&engine->by_name, c->name) != NULL)
+            xstrset(&c->name, NULL);
+    }
+    if (r == 0)
+        r = store_insert(engine, c, err);
+    if (r == 0)
+        index_add(engine, c);
+    pthread_mutex_unlock(&engine->index_lock);
+    return r;
+}
+
+/* Root filesystem, volumes, row: undone in reverse when one fails. */
+static int materialise(struct engine *engine, struct container *c, const struct image *image, const char *name,
+                       struct error *err)
+{
+    CLEANUP_STRV struct strv made = STRV_INIT;
+    int r = image_rootfs_create(engine->images, image, &c->rootfs_id, err);
+    if (r < 0)
+        return r;
+    r = make_volumes(engine, c, &made, err);
+    if (r == 0)
+        r = insert(engine, c, name, err);
+    if (r < 0) {
+        undo_volumes(engine, &made);
+        image_rootfs_remove(engine->images, c->rootfs_id, NULL);
+    }
+    return r;
+}
+
+int container_create(struct engine *engine, const struct container_create *request, struct container **ret,
+                     struct strv *warnings, struct error *err)
+{
+    const char *name = request->name != NULL && *request->name == '/' ? request->name + 1 : request->name;
+    if (is_set(name)) {
+        int r = check_name(engine, name, err);
+        if (r < 0)
+            return r;
+    }
+    CLEANUP_CONTAINER struct container *c = container_new();
+    CLEANUP_IMAGE struct image *image = NULL;
+    id_generate(c->id);
+    c->created = timestamp_now();
+    int r = decode_body(request, c, err);
+    if (r == 0 && !is_set(c->config.image))
+        r = error_set(err, ERROR_INVALID, 0, "no image specified");
+    if (r == 0)
+        r = image_lookup(engine->images, c->config.image, &image, err);
+    if (r == 0)
+        r = check_platform(image, request->platform, err);
+    if (r < 0)
+        return r;
+    c->image_id = xstrdup(image->id);
+    r = prepare(engine, request, c, image, warnings, err);
+    if (r == 0)
+        r = materialise(engine, c, image, name, err);
+    if (r < 0)
+        return r;
+    container_event(engine, c, "create", NULL, NULL);
+    *ret = TAKE_PTR(c);
+    return 0;
+}
+
+int container_rename(struct engine *engine, struct container *c, const char *name, struct error *err)
+{
+    const char *wanted = name != NULL && *name == '/' ? name + 1 : name;
+    if (!is_set(wanted))
+        return error_set(err, ERROR_INVALID, 0, "Neither old nor new names may be empty");
+    int r = container_turn_begin(c, CONTAINER_RENAME, c->id, err);
+    if (r < 0)
+        return r;
+    CLEANUP_FREE char *old = container_slash_name(engine, c);
+    if (strcmp(old + 1, wanted) == 0)
+        r = error_set(err, ERROR_INVALID, 0, "Renaming a container with the same name as its current name");
+    else if (!name_is_valid(wanted))
+        r = error_set(err, ERROR_INVALID, 0,
+                      "Error when allocating new name: Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] "
+                      "are allowed",
+                      wanted);
+    if (r == 0) {
+        pthread_mutex_lock(&engine->index_lock);
+        r = check_name_free(engine, wanted, err);
+        if (r < 0)
+            error_context(err, "Error when allocating new name");
+        if (r == 0)
+            r = store_rename(engine, c, wanted, err);
+        if (r == 0) {
+            map_unset(&engine->by_name, c->name);
+            xstrset(&c->name, wanted);
+            map_set(&engine->by_name, c->name, c);
+        }
+        pthread_mutex_unlock(&engine->index_lock);
+    }
+    container_turn_end(c);
+    if (r == 0)
+        container_event(engine, c, "rename", "oldName", old);
+    return r;
+}

@@ -1,0 +1,194 @@
+/* The end of a container's process: its status, the restart policy, --rm, and taking down what it used. */
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/timestamp.h"
+#include "daemon/engine_internal.h"
+#include "daemon/restart_policy.h"
+#include "runtime/container.h"
+
+/* What an ended run leaves for the cleaner. */
+struct leftovers {
+    struct engine *engine;
+    struct container *container;
+    struct shim *shim;
+    bool has_endpoint;
+    struct network_endpoint endpoint;
+};
+
+static void leftovers_free(struct leftovers *l)
+{
+    if (l->shim != NULL)
+        shim_unref(l->shim);
+    network_endpoint_release(&l->endpoint);
+    container_unref(l->container);
+    free(l);
+}
+
+static void remove_cgroup(struct engine *engine, struct container *c)
+{
+    CLEANUP_FREE char *path = container_cgroup_path(engine, c);
+    struct runtime_cgroup *cgroup = NULL;
+    struct error err = {0};
+    if (runtime_cgroup_open(path, &cgroup, NULL) < 0)
+        return;
+    if (runtime_cgroup_remove(cgroup, &err) < 0)
+        log_warn("container %s: removing its cgroup: %s", c->id, err.message);
+    runtime_cgroup_free(cgroup);
+}
+
+static void clean(void *data)
+{
+    struct leftovers *l = data;
+    struct container *c = l->container;
+    if (l->has_endpoint)
+        network_detach(l->engine->networks, c->id, &l->endpoint);
+    supervisor_forget(l->engine->supervisor, c->id);
+    remove_cgroup(l->engine, c);
+    pthread_mutex_lock(&c->lock);
+    c->cleaning = false;
+    pthread_cond_broadcast(&c->turn_free);
+    pthread_mutex_unlock(&c->lock);
+    leftovers_free(l);
+}
+
+static void drop(void *data)
+{
+    leftovers_free(data);
+}
+
+struct restart_job {
+    struct engine *engine;
+    struct container *container;
+    uint64_t ticket;
+};
+
+static void restart_job_free(void *data)
+{
+    struct restart_job *job = data;
+    container_unref(job->container);
+    free(job);
+}
+
+static void give_up_restart(struct engine *engine, struct container *c, const struct error *err)
+{
+    log_error("container %s: restart: %s", c->id, err->message);
+    pthread_mutex_lock(&c->lock);
+    if (c->state == CONTAINER_RESTARTING) {
+        c->state = CONTAINER_EXITED;
+        store_save_state(engine, c);
+        container_wake_exit(c);
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void run_restart(void *data)
+{
+    struct restart_job *job = data;
+    struct container *c = job->container;
+    struct error err = {0};
+    int r = container_turn_begin(c, CONTAINER_POLICY_START, c->id, &err);
+    if (r == 0) {
+        pthread_mutex_lock(&c->lock);
+        bool wanted = c->restart_ticket == job->ticket && c->state == CONTAINER_RESTARTING;
+        if (wanted)
+            c->restart_count++;
+        pthread_mutex_unlock(&c->lock);
+        if (wanted && container_launch(job->engine, c, &err) < 0)
+            give_up_restart(job->engine, c, &err);
+        container_turn_end(c);
+    }
+    restart_job_free(job);
+}
+
+void container_schedule_restart(struct engine *engine, struct container *c, int64_t delay_ms)
+{
+    struct restart_job *job = xcalloc(1, sizeof(*job));
+    *job = (struct restart_job){.engine = engine, .container = container_ref(c), .ticket = ++c->restart_ticket};
+    worker_add(engine->timer, delay_ms, run_restart, restart_job_free, job);
+}
+
+/* With the lock held: state and status of the end; true when the policy starts it again. */
+static bool record_exit(struct engine *engine, struct container *c, const struct shim_exit *exit, bool daemon_start)
+{
+    c->exit_code = exit->status;
+    c->oom_killed = exit->oom_killed;
+    c->finished = exit->finished != 0 ? exit->finished : timestamp_now();
+    c->pid = 0;
+    struct restart_facts facts = {.exit_code = c->exit_code,
+                                  .restart_count = c->restart_count,
+                                  .stopped_by_user = c->stopped_by_user,
+                                  .daemon_start = daemon_start};
+    bool restart = !engine->closing && c->state != CONTAINER_REMOVING &&
+                   restart_policy_applies(&c->host.restart_policy, &facts);
+    enum container_state next;
+    if (container_state_next(c->state, restart ? CONTAINER_EXIT_RESTART : CONTAINER_EXIT, c->id, &next, NULL) == 0)
+        c->state = next;
+    return restart;
+}
+
+static void publish_exit(struct engine *engine, struct container *c, const struct shim_exit *exit)
+{
+    char code[12];
+    snprintf(code, sizeof(code), "%d", exit->status);
+    if (exit->oom_killed)
+        container_event(engine, c, "oom", NULL, NULL);
+    container_event(engine, c, "die", "exitCode", code);
+}
+
+void container_process_exit(struct engine *engine, struct container *c, const struct shim_exit *exit,
+                            bool daemon_start)
+{
+    struct leftovers *l = xcalloc(1, sizeof(*l));
+    *l = (struct leftovers){.engine = engine, .container = container_ref(c)};
+    pthread_mutex_lock(&c->lock);
+    int64_t ran = (exit->finished != 0 ? exit->finished : timestamp_now()) - c->started;
+    bool restart = record_exit(engine, c, exit, daemon_start);
+    l->shim = TAKE_PTR(c->shim);
+    l->has_endpoint = c->has_endpoint;
+    l->endpoint = c->endpoint;
+    c->has_endpoint = false;
+    c->endpoint = (struct network_endpoint){0};
+    c->cleaning = true;
+    bool auto_remove = c->state == CONTAINER_EXITED && c->host.auto_remove;
+    if (auto_remove)
+        c->state = CONTAINER_REMOVING;
+    /* Whoever waited may publish the same port at once. */
+    if (l->has_endpoint && l->endpoint.port_count > 0) {
+        pthread_mutex_unlock(&c->lock);
+        network_detach(engine->networks, c->id, &l->endpoint);
+        l->has_endpoint = false;
+        pthread_mutex_lock(&c->lock);
+    }
+    if (!auto_remove)
+        store_save_state(engine, c);
+    if (restart)
+        container_schedule_restart(engine, c, restart_policy_delay(ran, &c->restart_failures));
+    container_wake_exit(c);
+    pthread_mutex_unlock(&c->lock);
+
+    publish_exit(engine, c, exit);
+    struct error err = {0};
+    if (auto_remove && container_forget(engine, c, true, &err) < 0)
+        log_error("container %s: removing it: %s", c->id, err.message);
+    worker_add(engine->cleaner, 0, clean, drop, l);
+}
+
+void engine_exited(const char *id, const struct shim_exit *exit, void *data)
+{
+    struct engine *engine = data;
+    CLEANUP_CONTAINER struct container *c = NULL;
+    if (container_find(engine, id, &c, NULL) < 0) {
+        supervisor_forget(engine->supervisor, id);
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    bool early = c->starting;
+    if (early) {
+        c->early_exit = true;
+        c->early = *exit;
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (!early)
+        container_process_exit(engine, c, exit, false);
+}

@@ -1,0 +1,32 @@
+/* The filters of `docker ps`: a container's facts against {"status":["running"],...}. Pure. */
+#ifndef DORY_DAEMON_CONTAINER_FILTERS_H
+#define DORY_DAEMON_CONTAINER_FILTERS_H
+
+#include "base/json.h"
+#include "base/strmap.h"
+#include "base/strv.h"
+#include "daemon/container_state.h"
+#include "daemon/mounts.h"
+
+struct container_facts {
+    const char *id, *name;
+    const struct strmap *labels;
+    enum container_state state;
+    int exit_code;
+    int64_t created;
+    const struct strv *ancestors; /* ids and names of its image */
+    const struct mount_point *mounts;
+    size_t mount_count;
+    const char *network, *network_id;
+    const struct strv *published, *exposed; /* "80/tcp" */
+    int64_t before, since;                  /* creation times that "before" and "since" name; 0: none */
+};
+
+/* Values that make no sense (status=foo, exited=x, health=bad): 400 in docker's words. */
+int container_filters_check(const struct json *filters, struct error *err);
+bool container_filters_match(const struct json *filters, const struct container_facts *facts);
+
+/* Whether `labels` carries each of the values ("key" or "key=value"). */
+bool filter_labels_match(const struct json *values, const struct strmap *labels);
+
+#endif

@@ -1,0 +1,257 @@
+/* GET /containers/{id}/json: the members, order and empty values of docker 27. */
+#include <errno.h>
+
+#include "base/timestamp.h"
+#include "daemon/engine_internal.h"
+
+static const char *text(const char *s)
+{
+    return s != NULL ? s : "";
+}
+
+static void member_time(struct json_writer *w, const char *key, int64_t ns)
+{
+    char buffer[TIMESTAMP_MAX];
+    timestamp_format(buffer, ns);
+    json_member_string(w, key, buffer);
+}
+
+/* lock held */
+static void put_state(struct json_writer *w, const struct container *c)
+{
+    bool running = container_state_is_running(c->state) || c->state == CONTAINER_RESTARTING;
+    json_key(w, "State");
+    json_begin_object(w);
+    json_member_string(w, "Status", container_state_name(c->state));
+    json_member_bool(w, "Running", running);
+    json_member_bool(w, "Paused", c->state == CONTAINER_PAUSED);
+    json_member_bool(w, "Restarting", c->state == CONTAINER_RESTARTING);
+    json_member_bool(w, "OOMKilled", c->oom_killed);
+    json_member_bool(w, "Dead", c->state == CONTAINER_DEAD);
+    json_member_int(w, "Pid", c->pid);
+    json_member_int(w, "ExitCode", c->exit_code);
+    json_member_string(w, "Error", text(c->error));
+    member_time(w, "StartedAt", c->started);
+    member_time(w, "FinishedAt", c->finished);
+    json_end_object(w);
+}
+
+static void put_graph_driver(struct json_writer *w, struct engine *engine, const struct container *c)
+{
+    json_key(w, "GraphDriver");
+    json_begin_object(w);
+    json_key(w, "Data");
+    json_begin_object(w);
+    if (c->rootfs_id != NULL) {
+        const char *root = engine->options->data_root;
+        CLEANUP_FREE char *upper = xasprintf("%s/overlay/%s/diff", root, c->rootfs_id);
+        CLEANUP_FREE char *work = xasprintf("%s/overlay/%s/work", root, c->rootfs_id);
+        CLEANUP_STRBUF struct strbuf lower = STRBUF_INIT;
+        CLEANUP_IMAGE struct image *image = NULL;
+        if (c->image_id != NULL && image_lookup(engine->images, c->image_id, &image, NULL) == 0)
+            for (size_t i = image->layer_dirs.count; i-- > 0;)
+                strbuf_addf(&lower, "%s%s/%s", lower.size ? ":" : "", root, image->layer_dirs.items[i]);
+        json_member_string(w, "ID", c->id);
+        json_member_string(w, "LowerDir", strbuf_str(&lower));
+        json_member_string(w, "UpperDir", upper);
+        json_member_string(w, "WorkDir", work);
+    }
+    json_end_object(w);
+    json_member_string(w, "Name", "overlay2");
+    json_end_object(w);
+}
+
+static void put_mounts(struct json_writer *w, const struct container *c)
+{
+    static const char *const types[] = {[MOUNT_BIND] = "bind", [MOUNT_VOLUME] = "volume", [MOUNT_TMPFS] = "tmpfs"};
+    json_key(w, "Mounts");
+    json_begin_array(w);
+    for (size_t i = 0; i < c->mount_count; i++) {
+        const struct mount_point *m = &c->mounts[i];
+        if (m->type == MOUNT_TMPFS && !m->from_mounts)
+            continue; /* --tmpfs is shown in HostConfig.Tmpfs only */
+        json_begin_object(w);
+        json_member_string(w, "Type", types[m->type]);
+        if (m->type == MOUNT_VOLUME)
+            json_member_string(w, "Name", text(m->name));
+        json_member_string(w, "Source", text(m->source));
+        json_member_string(w, "Destination", m->destination);
+        if (m->type == MOUNT_VOLUME)
+            json_member_string(w, "Driver", "local");
+        json_member_string(w, "Mode", text(m->mode));
+        json_member_bool(w, "RW", !m->read_only);
+        json_member_string(w, "Propagation", text(m->propagation));
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+/* "80/tcp": [{...}] of published ports, null for exposed ones. */
+static void put_ports(struct json_writer *w, const struct container *c)
+{
+    json_key(w, "Ports");
+    json_begin_object(w);
+    bool running = container_state_is_running(c->state);
+    const struct network_endpoint *e = &c->endpoint;
+    for (size_t i = 0; running && c->has_endpoint && i < e->port_count; i++) {
+        char key[24];
+        snprintf(key, sizeof(key), "%u/%s", e->ports[i].container_port, e->ports[i].protocol);
+        bool first = true;
+        for (size_t j = 0; j < i; j++)
+            first = first && !(e->ports[j].container_port == e->ports[i].container_port &&
+                               strcmp(e->ports[j].protocol, e->ports[i].protocol) == 0);
+        if (!first)
+            continue;
+        json_key(w, key);
+        json_begin_array(w);
+        for (size_t j = i; j < e->port_count; j++) {
+            if (e->ports[j].container_port != e->ports[i].container_port ||
+                strcmp(e->ports[j].protocol, e->ports[i].protocol) != 0)
+                continue;
+            char number[8];
+            snprintf(number, sizeof(number), "%u", e->ports[j].host_port);
+            json_begin_object(w);
+            json_member_string(w, "HostIp", e->ports[j].host_address[0] ? e->ports[j].host_address : "0.0.0.0");
+            json_member_string(w, "HostPort", number);
+            json_end_object(w);
+        }
+        json_end_array(w);
+    }
+    for (size_t i = 0; running && i < c->config.exposed_ports.count; i++) {
+        const char *exposed = c->config.exposed_ports.items[i];
+        CLEANUP_FREE char *key = strchr(exposed, '/') ? xstrdup(exposed) : xasprintf("%s/tcp", exposed);
+        bool published = false;
+        for (size_t j = 0; c->has_endpoint && j < e->port_count; j++) {
+            char port[24];
+            snprintf(port, sizeof(port), "%u/%s", e->ports[j].container_port, e->ports[j].protocol);
+            published = published || strcmp(port, key) == 0;
+        }
+        if (!published && c->has_endpoint)
+            json_member_null(w, key);
+    }
+    json_end_object(w);
+}
+
+static void put_network(struct json_writer *w, struct engine *engine, const struct container *c)
+{
+    struct network_info networks[3];
+    const char *mode = c->host.network_mode;
+    const char *network_id = "";
+    size_t count = network_list(engine->networks, networks);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(networks[i].name, mode) == 0)
+            network_id = networks[i].id;
+    const struct network_endpoint *e = &c->endpoint;
+    json_key(w, mode);
+    json_begin_object(w);
+    json_member_null(w, "IPAMConfig");
+    json_member_null(w, "Links");
+    json_member_null(w, "Aliases");
+    json_member_string(w, "MacAddress", e->mac);
+    json_member_null(w, "DriverOpts");
+    json_member_string(w, "NetworkID", c->started != 0 ? network_id : "");
+    json_member_string(w, "EndpointID", e->endpoint_id);
+    json_member_string(w, "Gateway", e->gateway);
+    json_member_string(w, "IPAddress", e->address);
+    json_member_int(w, "IPPrefixLen", e->prefix);
+    json_member_string(w, "IPv6Gateway", "");
+    json_member_string(w, "GlobalIPv6Address", "");
+    json_member_int(w, "GlobalIPv6PrefixLen", 0);
+    json_member_null(w, "DNSNames");
+    json_end_object(w);
+}
+
+/* lock held */
+static void put_network_settings(struct json_writer *w, struct engine *engine, const struct container *c)
+{
+    const struct network_endpoint *e = &c->endpoint;
+    bool running = container_state_is_running(c->state);
+    json_key(w, "NetworkSettings");
+    json_begin_object(w);
+    json_member_string(w, "Bridge", "");
+    json_member_string(w, "SandboxID", running ? c->id : "");
+    json_member_string(w, "SandboxKey", running ? text(c->sandbox_key) : "");
+    put_ports(w, c);
+    json_member_bool(w, "HairpinMode", false);
+    json_member_string(w, "LinkLocalIPv6Address", "");
+    json_member_int(w, "LinkLocalIPv6PrefixLen", 0);
+    json_member_null(w, "SecondaryIPAddresses");
+    json_member_null(w, "SecondaryIPv6Addresses");
+    json_member_string(w, "EndpointID", e->endpoint_id);
+    json_member_string(w, "Gateway", e->gateway);
+    json_member_string(w, "GlobalIPv6Address", "");
+    json_member_int(w, "GlobalIPv6PrefixLen", 0);
+    json_member_string(w, "IPAddress", e->address);
+    json_member_int(w, "IPPrefixLen", e->prefix);
+    json_member_string(w, "IPv6Gateway", "");
+    json_member_string(w, "MacAddress", e->mac);
+    json_key(w, "Networks");
+    json_begin_object(w);
+    if (strncmp(c->host.network_mode, "container:", 10) != 0)
+        put_network(w, engine, c);
+    json_end_object(w);
+    json_end_object(w);
+}
+
+static void put_paths(struct json_writer *w, struct engine *engine, const struct container *c)
+{
+    bool started = c->started != 0;
+    CLEANUP_FREE char *dir = container_directory(engine, c);
+    static const struct {
+        const char *member, *file;
+    } rows[] = {{"ResolvConfPath", "resolv.conf"}, {"HostnamePath", "hostname"}, {"HostsPath", "hosts"}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        CLEANUP_FREE char *path = xasprintf("%s/%s", dir, rows[i].file);
+        json_member_string(w, rows[i].member, started ? path : "");
+    }
+    CLEANUP_FREE char *log = container_log_path(engine, c);
+    bool json_file = strcmp(c->host.log_config.type, "json-file") == 0;
+    json_member_string(w, "LogPath", started && json_file ? log : "");
+}
+
+int container_inspect(struct engine *engine, struct container *c, bool size, struct strbuf *out, struct error *err)
+{
+    int64_t rw = 0, root = 0;
+    int r = size ? container_size(engine, c, &rw, &root, err) : 0;
+    if (r < 0)
+        return r;
+    CLEANUP_FREE char *name = container_slash_name(engine, c);
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    json_member_string(&w, "Id", c->id);
+    member_time(&w, "Created", c->created);
+    json_member_string(&w, "Path", c->path);
+    json_key(&w, "Args");
+    json_begin_array(&w);
+    for (size_t i = 0; i < c->args.count; i++)
+        json_put_string(&w, c->args.items[i]);
+    json_end_array(&w);
+    pthread_mutex_lock(&c->lock);
+    put_state(&w, c);
+    json_member_string(&w, "Image", text(c->image_id));
+    put_paths(&w, engine, c);
+    json_member_string(&w, "Name", name);
+    json_member_int(&w, "RestartCount", c->restart_count);
+    json_member_string(&w, "Driver", "overlay2");
+    json_member_string(&w, "Platform", "linux");
+    json_member_string(&w, "MountLabel", "");
+    json_member_string(&w, "ProcessLabel", "");
+    json_member_string(&w, "AppArmorProfile", "");
+    json_member_null(&w, "ExecIDs");
+    json_key(&w, "HostConfig");
+    json_table_encode(&host_config_table, &c->host, &w);
+    put_graph_driver(&w, engine, c);
+    if (size) {
+        json_member_int(&w, "SizeRw", rw);
+        json_member_int(&w, "SizeRootFs", root);
+    }
+    put_mounts(&w, c);
+    json_key(&w, "Config");
+    json_table_encode(&container_config_table, &c->config, &w);
+    put_network_settings(&w, engine, c);
+    pthread_mutex_unlock(&c->lock);
+    json_end_object(&w);
+    strbuf_addc(out, '\n');
+    return 0;
+}

@@ -1,0 +1,356 @@
+/* GET /containers/json and the state in words that `docker ps` shows. */
+#include <errno.h>
+
+#include "base/parse.h"
+#include "base/timestamp.h"
+#include "base/units.h"
+#include "daemon/container_filters.h"
+#include "daemon/engine_internal.h"
+
+const char *const container_list_filters[] = {"ancestor", "before", "exited",  "expose", "health", "id",
+                                              "isolation", "is-task", "label", "name",   "network", "publish",
+                                              "since",    "status", "volume",  NULL};
+
+/* "Up 5 minutes", "Exited (0) 2 hours ago", "Created"... lock held. */
+static void status_text(const struct container *c, int64_t now, char *buffer, size_t size)
+{
+    char since[64];
+    units_duration(since, sizeof(since),
+                   (now - (container_state_is_running(c->state) ? c->started : c->finished)) / 1000000000);
+    switch (c->state) {
+    case CONTAINER_RUNNING:
+        snprintf(buffer, size, "Up %s", since);
+        break;
+    case CONTAINER_PAUSED:
+        snprintf(buffer, size, "Up %s (Paused)", since);
+        break;
+    case CONTAINER_RESTARTING:
+        snprintf(buffer, size, "Restarting (%d) %s ago", c->exit_code, since);
+        break;
+    case CONTAINER_REMOVING:
+        snprintf(buffer, size, "Removal In Progress");
+        break;
+    case CONTAINER_DEAD:
+        snprintf(buffer, size, "Dead");
+        break;
+    case CONTAINER_EXITED:
+        snprintf(buffer, size, "Exited (%d) %s ago", c->exit_code, since);
+        break;
+    default:
+        snprintf(buffer, size, "Created");
+    }
+}
+
+/* Path and arguments as a shell would show them: what has blanks or quotes is quoted. */
+static void command_text(const struct container *c, struct strbuf *out)
+{
+    for (size_t i = 0; i <= c->args.count; i++) {
+        const char *word = i == 0 ? c->path : c->args.items[i - 1];
+        if (i > 0)
+            strbuf_addc(out, ' ');
+        if (i == 0 || (*word != '\0' && strpbrk(word, " \t\n'\"$\\") == NULL)) {
+            strbuf_adds(out, word);
+            continue;
+        }
+        strbuf_addc(out, '\'');
+        for (; *word != '\0'; word++) {
+            if (*word == '\'')
+                strbuf_adds(out, "'\\''");
+            else
+                strbuf_addc(out, *word);
+        }
+        strbuf_addc(out, '\'');
+    }
+}
+
+/* ---- image names ---- */
+
+/* The name the container was made with, as long as it still stands for that image; else the image's id. */
+static const char *image_text(const struct container *c, const struct image *image)
+{
+    const char *asked = c->config.image ? c->config.image : "";
+    if (image == NULL)
+        return asked;
+    CLEANUP_FREE char *latest = xasprintf("%s:latest", asked);
+    if (strv_contains(&image->repo_tags, asked) || strv_contains(&image->repo_tags, latest) ||
+        strv_contains(&image->repo_digests, asked))
+        return asked;
+    /* Made from an id, or from a name that has moved on. */
+    if (strncmp(asked, "sha256:", 7) == 0 || id_is_hex(asked, strlen(asked)))
+        return asked;
+    return c->image_id;
+}
+
+static void add_ancestors(const struct container *c, const struct image *image, struct strv *out)
+{
+    if (c->image_id != NULL) {
+        strv_add(out, c->image_id);
+        if (strlen(c->image_id) > 7) {
+            strv_add(out, c->image_id + 7);
+            strv_add_take(out, xstrndup(c->image_id + 7, ID_SHORT_SIZE));
+        }
+    }
+    if (c->config.image != NULL)
+        strv_add(out, c->config.image);
+    for (size_t i = 0; image != NULL && i < image->repo_tags.count; i++) {
+        strv_add(out, image->repo_tags.items[i]);
+        const char *colon = strrchr(image->repo_tags.items[i], ':');
+        if (colon != NULL && strcmp(colon, ":latest") == 0)
+            strv_add_take(out, xstrndup(image->repo_tags.items[i], (size_t)(colon - image->repo_tags.items[i])));
+    }
+}
+
+/* ---- one entry ---- */
+
+static void put_port(struct json_writer *w, const char *ip, unsigned container_port, unsigned host_port,
+                     const char *protocol)
+{
+    json_begin_object(w);
+    if (ip != NULL)
+        json_member_string(w, "IP", ip);
+    json_member_int(w, "PrivatePort", container_port);
+    if (host_port != 0)
+        json_member_int(w, "PublicPort", host_port);
+    json_member_string(w, "Type", protocol);
+    json_end_object(w);
+}
+
+/* lock held */
+static void put_ports(struct json_writer *w, const struct container *c)
+{
+    json_key(w, "Ports");
+    json_begin_array(w);
+    bool running = container_state_is_running(c->state);
+    const struct network_endpoint *e = &c->endpoint;
+    for (size_t i = 0; running && c->has_endpoint && i < e->port_count; i++)
+        put_port(w, e->ports[i].host_address[0] ? e->ports[i].host_address : "0.0.0.0", e->ports[i].container_port,
+                 e->ports[i].host_port, e->ports[i].protocol);
+    for (size_t i = 0; running && c->has_endpoint && i < c->config.exposed_ports.count; i++) {
+        const char *text = c->config.exposed_ports.items[i];
+        size_t digits = strcspn(text, "/");
+        CLEANUP_FREE char *number = xstrndup(text, digits);
+        int64_t port;
+        if (parse_int64(number, 1, 65535, &port) < 0)
+            continue;
+        const char *protocol = text[digits] == '/' ? text + digits + 1 : "tcp";
+        bool published = false;
+        for (size_t j = 0; j < e->port_count; j++)
+            published = published ||
+                        (e->ports[j].container_port == port && strcmp(e->ports[j].protocol, protocol) == 0);
+        if (!published)
+            put_port(w, NULL, (unsigned)port, 0, protocol);
+    }
+    json_end_array(w);
+}
+
+/* lock held */
+static void put_network(struct json_writer *w, const struct container *c, const char *network_id)
+{
+    const struct network_endpoint *e = &c->endpoint;
+    json_key(w, "NetworkSettings");
+    json_begin_object(w);
+    json_key(w, "Networks");
+    json_begin_object(w);
+    if (strncmp(c->host.network_mode, "container:", 10) != 0) {
+        json_key(w, c->host.network_mode);
+        json_begin_object(w);
+        json_member_null(w, "IPAMConfig");
+        json_member_null(w, "Links");
+        json_member_null(w, "Aliases");
+        json_member_string(w, "MacAddress", e->mac);
+        json_member_null(w, "DriverOpts");
+        json_member_string(w, "NetworkID", c->started != 0 ? network_id : "");
+        json_member_string(w, "EndpointID", e->endpoint_id);
+        json_member_string(w, "Gateway", e->gateway);
+        json_member_string(w, "IPAddress", e->address);
+        json_member_int(w, "IPPrefixLen", e->prefix);
+        json_member_string(w, "IPv6Gateway", "");
+        json_member_string(w, "GlobalIPv6Address", "");
+        json_member_int(w, "GlobalIPv6PrefixLen", 0);
+        json_member_null(w, "DNSNames");
+        json_end_object(w);
+    }
+    json_end_object(w);
+    json_end_object(w);
+}
+
+static void put_mounts(struct json_writer *w, const struct container *c)
+{
+    static const char *const types[] = {[MOUNT_BIND] = "bind", [MOUNT_VOLUME] = "volume", [MOUNT_TMPFS] = "tmpfs"};
+    json_key(w, "Mounts");
+    json_begin_array(w);
+    for (size_t i = 0; i < c->mount_count; i++) {
+        const struct mount_point *m = &c->mounts[i];
+        if (m->type == MOUNT_TMPFS && !m->from_mounts)
+            continue;
+        json_begin_object(w);
+        json_member_string(w, "Type", types[m->type]);
+        if (m->type == MOUNT_VOLUME)
+            json_member_string(w, "Name", m->name ? m->name : "");
+        json_member_string(w, "Source", m->type == MOUNT_VOLUME || m->source == NULL ? "" : m->source);
+        json_member_string(w, "Destination", m->destination);
+        if (m->type == MOUNT_VOLUME)
+            json_member_string(w, "Driver", "local");
+        json_member_string(w, "Mode", m->mode ? m->mode : "");
+        json_member_bool(w, "RW", !m->read_only);
+        json_member_string(w, "Propagation", m->propagation ? m->propagation : "");
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+struct list_entry {
+    struct container *c;
+    const struct image *image;
+    const char *name, *network_id;
+    bool size;
+    int64_t rw, root, now;
+};
+
+/* lock held */
+static void put_entry(struct json_writer *w, const struct list_entry *e)
+{
+    const struct container *c = e->c;
+    char status[128];
+    status_text(c, e->now, status, sizeof(status));
+    CLEANUP_STRBUF struct strbuf command = STRBUF_INIT;
+    command_text(c, &command);
+    CLEANUP_FREE char *slashed = xasprintf("/%s", e->name);
+    json_begin_object(w);
+    json_member_string(w, "Id", c->id);
+    json_key(w, "Names");
+    json_begin_array(w);
+    json_put_string(w, slashed);
+    json_end_array(w);
+    json_member_string(w, "Image", image_text(c, e->image));
+    json_member_string(w, "ImageID", c->image_id ? c->image_id : "");
+    json_member_string(w, "Command", strbuf_str(&command));
+    json_member_int(w, "Created", c->created / 1000000000);
+    put_ports(w, c);
+    if (e->size) {
+        json_member_int(w, "SizeRw", e->rw);
+        json_member_int(w, "SizeRootFs", e->root);
+    }
+    json_key(w, "Labels");
+    json_begin_object(w);
+    for (size_t i = 0; i < c->config.labels.count; i++)
+        json_member_string(w, c->config.labels.items[i].key, c->config.labels.items[i].value);
+    json_end_object(w);
+    json_member_string(w, "State", container_state_name(c->state));
+    json_member_string(w, "Status", status);
+    json_key(w, "HostConfig");
+    json_begin_object(w);
+    json_member_string(w, "NetworkMode", c->host.network_mode);
+    json_end_object(w);
+    put_network(w, c, e->network_id);
+    put_mounts(w, c);
+    json_end_object(w);
+}
+
+/* ---- the list ---- */
+
+/* Creation time of the container that a "before" or "since" filter names. */
+static int anchor(struct engine *engine, const struct json *filters, const char *name, int64_t *ret, struct error *err)
+{
+    const struct json *values = json_get(filters, name);
+    for (size_t i = 0; i < json_count(values); i++) {
+        CLEANUP_CONTAINER struct container *c = NULL;
+        int r = container_find(engine, json_string(json_at(values, i)), &c, err);
+        if (r < 0)
+            return r;
+        *ret = c->created;
+    }
+    return 0;
+}
+
+static const char *network_id_of(const struct network_info *networks, size_t count, const char *mode)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(networks[i].name, mode) == 0)
+            return networks[i].id;
+    return "";
+}
+
+/* lock held */
+static bool matches(const struct container_list *request, const struct container *c, const char *name,
+                    const struct image *image, const char *network_id, int64_t before, int64_t since)
+{
+    if (request->filters == NULL)
+        return true;
+    CLEANUP_STRV struct strv ancestors = STRV_INIT;
+    CLEANUP_STRV struct strv published = STRV_INIT;
+    add_ancestors(c, image, &ancestors);
+    for (size_t i = 0; i < c->port_count; i++)
+        strv_addf(&published, "%u/%s", c->ports[i].container_port, c->ports[i].protocol);
+    struct container_facts facts = {.id = c->id,
+                                    .name = name,
+                                    .labels = &c->config.labels,
+                                    .state = c->state,
+                                    .exit_code = c->exit_code,
+                                    .created = c->created,
+                                    .ancestors = &ancestors,
+                                    .mounts = c->mounts,
+                                    .mount_count = c->mount_count,
+                                    .network = c->host.network_mode,
+                                    .network_id = network_id,
+                                    .published = &published,
+                                    .exposed = &c->config.exposed_ports,
+                                    .before = before,
+                                    .since = since};
+    return container_filters_match(request->filters, &facts);
+}
+
+/* Without `all` docker shows what runs, unless a filter asks for other states. */
+static bool only_running(const struct container_list *request)
+{
+    return !request->all && request->limit <= 0 && json_get(request->filters, "status") == NULL &&
+           json_get(request->filters, "exited") == NULL && json_get(request->filters, "before") == NULL &&
+           json_get(request->filters, "since") == NULL;
+}
+
+int container_list(struct engine *engine, const struct container_list *request, struct strbuf *out, struct error *err)
+{
+    int64_t before = 0, since = 0;
+    int r = container_filters_check(request->filters, err);
+    if (r == 0)
+        r = anchor(engine, request->filters, "before", &before, err);
+    if (r == 0)
+        r = anchor(engine, request->filters, "since", &since, err);
+    if (r < 0)
+        return r;
+    struct network_info networks[3];
+    size_t network_count = network_list(engine->networks, networks);
+    size_t count;
+    struct container **list = engine_snapshot(engine, &count);
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_begin_array(&w);
+    int64_t written = 0;
+    for (size_t i = count; r == 0 && i-- > 0;) {
+        struct container *c = list[i];
+        if (request->limit > 0 && written >= request->limit)
+            break;
+        struct list_entry entry = {.c = c, .size = request->size, .now = timestamp_now()};
+        CLEANUP_FREE char *name = container_slash_name(engine, c);
+        CLEANUP_IMAGE struct image *image = NULL;
+        if (c->image_id != NULL)
+            image_lookup(engine->images, c->image_id, &image, NULL); /* gone: the id is shown */
+        entry.image = image;
+        entry.name = name + 1;
+        entry.network_id = network_id_of(networks, network_count, c->host.network_mode);
+        if (request->size && container_size(engine, c, &entry.rw, &entry.root, NULL) < 0)
+            entry.rw = entry.root = 0; /* it is being removed */
+        pthread_mutex_lock(&c->lock);
+        bool shown = !only_running(request) || container_state_is_running(c->state) ||
+                     c->state == CONTAINER_RESTARTING;
+        if (shown && matches(request, c, entry.name, image, entry.network_id, before, since)) {
+            put_entry(&w, &entry);
+            written++;
+        }
+        pthread_mutex_unlock(&c->lock);
+    }
+    json_end_array(&w);
+    strbuf_addc(out, '\n');
+    engine_snapshot_free(list, count);
+    return r;
+}

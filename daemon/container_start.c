@@ -1,0 +1,492 @@
+/*
+ * Starting a container: named steps, each with its undo. The shim is spawned first, so that its own start-up runs beside
+ * the preparation of root, network and spec.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/beneath.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/timestamp.h"
+#include "daemon/capabilities.h"
+#include "daemon/engine_internal.h"
+#include "daemon/etc_files.h"
+#include "daemon/spec_generate.h"
+
+struct start {
+    struct engine *engine;
+    struct container *c;
+    struct shim *shim;
+    int rootfs_fd, netns_fd;
+    bool attached;
+    struct network_endpoint endpoint;
+    bool host_network;
+    struct container *network_peer, *pid_peer;
+    char *hostname;
+    char *etc_dir;
+    char *pid_path;
+    struct identity identity;
+    struct device_list devices;
+    uint64_t capabilities;
+    struct strbuf spec;
+    const void *seccomp_bpf;
+    size_t seccomp_size;
+    unsigned seccomp_flags;
+    bool seccomp_owned;
+    int64_t started_before;
+};
+
+static const char *peer_of(const char *mode)
+{
+    return mode != NULL && strncmp(mode, "container:", 10) == 0 ? mode + 10 : NULL;
+}
+
+/* ---- shim ---- */
+
+static int step_shim(struct start *s, struct error *err)
+{
+    return supervisor_spawn(s->engine->supervisor, s->c->id, &s->shim, err);
+}
+
+static void undo_shim(struct start *s)
+{
+    if (s->shim == NULL)
+        return;
+    shim_abandon(s->shim);
+    shim_unref(TAKE_PTR(s->shim));
+}
+
+/* ---- root ---- */
+
+static int step_root(struct start *s, struct error *err)
+{
+    s->rootfs_fd = image_rootfs_mount(s->engine->images, s->c->rootfs_id, err);
+    return s->rootfs_fd < 0 ? s->rootfs_fd : 0;
+}
+
+static void undo_root(struct start *s)
+{
+    s->rootfs_fd = fd_close(s->rootfs_fd);
+}
+
+/* ---- network ---- */
+
+static int join_network(struct start *s, const char *peer, struct error *err)
+{
+    int r = container_find_running(s->engine, peer, "network", &s->network_peer, err);
+    if (r < 0)
+        return r;
+    char path[64];
+    pthread_mutex_lock(&s->network_peer->lock);
+    snprintf(path, sizeof(path), "/proc/%d/ns/net", s->network_peer->pid);
+    pthread_mutex_unlock(&s->network_peer->lock);
+    s->netns_fd = open(path, O_RDONLY | O_CLOEXEC);
+    return s->netns_fd < 0 ? error_errno(err, errno, "network namespace of container %s", s->network_peer->id) : 0;
+}
+
+static int step_network(struct start *s, struct error *err)
+{
+    struct container *c = s->c;
+    const char *mode = c->host.network_mode;
+    s->host_network = strcmp(mode, "host") == 0;
+    if (s->host_network)
+        return 0;
+    if (peer_of(mode) != NULL)
+        return join_network(s, peer_of(mode), err);
+    bool none = strcmp(mode, "none") == 0 || c->config.network_disabled;
+    struct network_request request = {.container_id = c->id,
+                                      .mode = none ? NETWORK_NONE : NETWORK_BRIDGE,
+                                      .mac = c->mac_address,
+                                      .ports = c->ports,
+                                      .port_count = none ? 0 : c->port_count};
+    CLEANUP_FREE char *name = container_slash_name(s->engine, c);
+    int r = network_attach(s->engine->networks, &request, name + 1, &s->netns_fd, &s->endpoint, err);
+    s->attached = r == 0;
+    return r;
+}
+
+static void undo_network(struct start *s)
+{
+    s->netns_fd = fd_close(s->netns_fd);
+    if (s->attached)
+        network_detach(s->engine->networks, s->c->id, &s->endpoint);
+    s->attached = false;
+    network_endpoint_release(&s->endpoint);
+}
+
+/* ---- hosts, hostname, resolv.conf ---- */
+
+static int step_files(struct start *s, struct error *err)
+{
+    struct container *c = s->c;
+    if (mkdirat(s->engine->containers_fd, c->id, 0710) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "%s/%s", s->engine->containers_dir, c->id);
+    s->hostname = xstrdup(c->config.hostname);
+    if (s->network_peer != NULL) { /* its name, address and resolver are this container's, too */
+        s->etc_dir = container_directory(s->engine, s->network_peer);
+        return 0;
+    }
+    s->etc_dir = container_directory(s->engine, c);
+    CLEANUP_CLOSE int dir =
+        openat(s->engine->containers_fd, c->id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir < 0)
+        return error_errno(err, errno, "%s", s->etc_dir);
+    const struct daemon_options *options = s->engine->options;
+    struct etc_files files = {
+        .hostname = s->hostname,
+        .domainname = c->config.domainname,
+        .address = s->endpoint.address,
+        .gateway = s->endpoint.gateway,
+        .extra_hosts = &c->host.extra_hosts,
+        .host_network = s->host_network,
+        .dns = c->host.dns.count ? &c->host.dns : &options->dns,
+        .dns_search = c->host.dns_search.count ? &c->host.dns_search : &options->dns_search,
+        .dns_options = c->host.dns_options.count ? &c->host.dns_options : &options->dns_options,
+    };
+    return etc_files_write(dir, &files, err);
+}
+
+/* ---- who, where, what ---- */
+
+static int step_identity(struct start *s, struct error *err)
+{
+    return identity_resolve_beneath(s->c->config.user, s->rootfs_fd, &s->c->host.group_add, &s->identity, err);
+}
+
+/* Docker makes a missing working directory in the root, owned by root. */
+static int step_working_directory(struct start *s, struct error *err)
+{
+    const char *path = s->c->config.working_dir;
+    if (path == NULL || *path == '\0' || strcmp(path, "/") == 0)
+        return 0;
+    CLEANUP_CLOSE int fd = beneath_mkdirs(s->rootfs_fd, path, 0755);
+    if (fd == -ENOTDIR)
+        return error_set(err, ERROR_SYSTEM, ENOTDIR, "Cannot mkdir: %s is not a directory", path);
+    return fd < 0 ? error_errno(err, fd, "working directory %s", path) : 0;
+}
+
+static int step_sources(struct start *s, struct error *err)
+{
+    for (size_t i = 0; i < s->c->mount_count; i++) {
+        const struct mount_point *m = &s->c->mounts[i];
+        if (m->type == MOUNT_VOLUME) {
+            CLEANUP_CLOSE int fd = volume_open_data(s->engine->volumes, m->name, err);
+            if (fd < 0)
+                return fd;
+        }
+        struct stat st;
+        if (m->type != MOUNT_BIND || stat(m->source, &st) == 0)
+            continue;
+        if (errno != ENOENT)
+            return error_errno(err, errno, "mount source %s", m->source);
+        if (!m->create_source)
+            return error_set(err, ERROR_INVALID, ENOENT,
+                             "invalid mount config for type \"bind\": bind source path does not exist: %s", m->source);
+        int r = file_mkdirs(m->source, 0755, err);
+        if (r < 0)
+            return error_context(err, "error while creating mount source path '%s'", m->source);
+    }
+    return 0;
+}
+
+static int step_security(struct start *s, struct error *err)
+{
+    int r = capabilities_resolve(&s->c->host, &s->capabilities, err);
+    if (r == 0)
+        r = devices_collect(&s->c->host, &s->devices, err);
+    if (r == 0)
+        r = engine_seccomp(s->engine, s->c, s->capabilities, &s->seccomp_bpf, &s->seccomp_size, &s->seccomp_flags,
+                           &s->seccomp_owned, err);
+    return r;
+}
+
+static int step_spec(struct start *s, struct error *err)
+{
+    if (peer_of(s->c->host.pid_mode) != NULL) {
+        int r = container_find_running(s->engine, peer_of(s->c->host.pid_mode), "PID namespace", &s->pid_peer, err);
+        if (r < 0)
+            return r;
+        pthread_mutex_lock(&s->pid_peer->lock);
+        s->pid_path = xasprintf("/proc/%d/ns/pid", s->pid_peer->pid);
+        pthread_mutex_unlock(&s->pid_peer->lock);
+    }
+    CLEANUP_FREE char *cgroup = container_cgroup_path(s->engine, s->c);
+    struct spec_input input = {.container = s->c,
+                               .identity = &s->identity,
+                               .devices = &s->devices,
+                               .capabilities = s->capabilities,
+                               .hostname = s->hostname,
+                               .cgroups_path = cgroup,
+                               .etc_dir = s->etc_dir,
+                               .host_network = s->host_network,
+                               .pid_path = s->pid_path};
+    spec_generate(&input, &s->spec);
+    return 0;
+}
+
+/* ---- the row, then the process ---- */
+
+/*
+ * The row says "running" before the process does: whatever happens to the daemon from here on, the next one looks for
+ * the process, and frees the address if there is none.
+ */
+static int step_row(struct start *s, struct error *err)
+{
+    (void)err;
+    struct container *c = s->c;
+    pthread_mutex_lock(&c->lock);
+    enum container_state before = c->state;
+    c->starting = true;
+    c->early_exit = false;
+    s->started_before = c->started;
+    c->started = timestamp_now();
+    xstrset(&c->error, NULL);
+    c->has_endpoint = s->attached;
+    network_endpoint_release(&c->endpoint);
+    c->endpoint = s->endpoint; /* lent until the start has succeeded */
+    c->state = CONTAINER_RUNNING;
+    store_save_state(s->engine, c);
+    c->state = before;
+    pthread_mutex_unlock(&c->lock);
+    return 0;
+}
+
+static void undo_row(struct start *s)
+{
+    struct container *c = s->c;
+    pthread_mutex_lock(&c->lock);
+    c->starting = false;
+    c->started = s->started_before;
+    c->has_endpoint = false;
+    c->endpoint = (struct network_endpoint){0};
+    pthread_cond_broadcast(&c->turn_free);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Takes the waiting clients, at most `max`; *ret is a heap array that owns their detach keys. */
+static size_t take_pending(struct container *c, struct shim_attach **ret)
+{
+    size_t count = 0, capacity = 0;
+    *ret = NULL;
+    pthread_mutex_lock(&c->lock);
+    while (c->pending != NULL) {
+        struct pending_attach *p = c->pending;
+        c->pending = p->next;
+        xgrow((void **)ret, count, &capacity, sizeof(**ret));
+        (*ret)[count++] = p->attach;
+        free(p);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return count;
+}
+
+static void free_attaches(struct shim_attach *attaches, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free((char *)attaches[i].detach_keys);
+    free(attaches);
+}
+
+/* What the runtime says, as docker's clients expect to read it; kinds become those of the API. */
+static int launch_error(struct error *err)
+{
+    if (err->kind == ERROR_NOT_FOUND || err->kind == ERROR_FORBIDDEN)
+        err->kind = ERROR_INVALID;
+    else
+        err->kind = ERROR_SYSTEM;
+    CLEANUP_FREE char *message = xstrdup(err->message);
+    snprintf(err->message, sizeof(err->message),
+             "failed to create task for container: OCI runtime create failed: unable to start container process: "
+             "%.1700s: unknown",
+             message);
+    return -err->errnum;
+}
+
+static int step_launch(struct start *s, struct error *err)
+{
+    struct container *c = s->c;
+    struct shim_attach *attaches;
+    size_t count = take_pending(c, &attaches);
+    CLEANUP_FREE char *log_path = container_log_path(s->engine, c);
+    bool init = c->host.init != NULL ? *c->host.init : s->engine->options->init;
+    struct shim_start start = {.spec_json = strbuf_str(&s->spec),
+                               .spec_size = s->spec.size,
+                               .rootfs_fd = s->rootfs_fd,
+                               .netns_fd = s->netns_fd,
+                               .seccomp_bpf = s->seccomp_bpf,
+                               .seccomp_size = s->seccomp_size,
+                               .seccomp_flags = s->seccomp_flags,
+                               .tty = c->config.tty,
+                               .open_stdin = c->config.open_stdin,
+                               .stdin_once = c->config.stdin_once,
+                               .init = init,
+                               .tty_rows = (uint16_t)c->host.console_size[0],
+                               .tty_columns = (uint16_t)c->host.console_size[1],
+                               .log_driver = c->host.log_config.type,
+                               .log_path = log_path,
+                               .log_options = &c->host.log_config.config,
+                               .attaches = attaches,
+                               .attach_count = count};
+    pid_t pid = 0;
+    struct error failed = {0};
+    int r = shim_start(s->shim, &start, &pid, &failed);
+    free_attaches(attaches, count);
+    if (r < 0) {
+        shim_unref(TAKE_PTR(s->shim)); /* it is gone already */
+        pthread_mutex_lock(&c->lock);
+        c->exit_code = failed.kind == ERROR_NOT_FOUND ? 127 : failed.kind == ERROR_FORBIDDEN ? 126 : 128;
+        pthread_mutex_unlock(&c->lock);
+        launch_error(&failed);
+        return error_propagate(err, &failed);
+    }
+    pthread_mutex_lock(&c->lock);
+    c->pid = pid;
+    c->exit_code = 0;
+    c->oom_killed = false;
+    c->stopped_by_user = false;
+    c->shim = TAKE_PTR(s->shim);
+    c->state = CONTAINER_RUNNING;
+    free(c->sandbox_key);
+    c->sandbox_key = s->host_network ? NULL : xasprintf("/proc/%d/ns/net", pid);
+    pthread_mutex_unlock(&c->lock);
+    return 0;
+}
+
+/* ---- the sequence ---- */
+
+static const struct {
+    const char *name;
+    int (*run)(struct start *s, struct error *err);
+    void (*undo)(struct start *s);
+} steps[] = {
+    {"shim", step_shim, undo_shim},
+    {"root", step_root, undo_root},
+    {"network", step_network, undo_network},
+    {"files", step_files, NULL},
+    {"identity", step_identity, NULL},
+    {"working directory", step_working_directory, NULL},
+    {"mount sources", step_sources, NULL},
+    {"security", step_security, NULL},
+    {"spec", step_spec, NULL},
+    {"row", step_row, undo_row},
+    {"launch", step_launch, NULL},
+};
+
+static void start_release(struct start *s)
+{
+    fd_close(s->rootfs_fd);
+    fd_close(s->netns_fd);
+    container_unref(s->network_peer);
+    container_unref(s->pid_peer);
+    free(s->hostname);
+    free(s->etc_dir);
+    free(s->pid_path);
+    identity_release(&s->identity);
+    device_list_release(&s->devices);
+    strbuf_release(&s->spec);
+    if (s->seccomp_owned)
+        free((void *)s->seccomp_bpf);
+}
+
+static int run_steps(struct start *s, struct error *err)
+{
+    int64_t times[ARRAY_SIZE(steps) + 1];
+    times[0] = timestamp_monotonic();
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        int r = steps[i].run(s, err);
+        times[i + 1] = timestamp_monotonic();
+        if (r == 0)
+            continue;
+        log_debug("container %.12s: start failed at step %s", s->c->id, steps[i].name);
+        for (size_t j = i + 1; j-- > 0;)
+            if (steps[j].undo != NULL)
+                steps[j].undo(s);
+        return r;
+    }
+    if (log_enabled(LOG_LEVEL_DEBUG)) {
+        CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+        for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+            strbuf_addf(&text, " %s=%lldus", steps[i].name, (long long)(times[i + 1] - times[i]) / 1000);
+        log_debug("container %.12s: started in %lldus:%s", s->c->id,
+                  (long long)(times[ARRAY_SIZE(steps)] - times[0]) / 1000, strbuf_str(&text));
+    }
+    return 0;
+}
+
+/* Keeps the reason in the state, as docker does: Error and exit code 126, 127 or 128. */
+static void record_failure(struct engine *engine, struct container *c, const struct error *err)
+{
+    pthread_mutex_lock(&c->lock);
+    enum container_state next;
+    if (container_state_next(c->state, CONTAINER_START_FAILED, c->id, &next, NULL) == 0)
+        c->state = next;
+    if (c->exit_code == 0)
+        c->exit_code = 128;
+    xstrset(&c->error, err->message);
+    bool auto_remove = c->host.auto_remove && c->state != CONTAINER_REMOVING;
+    if (auto_remove)
+        c->state = CONTAINER_REMOVING;
+    else
+        store_save_state(engine, c);
+    pthread_mutex_unlock(&c->lock);
+    container_drop_pending(c);
+    struct error removal = {0};
+    if (auto_remove && container_forget(engine, c, true, &removal) < 0)
+        log_error("container %s: removing it: %s", c->id, removal.message);
+}
+
+/* Clients that came, and an end that happened, while the start was under way. */
+static void catch_up(struct engine *engine, struct container *c)
+{
+    struct shim_attach *attaches;
+    size_t count = take_pending(c, &attaches);
+    pthread_mutex_lock(&c->lock);
+    c->starting = false;
+    bool ended = c->early_exit;
+    struct shim_exit exit = c->early;
+    struct shim *shim = c->shim != NULL ? shim_ref(c->shim) : NULL;
+    pthread_cond_broadcast(&c->turn_free);
+    pthread_mutex_unlock(&c->lock);
+    for (size_t i = 0; i < count && shim != NULL; i++)
+        shim_add_client(shim, &attaches[i], NULL);
+    free_attaches(attaches, count);
+    if (shim != NULL)
+        shim_unref(shim);
+    container_event(engine, c, "start", NULL, NULL);
+    if (ended)
+        container_process_exit(engine, c, &exit, false);
+}
+
+int container_launch(struct engine *engine, struct container *c, struct error *err)
+{
+    struct error failed = {0};
+    CLEANUP(start_release) struct start s = {.engine = engine, .c = c, .rootfs_fd = -1, .netns_fd = -1};
+    pthread_mutex_lock(&c->lock);
+    c->exit_code = 0;
+    pthread_mutex_unlock(&c->lock);
+    int r = run_steps(&s, &failed);
+    if (r < 0) {
+        record_failure(engine, c, &failed);
+        return error_propagate(err, &failed);
+    }
+    catch_up(engine, c);
+    return 0;
+}
+
+int container_start(struct engine *engine, struct container *c, struct error *err)
+{
+    int r = container_turn_begin(c, CONTAINER_START, c->id, err);
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&c->lock);
+    c->restart_count = 0;
+    c->restart_failures = 0;
+    c->restart_ticket++;
+    pthread_mutex_unlock(&c->lock);
+    r = container_launch(engine, c, err);
+    container_turn_end(c);
+    return r;
+}

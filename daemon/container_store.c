@@ -1,0 +1,316 @@
+/* Containers in the database: one row each. What never changes is one JSON text, what changes another. */
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/timestamp.h"
+#include "daemon/engine_internal.h"
+
+/* ---- the immutable part ---- */
+
+struct stored_config {
+    char *path;
+    struct strv args;
+    char *mac_address;
+    struct container_config config;
+    struct host_config host;
+    struct json_array mounts;
+};
+
+#define ROW(holder, kind, json, member, ...)                                                                           \
+    {.name = json, .type = JSON_FIELD_##kind, .offset = offsetof(struct holder, member), ##__VA_ARGS__}
+
+static const struct json_field stored_config_rows[] = {
+    ROW(stored_config, STRING, "Path", path),
+    ROW(stored_config, STRV, "Args", args),
+    ROW(stored_config, STRING, "MacAddress", mac_address, .flags = JSON_OMIT_EMPTY),
+    ROW(stored_config, OBJECT, "Config", config, .table = &container_config_table),
+    ROW(stored_config, OBJECT, "HostConfig", host, .table = &host_config_table),
+    ROW(stored_config, ARRAY, "Mounts", mounts, .table = &mount_point_table),
+};
+static const struct json_table stored_config_table = JSON_TABLE(struct stored_config, stored_config_rows);
+
+/* ---- the changing part ---- */
+
+struct stored_port {
+    int64_t container_port, host_port;
+    char *protocol, *host_address;
+};
+static const struct json_field stored_port_rows[] = {
+    ROW(stored_port, INT, "ContainerPort", container_port),
+    ROW(stored_port, INT, "HostPort", host_port),
+    ROW(stored_port, STRING, "Protocol", protocol),
+    ROW(stored_port, STRING, "HostAddress", host_address),
+};
+static const struct json_table stored_port_table = JSON_TABLE(struct stored_port, stored_port_rows);
+
+struct stored_endpoint {
+    char *network_id, *endpoint_id, *address, *gateway, *mac, *host_interface;
+    int64_t prefix;
+    struct json_array ports;
+};
+static const struct json_field stored_endpoint_rows[] = {
+    ROW(stored_endpoint, STRING, "NetworkID", network_id), ROW(stored_endpoint, STRING, "EndpointID", endpoint_id),
+    ROW(stored_endpoint, STRING, "Address", address),      ROW(stored_endpoint, STRING, "Gateway", gateway),
+    ROW(stored_endpoint, STRING, "Mac", mac),              ROW(stored_endpoint, INT, "Prefix", prefix),
+    ROW(stored_endpoint, STRING, "HostInterface", host_interface),
+    ROW(stored_endpoint, ARRAY, "Ports", ports, .table = &stored_port_table),
+};
+static const struct json_table stored_endpoint_table = JSON_TABLE(struct stored_endpoint, stored_endpoint_rows);
+
+struct stored_state {
+    char *status, *error;
+    int64_t exit_code, started, finished, restart_count, restart_failures;
+    bool oom_killed, stopped_by_user;
+    struct stored_endpoint *endpoint;
+};
+static const struct json_field stored_state_rows[] = {
+    ROW(stored_state, STRING, "Status", status),
+    ROW(stored_state, INT, "ExitCode", exit_code),
+    ROW(stored_state, STRING, "Error", error),
+    ROW(stored_state, BOOL, "OOMKilled", oom_killed),
+    ROW(stored_state, INT, "Started", started),
+    ROW(stored_state, INT, "Finished", finished),
+    ROW(stored_state, INT, "RestartCount", restart_count),
+    ROW(stored_state, INT, "RestartFailures", restart_failures),
+    ROW(stored_state, BOOL, "StoppedByUser", stopped_by_user),
+    ROW(stored_state, OBJECT_PTR, "Endpoint", endpoint, .table = &stored_endpoint_table),
+};
+static const struct json_table stored_state_table = JSON_TABLE(struct stored_state, stored_state_rows);
+
+static void write_endpoint(const struct network_endpoint *e, struct json_writer *w)
+{
+    json_key(w, "Endpoint");
+    json_begin_object(w);
+    json_member_string(w, "NetworkID", e->network_id);
+    json_member_string(w, "EndpointID", e->endpoint_id);
+    json_member_string(w, "Address", e->address);
+    json_member_string(w, "Gateway", e->gateway);
+    json_member_string(w, "Mac", e->mac);
+    json_member_int(w, "Prefix", e->prefix);
+    json_member_string(w, "HostInterface", e->host_interface);
+    json_key(w, "Ports");
+    json_begin_array(w);
+    for (size_t i = 0; i < e->port_count; i++) {
+        json_begin_object(w);
+        json_member_int(w, "ContainerPort", e->ports[i].container_port);
+        json_member_int(w, "HostPort", e->ports[i].host_port);
+        json_member_string(w, "Protocol", e->ports[i].protocol);
+        json_member_string(w, "HostAddress", e->ports[i].host_address);
+        json_end_object(w);
+    }
+    json_end_array(w);
+    json_end_object(w);
+}
+
+static void write_state(const struct container *c, struct strbuf *out)
+{
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    json_member_string(&w, "Status", container_state_name(c->state));
+    json_member_int(&w, "ExitCode", c->exit_code);
+    json_member_string(&w, "Error", c->error ? c->error : "");
+    json_member_bool(&w, "OOMKilled", c->oom_killed);
+    json_member_int(&w, "Started", c->started);
+    json_member_int(&w, "Finished", c->finished);
+    json_member_int(&w, "RestartCount", c->restart_count);
+    json_member_int(&w, "RestartFailures", c->restart_failures);
+    json_member_bool(&w, "StoppedByUser", c->stopped_by_user);
+    if (c->has_endpoint)
+        write_endpoint(&c->endpoint, &w);
+    json_end_object(&w);
+}
+
+static void read_endpoint(struct stored_endpoint *s, struct network_endpoint *e)
+{
+    snprintf(e->network_id, sizeof(e->network_id), "%s", s->network_id ? s->network_id : "");
+    snprintf(e->endpoint_id, sizeof(e->endpoint_id), "%s", s->endpoint_id ? s->endpoint_id : "");
+    snprintf(e->address, sizeof(e->address), "%s", s->address ? s->address : "");
+    snprintf(e->gateway, sizeof(e->gateway), "%s", s->gateway ? s->gateway : "");
+    snprintf(e->mac, sizeof(e->mac), "%s", s->mac ? s->mac : "");
+    snprintf(e->host_interface, sizeof(e->host_interface), "%s", s->host_interface ? s->host_interface : "");
+    e->prefix = (int)s->prefix;
+    e->port_count = s->ports.count;
+    e->ports = s->ports.count ? xcalloc(s->ports.count, sizeof(*e->ports)) : NULL;
+    const struct stored_port *ports = s->ports.items;
+    for (size_t i = 0; i < s->ports.count; i++) {
+        e->ports[i].container_port = (uint16_t)ports[i].container_port;
+        e->ports[i].host_port = (uint16_t)ports[i].host_port;
+        snprintf(e->ports[i].protocol, sizeof(e->ports[i].protocol), "%s", ports[i].protocol ? ports[i].protocol : "");
+        snprintf(e->ports[i].host_address, sizeof(e->ports[i].host_address), "%s",
+                 ports[i].host_address ? ports[i].host_address : "");
+    }
+}
+
+static int read_state(struct container *c, const char *text, struct error *err)
+{
+    struct stored_state s = {0};
+    int r = json_table_decode_text(&stored_state_table, text, strlen(text), &s, err);
+    if (r == 0 && (s.status == NULL || container_state_parse(s.status, &c->state) < 0))
+        r = error_set(err, ERROR_SYSTEM, EINVAL, "unknown state");
+    if (r == 0) {
+        c->exit_code = (int)s.exit_code;
+        c->error = s.error && *s.error ? TAKE_PTR(s.error) : NULL;
+        c->oom_killed = s.oom_killed;
+        c->started = s.started;
+        c->finished = s.finished;
+        c->restart_count = s.restart_count;
+        c->restart_failures = (int)s.restart_failures;
+        c->stopped_by_user = s.stopped_by_user;
+        c->has_endpoint = s.endpoint != NULL;
+        if (s.endpoint != NULL)
+            read_endpoint(s.endpoint, &c->endpoint);
+    }
+    json_table_release(&stored_state_table, &s);
+    return r;
+}
+
+/* ---- rows ---- */
+
+int store_open(struct engine *engine, struct error *err)
+{
+    return db_exec(engine->db,
+                   "CREATE TABLE IF NOT EXISTS containers(id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, "
+                   "created INTEGER NOT NULL, image TEXT, rootfs TEXT, config TEXT NOT NULL, state TEXT NOT NULL) "
+                   "WITHOUT ROWID",
+                   err);
+}
+
+int store_insert(struct engine *engine, struct container *c, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf config = STRBUF_INIT;
+    CLEANUP_STRBUF struct strbuf state = STRBUF_INIT;
+    /* Encoding borrows the members: nothing of `stored` is released. */
+    struct stored_config stored = {.path = c->path,
+                                   .args = c->args,
+                                   .mac_address = c->mac_address,
+                                   .config = c->config,
+                                   .host = c->host,
+                                   .mounts = {c->mounts, c->mount_count}};
+    struct json_writer w;
+    json_writer_init(&w, &config);
+    json_table_encode(&stored_config_table, &stored, &w);
+    write_state(c, &state);
+    db_lock(engine->db);
+    struct db_statement *s;
+    int r = db_query(engine->db,
+                     "INSERT INTO containers(id, name, created, image, rootfs, config, state) "
+                     "VALUES(?, ?, ?, ?, ?, ?, ?)",
+                     &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, c->id);
+        db_bind_text(s, 2, c->name);
+        db_bind_int(s, 3, c->created);
+        db_bind_text(s, 4, c->image_id);
+        db_bind_text(s, 5, c->rootfs_id);
+        db_bind_text(s, 6, strbuf_str(&config));
+        db_bind_text(s, 7, strbuf_str(&state));
+        r = db_run(s, err);
+    }
+    db_unlock(engine->db);
+    return r;
+}
+
+void store_save_state(struct engine *engine, struct container *c)
+{
+    if (c->removed)
+        return;
+    CLEANUP_STRBUF struct strbuf state = STRBUF_INIT;
+    write_state(c, &state);
+    struct error err = {0};
+    db_lock(engine->db);
+    struct db_statement *s;
+    int r = db_query(engine->db, "UPDATE containers SET state = ? WHERE id = ?", &s, &err);
+    if (r == 0) {
+        db_bind_text(s, 1, strbuf_str(&state));
+        db_bind_text(s, 2, c->id);
+        r = db_run(s, &err);
+    }
+    db_unlock(engine->db);
+    if (r < 0)
+        log_error("container %s: saving its state: %s", c->id, err.message);
+}
+
+int store_rename(struct engine *engine, const struct container *c, const char *name, struct error *err)
+{
+    db_lock(engine->db);
+    struct db_statement *s;
+    int r = db_query(engine->db, "UPDATE containers SET name = ? WHERE id = ?", &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, name);
+        db_bind_text(s, 2, c->id);
+        r = db_run(s, err);
+    }
+    db_unlock(engine->db);
+    return r;
+}
+
+int store_delete(struct engine *engine, const char *id, struct error *err)
+{
+    db_lock(engine->db);
+    struct db_statement *s;
+    int r = db_query(engine->db, "DELETE FROM containers WHERE id = ?", &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, id);
+        r = db_run(s, err);
+    }
+    db_unlock(engine->db);
+    return r;
+}
+
+static struct container *from_row(struct db_statement *s, struct error *err)
+{
+    struct container *c = container_new();
+    snprintf(c->id, sizeof(c->id), "%s", db_text(s, 0));
+    c->name = xstrdup(db_text(s, 1));
+    c->created = db_int(s, 2);
+    c->image_id = xstrdup(db_text(s, 3));
+    c->rootfs_id = xstrdup(db_text(s, 4));
+    struct stored_config stored = {0};
+    const char *text = db_text(s, 5);
+    int r = json_table_decode_text(&stored_config_table, text, strlen(text), &stored, err);
+    if (r == 0)
+        r = read_state(c, db_text(s, 6), err);
+    if (r == 0)
+        r = ports_collect(&stored.config, &stored.host, &c->ports, &c->port_count, err);
+    /* The container takes over what was decoded. */
+    c->path = stored.path;
+    c->args = stored.args;
+    c->mac_address = stored.mac_address;
+    c->config = stored.config;
+    c->host = stored.host;
+    c->mounts = stored.mounts.items;
+    c->mount_count = stored.mounts.count;
+    if (r < 0) {
+        error_context(err, "container %s in the database", c->id);
+        container_unref(c);
+        return NULL;
+    }
+    return c;
+}
+
+int store_load(struct engine *engine, struct error *err)
+{
+    db_lock(engine->db);
+    pthread_mutex_lock(&engine->index_lock); /* nobody else runs yet: the order does not matter here */
+    struct db_statement *s;
+    int r = db_query(engine->db,
+                     "SELECT id, name, created, image, rootfs, config, state FROM containers ORDER BY created, id", &s,
+                     err);
+    bool row = false;
+    while (r == 0 && (r = db_step(s, &row, err)) == 0 && row) {
+        struct container *c = from_row(s, err);
+        if (c == NULL) {
+            r = -EIO;
+            db_reset(s);
+            break;
+        }
+        index_add(engine, c);
+        container_unref(c);
+    }
+    if (r == 0)
+        db_reset(s);
+    pthread_mutex_unlock(&engine->index_lock);
+    db_unlock(engine->db);
+    return r;
+}

@@ -1,0 +1,124 @@
+/* What the files of the engine share. Not for other layers. */
+#ifndef DORY_DAEMON_ENGINE_INTERNAL_H
+#define DORY_DAEMON_ENGINE_INTERNAL_H
+
+#include "base/strmap.h"
+#include "daemon/container.h"
+#include "daemon/engine.h"
+#include "daemon/events.h"
+#include "daemon/volumes.h"
+#include "daemon/worker.h"
+
+/* Ready seccomp programs, one per set of capabilities; they live as long as the engine. */
+#define SECCOMP_CACHE_MAX 64
+struct seccomp_program {
+    uint64_t capabilities;
+    void *bpf;
+    size_t size;
+};
+
+struct engine {
+    const struct daemon_options *options;
+    struct db *db;
+    struct image_store *images;
+    struct network_manager *networks;
+    struct supervisor *supervisor;
+    struct events *events;
+    struct volumes *volumes;
+    struct worker *cleaner; /* takes down what ended containers leave */
+    struct worker *timer;   /* restarts */
+    char *containers_dir;   /* <data_root>/containers */
+    int containers_fd;
+    char id[ID_SIZE + 1];
+    bool closing;
+
+    pthread_mutex_t index_lock;
+    struct map by_id, by_name;
+    struct container **list; /* oldest first */
+    size_t count, capacity;
+
+    pthread_mutex_t seccomp_lock;
+    struct seccomp_program seccomp[SECCOMP_CACHE_MAX];
+    size_t seccomp_count;
+};
+
+/* ---- container.c ---- */
+struct container *container_new(void);
+/* Waits for the container's turn and takes it, checking that `event` is possible then. `name` is for the text. */
+int container_turn_begin(struct container *c, enum container_event event, const char *name, struct error *err);
+void container_turn_end(struct container *c);
+/* "/name" (caller frees) */
+char *container_slash_name(struct engine *engine, const struct container *c);
+/* Publishes a container event with image, name, labels and an extra attribute (key may be NULL). */
+void container_event(struct engine *engine, struct container *c, const char *action, const char *key,
+                     const char *value);
+/* References to all, oldest first; each to unref, the array to free. */
+struct container **engine_snapshot(struct engine *engine, size_t *ret_count);
+void engine_snapshot_free(struct container **list, size_t count);
+/* Closes clients that wait for a start that does not come. Called without the lock. */
+void container_drop_pending(struct container *c);
+char *container_directory(struct engine *engine, const struct container *c);
+/* <cgroup parent>/<id>; the caller frees */
+char *container_cgroup_path(struct engine *engine, const struct container *c);
+/* The container named by "container:X" modes; must be running. */
+int container_find_running(struct engine *engine, const char *name, const char *what, struct container **ret,
+                           struct error *err);
+
+/* ---- container_store.c ---- */
+int store_open(struct engine *engine, struct error *err);
+int store_insert(struct engine *engine, struct container *c, struct error *err);
+/* The changing part of the row. Called with the container's lock held. Failure is logged: the kernel's truth is found
+ * again at the next start. */
+void store_save_state(struct engine *engine, struct container *c);
+int store_rename(struct engine *engine, const struct container *c, const char *name, struct error *err);
+int store_delete(struct engine *engine, const char *id, struct error *err);
+/* Adds every row to the index. */
+int store_load(struct engine *engine, struct error *err);
+/* index lock held */
+void index_add(struct engine *engine, struct container *c);
+void index_remove(struct engine *engine, struct container *c);
+
+/* ---- container_exit.c ---- */
+/* supervisor_options.exited */
+void engine_exited(const char *id, const struct shim_exit *exit, void *engine);
+/* Records the end of the process and everything that follows from it. daemon_start: found at the daemon's start. */
+void container_process_exit(struct engine *engine, struct container *c, const struct shim_exit *exit,
+                            bool daemon_start);
+/* Starts the container again after delay_ms unless something else happens to it first. Lock held. */
+void container_schedule_restart(struct engine *engine, struct container *c, int64_t delay_ms);
+
+/* ---- container_start.c ---- */
+/* The turn is held and stays so. */
+int container_launch(struct engine *engine, struct container *c, struct error *err);
+
+/* ---- container_signal.c ---- */
+/* Thaws the processes of a paused container; the state is the caller's business. */
+int container_thaw(struct engine *engine, struct container *c, struct error *err);
+
+/* ---- container_remove.c ---- */
+/* Row, index, waiters; leftovers go to the cleaner. The state is REMOVING; the process is gone. */
+int container_forget(struct engine *engine, struct container *c, bool volumes, struct error *err);
+
+/* ---- container_wait.c ---- */
+/* With the lock held: wakes whoever waits for what is now true. */
+void container_wake_exit(struct container *c);
+void container_wake_removed(struct container *c);
+
+/* ---- seccomp.c ---- */
+/* The program of the default profile; NULL with size 0 when nothing is to be filtered. *ret_owned: the caller frees. */
+int engine_seccomp(struct engine *engine, const struct container *c, uint64_t capabilities, const void **ret_bpf,
+                   size_t *ret_size, unsigned *ret_flags, bool *ret_owned, struct error *err);
+
+/* ---- recovery.c ---- */
+int engine_recover(struct engine *engine, struct error *err);
+
+/* ---- ports.c ---- */
+/* The ports that PortBindings, ExposedPorts and PublishAllPorts ask for; *ret is a heap array. */
+int ports_collect(const struct container_config *config, const struct host_config *host, struct network_port **ret,
+                  size_t *ret_count, struct error *err);
+
+/* ---- signals.c ---- */
+/* "KILL", "SIGKILL", "9", "RTMIN+3"; -EINVAL. */
+int signal_parse(const char *text);
+
+#endif

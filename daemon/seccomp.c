@@ -1,0 +1,56 @@
+#include "daemon/engine_internal.h"
+#include "daemon/security_opt.h"
+#include "runtime/seccomp.h"
+
+static int compile_profile(const char *text, uint64_t capabilities, const void **ret_bpf, size_t *ret_size,
+                           unsigned *ret_flags, struct error *err)
+{
+    struct oci_seccomp profile = {0};
+    void *bpf = NULL;
+    int r = runtime_seccomp_parse_docker(text, strlen(text), capabilities, &profile, err);
+    if (r == 0)
+        r = runtime_seccomp_compile(&profile, &bpf, ret_size, ret_flags, err);
+    json_table_release(&oci_seccomp_table, &profile);
+    if (r < 0)
+        return error_context(err, "Decoding seccomp profile failed");
+    *ret_bpf = bpf;
+    return 0;
+}
+
+int engine_seccomp(struct engine *engine, const struct container *c, uint64_t capabilities, const void **ret_bpf,
+                   size_t *ret_size, unsigned *ret_flags, bool *ret_owned, struct error *err)
+{
+    *ret_bpf = NULL;
+    *ret_size = 0;
+    *ret_flags = 0;
+    *ret_owned = false;
+    struct security_options options = {0};
+    int r = c == NULL ? 0 : security_options_parse(&c->host.security_opt, &options, err);
+    if (r < 0)
+        return r;
+    if (options.seccomp_unconfined || (c != NULL && c->host.privileged && options.seccomp_profile == NULL))
+        return 0;
+    if (options.seccomp_profile != NULL) {
+        *ret_owned = true;
+        return compile_profile(options.seccomp_profile, capabilities, ret_bpf, ret_size, ret_flags, err);
+    }
+    pthread_mutex_lock(&engine->seccomp_lock);
+    for (size_t i = 0; i < engine->seccomp_count && *ret_bpf == NULL; i++) {
+        if (engine->seccomp[i].capabilities == capabilities) {
+            *ret_bpf = engine->seccomp[i].bpf;
+            *ret_size = engine->seccomp[i].size;
+        }
+    }
+    void *bpf = NULL;
+    if (*ret_bpf == NULL)
+        r = runtime_seccomp_default(capabilities, &bpf, ret_size, err);
+    if (bpf != NULL) {
+        *ret_bpf = bpf;
+        *ret_owned = engine->seccomp_count == SECCOMP_CACHE_MAX;
+        if (!*ret_owned)
+            engine->seccomp[engine->seccomp_count++] =
+                (struct seccomp_program){.capabilities = capabilities, .bpf = bpf, .size = *ret_size};
+    }
+    pthread_mutex_unlock(&engine->seccomp_lock);
+    return r;
+}

@@ -1,0 +1,132 @@
+#include "daemon/worker.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "base/timestamp.h"
+
+struct job {
+    int64_t due; /* monotonic ns */
+    worker_fn fn, drop;
+    void *data;
+    struct job *next;
+};
+
+struct worker {
+    pthread_mutex_t lock;
+    pthread_cond_t changed, idle;
+    pthread_t thread;
+    struct job *jobs; /* by due time */
+    bool running;     /* a job is being run */
+    bool ending;
+    char name[16];
+};
+
+static void run_first(struct worker *w)
+{
+    struct job *job = w->jobs;
+    w->jobs = job->next;
+    w->running = true;
+    pthread_mutex_unlock(&w->lock);
+    job->fn(job->data);
+    free(job);
+    pthread_mutex_lock(&w->lock);
+    w->running = false;
+    pthread_cond_broadcast(&w->idle);
+}
+
+static void *worker_main(void *data)
+{
+    struct worker *w = data;
+    pthread_setname_np(pthread_self(), w->name);
+    pthread_mutex_lock(&w->lock);
+    for (;;) {
+        if (w->jobs == NULL) {
+            if (w->ending)
+                break;
+            pthread_cond_wait(&w->changed, &w->lock);
+            continue;
+        }
+        if (w->jobs->due <= timestamp_monotonic()) {
+            run_first(w);
+            continue;
+        }
+        if (w->ending)
+            break;
+        struct timespec until = {.tv_sec = w->jobs->due / 1000000000, .tv_nsec = w->jobs->due % 1000000000};
+        pthread_cond_timedwait(&w->changed, &w->lock, &until);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+int worker_new(const char *name, struct worker **ret, struct error *err)
+{
+    struct worker *w = xcalloc(1, sizeof(*w));
+    snprintf(w->name, sizeof(w->name), "%s", name);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->changed, &clock);
+    pthread_cond_init(&w->idle, &clock);
+    pthread_condattr_destroy(&clock);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, DAEMON_STACK_SIZE);
+    int r = pthread_create(&w->thread, &attributes, worker_main, w);
+    pthread_attr_destroy(&attributes);
+    if (r != 0) {
+        free(w);
+        return error_errno(err, r, "starting a thread");
+    }
+    *ret = w;
+    return 0;
+}
+
+void worker_free(struct worker *w)
+{
+    if (w == NULL)
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->ending = true;
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    while (w->jobs != NULL) {
+        struct job *job = w->jobs;
+        w->jobs = job->next;
+        if (job->drop != NULL)
+            job->drop(job->data);
+        free(job);
+    }
+    pthread_cond_destroy(&w->changed);
+    pthread_cond_destroy(&w->idle);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+void worker_add(struct worker *w, int64_t delay_ms, worker_fn fn, worker_fn drop, void *data)
+{
+    struct job *job = xcalloc(1, sizeof(*job));
+    *job = (struct job){.due = timestamp_monotonic() + delay_ms * 1000000, .fn = fn, .drop = drop, .data = data};
+    pthread_mutex_lock(&w->lock);
+    struct job **at = &w->jobs;
+    while (*at != NULL && (*at)->due <= job->due)
+        at = &(*at)->next;
+    job->next = *at;
+    *at = job;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
+void worker_drain(struct worker *w)
+{
+    int64_t now = timestamp_monotonic();
+    pthread_mutex_lock(&w->lock);
+    while (w->running || (w->jobs != NULL && w->jobs->due <= now))
+        pthread_cond_wait(&w->idle, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+}
