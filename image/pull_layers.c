@@ -1,0 +1,217 @@
+#include <errno.h>
+
+#include "base/memory.h"
+#include "base/timestamp.h"
+#include "image/digest.h"
+#include "image/pull.h"
+#include "image/store.h"
+
+#define CONCURRENT_DEFAULT 3
+/* Several layers at once keep both the network and the unpacking busy; a line to the client ten times a second. */
+#define REPORT_NS (100 * INT64_C(1000000))
+
+/* ---- one layer ---- */
+
+struct sink {
+    struct pull *pull;
+    struct pull_layer *layer;
+    struct layer_ingest *ingest;
+};
+
+static int on_bytes(const void *data, size_t size, void *arg, struct error *err)
+{
+    struct sink *sink = arg;
+    struct pull_layer *layer = sink->layer;
+    int rc = layer_ingest_write(sink->ingest, data, size, err);
+    if (rc < 0)
+        return rc;
+    layer->received += (int64_t)size;
+    int64_t now = timestamp_monotonic();
+    if (now - layer->last_report >= REPORT_NS) {
+        layer->last_report = now;
+        pull_progress(sink->pull, layer->id, "Downloading", layer->received, layer->descriptor->size);
+    }
+    return 0;
+}
+
+static void on_retry(int seconds, void *arg)
+{
+    struct sink *sink = arg;
+    CLEANUP_FREE char *text = xasprintf("Retrying in %d second%s", seconds, seconds == 1 ? "" : "s");
+    pull_progress(sink->pull, sink->layer->id, text, -1, -1);
+}
+
+/* Failures of the unpacking get docker's words in front; those of the network and of the digest have theirs. */
+static int ingest_failure(const struct pull_layer *layer, struct error *err)
+{
+    if (err->kind == ERROR_CANCELLED || strstr(err->message, "verification failed"))
+        return -err->errnum;
+    (void)layer;
+    return error_context(err, "failed to register layer");
+}
+
+static int download(struct pull *pull, struct http_client *client, struct pull_layer *layer, struct error *err)
+{
+    CLEANUP_LAYER_INGEST struct layer_ingest *ingest = NULL;
+    int rc = layer_ingest_open(pull->store, layer->descriptor->digest, &ingest, err);
+    if (rc < 0)
+        return ingest_failure(layer, err);
+    struct sink sink = {.pull = pull, .layer = layer, .ingest = ingest};
+    struct registry_blob blob = {.descriptor = layer->descriptor,
+                                 .what = "filesystem layer",
+                                 .sink = on_bytes,
+                                 .sink_data = &sink,
+                                 .retrying = on_retry};
+    rc = registry_get_blob(pull->registry, client, &blob, err);
+    if (rc < 0)
+        return err->kind == ERROR_UNAVAILABLE || err->kind == ERROR_NOT_FOUND || err->kind == ERROR_UNAUTHORIZED
+                   ? rc
+                   : ingest_failure(layer, err);
+    pull_progress(pull, layer->id, "Verifying Checksum", -1, -1);
+    rc = layer_ingest_finish(ingest, err);
+    if (rc < 0)
+        return ingest_failure(layer, err);
+    int64_t size = layer->descriptor->size;
+    pull_progress(pull, layer->id, "Download complete", -1, -1);
+    pull_progress(pull, layer->id, "Extracting", size, size);
+    pull_progress(pull, layer->id, "Pull complete", -1, -1);
+    layer->ingest = TAKE_PTR(ingest);
+    return 0;
+}
+
+/* ---- all of them ---- */
+
+static bool is_missing(const struct pull_layer *layer)
+{
+    return !layer->same_as && !layer->diff_id[0];
+}
+
+/* The next layer to download, NULL when there is none or it is time to stop. */
+static struct pull_layer *take_next(struct pull_layers *layers)
+{
+    struct pull_layer *layer = NULL;
+    pthread_mutex_lock(&layers->mutex);
+    while (!layer && layers->next < layers->count && !layers->pull->stopping) {
+        struct pull_layer *candidate = &layers->items[layers->next++];
+        if (is_missing(candidate))
+            layer = candidate;
+    }
+    pthread_mutex_unlock(&layers->mutex);
+    return layer;
+}
+
+/* Keeps the first failure; those that follow from it ("cancelled") say nothing. */
+static void keep_error(struct pull_layers *layers, const struct error *error)
+{
+    pthread_mutex_lock(&layers->mutex);
+    if (layers->error.kind == ERROR_NONE)
+        layers->error = *error;
+    layers->pull->stopping = true;
+    pthread_mutex_unlock(&layers->mutex);
+}
+
+static void *worker(void *arg)
+{
+    struct pull_layers *layers = arg;
+    struct http_client *client CLEANUP(http_client_free_ptr) = NULL;
+    struct error error = {0};
+    struct pull_layer *layer;
+    int rc = registry_connect(layers->pull->registry, &client, &error);
+    while (rc == 0 && (layer = take_next(layers)))
+        rc = download(layers->pull, client, layer, &error);
+    if (rc < 0)
+        keep_error(layers, &error);
+    return NULL;
+}
+
+static struct pull_layer *find_same(const struct pull_layers *layers, size_t end)
+{
+    for (size_t i = 0; i < end; i++)
+        if (strcmp(layers->items[i].descriptor->digest, layers->items[end].descriptor->digest) == 0)
+            return &layers->items[i];
+    return NULL;
+}
+
+/* Pins what is here. Returns how many are to be downloaded. */
+static size_t prepare(struct pull_layers *layers, const struct manifest *manifest)
+{
+    size_t missing = 0;
+    for (size_t i = 0; i < layers->count; i++) {
+        struct pull_layer *layer = &layers->items[i];
+        layer->descriptor = &manifest->items[i];
+        snprintf(layer->id, sizeof layer->id, "%.12s", digest_hex(layer->descriptor->digest));
+        layer->same_as = find_same(layers, i);
+        if (!layer->same_as && !image_layer_pin(layers->pull->store, layer->descriptor->digest, layer->diff_id))
+            layer->diff_id[0] = '\0';
+        bool absent = is_missing(layer);
+        missing += absent;
+        if (!layer->same_as)
+            pull_progress(layers->pull, layer->id, absent ? "Pulling fs layer" : "Already exists", -1, -1);
+    }
+    return missing;
+}
+
+static void report_waiting(struct pull_layers *layers, size_t concurrent)
+{
+    for (size_t i = 0; i < layers->count; i++) {
+        if (!is_missing(&layers->items[i]))
+            continue;
+        if (concurrent > 0)
+            concurrent--;
+        else
+            pull_progress(layers->pull, layers->items[i].id, "Waiting", -1, -1);
+    }
+}
+
+static int start_threads(struct pull_layers *layers, size_t count, struct error *err)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STORE_STACK);
+    int rc = 0;
+    while (rc == 0 && layers->thread_count < count) {
+        rc = pthread_create(&layers->threads[layers->thread_count], &attributes, worker, layers);
+        if (rc == 0)
+            layers->thread_count++;
+    }
+    pthread_attr_destroy(&attributes);
+    /* Fewer threads than wished do the same work. */
+    return rc != 0 && layers->thread_count == 0 ? error_errno(err, rc, "start a download") : 0;
+}
+
+int pull_layers_start(struct pull_layers *layers, struct pull *pull, const struct manifest *manifest, struct error *err)
+{
+    *layers = (struct pull_layers){.pull = pull, .count = manifest->count};
+    pthread_mutex_init(&layers->mutex, NULL);
+    layers->items = xcalloc(layers->count ? layers->count : 1, sizeof *layers->items);
+    size_t missing = prepare(layers, manifest);
+    int wished = pull->options->concurrent_downloads;
+    size_t concurrent = wished > 0 ? (size_t)wished : CONCURRENT_DEFAULT;
+    if (concurrent > ARRAY_SIZE(layers->threads))
+        concurrent = ARRAY_SIZE(layers->threads);
+    report_waiting(layers, concurrent);
+    return start_threads(layers, missing < concurrent ? missing : concurrent, err);
+}
+
+int pull_layers_wait(struct pull_layers *layers, bool failed, struct error *err)
+{
+    if (failed)
+        layers->pull->stopping = true;
+    for (size_t i = 0; i < layers->thread_count; i++)
+        pthread_join(layers->threads[i], NULL);
+    layers->thread_count = 0;
+    return layers->error.kind != ERROR_NONE ? error_propagate(err, &layers->error) : 0;
+}
+
+void pull_layers_release(struct pull_layers *layers)
+{
+    for (size_t i = 0; i < layers->count; i++) {
+        struct pull_layer *layer = &layers->items[i];
+        layer_ingest_free(layer->ingest);
+        if (layer->diff_id[0])
+            image_layer_unpin(layers->pull->store, layer->diff_id);
+    }
+    free(layers->items);
+    pthread_mutex_destroy(&layers->mutex);
+    *layers = (struct pull_layers){0};
+}
