@@ -224,7 +224,7 @@ static int set_parse_error(struct error *err, const char *text, size_t size, siz
 }
 
 /* "lexical error: invalid char in json text.\n" without its tail. */
-static int set_yajl_error(struct error *err, yajl_handle handle, const char *text, size_t size)
+static int set_yajl_error(struct error *err, yajl_handle handle, const char *text, size_t size, size_t offset)
 {
     unsigned char *message = yajl_get_error(handle, 0, NULL, 0);
     if (!message)
@@ -233,7 +233,7 @@ static int set_yajl_error(struct error *err, yajl_handle handle, const char *tex
     while (end > 0 && (message[end - 1] == '\n' || message[end - 1] == '.'))
         end--;
     message[end] = '\0';
-    int r = set_parse_error(err, text, size, yajl_get_bytes_consumed(handle), (char *)message);
+    int r = set_parse_error(err, text, size, offset, (char *)message);
     yajl_free_error(handle, message);
     return r;
 }
@@ -264,13 +264,15 @@ int json_parse(const char *text, size_t size, struct json **ret, struct error *e
         abort();
     yajl_status status = yajl_parse(handle, (const unsigned char *)text, size);
     size_t consumed = yajl_get_bytes_consumed(handle);
-    if (status == yajl_status_ok)
+    if (status == yajl_status_ok) {
         status = yajl_complete_parse(handle);
+        consumed = size;
+    }
     int r = 0;
     if (b.refusal)
         r = set_parse_error(err, text, size, consumed, b.refusal);
     else if (status != yajl_status_ok)
-        r = set_yajl_error(err, handle, text, size);
+        r = set_yajl_error(err, handle, text, size, consumed);
     else if (b.value_count != 1)
         r = error_set(err, ERROR_INVALID, EINVAL, "invalid JSON: the text is empty");
     yajl_free(handle);

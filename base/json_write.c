@@ -125,7 +125,8 @@ static void add_double(struct strbuf *out, double d)
         return;
     }
     char text[40];
-    int precision = 15;
+    /* All 15 digits of a normal number count; those next to zero have fewer. */
+    int precision = fabs(d) >= 0x1p-1022 ? 15 : 1;
     do {
         snprintf(text, sizeof text, "%.*e", precision - 1, d);
     } while (strtod(text, NULL) != d && ++precision <= 17);
@@ -134,10 +135,12 @@ static void add_double(struct strbuf *out, double d)
     int exponent = (int)strtol(e + 1, NULL, 10);
     /* The digits without the zeros at their end. */
     char *last = e;
-    while (last[-1] == '0')
-        last--;
-    if (last[-1] == '.')
-        last--;
+    if (precision > 1) {
+        while (last[-1] == '0')
+            last--;
+        if (last[-1] == '.')
+            last--;
+    }
     if (d != 0 && (exponent < -6 || exponent >= 21)) {
         strbuf_add(out, text, (size_t)(last - text));
         strbuf_addf(out, "e%c%d", exponent < 0 ? '-' : '+', exponent < 0 ? -exponent : exponent);
@@ -260,7 +263,7 @@ void json_member_null(struct json_writer *w, const char *key)
 }
 
 /* How many bytes at s are printable ASCII without quote and backslash. Eight at a time: log lines come this way. */
-static size_t plain_run(const char *s, size_t size)
+static inline size_t plain_run(const char *s, size_t size)
 {
     const uint64_t ones = 0x0101010101010101;
     const uint64_t highs = ones << 7;
@@ -322,15 +325,18 @@ static size_t quote_special(struct strbuf *out, const char *s, size_t size)
 
 void json_quote(struct strbuf *out, const char *s, size_t size)
 {
-    strbuf_reserve(out, size + 2);
-    strbuf_addc(out, '"');
-    size_t i = 0;
+    /* One reservation for the common case, in which nothing needs an escape. */
+    char *p = strbuf_reserve(out, size + 2);
+    size_t i = plain_run(s, size);
+    *p = '"';
+    if (i > 0)
+        memcpy(p + 1, s, i);
+    out->size += 1 + i;
     while (i < size) {
+        i += quote_special(out, s + i, size - i);
         size_t run = plain_run(s + i, size - i);
         strbuf_add(out, s + i, run);
         i += run;
-        if (i < size)
-            i += quote_special(out, s + i, size - i);
     }
     strbuf_addc(out, '"');
 }

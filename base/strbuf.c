@@ -57,7 +57,7 @@ void strbuf_adds(struct strbuf *buf, const char *s)
 
 void strbuf_addc(struct strbuf *buf, char c)
 {
-    char *end = strbuf_reserve(buf, 1);
+    char *end = buf->capacity - buf->size > 1 ? buf->data + buf->size : strbuf_reserve(buf, 1);
     end[0] = c;
     end[1] = '\0';
     buf->size++;
