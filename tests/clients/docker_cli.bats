@@ -1,0 +1,125 @@
+#!/usr/bin/env bats
+# The real docker CLIs, unmodified, with DOCKER_HOST pointing at doryd: Debian's 20.10 and, where one is installed, a
+# newer one.
+
+bats_require_minimum_version 1.5.0
+load ../lib/env
+
+setup_file() {
+    env_start
+    registry_start
+    env_images busybox
+    skopeo_source=$ENV_DIR/push.tar
+    /usr/bin/python3 - "$(busybox_tar)" "$skopeo_source" <<'EOF'
+import hashlib, io, json, sys, tarfile
+base = open(sys.argv[1], "rb").read()
+config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["sh"], "Env": ["PATH=/bin:/sbin"]},
+    "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(base).hexdigest()]}}).encode()
+with tarfile.open(sys.argv[2], "w") as t:
+    for name, data in (("c.json", config), ("l.tar", base), ("manifest.json", json.dumps([{"Config": "c.json", "RepoTags": ["b:1"], "Layers": ["l.tar"]}]).encode())):
+        i = tarfile.TarInfo(name); i.size = len(data); t.addfile(i, io.BytesIO(data))
+EOF
+    skopeo copy -q --insecure-policy --dest-tls-verify=false "docker-archive:$skopeo_source" "docker://$REGISTRY/b:1"
+}
+
+teardown_file() {
+    registry_stop
+    env_stop
+}
+
+clis() {
+    echo /usr/bin/docker
+    [ ! -x /usr/local/bin/docker ] || echo /usr/local/bin/docker
+}
+
+@test "version and info" {
+    for docker in $(clis); do
+        run "$docker" version --format '{{.Server.Os}} {{.Server.APIVersion}}'
+        [ "$status" -eq 0 ]
+        [[ $output == linux\ 1.* ]]
+        run "$docker" info
+        [ "$status" -eq 0 ]
+        [[ $output == *"Storage Driver: overlay"* ]]
+    done
+}
+
+@test "pull, images, run, ps, logs -f, stop, rm" {
+    for docker in $(clis); do
+        "$docker" pull "$REGISTRY/b:1"
+        run "$docker" images --format '{{.Repository}}:{{.Tag}}' "$REGISTRY/b"
+        [ "$output" = "$REGISTRY/b:1" ]
+        id=$("$docker" run -d --name job -p 127.0.0.1::80 "$REGISTRY/b:1" sh -c 'for i in 1 2 3; do echo line$i; sleep 0.2; done; exec sleep 100')
+        run "$docker" ps --no-trunc --format '{{.ID}} {{.Names}} {{.Image}}'
+        [ "$output" = "$id job $REGISTRY/b:1" ]
+        timeout 1.5 "$docker" logs -f job >"$BATS_TEST_TMPDIR/log" || true
+        [ "$(cat "$BATS_TEST_TMPDIR/log")" = $'line1\nline2\nline3' ]
+        "$docker" stop -t 1 job
+        run "$docker" ps -a --filter status=exited --format '{{.Names}} {{.Status}}'
+        [[ $output == "job Exited (137)"* ]]
+        "$docker" rm job
+        "$docker" rmi "$REGISTRY/b:1"
+    done
+}
+
+@test "run: streams, exit codes, --rm, -i" {
+    for docker in $(clis); do
+        run --separate-stderr "$docker" run --rm busybox sh -c 'echo o; echo e >&2; exit 3'
+        [ "$status" -eq 3 ]
+        [ "$output" = o ]
+        [ "$stderr" = e ]
+        run bash -c 'echo data | "$1" run --rm -i busybox cat' - "$docker"
+        [ "$output" = data ]
+        run "$docker" run --rm busybox nosuchcommand
+        [ "$status" -eq 127 ]
+        [ -z "$("$docker" ps -aq)" ]
+    done
+}
+
+@test "run -it works in a terminal" {
+    for docker in $(clis); do
+        run script -qec "stty rows 30 cols 90; $docker run --rm -it busybox sh -c 'tty; sleep 0.4; stty size; exit 6'" /dev/null </dev/null
+        [ "$status" -eq 6 ]
+        [[ $output == *"/dev/pts/0"* ]]
+        [[ $output == *"30 90"* ]]
+    done
+}
+
+@test "attach, wait, kill, inspect, rename, pause, top, stats, port, network ls, volume" {
+    for docker in $(clis); do
+        "$docker" run -d --name w busybox sh -c 'sleep 0.5; exit 9'
+        run "$docker" wait w
+        [ "$output" = 9 ]
+        "$docker" rm w
+        "$docker" run -d --name k busybox sleep 100
+        "$docker" rename k k2
+        "$docker" pause k2
+        [ "$("$docker" inspect -f '{{.State.Status}}' k2)" = paused ]
+        "$docker" unpause k2
+        run "$docker" top k2
+        [[ $output == *"sleep 100"* ]]
+        run "$docker" stats --no-stream --format '{{.Name}} {{.PIDs}}' k2
+        [ "$output" = "k2 1" ]
+        "$docker" kill k2
+        [ "$("$docker" wait k2)" = 137 ]
+        "$docker" rm k2
+        run "$docker" network ls --format '{{.Name}} {{.Driver}}'
+        [[ $output == *"bridge bridge"* && $output == *"host host"* && $output == *"none null"* ]]
+        "$docker" volume create v1
+        [ "$("$docker" volume ls -q)" = v1 ]
+        "$docker" volume rm v1
+    done
+}
+
+@test "what is missing says so" {
+    for docker in $(clis); do
+        "$docker" run -d --name m busybox sleep 100
+        run "$docker" exec m true
+        [ "$status" -ne 0 ]
+        [[ $output == *"Error response from daemon"* ]]
+        "$docker" rm -f m
+        run "$docker" swarm init
+        [ "$status" -ne 0 ]
+        run "$docker" node ls
+        [[ $output == *"This node is not a swarm manager"* ]]
+    done
+}
