@@ -239,6 +239,7 @@ static const struct {
     {"network", child_network_up},
     {"cwd", step_make_cwd},
     {"environment", child_make_environment},
+    {"cgroup mount", child_mount_late},
     {"create hooks", step_create_hooks},
     {"pivot", child_pivot},
     {"names", child_set_names},

@@ -24,13 +24,14 @@ struct child {
     const struct runtime_cgroup *cgroup; /* for its layout: its descriptors belong to the host's mounts */
     int sync_fd;                         /* to the parent: messages of sync.h */
     int root_fd;                         /* the container's root mount, attached in our mount namespace */
-    int proc_fd;                         /* a private procfs, seen by nobody else; -1 until child_open_proc() */
+    int proc_fd;                         /* a procfs for certain; go into it with child_open_in_proc(); -1 before */
     int null_fd;                         /* O_PATH of the container's verified /dev/null */
     int pts_fd;                          /* the terminal's slave side, or -1 */
     bool own_dev;                        /* /dev is ours to fill (not a bind mount) */
     bool cgroup_ready;
     int readonly_fds[CHILD_DEFERRED_MAX]; /* mounts that become read-only when everything inside is made */
     size_t readonly_count;
+    const struct oci_mount *late_mount;
     struct strv env;
     char *command;      /* what execve gets */
     const char *bundle; /* path on the host */
@@ -41,6 +42,9 @@ struct child {
 int child_await_cgroup(struct child *child, struct error *err);
 /* Fills proc_fd. */
 int child_open_proc(struct child *child, struct error *err);
+/* Opens a file of proc_fd; whatever is mounted in there or any symlink but "thread-self" is refused. -errno on failure.
+ */
+int child_open_in_proc(const struct child *child, const char *path, int flags);
 
 /* rootfs.c */
 /* open_tree(2) with OPEN_TREE_CLONE of a path of the host; relative ones start from the bundle. Descriptor or -errno.
@@ -54,6 +58,8 @@ int child_pivot(struct child *child, struct error *err);
 
 /* mounts.c */
 int child_mount_all(struct child *child, struct error *err);
+/* The cgroup mount that child_mount_all() left for later. */
+int child_mount_late(struct child *child, struct error *err);
 /* cgroup_mount.c */
 struct mount_options;
 int child_mount_cgroup(struct child *child, const struct oci_mount *mount, const struct mount_options *options,

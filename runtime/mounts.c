@@ -225,9 +225,17 @@ static int mount_filesystem(struct child *child, const struct oci_mount *mount, 
     if (r < 0)
         return error_errno(err, r, "error mounting \"%s\" to rootfs at \"%s\"", mount->type, mount->destination);
     r = set_propagation(fd, options, mount, err);
+    if (r == 0 && child->proc_fd < 0 && is_type(mount, "proc") && options->data.count == 0 &&
+        !(options->set & MOUNT_ATTR_RDONLY) && oci_spec_namespace(child->spec, "pid") != NULL)
+        child->proc_fd = TAKE_FD(fd); /* certainly a procfs, and of our pid namespace */
     if (r == 0 && later)
         child->readonly_fds[child->readonly_count++] = TAKE_FD(fd);
     return r;
+}
+
+static bool is_cgroup(const struct oci_mount *mount)
+{
+    return is_type(mount, "cgroup") || is_type(mount, "cgroup2");
 }
 
 static int mount_one(struct child *child, const struct oci_mount *mount, struct error *err)
@@ -238,20 +246,41 @@ static int mount_one(struct child *child, const struct oci_mount *mount, struct 
         return r;
     if (options.bind || options.recursive_bind)
         return mount_bind(child, mount, &options, err);
-    if (is_type(mount, "cgroup") || is_type(mount, "cgroup2")) {
+    if (is_cgroup(mount)) {
         CLEANUP_CLOSE int target = open_target(child, mount, true, err);
         return target < 0 ? target : child_mount_cgroup(child, mount, &options, err);
     }
     return mount_filesystem(child, mount, &options, err);
 }
 
+/* The cgroup is being made by the parent meanwhile, so its mount is left for last where the order does not show: when
+ * no later mount goes below it or is a second one. */
+static bool can_wait(const struct oci_spec *spec, size_t i)
+{
+    const struct oci_mount *mounts = spec->mounts.items;
+    size_t size = strlen(mounts[i].destination);
+    for (size_t k = i + 1; k < spec->mounts.count; k++)
+        if (strncmp(mounts[k].destination, mounts[i].destination, size) == 0 || is_cgroup(&mounts[k]))
+            return false;
+    return is_cgroup(&mounts[i]);
+}
+
 int child_mount_all(struct child *child, struct error *err)
 {
     const struct oci_mount *mounts = child->spec->mounts.items;
     for (size_t i = 0; i < child->spec->mounts.count; i++) {
+        if (can_wait(child->spec, i)) {
+            child->late_mount = &mounts[i];
+            continue;
+        }
         int r = mount_one(child, &mounts[i], err);
         if (r < 0)
             return r;
     }
     return 0;
+}
+
+int child_mount_late(struct child *child, struct error *err)
+{
+    return child->late_mount != NULL ? mount_one(child, child->late_mount, err) : 0;
 }

@@ -11,7 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/beneath.h"
 #include "base/fd.h"
 #include "base/memory.h"
 #include "runtime/child.h"
@@ -64,7 +63,7 @@ static int write_label(struct child *child, const char *const files[], const cha
     if (r < 0)
         return r;
     for (size_t i = 0; files[i] != NULL; i++) {
-        CLEANUP_CLOSE int fd = beneath_open(child->proc_fd, files[i], O_WRONLY, 0);
+        CLEANUP_CLOSE int fd = child_open_in_proc(child, files[i], O_WRONLY);
         if (fd == -ENOENT && files[i + 1] != NULL)
             continue;
         if (fd < 0 || write(fd, text, strlen(text)) < 0)
