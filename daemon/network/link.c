@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
@@ -91,14 +92,19 @@ int link_set_up(struct netlink *netlink, unsigned int index, int mtu, struct err
     return run_indexed(netlink, &batch, err, "set up interface", index);
 }
 
-/* Neither end gets an IPv6 link-local address: IPv6 is off on this network. */
-static void put_no_ipv6_address(struct nlmsghdr *m)
+/* The host's end gets no IPv6 link-local address: IPv6 is off on this network. Not possible in the message that makes
+ * the link, and early enough after it: the peer is down still. */
+static void put_no_ipv6_address(struct netlink_batch *batch, const char *name)
 {
+    struct nlmsghdr *m;
+    begin_link(batch, RTM_NEWLINK, NLM_F_ACK, 0, &m);
+    mnl_attr_put_strz(m, IFLA_IFNAME, name);
     struct nlattr *spec = mnl_attr_nest_start(m, IFLA_AF_SPEC);
     struct nlattr *inet6 = mnl_attr_nest_start(m, AF_INET6);
     mnl_attr_put_u8(m, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
     mnl_attr_nest_end(m, inet6);
     mnl_attr_nest_end(m, spec);
+    netlink_batch_end(batch, m);
 }
 
 static void put_veth_peer(struct nlmsghdr *m, int netns_fd, int mtu)
@@ -126,7 +132,6 @@ int link_add_veth(struct netlink *netlink, const char *name, unsigned int bridge
     mnl_attr_put_u32(m, IFLA_NUM_TX_QUEUES, 1);
     mnl_attr_put_u32(m, IFLA_NUM_RX_QUEUES, 1);
     mnl_attr_put_u32(m, IFLA_MASTER, bridge_index);
-    put_no_ipv6_address(m);
     struct nlattr *info = mnl_attr_nest_start(m, IFLA_LINKINFO);
     mnl_attr_put_strz(m, IFLA_INFO_KIND, "veth");
     struct nlattr *data = mnl_attr_nest_start(m, IFLA_INFO_DATA);
@@ -134,7 +139,37 @@ int link_add_veth(struct netlink *netlink, const char *name, unsigned int bridge
     mnl_attr_nest_end(m, data);
     mnl_attr_nest_end(m, info);
     netlink_batch_end(&batch, m);
-    return run(netlink, &batch, err, "create veth pair", name);
+    put_no_ipv6_address(&batch, name);
+    char detail[NETLINK_DETAIL_MAX];
+    int r = netlink_run(netlink, &batch, detail);
+    if (r == -EAFNOSUPPORT) {
+        return 0; /* the second message, in a kernel without IPv6 */
+    }
+    return r < 0 ? error_errno(err, r, "create veth pair %s%s%s", name, detail[0] ? ": " : "", detail) : 0;
+}
+
+static int on_operstate(const struct nlmsghdr *m, void *data)
+{
+    const struct nlattr *attr;
+    mnl_attr_for_each(attr, m, sizeof(struct ifinfomsg))
+    {
+        if (mnl_attr_get_type(attr) == IFLA_OPERSTATE) {
+            *(uint8_t *)data = mnl_attr_get_u8(attr);
+        }
+    }
+    return 0;
+}
+
+int link_is_operational(struct netlink *netlink, unsigned int index, struct error *err)
+{
+    struct netlink_batch batch = {.used = 0};
+    struct nlmsghdr *m;
+    uint8_t state = IF_OPER_UNKNOWN;
+    begin_link(&batch, RTM_GETLINK, 0, index, &m);
+    mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    netlink_batch_end(&batch, m);
+    int r = netlink_query(netlink, &batch, NULL, on_operstate, &state);
+    return r < 0 ? error_errno(err, r, "look at interface %u", index) : state == IF_OPER_UP;
 }
 
 int link_set_port(struct netlink *netlink, unsigned int index, const struct link_port_settings *settings,
@@ -145,13 +180,11 @@ int link_set_port(struct netlink *netlink, unsigned int index, const struct link
     struct ifinfomsg *info = begin_link(&batch, RTM_SETLINK, NLM_F_ACK, index, &m);
     info->ifi_family = AF_BRIDGE;
     struct nlattr *port = mnl_attr_nest_start(m, IFLA_PROTINFO);
-    if (settings->forwarding || settings->disabled) {
-        mnl_attr_put_u8(m, IFLA_BRPORT_STATE, settings->disabled ? BR_STATE_DISABLED : BR_STATE_FORWARDING);
-    }
     if (settings->hairpin) {
         mnl_attr_put_u8(m, IFLA_BRPORT_MODE, 1);
     }
     if (settings->disabled) {
+        mnl_attr_put_u8(m, IFLA_BRPORT_STATE, BR_STATE_DISABLED);
         mnl_attr_put(m, IFLA_BRPORT_FLUSH, 0, NULL);
     }
     mnl_attr_nest_end(m, port);

@@ -24,10 +24,13 @@ int link_set_up(struct netlink *netlink, unsigned int index, int mtu, struct err
 int link_add_veth(struct netlink *netlink, const char *name, unsigned int bridge_index, int netns_fd, int mtu,
                   struct error *err);
 
+/* The kernel has seen that the interface has a carrier: before, it drops what is sent, and the bridge keeps the port
+ * closed. 1, 0 or -errno. */
+int link_is_operational(struct netlink *netlink, unsigned int index, struct error *err);
+
 struct link_port_settings {
-    bool forwarding; /* at once, without waiting for the kernel's own look at the carrier */
-    bool hairpin;    /* frames may go back out where they came in */
-    bool disabled;   /* neither receives nor sends, and what the bridge has learned about it is forgotten */
+    bool hairpin;  /* frames may go back out where they came in */
+    bool disabled; /* neither receives nor sends, and what the bridge has learned about it is forgotten */
 };
 int link_set_port(struct netlink *netlink, unsigned int index, const struct link_port_settings *settings,
                   struct error *err);

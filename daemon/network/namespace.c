@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/fd.h"
 #include "base/file.h"
@@ -84,12 +85,35 @@ static bool needs_hairpin(void)
            text[0] == '1';
 }
 
-/* Both ends are up now. Left alone, the kernel would look at the carrier and open the bridge port a little later. */
+/*
+ * Both ends are up now, but the kernel notices the host's carrier in a work queue of its own, and until then drops what
+ * the host sends and keeps the bridge port closed. Mostly it has been quicker, else it is a matter of microseconds.
+ */
+static int wait_for_carrier(const struct namespace_maker *maker, unsigned int index, struct error *err)
+{
+    enum { TRIES = 20000 };
+    const struct timespec pause = {.tv_nsec = 50000};
+    for (int i = 0; i < TRIES; i++) {
+        int r = link_is_operational(maker->host, index, err);
+        if (r != 0) {
+            return r < 0 ? r : 0;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return error_set(err, ERROR_SYSTEM, ETIMEDOUT, "interface %u gets no carrier", index);
+}
+
 static int open_bridge_port(const struct namespace_maker *maker, struct namespace *ns, struct error *err)
 {
+    struct link_port_settings settings = {.hairpin = needs_hairpin()};
     ns->host_index = link_index(ns->host_name);
-    struct link_port_settings settings = {.forwarding = true, .hairpin = needs_hairpin()};
-    int r = link_set_port(maker->host, ns->host_index, &settings, err);
+    int r = wait_for_carrier(maker, ns->host_index, err);
+    if (r == 0) {
+        r = wait_for_carrier(maker, maker->bridge_index, err); /* it has one as soon as one of its ports has */
+    }
+    if (r == 0 && settings.hairpin) {
+        r = link_set_port(maker->host, ns->host_index, &settings, err);
+    }
     return r < 0 ? r : link_announce(ns->inside, ns->inside_index, ns->mac, err);
 }
 

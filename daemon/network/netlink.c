@@ -101,7 +101,29 @@ static void copy_detail(const struct nlmsghdr *message, char *detail)
     }
 }
 
-int netlink_run(struct netlink *netlink, struct netlink_batch *batch, char *ret_detail)
+/* One datagram of answers; keeps the first error in *first. */
+static void take_answers(const char *data, ssize_t size, int *first, char *detail, netlink_dump_fn fn, void *fn_data)
+{
+    int left = size;
+    for (const struct nlmsghdr *m = (const void *)data; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+        int r = 0;
+        if (m->nlmsg_type == NLMSG_ERROR) {
+            const struct nlmsgerr *error = mnl_nlmsg_get_payload(m);
+            r = error->error;
+            if (r != 0 && *first == 0 && detail) {
+                copy_detail(m, detail);
+            }
+        } else if (fn) {
+            r = fn(m, fn_data);
+        }
+        if (*first == 0) {
+            *first = r;
+        }
+    }
+}
+
+int netlink_query(struct netlink *netlink, struct netlink_batch *batch, char *ret_detail, netlink_dump_fn fn,
+                  void *data)
 {
     if (ret_detail) {
         ret_detail[0] = '\0';
@@ -110,26 +132,19 @@ int netlink_run(struct netlink *netlink, struct netlink_batch *batch, char *ret_
     if (first < 0) {
         return first;
     }
-    char buffer[4096] __attribute__((aligned(NLMSG_ALIGNTO)));
+    char buffer[8192] __attribute__((aligned(NLMSG_ALIGNTO)));
     for (;;) {
         ssize_t n = receive(netlink, buffer, sizeof(buffer), MSG_DONTWAIT);
-        if (n == -EAGAIN) {
-            return first;
-        }
         if (n < 0) {
-            return n;
+            return n == -EAGAIN ? first : (int)n;
         }
-        int left = n;
-        for (const struct nlmsghdr *m = (void *)buffer; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
-            const struct nlmsgerr *error = mnl_nlmsg_get_payload(m);
-            if (m->nlmsg_type == NLMSG_ERROR && error->error != 0 && first == 0) {
-                first = error->error;
-                if (ret_detail) {
-                    copy_detail(m, ret_detail);
-                }
-            }
-        }
+        take_answers(buffer, n, &first, ret_detail, fn, data);
     }
+}
+
+int netlink_run(struct netlink *netlink, struct netlink_batch *batch, char *ret_detail)
+{
+    return netlink_query(netlink, batch, ret_detail, NULL, NULL);
 }
 
 int netlink_dump(struct netlink *netlink, struct netlink_batch *batch, netlink_dump_fn fn, void *data)

@@ -39,6 +39,9 @@ int netlink_run(struct netlink *netlink, struct netlink_batch *batch, char *ret_
 
 /* Sends one dump request and calls fn for every message; fn returns 0 to go on or -errno to stop. */
 typedef int (*netlink_dump_fn)(const struct nlmsghdr *message, void *data);
+/* netlink_run for requests that are answered with a message (not a dump): fn is called with each. */
+int netlink_query(struct netlink *netlink, struct netlink_batch *batch, char *ret_detail, netlink_dump_fn fn,
+                  void *data);
 int netlink_dump(struct netlink *netlink, struct netlink_batch *batch, netlink_dump_fn fn, void *data);
 
 #define NETLINK_DETAIL_MAX 128

@@ -126,10 +126,10 @@ static void add_to_shelf(struct shelf *shelf, struct namespace *ns)
     shelf->items[shelf->count++] = *ns;
 }
 
-/* A full bridge is no failure while ports of ended containers are still being removed. */
+/* A full bridge is no failure while ports of ended containers are still to be removed. */
 static bool may_clear_up(struct pool *pool, int r)
 {
-    if (r != -EXFULL || count_dying(pool) == 0) {
+    if (r != -EXFULL || (pool->job_count == 0 && count_dying(pool) == 0)) {
         return false;
     }
     int64_t now = timestamp_monotonic();
@@ -161,7 +161,8 @@ static bool restock(struct pool *pool, enum pool_kind kind)
     } else {
         pool->full_since = 0;
         pool->not_before = timestamp_monotonic() + RETRY_AFTER_FAILURE;
-        if (shelf->waiting == 0) {
+        /* A full subnet or bridge is the user's limit, and nobody has asked for more yet. */
+        if (shelf->waiting == 0 && r != -ENOSPC && r != -EXFULL) {
             log_warn("network: %s", err.message);
         }
         shelf->error = err;

@@ -1,0 +1,200 @@
+/* Subnets and addresses. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "daemon/network/ipam.h"
+
+static struct ipam_subnet subnet(const char *text)
+{
+    struct ipam_subnet s;
+    struct error err = {0};
+    if (ipam_subnet_parse(text, &s, &err) < 0) {
+        fail_msg("%s: %s", text, err.message);
+    }
+    return s;
+}
+
+static uint32_t address(const char *text)
+{
+    uint32_t a;
+    assert_int_equal(ipam_parse_address(text, &a), 0);
+    return a;
+}
+
+static void a_bip_is_the_gateway(void **state)
+{
+    (void)state;
+    struct ipam_subnet s = subnet("172.18.0.1/16");
+    assert_int_equal(s.network, address("172.18.0.0"));
+    assert_int_equal(s.gateway, address("172.18.0.1"));
+    assert_int_equal(s.prefix, 16);
+    s = subnet("10.1.2.200/24");
+    assert_int_equal(s.network, address("10.1.2.0"));
+    assert_int_equal(s.gateway, address("10.1.2.200"));
+    s = subnet("10.1.2.0/24");
+    assert_int_equal(s.gateway, address("10.1.2.1"));
+    char text[IPAM_TEXT_MAX];
+    ipam_format_subnet(text, &s);
+    assert_string_equal(text, "10.1.2.0/24");
+}
+
+static void malformed_subnets_are_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",
+                                      "172.18.0.1",
+                                      "172.18.0.1/",
+                                      "172.18.0.1/33",
+                                      "172.18.0.1/-1",
+                                      "/16",
+                                      "172.18.0/16",
+                                      "172.18.0.1/1x",
+                                      "::1/64",
+                                      "10.0.0.1/31",
+                                      "10.0.0.1/7",
+                                      "10.0.0.255/24",
+                                      "1.2.3.4 /16",
+                                      "0000000000000000000001.2.3.4/16"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct ipam_subnet s;
+        struct error err = {0};
+        if (ipam_subnet_parse(bad[i], &s, &err) == 0) {
+            fail_msg("\"%s\" was accepted", bad[i]);
+        }
+        assert_int_equal(err.kind, ERROR_INVALID);
+    }
+}
+
+static void the_first_free_default_subnet_is_chosen(void **state)
+{
+    (void)state;
+    struct ipam_subnet used[40], s;
+    struct error err = {0};
+    char text[IPAM_TEXT_MAX];
+    assert_int_equal(ipam_subnet_choose(NULL, 0, &s, &err), 0);
+    ipam_format_subnet(text, &s);
+    assert_string_equal(text, "172.17.0.0/16");
+    used[0] = subnet("172.16.0.1/14"); /* covers 172.16 to 172.19 */
+    used[1] = (struct ipam_subnet){.network = address("172.20.7.7"), .prefix = 32};
+    assert_int_equal(ipam_subnet_choose(used, 2, &s, &err), 0);
+    ipam_format_subnet(text, &s);
+    assert_string_equal(text, "172.21.0.0/16");
+    assert_int_equal(s.gateway, address("172.21.0.1"));
+    used[0] = (struct ipam_subnet){.network = address("172.0.0.0"), .prefix = 8};
+    used[1] = subnet("192.168.1.1/24");
+    assert_int_equal(ipam_subnet_choose(used, 2, &s, &err), 0);
+    ipam_format_subnet(text, &s);
+    assert_string_equal(text, "192.168.16.0/20");
+    used[1] = subnet("192.168.0.1/16");
+    assert_int_equal(ipam_subnet_choose(used, 2, &s, &err), -ENOSPC);
+}
+
+static void the_lowest_free_address_is_given_out(void **state)
+{
+    (void)state;
+    struct ipam_subnet s = subnet("172.18.0.1/16");
+    struct ipam ipam;
+    struct error err = {0};
+    uint32_t a;
+    ipam_init(&ipam, &s);
+    for (int i = 2; i < 300; i++) {
+        assert_int_equal(ipam_allocate(&ipam, &a, &err), 0);
+        assert_int_equal(a, s.network + i);
+    }
+    ipam_free(&ipam, s.network + 70);
+    ipam_free(&ipam, s.network + 7);
+    ipam_free(&ipam, s.gateway);     /* never free */
+    ipam_free(&ipam, s.network);     /* never free */
+    ipam_free(&ipam, 0);             /* not ours */
+    ipam_free(&ipam, s.network - 1); /* not ours */
+    assert_int_equal(ipam_allocate(&ipam, &a, &err), 0);
+    assert_int_equal(a, s.network + 7);
+    assert_int_equal(ipam_allocate(&ipam, &a, &err), 0);
+    assert_int_equal(a, s.network + 70);
+    assert_int_equal(ipam_allocate(&ipam, &a, &err), 0);
+    assert_int_equal(a, s.network + 300);
+    ipam_release(&ipam);
+}
+
+static void a_gateway_in_the_middle_is_passed_over(void **state)
+{
+    (void)state;
+    struct ipam_subnet s = subnet("10.0.0.3/29");
+    struct ipam ipam;
+    struct error err = {0};
+    static const int expected[] = {1, 2, 4, 5, 6};
+    uint32_t a;
+    ipam_init(&ipam, &s);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(ipam_allocate(&ipam, &a, &err), 0);
+        assert_int_equal(a, s.network + expected[i]);
+    }
+    assert_int_equal(ipam_allocate(&ipam, &a, &err), -ENOSPC); /* .7 is the broadcast address */
+    assert_string_equal(err.message,
+                        "no available IPv4 addresses on this network's address pools: bridge (10.0.0.0/29)");
+    ipam_release(&ipam);
+}
+
+static void a_subnet_of_64_has_61_addresses(void **state)
+{
+    (void)state;
+    struct ipam_subnet s = subnet("10.0.0.1/26");
+    struct ipam ipam;
+    uint32_t a;
+    int count = 0;
+    ipam_init(&ipam, &s);
+    while (ipam_allocate(&ipam, &a, NULL) == 0) {
+        count++;
+    }
+    assert_int_equal(count, 61);
+    ipam_release(&ipam);
+}
+
+static void given_addresses_are_checked(void **state)
+{
+    (void)state;
+    struct ipam_subnet s = subnet("10.0.0.1/24");
+    struct ipam ipam;
+    uint32_t a;
+    ipam_init(&ipam, &s);
+    assert_int_equal(ipam_take(&ipam, address("10.0.0.2")), 0);
+    assert_int_equal(ipam_take(&ipam, address("10.0.0.2")), -EADDRINUSE);
+    assert_int_equal(ipam_take(&ipam, address("10.0.0.1")), -EADDRINUSE);
+    assert_int_equal(ipam_take(&ipam, address("10.0.0.254")), 0);
+    assert_int_equal(ipam_take(&ipam, address("10.0.0.0")), -ERANGE);
+    assert_int_equal(ipam_take(&ipam, address("10.0.0.255")), -ERANGE);
+    assert_int_equal(ipam_take(&ipam, address("10.0.1.2")), -ERANGE);
+    assert_int_equal(ipam_take(&ipam, address("9.255.255.255")), -ERANGE);
+    assert_int_equal(ipam_allocate(&ipam, &a, NULL), 0);
+    assert_int_equal(a, address("10.0.0.3"));
+    ipam_release(&ipam);
+}
+
+static void the_mac_is_the_address(void **state)
+{
+    (void)state;
+    static const uint8_t expected[6] = {0x02, 0x42, 0xac, 0x11, 0x00, 0x02};
+    uint8_t mac[6];
+    ipam_mac(address("172.17.0.2"), mac);
+    assert_memory_equal(mac, expected, 6);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_bip_is_the_gateway),
+        cmocka_unit_test(malformed_subnets_are_refused),
+        cmocka_unit_test(the_first_free_default_subnet_is_chosen),
+        cmocka_unit_test(the_lowest_free_address_is_given_out),
+        cmocka_unit_test(a_gateway_in_the_middle_is_passed_over),
+        cmocka_unit_test(a_subnet_of_64_has_61_addresses),
+        cmocka_unit_test(given_addresses_are_checked),
+        cmocka_unit_test(the_mac_is_the_address),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

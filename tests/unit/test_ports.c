@@ -1,0 +1,209 @@
+/* Published ports: who has which, and the rules as text. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "daemon/network/firewall.h"
+#include "daemon/network/ports.h"
+
+#define LOOPBACK 0x7f000001
+#define OTHER 0xc0000202
+
+static char one, two; /* owners */
+static uint16_t busy; /* what another process has */
+
+static int reserve(uint32_t host_address, uint8_t protocol, uint16_t port, int *ret_socket, void *data)
+{
+    (void)host_address;
+    (void)protocol;
+    (void)data;
+    *ret_socket = -1;
+    return port == busy ? -EADDRINUSE : 0;
+}
+
+static int claim(struct port_table *t, void *owner, uint32_t address, uint8_t protocol, uint16_t first, uint16_t last,
+                 uint16_t *ret, struct error *err)
+{
+    struct port_request r = {
+        .host_address = address, .host_port = first, .host_port_end = last, .container_port = 80, .protocol = protocol};
+    *err = (struct error){0};
+    return port_table_claim(t, &r, owner, reserve, NULL, ret, err);
+}
+
+static void every_address_overlaps_each(void **state)
+{
+    (void)state;
+    struct port_table t;
+    struct error err;
+    uint16_t p;
+    port_table_init(&t, 40000, 40010);
+    assert_int_equal(claim(&t, &one, 0, IPPROTO_TCP, 80, 0, &p, &err), 0);
+    assert_int_equal(p, 80);
+    assert_int_equal(claim(&t, &two, LOOPBACK, IPPROTO_TCP, 80, 0, &p, &err), -EADDRINUSE);
+    assert_string_equal(err.message, "Bind for 127.0.0.1:80 failed: port is already allocated");
+    assert_int_equal(err.kind, ERROR_SYSTEM);
+    assert_int_equal(claim(&t, &two, 0, IPPROTO_UDP, 80, 0, &p, &err), 0);
+    assert_int_equal(claim(&t, &two, 0, IPPROTO_SCTP, 80, 0, &p, &err), 0);
+    assert_int_equal(claim(&t, &two, LOOPBACK, IPPROTO_TCP, 81, 0, &p, &err), 0);
+    assert_int_equal(claim(&t, &two, OTHER, IPPROTO_TCP, 81, 0, &p, &err), 0);
+    assert_int_equal(claim(&t, &one, 0, IPPROTO_TCP, 81, 0, &p, &err), -EADDRINUSE);
+    assert_string_equal(err.message, "Bind for 0.0.0.0:81 failed: port is already allocated");
+    port_table_drop(&t, &two);
+    assert_int_equal(claim(&t, &one, 0, IPPROTO_TCP, 81, 0, &p, &err), 0);
+    assert_int_equal(t.count, 2);
+    port_table_release(&t);
+}
+
+static void another_process_is_reported_as_bind_reports_it(void **state)
+{
+    (void)state;
+    struct port_table t;
+    struct error err;
+    uint16_t p;
+    busy = 80;
+    port_table_init(&t, 40000, 40010);
+    assert_int_equal(claim(&t, &one, 0, IPPROTO_TCP, 80, 0, &p, &err), -EADDRINUSE);
+    assert_string_equal(err.message, "listen tcp4 0.0.0.0:80: bind: address already in use");
+    assert_int_equal(claim(&t, &one, LOOPBACK, IPPROTO_UDP, 80, 0, &p, &err), -EADDRINUSE);
+    assert_string_equal(err.message, "listen udp4 127.0.0.1:80: bind: address already in use");
+    assert_int_equal(t.count, 0);
+    busy = 0;
+    port_table_release(&t);
+}
+
+static void a_range_gives_its_free_ports_in_order(void **state)
+{
+    (void)state;
+    struct port_table t;
+    struct error err;
+    uint16_t p;
+    busy = 8001;
+    port_table_init(&t, 40000, 40010);
+    assert_int_equal(claim(&t, &one, 0, IPPROTO_TCP, 8000, 8003, &p, &err), 0);
+    assert_int_equal(p, 8000);
+    assert_int_equal(claim(&t, &one, 0, IPPROTO_TCP, 8000, 8003, &p, &err), 0);
+    assert_int_equal(p, 8002);
+    assert_int_equal(claim(&t, &one, LOOPBACK, IPPROTO_TCP, 8000, 8003, &p, &err), 0);
+    assert_int_equal(p, 8003);
+    assert_int_equal(claim(&t, &one, 0, IPPROTO_TCP, 8000, 8003, &p, &err), -EADDRINUSE);
+    assert_string_equal(err.message, "all ports are allocated");
+    busy = 0;
+    port_table_release(&t);
+}
+
+static void ephemeral_ports_go_round(void **state)
+{
+    (void)state;
+    struct port_table t;
+    struct error err;
+    uint16_t p;
+    port_table_init(&t, 40000, 40002);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(claim(&t, i == 1 ? &two : &one, 0, IPPROTO_TCP, 0, 0, &p, &err), 0);
+        assert_int_equal(p, 40000 + i);
+    }
+    assert_int_equal(claim(&t, &one, 0, IPPROTO_TCP, 0, 0, &p, &err), -EADDRINUSE);
+    assert_int_equal(claim(&t, &one, 0, IPPROTO_UDP, 0, 0, &p, &err), 0);
+    assert_int_equal(p, 40000);
+    port_table_drop(&t, &two);
+    assert_int_equal(claim(&t, &one, 0, IPPROTO_TCP, 0, 0, &p, &err), 0);
+    assert_int_equal(p, 40001);
+    port_table_release(&t);
+    port_table_init(&t, 0, 0);
+    assert_int_equal(claim(&t, &one, 0, IPPROTO_TCP, 0, 0, &p, &err), 0);
+    assert_int_equal(p, 49153);
+    port_table_release(&t);
+    port_table_init(&t, 65535, 65535);
+    assert_int_equal(claim(&t, &one, 0, IPPROTO_TCP, 0, 0, &p, &err), 0);
+    assert_int_equal(p, 65535);
+    assert_int_equal(claim(&t, &one, 0, IPPROTO_TCP, 65534, 65535, &p, &err), 0);
+    assert_int_equal(p, 65534);
+    port_table_release(&t);
+}
+
+static void a_restored_port_counts_even_when_another_process_has_it(void **state)
+{
+    (void)state;
+    struct port_table t;
+    struct error err = {0};
+    bool reserved = true;
+    uint16_t p;
+    struct port_request r = {.host_port = 80, .container_port = 80, .protocol = IPPROTO_TCP};
+    busy = 80;
+    port_table_init(&t, 40000, 40002);
+    assert_int_equal(port_table_restore(&t, &r, &one, reserve, NULL, &reserved, &err), 0);
+    assert_false(reserved);
+    assert_int_equal(port_table_restore(&t, &r, &two, reserve, NULL, &reserved, &err), -EADDRINUSE);
+    assert_int_equal(claim(&t, &two, 0, IPPROTO_TCP, 80, 0, &p, &err), -EADDRINUSE);
+    assert_string_equal(err.message, "Bind for 0.0.0.0:80 failed: port is already allocated");
+    busy = 0;
+    port_table_release(&t);
+}
+
+static void protocols_have_names(void **state)
+{
+    (void)state;
+    uint8_t n = 0;
+    assert_int_equal(port_protocol_parse("", &n), 0);
+    assert_int_equal(n, IPPROTO_TCP);
+    assert_int_equal(port_protocol_parse("sctp", &n), 0);
+    assert_string_equal(port_protocol_name(n), "sctp");
+    assert_int_equal(port_protocol_parse("TCP", &n), -EINVAL);
+    assert_int_equal(port_protocol_parse("icmp", &n), -EINVAL);
+}
+
+static void the_table_has_the_bridges_name(void **state)
+{
+    (void)state;
+    char name[64];
+    firewall_table_name("dory0", name, sizeof(name));
+    assert_string_equal(name, "dory");
+    firewall_table_name("br-x", name, sizeof(name));
+    assert_string_equal(name, "dory-br-x");
+}
+
+static void the_rules_hold_every_claim_in_its_map(void **state)
+{
+    (void)state;
+    struct firewall_options options = {.bridge = "br-x", .subnet = {0x0a580000, 0x0a580001, 16}};
+    struct port_claim claims[] = {
+        {.host_port = 8080, .container_port = 80, .container_address = 0x0a580002, .protocol = IPPROTO_TCP},
+        {.host_port = 53, .container_port = 5353, .container_address = 0x0a580003, .protocol = IPPROTO_UDP},
+        {.host_address = LOOPBACK,
+         .host_port = 90,
+         .container_port = 9,
+         .container_address = 0x0a580003,
+         .protocol = IPPROTO_TCP},
+    };
+    char *text = firewall_ruleset(&options, claims, 3);
+    assert_non_null(strstr(text, "add table ip dory-br-x\ndelete table ip dory-br-x\n"));
+    assert_non_null(strstr(text, "elements = { 6 . 8080 : 10.88.0.2 . 80, 17 . 53 : 10.88.0.3 . 5353 }\n"));
+    assert_non_null(strstr(text, "elements = { 127.0.0.1 . 6 . 90 : 10.88.0.3 . 9 }\n"));
+    assert_non_null(strstr(text, "oifname != \"br-x\" ip saddr 10.88.0.0/16 masquerade"));
+    free(text);
+    options.no_masquerade = true;
+    text = firewall_ruleset(&options, NULL, 0);
+    assert_null(strstr(text, "elements"));
+    assert_null(strstr(text, "oifname != \"br-x\" ip saddr 10.88.0.0/16 masquerade"));
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_address_overlaps_each),
+        cmocka_unit_test(another_process_is_reported_as_bind_reports_it),
+        cmocka_unit_test(a_range_gives_its_free_ports_in_order),
+        cmocka_unit_test(ephemeral_ports_go_round),
+        cmocka_unit_test(a_restored_port_counts_even_when_another_process_has_it),
+        cmocka_unit_test(protocols_have_names),
+        cmocka_unit_test(the_table_has_the_bridges_name),
+        cmocka_unit_test(the_rules_hold_every_claim_in_its_map),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
