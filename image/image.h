@@ -34,15 +34,19 @@ struct image {
     struct strv diff_ids;
     struct image_history *history;
     size_t history_count;
-    struct strv layer_dirs; /* "overlay/ID/diff" of each layer, base first */
-    int64_t size;           /* bytes of all unpacked layers */
+    struct strv layer_dirs;   /* "overlay/ID/diff" of each layer, base first */
+    int64_t *layer_sizes;     /* of each layer, base first, as many as diff_ids */
+    int64_t size;             /* bytes of all unpacked layers */
     struct strv repo_tags;    /* familiar form, as of the look-up */
     struct strv repo_digests; /* "name@sha256:..." */
 };
 
-/* Opens below data_root (made if missing, 0710); finishes or undoes what a crash left. `db` stays the caller's. */
+/* Opens below data_root (made if missing, 0710) and locks it against other daemons; finishes or undoes what a crash
+ * left. `db` stays the caller's and open longer than the store. */
 int image_store_open(const char *data_root, struct db *db, struct image_store **ret, struct error *err);
 void image_store_close(struct image_store *store);
+/* What the opening had to remove because its files were gone: sentences for the daemon's log; owned by the store. */
+const struct strv *image_store_repairs(struct image_store *store);
 /* Directory descriptor of the data root, owned by the store. */
 int image_store_root_fd(struct image_store *store);
 
@@ -70,8 +74,8 @@ struct image_remove_options {
     char *(*used_by)(const char *image_id, bool *ret_running, void *data);
     void *data;
 };
-/* Docker's order: untag; delete when the last name is gone; conflicts worded as docker's. The caller frees the rows with
- * image_removed_free. */
+/* Docker's order: untag; delete when the last name is gone; conflicts worded as docker's. The caller frees the rows
+ * with image_removed_free. */
 int image_remove(struct image_store *store, const char *name, const struct image_remove_options *options,
                  struct image_removed **ret, size_t *ret_count, struct error *err);
 void image_removed_free(struct image_removed *rows, size_t count);
@@ -84,11 +88,11 @@ typedef int (*image_progress_fn)(const char *id, const char *status, int64_t cur
 /* A docker-archive or OCI-archive tar read from fd (plain, gzip or zstd). Progress carries "Loaded image: X". */
 int image_load(struct image_store *store, int fd, image_progress_fn progress, void *data, struct error *err);
 struct image_import_options {
-    const struct reference *ref;     /* may be NULL */
-    const char *message;             /* history comment */
-    const struct strv *changes;      /* Dockerfile instructions: CMD ENTRYPOINT ENV EXPOSE LABEL ONBUILD STOPSIGNAL USER
-                                        VOLUME WORKDIR HEALTHCHECK SHELL */
-    const char *platform;            /* "linux/amd64", NULL: this machine's */
+    const struct reference *ref; /* may be NULL */
+    const char *message;         /* history comment */
+    const struct strv *changes;  /* Dockerfile instructions: CMD ENTRYPOINT ENV EXPOSE LABEL ONBUILD STOPSIGNAL USER
+                                    VOLUME WORKDIR HEALTHCHECK SHELL */
+    const char *platform;        /* "linux/amd64", NULL: this machine's */
 };
 /* A root filesystem tar (plain, gzip, zstd) becomes a one-layer image. ret_id: "sha256:..." */
 int image_import(struct image_store *store, int fd, const struct image_import_options *options,
@@ -99,14 +103,16 @@ struct registry_auth {
     char *username, *password, *identity_token, *registry_token;
 };
 struct registry_config {
-    struct strv insecure; /* host[:port] or CIDR: plain HTTP and unverified TLS allowed; 127.0.0.0/8 always is */
-    struct strv mirrors;  /* URLs tried first for docker.io */
+    struct strv insecure;   /* host[:port] or CIDR: plain HTTP and unverified TLS allowed; 127.0.0.0/8 always is */
+    struct strv mirrors;    /* URLs tried first for docker.io */
+    struct strv certs_dirs; /* with directories HOST[:PORT]; empty: /etc/dory/certs.d, /etc/docker/certs.d */
 };
 struct image_pull_options {
     const struct reference *ref;
     const struct registry_auth *auth; /* may be NULL */
     const struct registry_config *registries;
-    const char *platform; /* NULL: this machine's */
+    const char *platform;     /* NULL: this machine's */
+    int concurrent_downloads; /* of layers; 0: 3 */
     image_progress_fn progress;
     void *data;
 };

@@ -1,0 +1,153 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/beneath.h"
+#include "base/fd.h"
+#include "image/store.h"
+
+/* The thread stays a while after its last work, because removals come in rows. */
+#define IDLE_SECONDS 5
+
+void store_cleaner_init(struct store_cleaner *cleaner)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&cleaner->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&cleaner->lock, NULL);
+}
+
+/* A layer counts as safe once the file system has it. Until then a power failure takes it away (store_recover). */
+static void cleaner_sync(struct image_store *store)
+{
+    struct strv CLEANUP_STRV layers = STRV_INIT;
+    struct db_statement *s;
+    bool row = true;
+    db_lock(store->db);
+    int r = db_query(store->db, "SELECT diff_id FROM layer WHERE boot IS NOT NULL", &s, NULL);
+    while (r == 0 && (r = db_step(s, &row, NULL)) == 0 && row) {
+        strv_add(&layers, db_text(s, 0));
+    }
+    if (r == 0) {
+        db_reset(s);
+    }
+    db_unlock(store->db);
+    if (layers.count == 0 || syncfs(store->root_fd) < 0) {
+        return; /* they stay marked as unsafe, which is true */
+    }
+    db_lock(store->db);
+    for (size_t i = 0; i < layers.count; i++) {
+        if (db_query(store->db, "UPDATE layer SET boot = NULL WHERE diff_id = ?", &s, NULL) == 0) {
+            db_bind_text(s, 1, layers.items[i]);
+            (void)db_run(s, NULL); /* likewise */
+        }
+    }
+    db_unlock(store->db);
+}
+
+/* Waits for work. False when there has been none for a while or the store closes; then the thread must end. */
+static bool cleaner_wait(struct store_cleaner *cleaner)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_SECONDS;
+    int r = 0;
+    while (cleaner->trash.count == 0 && !cleaner->sync && !cleaner->stop && r == 0) {
+        r = pthread_cond_timedwait(&cleaner->changed, &cleaner->lock, &until);
+    }
+    return cleaner->trash.count > 0 || (cleaner->sync && !cleaner->stop);
+}
+
+static void *cleaner_main(void *data)
+{
+    struct image_store *store = data;
+    struct store_cleaner *cleaner = &store->cleaner;
+    pthread_mutex_lock(&cleaner->lock);
+    while (cleaner_wait(cleaner)) {
+        struct strv trash = cleaner->trash;
+        bool sync = cleaner->sync && !cleaner->stop;
+        cleaner->trash = (struct strv)STRV_INIT;
+        cleaner->sync = cleaner->sync && !sync;
+        pthread_mutex_unlock(&cleaner->lock);
+        for (size_t i = 0; i < trash.count; i++) {
+            /* What cannot be deleted now is tried again at the next start, which empties tmp/. */
+            (void)beneath_remove_tree(store->tmp_fd, trash.items[i]);
+        }
+        strv_release(&trash);
+        if (sync) {
+            cleaner_sync(store);
+        }
+        pthread_mutex_lock(&cleaner->lock);
+    }
+    cleaner->running = false;
+    pthread_mutex_unlock(&cleaner->lock);
+    return NULL;
+}
+
+/* Lock held. Without a thread the work waits for the next try or the next start. */
+static void cleaner_wake(struct image_store *store)
+{
+    struct store_cleaner *cleaner = &store->cleaner;
+    if (cleaner->running) {
+        pthread_cond_signal(&cleaner->changed);
+        return;
+    }
+    if (cleaner->joinable) {
+        pthread_join(cleaner->thread, NULL); /* it is past its last use of the lock */
+        cleaner->joinable = false;
+    }
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STORE_STACK);
+    if (pthread_create(&cleaner->thread, &attributes, cleaner_main, store) == 0) {
+        cleaner->running = true;
+        cleaner->joinable = true;
+    }
+    pthread_attr_destroy(&attributes);
+}
+
+void store_trash_tmp(struct image_store *store, const char *name)
+{
+    pthread_mutex_lock(&store->cleaner.lock);
+    strv_add(&store->cleaner.trash, name);
+    cleaner_wake(store);
+    pthread_mutex_unlock(&store->cleaner.lock);
+}
+
+int store_trash(struct image_store *store, int dir_fd, const char *name)
+{
+    char id[STORE_ID_SIZE + 1];
+    store_new_id(id);
+    if (renameat(dir_fd, name, store->tmp_fd, id) < 0) {
+        return errno == ENOENT ? 0 : -errno;
+    }
+    store_trash_tmp(store, id);
+    return 0;
+}
+
+void store_sync_later(struct image_store *store)
+{
+    pthread_mutex_lock(&store->cleaner.lock);
+    store->cleaner.sync = true;
+    cleaner_wake(store);
+    pthread_mutex_unlock(&store->cleaner.lock);
+}
+
+void store_cleaner_release(struct image_store *store)
+{
+    struct store_cleaner *cleaner = &store->cleaner;
+    pthread_mutex_lock(&cleaner->lock);
+    cleaner->stop = true;
+    pthread_cond_signal(&cleaner->changed);
+    bool joinable = cleaner->joinable;
+    pthread_mutex_unlock(&cleaner->lock);
+    if (joinable) {
+        pthread_join(cleaner->thread, NULL);
+    }
+    strv_release(&cleaner->trash);
+    pthread_cond_destroy(&cleaner->changed);
+    pthread_mutex_destroy(&cleaner->lock);
+}

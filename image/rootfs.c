@@ -1,0 +1,433 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+#include "image/store.h"
+
+/* Longest value fsconfig(2) takes. */
+#define FSCONFIG_VALUE_MAX 255
+
+/* Set explicitly, because their defaults are the kernel's configuration: a root must mean the same wherever it is
+ * mounted again, and layers never hold redirects or metadata-only copies. */
+static const struct {
+    const char *key, *value;
+} overlay_options[] = {
+    {"index", "off"},
+    {"metacopy", "off"},
+    {"redirect_dir", "nofollow"},
+    {"xino", "off"},
+};
+
+static int no_such_rootfs(const char *id, struct error *err)
+{
+    return error_set(err, ERROR_NOT_FOUND, 0, "No such root file system: %s", id);
+}
+
+/* ---- Making and forgetting ---- */
+
+/* Mode and owner of the root directory are those of the top layer's: overlayfs shows the upper one's. */
+static int copy_root_attributes(struct image_store *store, int dir_fd, const char *lowers, struct error *err)
+{
+    char path[STORE_ID_SIZE + sizeof("/diff")];
+    struct stat st = {.st_mode = 0755};
+    size_t size = strcspn(lowers, " ");
+    if (size == STORE_ID_SIZE) {
+        snprintf(path, sizeof(path), "%.*s/diff", STORE_ID_SIZE, lowers);
+        if (fstatat(store->overlay_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+            return error_errno(err, errno, "layer %s", path);
+        }
+    }
+    if ((st.st_uid != 0 || st.st_gid != 0) && fchownat(dir_fd, "diff", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0) {
+        return error_errno(err, errno, "chown the root directory");
+    }
+    return fchmodat(dir_fd, "diff", st.st_mode & 07777, 0) < 0 ? error_errno(err, errno, "chmod the root directory")
+                                                               : 0;
+}
+
+static int make_directories(struct image_store *store, const char *id, const char *lowers, struct error *err)
+{
+    if (mkdirat(store->overlay_fd, id, 0710) < 0) {
+        return error_errno(err, errno, "mkdir overlay/%s", id);
+    }
+    int CLEANUP_CLOSE dir = openat(store->overlay_fd, id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir < 0 || mkdirat(dir, "diff", 0755) < 0 || mkdirat(dir, "work", 0700) < 0) {
+        return error_errno(err, errno, "mkdir overlay/%s/diff", id);
+    }
+    return copy_root_attributes(store, dir, lowers, err);
+}
+
+static int insert_row(struct image_store *store, const char *id, const struct image *image, const char *lowers,
+                      struct error *err)
+{
+    struct db_statement *s;
+    int r = db_query(store->db, "INSERT INTO rootfs (id, image, lowers) VALUES (?, ?, ?)", &s, err);
+    if (r < 0) {
+        return r;
+    }
+    db_bind_text(s, 1, id);
+    db_bind_text(s, 2, image != NULL ? image->id : NULL);
+    db_bind_text(s, 3, lowers);
+    return db_run(s, err);
+}
+
+/* The image may have been removed since it was looked up; the row is only right while its layers are there. */
+static int check_layers(struct image_store *store, const struct image *image, struct error *err)
+{
+    struct db_statement *s;
+    bool row = false;
+    if (image == NULL) {
+        return 0;
+    }
+    int r = db_query(store->db, "SELECT 1 FROM image WHERE id = ?", &s, err);
+    if (r < 0) {
+        return r;
+    }
+    db_bind_text(s, 1, image->id);
+    r = db_step(s, &row, err);
+    db_reset(s);
+    return r < 0 || row ? r : error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", image->id);
+}
+
+int image_rootfs_create(struct image_store *store, const struct image *image, char **ret_id, struct error *err)
+{
+    char id[STORE_ID_SIZE + 1];
+    const char *lowers = image != NULL ? ((const struct image_object *)image)->lowers : "";
+    store_new_id(id);
+    int r = make_directories(store, id, lowers, err);
+    if (r == 0) {
+        r = db_begin(store->db, err);
+        if (r == 0) {
+            r = check_layers(store, image, err);
+            if (r == 0) {
+                r = insert_row(store, id, image, lowers, err);
+            }
+            if (r < 0) {
+                db_rollback(store->db);
+            } else {
+                r = db_commit(store->db, err);
+            }
+        }
+    }
+    if (r < 0) {
+        (void)store_trash(store, store->overlay_fd, id); /* without a row it goes at the next start at the latest */
+        return r;
+    }
+    *ret_id = xstrdup(id);
+    return 0;
+}
+
+/* Layers that were only kept for this root, because its image was removed while the container was there. */
+static int drop_layers(struct image_store *store, const char *lowers, struct strv *dirs, struct error *err)
+{
+    struct strv CLEANUP_STRV lower = STRV_INIT;
+    int r = 0;
+    strv_split(&lower, lowers, ' ');
+    for (size_t i = 0; r == 0 && i < lower.count; i++) {
+        struct db_statement *s;
+        bool row = false;
+        r = db_query(store->db, "SELECT diff_id FROM layer WHERE dir = ?", &s, err);
+        if (r == 0) {
+            db_bind_text(s, 1, lower.items[i]);
+            r = db_step(s, &row, err);
+        }
+        if (r == 0 && row) {
+            CLEANUP_FREE char *diff_id = xstrdup(db_text(s, 0));
+            db_reset(s);
+            r = store_drop_unused_layer(store, diff_id, dirs, err);
+        }
+    }
+    return r;
+}
+
+static int remove_row(struct image_store *store, const char *id, struct strv *dirs, struct error *err)
+{
+    struct db_statement *s;
+    CLEANUP_FREE char *lowers = NULL;
+    bool row = false, orphan = false;
+    int r = db_query(store->db,
+                     "SELECT lowers, image NOT NULL AND image NOT IN (SELECT id FROM image) FROM rootfs WHERE id = ?",
+                     &s, err);
+    if (r < 0) {
+        return r;
+    }
+    db_bind_text(s, 1, id);
+    r = db_step(s, &row, err);
+    if (r < 0 || !row) {
+        return r;
+    }
+    lowers = xstrdup(db_text(s, 0));
+    orphan = db_int(s, 1) != 0;
+    db_reset(s);
+    r = db_query(store->db, "DELETE FROM rootfs WHERE id = ?", &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, id);
+        r = db_run(s, err);
+    }
+    return r == 0 && orphan ? drop_layers(store, lowers, dirs, err) : r;
+}
+
+int image_rootfs_remove(struct image_store *store, const char *rootfs_id, struct error *err)
+{
+    struct strv CLEANUP_STRV dirs = STRV_INIT;
+    if (!store_is_id(rootfs_id)) {
+        return no_such_rootfs(rootfs_id, err);
+    }
+    int r = db_begin(store->db, err);
+    if (r < 0) {
+        return r;
+    }
+    r = remove_row(store, rootfs_id, &dirs, err);
+    if (r < 0) {
+        db_rollback(store->db);
+        return r;
+    }
+    r = db_commit(store->db, err);
+    for (size_t i = 0; r == 0 && i < dirs.count; i++) {
+        (void)store_trash(store, store->overlay_fd, dirs.items[i]); /* without a row it goes at the next start */
+    }
+    if (r == 0) {
+        r = store_trash(store, store->overlay_fd, rootfs_id);
+        if (r < 0) {
+            error_errno(err, r, "remove overlay/%s", rootfs_id);
+        }
+    }
+    return r;
+}
+
+int image_rootfs_list(struct image_store *store, struct strv *ret, struct error *err)
+{
+    struct db_statement *s;
+    bool row = true;
+    db_lock(store->db);
+    int r = db_query(store->db, "SELECT id FROM rootfs ORDER BY id", &s, err);
+    while (r == 0 && (r = db_step(s, &row, err)) == 0 && row) {
+        strv_add(ret, db_text(s, 0));
+    }
+    db_unlock(store->db);
+    return r;
+}
+
+int image_rootfs_upper(struct image_store *store, const char *rootfs_id, struct error *err)
+{
+    char path[STORE_ID_SIZE + sizeof("/diff")];
+    if (!store_is_id(rootfs_id)) {
+        return no_such_rootfs(rootfs_id, err);
+    }
+    snprintf(path, sizeof(path), "%s/diff", rootfs_id);
+    int fd = openat(store->overlay_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == ENOENT ? no_such_rootfs(rootfs_id, err) : error_errno(err, errno, "open overlay/%s", path);
+    }
+    return fd;
+}
+
+/* ---- Mounting ---- */
+
+/* overlay/ID as a path short enough for fsconfig(2). */
+static void overlay_path(struct image_store *store, char *path, size_t size, const char *id, const char *name)
+{
+    int n = snprintf(path, size, "%s/overlay/%s/%s", store->root_path, id, name);
+    if (n < 0 || n >= FSCONFIG_VALUE_MAX) {
+        snprintf(path, size, "/proc/self/fd/%d/%s/%s", store->overlay_fd, id, name);
+    }
+}
+
+/* What the kernel says in words about a mount that it refuses goes into the message. */
+static int mount_failed(int fs_fd, int errnum, const char *step, struct error *err)
+{
+    char text[512];
+    ssize_t n = read(fs_fd, text, sizeof(text) - 1);
+    text[n > 0 ? n : 0] = 0;
+    text[strcspn(text, "\n")] = 0;
+    return n > 0 ? error_errno(err, errnum, "mount overlay: %s: %s", step, text)
+                 : error_errno(err, errnum, "mount overlay: %s", step);
+}
+
+static int set_string(int fs_fd, const char *key, const char *value)
+{
+    return syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_STRING, key, value, 0) < 0 ? -errno : 0;
+}
+
+static int set_layers(struct image_store *store, int fs_fd, const char *id, const char *lowers, struct error *err)
+{
+    char path[FSCONFIG_VALUE_MAX + 1];
+    char lower[STORE_ID_SIZE + 1];
+    for (const char *p = lowers; strlen(p) >= STORE_ID_SIZE; p += STORE_ID_SIZE + (p[STORE_ID_SIZE] == ' ')) {
+        snprintf(lower, sizeof(lower), "%s", p);
+        overlay_path(store, path, sizeof(path), lower, "diff");
+        int r = set_string(fs_fd, "lowerdir+", path);
+        if (r == -EINVAL && p == lowers) {
+            store->old_overlay = true;
+            return -EINVAL;
+        }
+        if (r < 0) {
+            return mount_failed(fs_fd, r, path, err);
+        }
+    }
+    overlay_path(store, path, sizeof(path), id, "diff");
+    int r = set_string(fs_fd, "upperdir", path);
+    if (r == 0) {
+        overlay_path(store, path, sizeof(path), id, "work");
+        r = set_string(fs_fd, "workdir", path);
+    }
+    return r < 0 ? mount_failed(fs_fd, r, path, err) : 0;
+}
+
+static int mount_new(struct image_store *store, const char *id, const char *lowers, struct error *err)
+{
+    int CLEANUP_CLOSE fs_fd = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
+    if (fs_fd < 0) {
+        return error_errno(err, errno, "mount overlay: fsopen");
+    }
+    int r = set_layers(store, fs_fd, id, lowers, err);
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(overlay_options); i++) {
+        r = set_string(fs_fd, overlay_options[i].key, overlay_options[i].value);
+        if (r < 0) {
+            mount_failed(fs_fd, r, overlay_options[i].key, err);
+        }
+    }
+    if (r < 0) {
+        return r;
+    }
+    if (syscall(SYS_fsconfig, fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
+        return mount_failed(fs_fd, errno, "create", err);
+    }
+    int fd = (int)syscall(SYS_fsmount, fs_fd, FSMOUNT_CLOEXEC, 0);
+    return fd < 0 ? mount_failed(fs_fd, errno, "fsmount", err) : fd;
+}
+
+/* Kernels before 6.5 take all lower directories in one string of a page: they are named relative to overlay/, so that
+ * more than 200 fit. The thread has a working directory of its own for that. */
+struct old_mount {
+    struct image_store *store;
+    const char *id, *lowers;
+    int fd;
+    struct error error;
+};
+
+static char *old_options(const struct old_mount *mount)
+{
+    struct strbuf options = STRBUF_INIT;
+    strbuf_adds(&options, "lowerdir=");
+    for (const char *p = mount->lowers; strlen(p) >= STORE_ID_SIZE; p += STORE_ID_SIZE + (p[STORE_ID_SIZE] == ' ')) {
+        strbuf_addf(&options, "%s%.*s/diff", p == mount->lowers ? "" : ":", STORE_ID_SIZE, p);
+    }
+    strbuf_addf(&options, ",upperdir=%s/diff,workdir=%s/work", mount->id, mount->id);
+    for (size_t i = 0; i < ARRAY_SIZE(overlay_options); i++) {
+        strbuf_addf(&options, ",%s=%s", overlay_options[i].key, overlay_options[i].value);
+    }
+    return strbuf_take(&options);
+}
+
+static int old_mount_at(struct old_mount *old, const char *path, struct error *err)
+{
+    CLEANUP_FREE char *options = old_options(old);
+    if (strlen(options) >= (size_t)sysconf(_SC_PAGESIZE)) {
+        return error_set(err, ERROR_SYSTEM, E2BIG,
+                         "mount overlay: too many layers for this kernel (6.5 and later take more)");
+    }
+    if (mount("overlay", path, "overlay", 0, options) < 0) {
+        return error_errno(err, errno, "mount overlay");
+    }
+    int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    int failed = errno;
+    if (umount2(path, MNT_DETACH) < 0) {
+        int r = error_errno(err, errno, "unmount %s", path);
+        fd_close(fd);
+        return r;
+    }
+    return fd < 0 ? error_errno(err, failed, "mount overlay: open_tree") : fd;
+}
+
+static int old_mount_run(struct old_mount *mount, struct error *err)
+{
+    char name[STORE_ID_SIZE + 1], path[sizeof("../tmp/") + STORE_ID_SIZE];
+    if (unshare(CLONE_FS) < 0 || fchdir(mount->store->overlay_fd) < 0) {
+        return error_errno(err, errno, "mount overlay: working directory");
+    }
+    int CLEANUP_CLOSE place = store_make_tmp(mount->store, name, err);
+    if (place < 0) {
+        return place;
+    }
+    place = fd_close(place);
+    snprintf(path, sizeof(path), "../tmp/%s", name);
+    int fd = old_mount_at(mount, path, err);
+    store_trash_tmp(mount->store, name);
+    return fd;
+}
+
+static void *old_mount_main(void *data)
+{
+    struct old_mount *mount = data;
+    mount->fd = old_mount_run(mount, &mount->error);
+    return NULL;
+}
+
+static int mount_old(struct image_store *store, const char *id, const char *lowers, struct error *err)
+{
+    struct old_mount mount = {.store = store, .id = id, .lowers = lowers};
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STORE_STACK);
+    int r = pthread_create(&thread, &attributes, old_mount_main, &mount);
+    pthread_attr_destroy(&attributes);
+    if (r != 0) {
+        return error_errno(err, r, "mount overlay: start a thread");
+    }
+    pthread_join(thread, NULL);
+    return mount.fd < 0 ? error_propagate(err, &mount.error) : mount.fd;
+}
+
+/* A root without an image is a plain directory. */
+static int mount_plain(struct image_store *store, const char *id, struct error *err)
+{
+    char path[STORE_ID_SIZE + sizeof("/diff")];
+    snprintf(path, sizeof(path), "%s/diff", id);
+    int fd = (int)syscall(SYS_open_tree, store->overlay_fd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    return fd < 0 ? error_errno(err, errno, "open_tree overlay/%s", path) : fd;
+}
+
+static int rootfs_lowers(struct image_store *store, const char *id, char **ret, struct error *err)
+{
+    struct db_statement *s;
+    bool row = false;
+    db_lock(store->db);
+    int r = db_query(store->db, "SELECT lowers FROM rootfs WHERE id = ?", &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, id);
+        r = db_step(s, &row, err);
+    }
+    if (r == 0 && row) {
+        *ret = xstrdup(db_text(s, 0));
+        db_reset(s);
+    }
+    db_unlock(store->db);
+    return r < 0 || row ? r : no_such_rootfs(id, err);
+}
+
+int image_rootfs_mount(struct image_store *store, const char *rootfs_id, struct error *err)
+{
+    CLEANUP_FREE char *lowers = NULL;
+    int r = rootfs_lowers(store, rootfs_id, &lowers, err);
+    if (r < 0) {
+        return r;
+    }
+    if (lowers[0] == 0) {
+        return mount_plain(store, rootfs_id, err);
+    }
+    if (!store->old_overlay) {
+        int fd = mount_new(store, rootfs_id, lowers, err);
+        if (fd >= 0 || !store->old_overlay) {
+            return fd;
+        }
+    }
+    return mount_old(store, rootfs_id, lowers, err);
+}

@@ -1,0 +1,101 @@
+/* What the files of the image store share among themselves. Nobody outside image/ includes this. */
+#ifndef DORY_IMAGE_STORE_H
+#define DORY_IMAGE_STORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/strmap.h"
+#include "image/image.h"
+#include "image/layer.h"
+
+#define STORE_ID_SIZE 12 /* of the directories below overlay/ and tmp/: hex digits */
+#define STORE_STACK (256 * 1024)
+#define STORE_CONFIG_MAX (8 * 1024 * 1024)
+
+/* Work that nobody waits for, done by one thread that goes away when idle (image/cleaner.c). */
+struct store_cleaner {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct strv trash; /* names in tmp/ to delete */
+    bool sync;         /* layers are to be written to the disk */
+    bool running, stop;
+    bool joinable;
+    pthread_t thread;
+};
+
+struct image_store {
+    struct db *db; /* its lock is the store's lock, too */
+    char *root_path;
+    int root_fd, overlay_fd, tmp_fd, blobs_fd;
+    char boot[64];    /* this boot of the machine */
+    struct map pins;  /* diffID -> count as a pointer; under the database's lock */
+    struct map cache; /* id -> struct image, each with one reference; under the database's lock */
+    bool old_overlay; /* the kernel has no lowerdir+ (before 6.5) */
+    struct strv repairs;
+    struct store_cleaner cleaner;
+};
+
+/* An image with what only the store needs. */
+struct image_object {
+    struct image image;
+    atomic_uint references;
+    char *lowers; /* directories of its layers, top first, separated by blanks, as overlayfs wants them */
+};
+
+/* ---- store.c ---- */
+
+/* A fresh name of STORE_ID_SIZE digits. */
+void store_new_id(char id[STORE_ID_SIZE + 1]);
+bool store_is_id(const char *name);
+/* Makes tmp/NAME (0710) and returns its descriptor, or -errno. */
+int store_make_tmp(struct image_store *store, char name[STORE_ID_SIZE + 1], struct error *err);
+/* The blob's file: written under a temporary name, appears whole. */
+int store_write_blob(struct image_store *store, const char *digest, const void *data, size_t size, struct error *err);
+int store_read_blob(struct image_store *store, const char *digest, char **ret_data, size_t *ret_size,
+                    struct error *err);
+
+/* ---- cleaner.c ---- */
+
+void store_cleaner_init(struct store_cleaner *cleaner);
+/* Deletes what is queued and stops. */
+void store_cleaner_release(struct image_store *store);
+/* Renames dir_fd/name into tmp/ and has it deleted. Absent is fine. 0 or -errno. */
+int store_trash(struct image_store *store, int dir_fd, const char *name);
+/* Has tmp/NAME deleted. */
+void store_trash_tmp(struct image_store *store, const char *name);
+/* Layers came: has them written to the disk and then marked so. */
+void store_sync_later(struct image_store *store);
+
+/* ---- recover.c ---- */
+
+/* Finishes or undoes what a crash left, with a sentence in store->repairs for what was lost. */
+int store_recover(struct image_store *store, struct error *err);
+
+/* ---- lookup.c ---- */
+
+/* Parses a config; *ret is new with one reference, without what only the database knows. */
+int image_parse_config(const char *text, size_t size, struct image_object **ret, struct error *err);
+/* By full id, with the database's lock held; from the cache when it is there. */
+int image_get(struct image_store *store, const char *id, struct image **ret, struct error *err);
+/* Any change to names or images empties the cache. Lock held. */
+void store_cache_clear(struct image_store *store);
+/* Resolves what a user gave; *ret_by_id when it was an id or a prefix of one. Lock held. */
+int image_find(struct image_store *store, const char *name_or_id, char ret_id[DIGEST_TEXT_MAX], struct error *err);
+/* The key of table image_name: full name with tag or digest (which wins). The caller frees. */
+char *image_name_key(const struct reference *ref);
+/* Inserts or moves a name. Lock held. */
+int image_name_set(struct image_store *store, const char *id, const struct reference *ref, struct error *err);
+
+/* ---- remove.c ---- */
+
+/* Deletes the layer's row when no image, root or pin has it, and adds its directory (below overlay/) to dirs: the
+ * caller gives those to store_trash once the transaction is committed. Lock held. */
+int store_drop_unused_layer(struct image_store *store, const char *diff_id, struct strv *dirs, struct error *err);
+
+/* ---- ingest.c ---- */
+
+/* Hands over tmp/NAME of a finished layer: the ingest does not delete it any more. */
+void layer_ingest_take(struct layer_ingest *ingest, char name[STORE_ID_SIZE + 1], bool *ret_opaque_root);
+
+#endif
