@@ -5,42 +5,42 @@ struct port {
     int64_t private_port, public_port; /* public 0: not published */
 };
 
-/* By protocol, published ones by address, then by number: what can be joined comes to stand side by side. */
+/* By number in the container, then address, then number on the host, then protocol. */
 static int compare_ports(const void *a, const void *b)
 {
     const struct port *x = a, *y = b;
-    int r = strcmp(x->ip, y->ip);
+    int r = (x->private_port > y->private_port) - (x->private_port < y->private_port);
     if (r == 0)
-        r = strcmp(x->type, y->type);
+        r = strcmp(x->ip, y->ip);
     if (r == 0)
-        r = (x->private_port > y->private_port) - (x->private_port < y->private_port);
-    return r != 0 ? r : (x->public_port > y->public_port) - (x->public_port < y->public_port);
+        r = (x->public_port > y->public_port) - (x->public_port < y->public_port);
+    return r != 0 ? r : strcmp(x->type, y->type);
 }
 
-static bool continues(const struct port *last, const struct port *next)
+/* Ports that follow each other are joined when they are unpublished or published under their own numbers. */
+struct group {
+    const struct port *key;
+    int64_t first, last;
+};
+
+static void add_group(struct strbuf *out, const struct group *g)
 {
-    if (strcmp(last->ip, next->ip) != 0 || strcmp(last->type, next->type) != 0 ||
-        next->private_port != last->private_port + 1)
-        return false;
-    return last->public_port == 0 ? next->public_port == 0 : next->public_port == last->public_port + 1;
+    CLEANUP_FREE char *range =
+        g->first == g->last ? xasprintf("%d", (int)g->first) : xasprintf("%d-%d", (int)g->first, (int)g->last);
+    bool v6 = strchr(g->key->ip, ':') != NULL;
+    strbuf_adds(out, out->size ? ", " : "");
+    if (*g->key->ip)
+        strbuf_addf(out, "%s%s%s:%s->", v6 ? "[" : "", g->key->ip, v6 ? "]" : "", range);
+    strbuf_addf(out, "%s/%s", range, g->key->type);
 }
 
-static void add_range(struct strbuf *out, const struct port *first, const struct port *last)
+static struct group *find_group(struct group *groups, size_t count, const struct port *port)
 {
-    if (out->size > 0)
-        strbuf_adds(out, ", ");
-    bool single = first == last;
-    if (first->public_port > 0) {
-        bool v6 = strchr(first->ip, ':') != NULL;
-        strbuf_addf(out, "%s%s%s:%d", v6 ? "[" : "", first->ip, v6 ? "]" : "", (int)first->public_port);
-        if (!single)
-            strbuf_addf(out, "-%d", (int)last->public_port);
-        strbuf_adds(out, "->");
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(groups[i].key->ip, port->ip) == 0 && strcmp(groups[i].key->type, port->type) == 0)
+            return &groups[i];
     }
-    strbuf_addf(out, "%d", (int)first->private_port);
-    if (!single)
-        strbuf_addf(out, "-%d", (int)last->private_port);
-    strbuf_addf(out, "/%s", first->type);
+    return NULL;
 }
 
 char *ports_format(const struct json *list)
@@ -57,12 +57,30 @@ char *ports_format(const struct json *list)
                                  .public_port = json_get_int(p, "PublicPort", 0)};
     }
     qsort(ports, count, sizeof(*ports), compare_ports);
-    for (size_t i = 0; i < count;) {
-        size_t end = i;
-        while (end + 1 < count && continues(&ports[end], &ports[end + 1]))
-            end++;
-        add_range(&out, &ports[i], &ports[end]);
-        i = end + 1;
+    CLEANUP_FREE struct group *groups = xcalloc(count + 1, sizeof(*groups));
+    CLEANUP_STRBUF struct strbuf mapped = STRBUF_INIT;
+    size_t group_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct port *p = &ports[i];
+        if (*p->ip && p->public_port != p->private_port) {
+            bool v6 = strchr(p->ip, ':') != NULL;
+            strbuf_addf(&mapped, "%s%s%s%s:%d->%d/%s", mapped.size ? ", " : "", v6 ? "[" : "", p->ip, v6 ? "]" : "",
+                        (int)p->public_port, (int)p->private_port, p->type);
+            continue;
+        }
+        struct group *g = find_group(groups, group_count, p);
+        if (!g) {
+            groups[group_count++] = (struct group){p, p->private_port, p->private_port};
+        } else if (p->private_port == g->last + 1) {
+            g->last++;
+        } else {
+            add_group(&out, g);
+            *g = (struct group){p, p->private_port, p->private_port};
+        }
     }
+    for (size_t i = 0; i < group_count; i++)
+        add_group(&out, &groups[i]);
+    if (mapped.size)
+        strbuf_addf(&out, "%s%s", out.size ? ", " : "", strbuf_str(&mapped));
     return strbuf_take(&out);
 }

@@ -50,7 +50,7 @@ server() { # name, options...
     curl -sf "http://127.0.0.1:$port/cgi-bin/ip"
     curl -sf "http://$HOST_ADDRESS:$port/cgi-bin/ip"
     run ip netns exec "$PEER" curl -sf "http://$HOST_ADDRESS:$port/cgi-bin/ip"
-    [ "$output" = "from ${HOST_ADDRESS%.1}.2" ]
+    [[ $output == *"${HOST_ADDRESS%.1}.2"* ]]
     dory rm -f web1
 }
 
@@ -74,7 +74,7 @@ server() { # name, options...
     address=$(dory inspect -f '{{.NetworkSettings.IPAddress}}' web3)
     port=$(dory port web3 80 | head -1 | sed 's/.*://')
     run dory run --rm busybox wget -qO- "http://$address/cgi-bin/ip"
-    [[ $output == "from $ENV_SUBNET."* ]]
+    [[ $output == from*"$ENV_SUBNET."* ]]
     run dory run --rm busybox wget -qO- "http://$ENV_SUBNET.1:$port/cgi-bin/ip"
     [[ $output == from* ]]
     # The container reaches itself through its own published port.
@@ -86,7 +86,7 @@ server() { # name, options...
 
 @test "udp is published" {
     port=$(free_port)
-    dory run -d --name udp1 -p "127.0.0.1:$port:5000/udp" busybox sh -c 'nc -u -l -p 5000 -e cat'
+    dory run -d --name udp1 -p "127.0.0.1:$port:5000/udp" busybox udpsvd -E 0.0.0.0 5000 cat
     sleep 0.3
     run bash -c 'printf hello | timeout 3 socat -t 1 - "UDP:127.0.0.1:$1"' - "$port"
     [ "$output" = hello ]
@@ -101,7 +101,7 @@ server() { # name, options...
         run bash -c 'timeout 2 nc 127.0.0.1 "$1" </dev/null' - $((base + i))
         [ "$output" = $((7000 + i)) ]
     done
-    [[ $(dory ps --filter name=range1 --format '{{.Ports}}') == "127.0.0.1:$base-$((base + 2))->7000-7002/tcp" ]]
+    [[ $(dory ps --filter name=range1 --format '{{.Ports}}') == "127.0.0.1:$base->7000/tcp, 127.0.0.1:$((base + 1))->7001/tcp, 127.0.0.1:$((base + 2))->7002/tcp" ]]
     dory rm -f range1
 }
 
@@ -134,7 +134,11 @@ s = socket.socket(); s.bind(("0.0.0.0", 0)); s.listen(); print(s.getsockname()[1
 @test "the outside is reached through NAT and names resolve" {
     mirror=$(apt_mirror | sed 's,^[a-z]*://,,; s,/.*,,')
     [ -n "$mirror" ] || skip "apt on this machine has no Debian mirror"
-    run dory run --rm busybox wget -q -T 10 -O /dev/null "http://$mirror/debian/dists/stable/Release"
+    # A static busybox resolves with nslookup only, so the name and the connection are two tests.
+    run dory run --rm busybox nslookup "$mirror"
+    [ "$status" -eq 0 ]
+    address=$(getent ahostsv4 "$mirror" | awk 'NR == 1 {print $1}')
+    run dory run --rm busybox wget -q -T 10 -O /dev/null --header "Host: $mirror" "http://$address/debian/dists/stable/Release"
     [ "$status" -eq 0 ]
 }
 

@@ -124,8 +124,7 @@ def events_tell_of_a_container():
     client.containers.run("busybox", ["true"], name="pyev", remove=True)
     actions = [e["Action"] for e in client.events(since=since, until=int(time.time()) + 1, decode=True,
                                                   filters={"container": "pyev"})]
-    equal(actions[:4], ["create", "attach", "start", "die"])
-    assert "destroy" in actions, actions
+    equal([a for a in actions if a in ("create", "start", "die", "destroy")], ["create", "start", "die", "destroy"])
 
 
 @test
