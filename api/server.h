@@ -46,10 +46,11 @@ extern const struct api_route api_system_routes[];    /* system.c: _ping version
 extern const struct api_route api_volume_routes[];    /* volumes.c */
 extern const struct api_route api_network_routes[];   /* networks.c */
 extern const struct api_route api_swarm_routes[];     /* swarm.c: as a node outside of a swarm answers */
+extern const struct api_route api_missing_routes[];   /* missing.c: 501; searched last */
 
 /* ---- reading the request; results live as long as the request ---- */
-const char *api_path(const struct api_request *request, size_t i);            /* the i-th {}; URL-decoded */
-const char *api_query(const struct api_request *request, const char *name);   /* NULL when absent */
+const char *api_path(const struct api_request *request, size_t i);          /* the i-th {}; URL-decoded */
+const char *api_query(const struct api_request *request, const char *name); /* NULL when absent */
 void api_query_all(const struct api_request *request, const char *name, struct strv *ret);
 bool api_query_bool(const struct api_request *request, const char *name, bool fallback); /* "", 0, no, false, none */
 int api_query_int(const struct api_request *request, const char *name, int64_t fallback, int64_t *ret,
@@ -68,12 +69,12 @@ int api_client_fd(struct api_request *request);
 /* ---- replying, once ---- */
 int api_reply_json(struct api_request *request, int status, struct strbuf *body); /* takes the content */
 int api_reply_text(struct api_request *request, int status, const char *content_type, const char *text);
-int api_reply_empty(struct api_request *request, int status); /* 204, 304 */
+int api_reply_empty(struct api_request *request, int status);                            /* 204, 304 */
 void api_reply_header(struct api_request *request, const char *name, const char *value); /* before replying */
 int api_reply_error(struct api_request *request, const struct error *error);
 
-/* Piecewise, chunked. The status line goes out with begin. write blocks while the client is slow and returns -EPIPE once
- * it is gone. After begin, an error is written by the handler into the stream in the endpoint's own form. */
+/* Piecewise, chunked. The status line goes out with begin. write blocks while the client is slow and returns -EPIPE
+ * once it is gone. After begin, an error is written by the handler into the stream in the endpoint's own form. */
 int api_stream_begin(struct api_request *request, int status, const char *content_type);
 int api_stream_write(struct api_request *request, const void *data, size_t size);
 

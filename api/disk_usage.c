@@ -1,0 +1,162 @@
+/* GET /system/df */
+#include <string.h>
+
+#include "api/images.h"
+#include "api/system.h"
+#include "base/strmap.h"
+#include "daemon/container.h"
+#include "daemon/engine.h"
+#include "daemon/volumes.h"
+
+/* Which parts were asked for; none named: all. */
+struct parts {
+    bool images, containers, volumes, builds;
+};
+
+static int read_parts(const struct api_request *request, struct parts *ret, struct error *err)
+{
+    CLEANUP_STRV struct strv types = STRV_INIT;
+
+    *ret = (struct parts){0};
+    api_query_all(request, "type", &types);
+    if (types.count == 0)
+        *ret = (struct parts){true, true, true, true};
+    for (size_t i = 0; i < types.count; i++) {
+        const struct {
+            const char *name;
+            bool *part;
+        } names[] = {{"image", &ret->images},
+                     {"container", &ret->containers},
+                     {"volume", &ret->volumes},
+                     {"build-cache", &ret->builds}};
+        size_t k = 0;
+
+        while (k < ARRAY_SIZE(names) && strcmp(names[k].name, types.items[i]) != 0)
+            k++;
+        if (k == ARRAY_SIZE(names))
+            return error_set(err, ERROR_INVALID, 0, "unknown object type: %s", types.items[i]);
+        *names[k].part = true;
+    }
+    return 0;
+}
+
+static int write_images(struct json_writer *w, struct engine *engine, int version, struct error *err)
+{
+    struct image **images = NULL;
+    size_t count = 0;
+    int r = image_list(engine_images(engine), &images, &count, err);
+
+    if (r < 0)
+        return r;
+    json_member_int(w, "LayersSize", images_layers_size(images, count));
+    json_key(w, "Images");
+    json_begin_array(w);
+    for (size_t i = 0; i < count; i++)
+        images_write_summary(w, images[i], &images[i]->repo_tags, &images[i]->repo_digests,
+                             engine_image_containers(engine, images[i]->id),
+                             images_shared_size(images[i], images, count), version);
+    json_end_array(w);
+    images_free(images, count);
+    return 0;
+}
+
+/* How many containers of the list use a volume. */
+static int64_t volume_users(const struct json *containers, const char *name)
+{
+    int64_t users = 0;
+
+    for (size_t i = 0; i < json_count(containers); i++) {
+        const struct json *mounts = json_get(json_at(containers, i), "Mounts");
+
+        for (size_t k = 0; k < json_count(mounts); k++) {
+            const char *used = json_get_string(json_at(mounts, k), "Name");
+
+            if (used && strcmp(used, name) == 0) {
+                users++;
+                break;
+            }
+        }
+    }
+    return users;
+}
+
+static int write_volume(struct json_writer *w, struct engine *engine, const struct json *volume,
+                        const struct json *containers, struct error *err)
+{
+    const char *name = json_get_string(volume, "Name");
+    int64_t size = 0;
+    int r = volume_size(engine_volumes(engine), name, &size, err);
+
+    if (r < 0)
+        return r;
+    json_begin_object(w);
+    for (size_t i = 0; i < volume->object.count; i++) {
+        if (strcmp(volume->object.keys[i], "UsageData") != 0) {
+            json_key(w, volume->object.keys[i]);
+            json_put_value(w, &volume->object.values[i]);
+        }
+    }
+    json_key(w, "UsageData");
+    json_begin_object(w);
+    json_member_int(w, "RefCount", volume_users(containers, name));
+    json_member_int(w, "Size", size);
+    json_end_object(w);
+    json_end_object(w);
+    return 0;
+}
+
+static int write_volumes(struct json_writer *w, struct engine *engine, const struct json *containers, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    CLEANUP_JSON struct json *tree = NULL;
+    const struct json *list;
+    int r = engine_volume_list(engine, NULL, &text, err);
+
+    if (r == 0)
+        r = json_parse(text.data, text.size, &tree, err);
+    if (r < 0)
+        return r;
+    list = json_get(tree, "Volumes");
+    json_key(w, "Volumes");
+    json_begin_array(w);
+    for (size_t i = 0; r == 0 && i < json_count(list); i++)
+        r = write_volume(w, engine, json_at(list, i), containers, err);
+    json_end_array(w);
+    return r;
+}
+
+int system_disk_usage(struct api_request *request, struct engine *engine, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT, text = STRBUF_INIT;
+    CLEANUP_JSON struct json *containers = NULL;
+    struct json_writer w;
+    struct parts parts;
+    int r = read_parts(request, &parts, err);
+    struct container_list every = {.all = true, .size = parts.containers};
+
+    if (r == 0 && (parts.containers || parts.volumes))
+        r = container_list(engine, &every, &text, err);
+    if (r == 0 && text.size > 0)
+        r = json_parse(text.data, text.size, &containers, err);
+    if (r < 0)
+        return r;
+    json_writer_init(&w, &out);
+    json_begin_object(&w);
+    if (parts.images)
+        r = write_images(&w, engine, api_version(request), err);
+    if (r == 0 && parts.containers) {
+        json_key(&w, "Containers");
+        json_put_raw(&w, text.data, text.size);
+    }
+    if (r == 0 && parts.volumes)
+        r = write_volumes(&w, engine, containers, err);
+    if (r < 0)
+        return r;
+    if (parts.builds) { /* there is none */
+        json_key(&w, "BuildCache");
+        json_begin_array(&w);
+        json_end_array(&w);
+    }
+    json_end_object(&w);
+    return api_reply_json(request, 200, &out);
+}

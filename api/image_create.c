@@ -1,0 +1,263 @@
+/* Images on their way in: pull, import, load. */
+#include "api/images.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/progress.h"
+#include "base/json_table.h"
+#include "base/timestamp.h"
+#include "daemon/engine.h"
+
+#define AUTH_HEADER_MAX ((size_t)64 * 1024)
+
+/* A stream that begins with its first line: what fails before is an ordinary error with its status. */
+struct progress_stream {
+    struct api_request *request;
+    bool begun, quiet;
+};
+
+static int stream_send(struct progress_stream *stream, const struct strbuf *line)
+{
+    int r = 0;
+
+    if (!stream->begun) {
+        stream->begun = true;
+        r = api_stream_begin(stream->request, 200, "application/json");
+    }
+    return r < 0 ? r : api_stream_write(stream->request, line->data, line->size);
+}
+
+/* The end of an operation that may have failed: in the stream when there is one. */
+static int stream_end(struct progress_stream *stream, int result, const struct error *error)
+{
+    CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+
+    if (result >= 0 || !stream->begun)
+        return result;
+    progress_error_line(&line, error);
+    stream_send(stream, &line);
+    return 0;
+}
+
+/* ---- pull ---- */
+
+static int pull_progress(const char *id, const char *status, int64_t current, int64_t total, void *data)
+{
+    CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+
+    progress_line(&line, id, status, current, total);
+    return stream_send(data, &line);
+}
+
+static int base64_value(char c)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    const char *at = c ? strchr(digits, c) : NULL;
+
+    if (at)
+        return (int)(at - digits);
+    if (c == '+' || c == '-')
+        return 62;
+    return c == '/' || c == '_' ? 63 : -1;
+}
+
+int images_decode_base64(const char *text, struct strbuf *out)
+{
+    unsigned bits = 0, value = 0;
+
+    for (; *text && *text != '='; text++) {
+        int digit = base64_value(*text);
+
+        if (digit < 0)
+            return -EINVAL;
+        value = value << 6 | (unsigned)digit;
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            strbuf_addc(out, (char)(value >> bits));
+            value &= (1U << bits) - 1;
+        }
+    }
+    return text[strspn(text, "=")] ? -EINVAL : 0;
+}
+
+static const struct json_field auth_fields[] = {
+    {.name = "username", .type = JSON_FIELD_STRING, .offset = offsetof(struct registry_auth, username)},
+    {.name = "password", .type = JSON_FIELD_STRING, .offset = offsetof(struct registry_auth, password)},
+    {.name = "identitytoken", .type = JSON_FIELD_STRING, .offset = offsetof(struct registry_auth, identity_token)},
+    {.name = "registrytoken", .type = JSON_FIELD_STRING, .offset = offsetof(struct registry_auth, registry_token)},
+};
+static const struct json_table auth_table = JSON_TABLE(struct registry_auth, auth_fields);
+
+/* X-Registry-Auth: JSON in base64url. As docker, what cannot be read counts as no credentials at all, except that it is
+ * said here. */
+static int read_auth(const struct api_request *request, struct registry_auth *auth, struct error *err)
+{
+    const char *header = api_header(request, "X-Registry-Auth");
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    int r;
+
+    if (!header || !*header)
+        return 0;
+    if (strlen(header) > AUTH_HEADER_MAX || images_decode_base64(header, &text) < 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid X-Registry-Auth header: not base64");
+    if (text.size == 0)
+        return 0;
+    r = json_table_decode_text(&auth_table, text.data, text.size, auth, err);
+    if (r < 0 && err)
+        err->kind = ERROR_INVALID;
+    return r < 0 ? error_context(err, "invalid X-Registry-Auth header") : 0;
+}
+
+/* The settings as of now: SIGHUP may replace them meanwhile. */
+static void copy_registries(struct engine *engine, struct registry_config *ret)
+{
+    const struct daemon_options *options = engine_options(engine);
+    pthread_rwlock_t *lock = (pthread_rwlock_t *)&options->reload;
+
+    pthread_rwlock_rdlock(lock);
+    strv_copy(&ret->insecure, &options->insecure_registries);
+    strv_copy(&ret->mirrors, &options->registry_mirrors);
+    pthread_rwlock_unlock(lock);
+}
+
+int images_reference(const char *name, const char *tag, struct reference *ret, struct error *err)
+{
+    int r = reference_parse(name, ret, err);
+
+    if (r < 0)
+        return r;
+    if (tag && *tag) {
+        /* "tag" may hold a digest, as clients before 1.21 sent it. */
+        CLEANUP_FREE char *name_only = reference_full_name(ret);
+        CLEANUP_FREE char *text = xasprintf("%s%c%s", name_only, strchr(tag, ':') ? '@' : ':', tag);
+        struct reference with_tag = {0};
+
+        r = reference_parse(text, &with_tag, err);
+        if (r < 0)
+            return r;
+        reference_release(ret);
+        *ret = with_tag;
+    }
+    reference_default_tag(ret);
+    return 0;
+}
+
+static int pull(struct api_request *request, struct engine *engine, struct error *err)
+{
+    struct progress_stream stream = {.request = request};
+    struct registry_config registries = {0};
+    struct registry_auth auth = {0};
+    struct reference ref = {0};
+    struct error error = {0};
+    const char *platform = api_query(request, "platform");
+    int r = images_reference(api_query(request, "fromImage"), api_query(request, "tag"), &ref, &error);
+
+    if (r == 0)
+        r = read_auth(request, &auth, &error);
+    if (r == 0) {
+        struct image_pull_options pull = {
+            .ref = &ref,
+            .auth = &auth,
+            .registries = &registries,
+            .platform = platform && *platform ? platform : NULL,
+            .progress = pull_progress,
+            .data = &stream,
+            .concurrent_downloads = (int)engine_options(engine)->max_concurrent_downloads,
+        };
+        CLEANUP_FREE char *name = reference_familiar(&ref);
+        CLEANUP_FREE char *name_only = reference_familiar_name(&ref);
+
+        copy_registries(engine, &registries);
+        r = image_pull(engine_images(engine), &pull, &error);
+        if (r == 0)
+            engine_image_event(engine, "pull", name, name_only);
+    }
+    strv_release(&registries.insecure);
+    strv_release(&registries.mirrors);
+    json_table_release(&auth_table, &auth);
+    reference_release(&ref);
+    error_propagate(err, &error);
+    return stream_end(&stream, r, &error);
+}
+
+/* ---- import ---- */
+
+static int import(struct api_request *request, struct engine *engine, struct error *err)
+{
+    struct progress_stream stream = {.request = request};
+    const char *repo = api_query(request, "repo"), *platform = api_query(request, "platform");
+    CLEANUP_STRV struct strv changes = STRV_INIT;
+    CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+    CLEANUP_FREE char *name = NULL;
+    struct reference ref = {0};
+    char id[DIGEST_TEXT_MAX];
+    int r = 0;
+
+    if (strcmp(api_query(request, "fromSrc"), "-") != 0)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "importing from a URL is not implemented: send the archive");
+    if (repo && *repo)
+        r = images_reference(repo, api_query(request, "tag"), &ref, err);
+    if (r == 0) {
+        struct image_import_options import = {.ref = repo && *repo ? &ref : NULL,
+                                              .message = api_query(request, "message"),
+                                              .changes = &changes,
+                                              .platform = platform && *platform ? platform : NULL};
+
+        api_query_all(request, "changes", &changes);
+        r = image_import(engine_images(engine), api_body_fd(request), &import, id, err);
+        name = import.ref ? reference_familiar(&ref) : NULL;
+    }
+    reference_release(&ref);
+    if (r < 0)
+        return r;
+    engine_image_event(engine, "import", id, name ? name : id);
+    progress_line(&line, NULL, id, -1, -1);
+    stream_send(&stream, &line);
+    return 0;
+}
+
+int images_create(struct api_request *request, struct engine *engine, struct error *err)
+{
+    const char *from_image = api_query(request, "fromImage"), *from_source = api_query(request, "fromSrc");
+
+    if (from_image && *from_image)
+        return pull(request, engine, err);
+    if (from_source && *from_source)
+        return import(request, engine, err);
+    return error_set(err, ERROR_INVALID, 0, "one of fromImage and fromSrc is needed");
+}
+
+/* ---- load ---- */
+
+/* "Loaded image: X" is what clients print as it is; the rest is a progress display. */
+static int load_progress(const char *id, const char *status, int64_t current, int64_t total, void *data)
+{
+    struct progress_stream *stream = data;
+    CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+
+    if (strncmp(status, "Loaded image", strlen("Loaded image")) == 0) {
+        CLEANUP_FREE char *text = xasprintf("%s\n", status);
+
+        progress_stream_line(&line, text);
+    } else if (stream->quiet) {
+        return 0;
+    } else {
+        progress_line(&line, id, status, current, total);
+    }
+    return stream_send(stream, &line);
+}
+
+int images_load(struct api_request *request, struct engine *engine, struct error *err)
+{
+    struct progress_stream stream = {.request = request, .quiet = api_query_bool(request, "quiet", false)};
+    struct error error = {0};
+    int r;
+
+    if (api_query(request, "platform"))
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "loading one platform of an archive is not implemented");
+    r = image_load(engine_images(engine), api_body_fd(request), load_progress, &stream, &error);
+    error_propagate(err, &error);
+    return stream_end(&stream, r, &error);
+}

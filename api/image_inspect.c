@@ -1,0 +1,136 @@
+/* GET /images/{}/json and /images/{}/history */
+#include "api/images.h"
+
+#include <string.h>
+
+#include "base/timestamp.h"
+#include "daemon/engine.h"
+
+#define NS_PER_S INT64_C(1000000000)
+
+static void write_names(struct json_writer *w, const char *key, const struct strv *names)
+{
+    json_key(w, key);
+    json_begin_array(w);
+    for (size_t i = 0; i < names->count; i++)
+        json_put_string(w, names->items[i]);
+    json_end_array(w);
+}
+
+/* Where the layers lie, in the words of docker's overlay2 driver. */
+static void write_graph_driver(struct json_writer *w, const struct image *image, const char *data_root)
+{
+    CLEANUP_STRBUF struct strbuf lower = STRBUF_INIT;
+    size_t count = image->layer_dirs.count;
+
+    json_key(w, "GraphDriver");
+    json_begin_object(w);
+    json_key(w, "Data");
+    json_begin_object(w);
+    for (size_t i = count; i > 1; i--)
+        strbuf_addf(&lower, "%s%s/%s", lower.size > 0 ? ":" : "", data_root, image->layer_dirs.items[i - 2]);
+    if (lower.size > 0)
+        json_member_string(w, "LowerDir", lower.data);
+    if (count > 0) {
+        CLEANUP_FREE char *upper = xasprintf("%s/%s", data_root, image->layer_dirs.items[count - 1]);
+
+        json_member_string(w, "UpperDir", upper);
+    }
+    json_end_object(w);
+    json_member_string(w, "Name", "overlay2");
+    json_end_object(w);
+}
+
+static void write_image(struct json_writer *w, const struct image *image, const char *data_root, int version)
+{
+    char created[TIMESTAMP_MAX];
+
+    timestamp_format(created, image->created);
+    json_begin_object(w);
+    json_member_string(w, "Id", image->id);
+    write_names(w, "RepoTags", &image->repo_tags);
+    write_names(w, "RepoDigests", &image->repo_digests);
+    json_member_string(w, "Parent", "");
+    json_member_string(w, "Comment", image->comment);
+    json_member_string(w, "Created", created);
+    json_member_string(w, "DockerVersion", image->docker_version);
+    json_member_string(w, "Author", image->author);
+    json_key(w, "Config");
+    json_table_encode(&container_config_table, &image->config, w);
+    json_member_string(w, "Architecture", image->architecture);
+    if (image->variant && *image->variant)
+        json_member_string(w, "Variant", image->variant);
+    json_member_string(w, "Os", image->os);
+    json_member_int(w, "Size", image->size);
+    if (version < 44)
+        json_member_int(w, "VirtualSize", image->size);
+    write_graph_driver(w, image, data_root);
+    json_key(w, "RootFS");
+    json_begin_object(w);
+    json_member_string(w, "Type", "layers");
+    if (image->diff_ids.count > 0)
+        write_names(w, "Layers", &image->diff_ids);
+    json_end_object(w);
+    json_key(w, "Metadata");
+    json_begin_object(w);
+    json_member_string(w, "LastTagTime", TIMESTAMP_ZERO_TEXT);
+    json_end_object(w);
+    json_end_object(w);
+}
+
+int images_inspect(struct api_request *request, struct engine *engine, struct error *err)
+{
+    CLEANUP_IMAGE struct image *image = NULL;
+    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+    struct json_writer w;
+    int r;
+
+    if (api_query_bool(request, "manifests", false))
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "manifests of an image are not implemented");
+    r = image_lookup(engine_images(engine), api_path(request, 0), &image, err);
+    if (r < 0)
+        return r;
+    json_writer_init(&w, &out);
+    write_image(&w, image, engine_options(engine)->data_root, api_version(request));
+    return api_reply_json(request, 200, &out);
+}
+
+/* One row; the newest one is the image itself. */
+static void write_history(struct json_writer *w, const struct image *image, const struct image_history *row,
+                          int64_t size, bool newest)
+{
+    json_begin_object(w);
+    json_member_string(w, "Comment", row->comment);
+    json_member_int(w, "Created", row->created / NS_PER_S);
+    json_member_string(w, "CreatedBy", row->created_by);
+    json_member_string(w, "Id", newest ? image->id : "<missing>");
+    json_member_int(w, "Size", size);
+    if (newest && image->repo_tags.count > 0)
+        write_names(w, "Tags", &image->repo_tags);
+    else
+        json_member_null(w, "Tags");
+    json_end_object(w);
+}
+
+int images_history(struct api_request *request, struct engine *engine, struct error *err)
+{
+    CLEANUP_IMAGE struct image *image = NULL;
+    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+    struct json_writer w;
+    size_t layer;
+    int r = image_lookup(engine_images(engine), api_path(request, 0), &image, err);
+
+    if (r < 0)
+        return r;
+    json_writer_init(&w, &out);
+    json_begin_array(&w);
+    layer = image->diff_ids.count;
+    for (size_t i = image->history_count; i > 0; i--) {
+        const struct image_history *row = &image->history[i - 1];
+        int64_t size = !row->empty_layer && layer > 0 ? image->layer_sizes[--layer] : 0;
+
+        write_history(&w, image, row, size, i == image->history_count);
+    }
+    json_end_array(&w);
+    return api_reply_json(request, 200, &out);
+}

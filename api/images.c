@@ -1,0 +1,237 @@
+/* Images that are here: tag, remove, prune, and the routes of all of it. */
+#include "api/images.h"
+
+#include <string.h>
+
+#include "base/timestamp.h"
+#include "daemon/engine.h"
+
+static int tag(struct api_request *request, struct engine *engine, struct error *err)
+{
+    const char *repo = api_query(request, "repo");
+    CLEANUP_IMAGE struct image *image = NULL;
+    CLEANUP_FREE char *name = NULL;
+    struct reference ref = {0};
+    int r = images_reference(repo ? repo : "", api_query(request, "tag"), &ref, err);
+
+    if (r == 0 && ref.digest)
+        r = error_set(err, ERROR_INVALID, 0, "refusing to create a tag with a digest reference");
+    if (r == 0)
+        r = image_lookup(engine_images(engine), api_path(request, 0), &image, err);
+    if (r == 0)
+        r = image_tag(engine_images(engine), image->id, &ref, err);
+    if (r == 0) {
+        name = reference_familiar(&ref);
+        engine_image_event(engine, "tag", image->id, name);
+        r = api_reply_empty(request, 201);
+    }
+    reference_release(&ref);
+    return r;
+}
+
+static void write_removed(struct json_writer *w, const struct image_removed *rows, size_t count)
+{
+    json_begin_array(w);
+    for (size_t i = 0; i < count; i++) {
+        json_begin_object(w);
+        if (rows[i].untagged)
+            json_member_string(w, "Untagged", rows[i].untagged);
+        else
+            json_member_string(w, "Deleted", rows[i].deleted);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+static void publish_removed(struct engine *engine, const char *id, const struct image_removed *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].untagged)
+            engine_image_event(engine, "untag", id, rows[i].untagged);
+        else if (strcmp(rows[i].deleted, id) == 0) /* the other rows are its layers */
+            engine_image_event(engine, "delete", id, id);
+    }
+}
+
+static int remove_image(struct api_request *request, struct engine *engine, struct error *err)
+{
+    const struct image_remove_options options = {
+        .force = api_query_bool(request, "force", false),
+        .no_prune = api_query_bool(request, "noprune", false),
+        .used_by = engine_image_used_by,
+        .data = engine,
+    };
+    CLEANUP_IMAGE struct image *image = NULL;
+    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+    struct image_removed *rows = NULL;
+    struct json_writer w;
+    size_t count = 0;
+    int r = image_lookup(engine_images(engine), api_path(request, 0), &image, err);
+
+    if (r == 0)
+        r = image_remove(engine_images(engine), api_path(request, 0), &options, &rows, &count, err);
+    if (r < 0)
+        return r;
+    publish_removed(engine, image->id, rows, count);
+    json_writer_init(&w, &out);
+    write_removed(&w, rows, count);
+    image_removed_free(rows, count);
+    return api_reply_json(request, 200, &out);
+}
+
+/* ---- prune ---- */
+
+static const char *const prune_filters[] = {"dangling", "until", "label", "label!", NULL};
+
+struct prune {
+    bool dangling_only;
+    int64_t until; /* ns; 0: none */
+    const struct json *labels, *not_labels;
+};
+
+static int read_prune(const struct json *filters, struct prune *ret, struct error *err)
+{
+    const struct json *dangling = json_get(filters, "dangling"), *until = json_get(filters, "until");
+    const char *text = json_count(dangling) > 0 ? json_string(json_at(dangling, 0)) : "true";
+
+    *ret = (struct prune){.labels = json_get(filters, "label"), .not_labels = json_get(filters, "label!")};
+    if (strcmp(text, "true") == 0 || strcmp(text, "1") == 0)
+        ret->dangling_only = true;
+    else if (strcmp(text, "false") != 0 && strcmp(text, "0") != 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid filter 'dangling=[%s]'", text);
+    if (json_count(until) > 1)
+        return error_set(err, ERROR_INVALID, 0, "more than one until filter specified");
+    if (json_count(until) > 0 &&
+        timestamp_parse_human(json_string(json_at(until, 0)), timestamp_now(), &ret->until) < 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid filter 'until=[%s]'", json_string(json_at(until, 0)));
+    return 0;
+}
+
+static bool has_label(const struct image *image, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    CLEANUP_FREE char *name = equals ? xstrndup(text, (size_t)(equals - text)) : xstrdup(text);
+    const char *value = strmap_get(&image->config.labels, name);
+
+    return value && (!equals || strcmp(value, equals + 1) == 0);
+}
+
+static bool prune_matches(const struct image *image, const struct prune *prune)
+{
+    if (prune->dangling_only && image->repo_tags.count > 0)
+        return false;
+    if (prune->until > 0 && image->created >= prune->until)
+        return false;
+    for (size_t i = 0; i < json_count(prune->labels); i++) {
+        if (!has_label(image, json_string(json_at(prune->labels, i))))
+            return false;
+    }
+    for (size_t i = 0; i < json_count(prune->not_labels); i++) {
+        if (has_label(image, json_string(json_at(prune->not_labels, i))))
+            return false;
+    }
+    return true;
+}
+
+/* All names of one image that no container uses; what cannot be removed stays, as docker leaves it. */
+static void prune_one(struct engine *engine, const struct image *image, struct json_writer *w)
+{
+    const struct image_remove_options options = {.force = true, .used_by = engine_image_used_by, .data = engine};
+    struct image_removed *rows = NULL;
+    size_t count = 0;
+
+    if (engine_image_containers(engine, image->id) > 0)
+        return;
+    if (image_remove(engine_images(engine), image->id, &options, &rows, &count, NULL) < 0)
+        return;
+    publish_removed(engine, image->id, rows, count);
+    for (size_t i = 0; i < count; i++) {
+        json_begin_object(w);
+        json_member_string(w, rows[i].untagged ? "Untagged" : "Deleted",
+                           rows[i].untagged ? rows[i].untagged : rows[i].deleted);
+        json_end_object(w);
+    }
+    image_removed_free(rows, count);
+}
+
+/* Bytes of all layers, each counted once. */
+int64_t images_layers_size(struct image *const *images, size_t count)
+{
+    struct map seen = MAP_INIT;
+    int64_t size = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < images[i]->diff_ids.count; k++) {
+            if (!map_set(&seen, images[i]->diff_ids.items[k], images[i]))
+                size += images[i]->layer_sizes[k];
+        }
+    }
+    map_release(&seen);
+    return size;
+}
+
+static int layers_size(struct engine *engine, int64_t *ret, struct error *err)
+{
+    struct image **images = NULL;
+    size_t count = 0;
+    int r = image_list(engine_images(engine), &images, &count, err);
+
+    if (r < 0)
+        return r;
+    *ret = images_layers_size(images, count);
+    images_free(images, count);
+    return 0;
+}
+
+static int prune(struct api_request *request, struct engine *engine, struct error *err)
+{
+    CLEANUP_JSON struct json *filters = NULL;
+    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT, rows = STRBUF_INIT;
+    struct image **images = NULL;
+    struct json_writer w, row_writer;
+    struct prune what;
+    size_t count = 0;
+    int64_t before = 0, after = 0;
+    int r = api_filters(request, prune_filters, &filters, err);
+
+    if (r == 0)
+        r = read_prune(filters, &what, err);
+    if (r == 0)
+        r = image_list(engine_images(engine), &images, &count, err);
+    if (r < 0)
+        return r;
+    before = images_layers_size(images, count);
+    json_writer_init(&row_writer, &rows);
+    json_begin_array(&row_writer);
+    for (size_t i = 0; i < count; i++) {
+        if (prune_matches(images[i], &what))
+            prune_one(engine, images[i], &row_writer);
+    }
+    json_end_array(&row_writer);
+    images_free(images, count);
+    r = layers_size(engine, &after, err);
+    if (r < 0)
+        return r;
+    json_writer_init(&w, &out);
+    json_begin_object(&w);
+    json_key(&w, "ImagesDeleted");
+    if (strcmp(rows.data, "[]") == 0)
+        json_put_null(&w);
+    else
+        json_put_raw(&w, rows.data, rows.size);
+    json_member_int(&w, "SpaceReclaimed", before - after);
+    json_end_object(&w);
+    return api_reply_json(request, 200, &out);
+}
+
+const struct api_route api_image_routes[] = {
+    {"GET", "/images/json", images_list, 0},
+    {"POST", "/images/create", images_create, API_BODY_STREAM | API_STREAM},
+    {"POST", "/images/load", images_load, API_BODY_STREAM | API_STREAM},
+    {"POST", "/images/prune", prune, 0},
+    {"GET", "/images/{*}/json", images_inspect, 0},
+    {"GET", "/images/{*}/history", images_history, 0},
+    {"POST", "/images/{*}/tag", tag, 0},
+    {"DELETE", "/images/{*}", remove_image, 0},
+    {0},
+};

@@ -1,0 +1,247 @@
+#include "cmd/doryd/boot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "api/server.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "daemon/engine.h"
+
+void boot_notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    CLEANUP_CLOSE int fd = -1;
+    size_t length;
+
+    if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(address.sun_path))
+        return;
+    length = strlen(path);
+    memcpy(address.sun_path, path, length);
+    if (path[0] == '@')
+        address.sun_path[0] = '\0';
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
+                         (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)
+        log_warn("cannot tell the service manager %s: %m", state);
+}
+
+/* ---- steps ---- */
+
+/* Every container holds a few descriptors; the hard limit is the administrator's. */
+static int raise_limits(struct boot *boot, struct error *err)
+{
+    struct rlimit limit;
+
+    (void)boot;
+    umask(0022);
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return error_errno(err, errno, "read the limit of descriptors");
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        log_warn("cannot raise the limit of descriptors: %m");
+    return 0;
+}
+
+static int set_log_level(struct boot *boot, struct error *err)
+{
+    enum log_level level;
+
+    if (log_parse_level(boot->options->log_level, &level) < 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid logging level: %s", boot->options->log_level);
+    log_set_level(level);
+    return 0;
+}
+
+/* Opens a file and locks it for the life of the process; `what` names what another daemon would have in use. */
+static int lock_file(const char *path, const char *what, int *ret_fd, struct error *err)
+{
+    CLEANUP_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    char text[32];
+    ssize_t n;
+
+    if (fd < 0)
+        return error_errno(err, errno, "%s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        n = fd_read_full(fd, text, sizeof(text) - 1);
+        text[n > 0 ? n : 0] = '\0';
+        text[strcspn(text, "\n")] = '\0';
+        return error_set(err, ERROR_CONFLICT, EBUSY, "another dory daemon (process %s) uses %s", text, what);
+    }
+    snprintf(text, sizeof(text), "%ld", (long)getpid());
+    if (ftruncate(fd, 0) < 0 || pwrite(fd, text, strlen(text), 0) < 0)
+        return error_errno(err, errno, "write %s", path);
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+static int make_data_root(struct boot *boot, struct error *err)
+{
+    const char *root = boot->options->data_root;
+    CLEANUP_FREE char *lock = xasprintf("%s/lock", root);
+    CLEANUP_FREE char *what = xasprintf("the data root %s", root);
+    int r = file_mkdirs(root, 0710, err);
+
+    if (r < 0)
+        return r;
+    if (chmod(root, 0710) < 0)
+        return error_errno(err, errno, "%s", root);
+    return lock_file(lock, what, &boot->root_lock, err);
+}
+
+static void unlock_data_root(struct boot *boot)
+{
+    boot->root_lock = fd_close(boot->root_lock);
+}
+
+static int make_exec_root(struct boot *boot, struct error *err)
+{
+    return file_mkdirs(boot->options->exec_root, 0711, err);
+}
+
+static int write_pidfile(struct boot *boot, struct error *err)
+{
+    const char *path = boot->options->pidfile;
+    CLEANUP_FREE char *parent = NULL, *what = NULL;
+    int r;
+
+    if (!path || !*path)
+        return 0;
+    parent = xstrdup(path);
+    what = xasprintf("the pid file %s", path);
+    r = file_mkdirs(dirname(parent), 0755, err);
+    return r < 0 ? r : lock_file(path, what, &boot->pid_lock, err);
+}
+
+static void remove_pidfile(struct boot *boot)
+{
+    if (boot->pid_lock >= 0)
+        unlink(boot->options->pidfile);
+    boot->pid_lock = fd_close(boot->pid_lock);
+}
+
+/* dory-shim beside this program, else in libexec of the same prefix. */
+static int find_shim(struct boot *boot, struct error *err)
+{
+    CLEANUP_FREE char *beside = NULL, *libexec = NULL;
+    char self[4096];
+    ssize_t n;
+
+    if (boot->options->shim_path)
+        return 0;
+    n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    if (n < 0)
+        return error_errno(err, errno, "/proc/self/exe");
+    self[n] = '\0';
+    *strrchr(self, '/') = '\0';
+    beside = xasprintf("%s/dory-shim", self);
+    libexec = xasprintf("%s/../libexec/dory/dory-shim", self);
+    if (access(beside, X_OK) == 0)
+        boot->options->shim_path = TAKE_PTR(beside);
+    else if (access(libexec, X_OK) == 0)
+        boot->options->shim_path = TAKE_PTR(libexec);
+    else
+        return error_set(err, ERROR_NOT_FOUND, 0, "dory-shim is neither %s nor %s", beside, libexec);
+    return 0;
+}
+
+static int open_engine(struct boot *boot, struct error *err)
+{
+    const struct strv *repairs;
+    int r = engine_open(boot->options, &boot->engine, err);
+
+    if (r < 0)
+        return r;
+    repairs = image_store_repairs(engine_images(boot->engine));
+    for (size_t i = 0; i < repairs->count; i++)
+        log_warn("%s", repairs->items[i]);
+    return 0;
+}
+
+static void close_engine(struct boot *boot)
+{
+    engine_close(boot->engine);
+    boot->engine = NULL;
+}
+
+static void stop_server(struct boot *boot)
+{
+    api_server_free(boot->server);
+    boot->server = NULL;
+}
+
+static int start_server(struct boot *boot, struct error *err)
+{
+    int r = api_server_new(boot->engine, &boot->server, err);
+
+    for (size_t i = 0; r == 0 && i < boot->options->hosts.count; i++) {
+        r = api_server_listen(boot->server, boot->options->hosts.items[i], err);
+        if (r == 0)
+            log_info("API listen on %s", boot->options->hosts.items[i]);
+    }
+    if (r < 0)
+        stop_server(boot);
+    return r;
+}
+
+static int tell_ready(struct boot *boot, struct error *err)
+{
+    (void)boot;
+    (void)err;
+    boot_notify("READY=1");
+    log_info("Daemon has completed initialization");
+    return 0;
+}
+
+static void tell_stopping(struct boot *boot)
+{
+    (void)boot;
+    boot_notify("STOPPING=1");
+}
+
+static const struct {
+    const char *name;
+    int (*run)(struct boot *boot, struct error *err);
+    void (*undo)(struct boot *boot);
+} steps[] = {
+    {"process limits", raise_limits, NULL},
+    {"log level", set_log_level, NULL},
+    {"shim", find_shim, NULL},
+    {"data root", make_data_root, unlock_data_root},
+    {"exec root", make_exec_root, NULL},
+    {"pid file", write_pidfile, remove_pidfile},
+    {"engine", open_engine, close_engine},
+    {"API server", start_server, stop_server},
+    {"ready", tell_ready, tell_stopping},
+};
+
+int boot_up(struct boot *boot, struct error *err)
+{
+    for (boot->done = 0; boot->done < ARRAY_SIZE(steps); boot->done++) {
+        int r = steps[boot->done].run(boot, err);
+
+        if (r < 0) {
+            boot_down(boot);
+            return error_context(err, "failed to start daemon: %s", steps[boot->done].name);
+        }
+        log_debug("boot: %s", steps[boot->done].name);
+    }
+    return 0;
+}
+
+void boot_down(struct boot *boot)
+{
+    for (; boot->done > 0; boot->done--) {
+        if (steps[boot->done - 1].undo)
+            steps[boot->done - 1].undo(boot);
+    }
+}
