@@ -2,7 +2,6 @@
 #include "runtime/spec.h"
 
 #include <errno.h>
-#include <math.h>
 
 #include "base/file.h"
 
@@ -58,37 +57,6 @@ static bool id_list_is_empty(const void *field)
 static const struct json_custom id_list_custom = {
     .decode = id_list_decode, .encode = id_list_encode, .release = id_list_release, .is_empty = id_list_is_empty};
 
-/* uint64: what does not fit a signed integer arrives as a real number; RLIM_INFINITY is the one that matters. */
-static int uint64_decode(const struct json *value, void *field, struct error *err)
-{
-    uint64_t *out = field;
-    if (value->kind == JSON_NULL)
-        return 0;
-    if (value->kind == JSON_INTEGER && value->integer >= 0) {
-        *out = (uint64_t)value->integer;
-        return 0;
-    }
-    if (value->kind == JSON_REAL && value->real >= 0 && value->real <= 18446744073709551616.0 &&
-        floor(value->real) == value->real) {
-        *out = value->real >= 18446744073709551615.0 ? UINT64_MAX : (uint64_t)value->real;
-        return 0;
-    }
-    return error_set(err, ERROR_INVALID, EINVAL, "expected a number from 0 to 18446744073709551615");
-}
-
-static void uint64_encode(const void *field, struct json_writer *w)
-{
-    json_put_uint(w, *(const uint64_t *)field);
-}
-
-static bool uint64_is_zero(const void *field)
-{
-    return *(const uint64_t *)field == 0;
-}
-
-static const struct json_custom uint64_custom = {
-    .decode = uint64_decode, .encode = uint64_encode, .is_empty = uint64_is_zero};
-
 /* ---- rows ---- */
 
 #define ROW(type_, name_, kind_, member_, flags_)                                                                      \
@@ -127,8 +95,8 @@ static const struct json_table capabilities_table = JSON_TABLE(struct oci_capabi
 
 static const struct json_field rlimit_rows[] = {
     ROW(oci_rlimit, "type", STRING, type, REQ),
-    CUSTOM_ROW(oci_rlimit, "hard", hard, uint64_custom, REQ),
-    CUSTOM_ROW(oci_rlimit, "soft", soft, uint64_custom, REQ),
+    ROW(oci_rlimit, "hard", UINT64, hard, REQ),
+    ROW(oci_rlimit, "soft", UINT64, soft, REQ),
 };
 const struct json_table oci_rlimit_table = JSON_TABLE(struct oci_rlimit, rlimit_rows);
 
@@ -279,7 +247,7 @@ static const struct json_table block_io_table = JSON_TABLE(struct oci_block_io, 
 
 static const struct json_field hugepage_limit_rows[] = {
     ROW(oci_hugepage_limit, "pageSize", STRING, page_size, REQ),
-    CUSTOM_ROW(oci_hugepage_limit, "limit", limit, uint64_custom, REQ),
+    ROW(oci_hugepage_limit, "limit", UINT64, limit, REQ),
 };
 static const struct json_table hugepage_limit_table = JSON_TABLE(struct oci_hugepage_limit, hugepage_limit_rows);
 
@@ -298,8 +266,8 @@ const struct json_table oci_resources_table = JSON_TABLE(struct oci_resources, r
 
 static const struct json_field seccomp_arg_rows[] = {
     ROW(oci_seccomp_arg, "index", UINT32, index, REQ),
-    CUSTOM_ROW(oci_seccomp_arg, "value", value, uint64_custom, REQ),
-    CUSTOM_ROW(oci_seccomp_arg, "valueTwo", value_two, uint64_custom, OMIT),
+    ROW(oci_seccomp_arg, "value", UINT64, value, REQ),
+    ROW(oci_seccomp_arg, "valueTwo", UINT64, value_two, OMIT),
     ROW(oci_seccomp_arg, "op", STRING, op, REQ),
 };
 static const struct json_table seccomp_arg_table = JSON_TABLE(struct oci_seccomp_arg, seccomp_arg_rows);
