@@ -104,8 +104,7 @@ char *container_slash_name(struct engine *engine, const struct container *c)
     return name;
 }
 
-void container_event(struct engine *engine, struct container *c, const char *action, const char *key,
-                     const char *value)
+void container_event(struct engine *engine, struct container *c, const char *action, const char *key, const char *value)
 {
     CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
     strmap_copy(&attributes, &c->config.labels);
@@ -242,8 +241,8 @@ bool container_log_ended(void *data)
 {
     struct container *c = data;
     pthread_mutex_lock(&c->lock);
-    bool ended = !container_state_is_running(c->state) && c->state != CONTAINER_RESTARTING && !c->starting &&
-                 c->pid == 0;
+    bool ended =
+        !container_state_is_running(c->state) && c->state != CONTAINER_RESTARTING && !c->starting && c->pid == 0;
     pthread_mutex_unlock(&c->lock);
     return ended;
 }

@@ -103,8 +103,7 @@ static int validate_mac(const char *mac, struct error *err)
     return ok ? 0 : error_set(err, ERROR_INVALID, 0, "invalid mac address: %s", mac);
 }
 
-int container_config_validate(const struct container_config *config, const struct host_config *host,
-                              struct error *err)
+int container_config_validate(const struct container_config *config, const struct host_config *host, struct error *err)
 {
     if (is_set(config->working_dir) && config->working_dir[0] != '/')
         return error_set(err, ERROR_INVALID, 0,
@@ -114,7 +113,8 @@ int container_config_validate(const struct container_config *config, const struc
         r = validate_mac(config->mac_address, err);
     if (r < 0)
         return r;
-    if (is_set(config->domainname) && (strlen(config->domainname) > 63 || strpbrk(config->domainname, " \t\n/") != NULL))
+    if (is_set(config->domainname) &&
+        (strlen(config->domainname) > 63 || strpbrk(config->domainname, " \t\n/") != NULL))
         return error_set(err, ERROR_INVALID, 0, "invalid domainname format: %s", config->domainname);
     for (size_t i = 0; i < config->env.count; i++)
         if (config->env.items[i][0] == '\0' || config->env.items[i][0] == '=')
@@ -131,8 +131,7 @@ int container_config_validate(const struct container_config *config, const struc
     return r;
 }
 
-int container_config_command(struct container_config *config, char **ret_path, struct strv *ret_args,
-                             struct error *err)
+int container_config_command(struct container_config *config, char **ret_path, struct strv *ret_args, struct error *err)
 {
     /* --entrypoint "" arrives as [""]. */
     if (config->entrypoint.count == 1 && config->entrypoint.items[0][0] == '\0') {

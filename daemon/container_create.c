@@ -137,8 +137,7 @@ static int check_networks(struct engine *engine, const struct json *body, struct
         bool known = ours;
         for (size_t j = 0; j < count; j++) {
             known = known || strcmp(name, networks[j].name) == 0 || strcmp(name, networks[j].id) == 0;
-            ours = ours || (strcmp(name, networks[j].id) == 0 &&
-                            strcmp(networks[j].name, c->host.network_mode) == 0);
+            ours = ours || (strcmp(name, networks[j].id) == 0 && strcmp(networks[j].name, c->host.network_mode) == 0);
         }
         if (!known)
             return error_set(err, ERROR_NOT_FOUND, 0, "network %s not found", name);

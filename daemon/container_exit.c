@@ -119,8 +119,8 @@ static bool record_exit(struct engine *engine, struct container *c, const struct
                                   .restart_count = c->restart_count,
                                   .stopped_by_user = c->stopped_by_user,
                                   .daemon_start = daemon_start};
-    bool restart = !engine->closing && c->state != CONTAINER_REMOVING &&
-                   restart_policy_applies(&c->host.restart_policy, &facts);
+    bool restart =
+        !engine->closing && c->state != CONTAINER_REMOVING && restart_policy_applies(&c->host.restart_policy, &facts);
     enum container_state next;
     if (container_state_next(c->state, restart ? CONTAINER_EXIT_RESTART : CONTAINER_EXIT, c->id, &next, NULL) == 0)
         c->state = next;
@@ -136,8 +136,7 @@ static void publish_exit(struct engine *engine, struct container *c, const struc
     container_event(engine, c, "die", "exitCode", code);
 }
 
-void container_process_exit(struct engine *engine, struct container *c, const struct shim_exit *exit,
-                            bool daemon_start)
+void container_process_exit(struct engine *engine, struct container *c, const struct shim_exit *exit, bool daemon_start)
 {
     struct leftovers *l = xcalloc(1, sizeof(*l));
     *l = (struct leftovers){.engine = engine, .container = container_ref(c)};

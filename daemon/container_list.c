@@ -7,9 +7,9 @@
 #include "daemon/container_filters.h"
 #include "daemon/engine_internal.h"
 
-const char *const container_list_filters[] = {"ancestor", "before", "exited",  "expose", "health", "id",
-                                              "isolation", "is-task", "label", "name",   "network", "publish",
-                                              "since",    "status", "volume",  NULL};
+const char *const container_list_filters[] = {"ancestor",  "before",  "exited", "expose", "health",  "id",
+                                              "isolation", "is-task", "label",  "name",   "network", "publish",
+                                              "since",     "status",  "volume", NULL};
 
 /* "Up 5 minutes", "Exited (0) 2 hours ago", "Created"... lock held. */
 static void status_text(const struct container *c, int64_t now, char *buffer, size_t size)
@@ -41,26 +41,12 @@ static void status_text(const struct container *c, int64_t now, char *buffer, si
     }
 }
 
-/* Path and arguments as a shell would show them: what has blanks or quotes is quoted. */
+/* Path and arguments; those with blanks are put in quotes, as docker does. */
 static void command_text(const struct container *c, struct strbuf *out)
 {
-    for (size_t i = 0; i <= c->args.count; i++) {
-        const char *word = i == 0 ? c->path : c->args.items[i - 1];
-        if (i > 0)
-            strbuf_addc(out, ' ');
-        if (i == 0 || (*word != '\0' && strpbrk(word, " \t\n'\"$\\") == NULL)) {
-            strbuf_adds(out, word);
-            continue;
-        }
-        strbuf_addc(out, '\'');
-        for (; *word != '\0'; word++) {
-            if (*word == '\'')
-                strbuf_adds(out, "'\\''");
-            else
-                strbuf_addc(out, *word);
-        }
-        strbuf_addc(out, '\'');
-    }
+    strbuf_adds(out, c->path);
+    for (size_t i = 0; i < c->args.count; i++)
+        strbuf_addf(out, strchr(c->args.items[i], ' ') != NULL ? " '%s'" : " %s", c->args.items[i]);
 }
 
 /* ---- image names ---- */
@@ -135,8 +121,8 @@ static void put_ports(struct json_writer *w, const struct container *c)
         const char *protocol = text[digits] == '/' ? text + digits + 1 : "tcp";
         bool published = false;
         for (size_t j = 0; j < e->port_count; j++)
-            published = published ||
-                        (e->ports[j].container_port == port && strcmp(e->ports[j].protocol, protocol) == 0);
+            published =
+                published || (e->ports[j].container_port == port && strcmp(e->ports[j].protocol, protocol) == 0);
         if (!published)
             put_port(w, NULL, (unsigned)port, 0, protocol);
     }
@@ -341,8 +327,7 @@ int container_list(struct engine *engine, const struct container_list *request, 
         if (request->size && container_size(engine, c, &entry.rw, &entry.root, NULL) < 0)
             entry.rw = entry.root = 0; /* it is being removed */
         pthread_mutex_lock(&c->lock);
-        bool shown = !only_running(request) || container_state_is_running(c->state) ||
-                     c->state == CONTAINER_RESTARTING;
+        bool shown = !only_running(request) || container_state_is_running(c->state) || c->state == CONTAINER_RESTARTING;
         if (shown && matches(request, c, entry.name, image, entry.network_id, before, since)) {
             put_entry(&w, &entry);
             written++;

@@ -139,17 +139,14 @@ static int kill_for_removal(struct engine *engine, struct container *c, struct e
     return r;
 }
 
-int container_remove(struct engine *engine, struct container *c, const struct container_remove *how,
-                     struct error *err)
+int container_remove(struct engine *engine, struct container *c, const struct container_remove *how, struct error *err)
 {
     CLEANUP_FREE char *name = container_slash_name(engine, c);
     enum container_event event = how->force ? CONTAINER_REMOVE_FORCE : CONTAINER_REMOVE;
     pthread_mutex_lock(&c->lock);
     enum container_state next;
     /* Answered at once, without waiting for a turn that a removal in progress holds. */
-    int r = c->state == CONTAINER_REMOVING
-                ? container_state_next(c->state, event, c->id, &next, err)
-                : 0;
+    int r = c->state == CONTAINER_REMOVING ? container_state_next(c->state, event, c->id, &next, err) : 0;
     pthread_mutex_unlock(&c->lock);
     if (r < 0)
         return r;

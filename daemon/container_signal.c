@@ -106,7 +106,8 @@ static int end_process(struct engine *engine, struct container *c, struct contai
     r = container_wait_for(waiter, -1, KILL_PATIENCE_MS, NULL);
     if (r < 0)
         return error_set(err, ERROR_SYSTEM, -r,
-                         "cannot stop container: %s: tried to kill container, but did not receive an exit event", c->id);
+                         "cannot stop container: %s: tried to kill container, but did not receive an exit event",
+                         c->id);
     return 0;
 }
 

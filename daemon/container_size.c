@@ -51,7 +51,8 @@ int container_size(struct engine *engine, struct container *c, int64_t *ret_rw, 
         return error_errno(err, errno, "size of container %s", c->id);
     int64_t rw = tree_bytes(fd, 0);
     CLEANUP_IMAGE struct image *image = NULL;
-    int64_t base = c->image_id != NULL && image_lookup(engine->images, c->image_id, &image, NULL) == 0 ? image->size : 0;
+    int64_t base =
+        c->image_id != NULL && image_lookup(engine->images, c->image_id, &image, NULL) == 0 ? image->size : 0;
     *ret_rw = rw;
     *ret_root = rw + base;
     return 0;

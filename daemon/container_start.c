@@ -1,6 +1,6 @@
 /*
- * Starting a container: named steps, each with its undo. The shim is spawned first, so that its own start-up runs beside
- * the preparation of root, network and spec.
+ * Starting a container: named steps, each with its undo. The shim is spawned first, so that its own start-up runs
+ * beside the preparation of root, network and spec.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -130,8 +130,7 @@ static int step_files(struct start *s, struct error *err)
         return 0;
     }
     s->etc_dir = container_directory(s->engine, c);
-    CLEANUP_CLOSE int dir =
-        openat(s->engine->containers_fd, c->id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    CLEANUP_CLOSE int dir = openat(s->engine->containers_fd, c->id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir < 0)
         return error_errno(err, errno, "%s", s->etc_dir);
     const struct daemon_options *options = s->engine->options;

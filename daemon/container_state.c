@@ -5,8 +5,9 @@
 #include "base/memory.h"
 
 static const char *const state_names[CONTAINER_STATE_COUNT] = {
-    [CONTAINER_CREATED] = "created",       [CONTAINER_RUNNING] = "running",   [CONTAINER_PAUSED] = "paused",
-    [CONTAINER_RESTARTING] = "restarting", [CONTAINER_REMOVING] = "removing", [CONTAINER_EXITED] = "exited",
+    [CONTAINER_CREATED] = "created",   [CONTAINER_RUNNING] = "running",
+    [CONTAINER_PAUSED] = "paused",     [CONTAINER_RESTARTING] = "restarting",
+    [CONTAINER_REMOVING] = "removing", [CONTAINER_EXITED] = "exited",
     [CONTAINER_DEAD] = "dead",
 };
 
@@ -80,8 +81,14 @@ struct cell {
     unsigned char next, refusal;
 };
 
-#define TO(state) {.next = CONTAINER_##state + 1}
-#define NO(why) {.refusal = REFUSE_##why}
+#define TO(state)                                                                                                      \
+    {                                                                                                                  \
+        .next = CONTAINER_##state + 1                                                                                  \
+    }
+#define NO(why)                                                                                                        \
+    {                                                                                                                  \
+        .refusal = REFUSE_##why                                                                                        \
+    }
 
 #define ROW(c, r, p, re, rm, e, d)                                                                                     \
     {                                                                                                                  \

@@ -49,8 +49,8 @@ bool container_state_is_running(enum container_state state);
 
 /*
  * Looks the move up. On success *ret is the next state (the same one where an event leaves it). A refusal carries
- * docker's text with `name` (id or name of the container, as docker has it there) in it; ERROR_NOT_MODIFIED for start of a running and stop of
- * a stopped container.
+ * docker's text with `name` (id or name of the container, as docker has it there) in it; ERROR_NOT_MODIFIED for start
+ * of a running and stop of a stopped container.
  */
 int container_state_next(enum container_state state, enum container_event event, const char *name,
                          enum container_state *ret, struct error *err);

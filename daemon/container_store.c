@@ -17,7 +17,9 @@ struct stored_config {
 };
 
 #define ROW(holder, kind, json, member, ...)                                                                           \
-    {.name = json, .type = JSON_FIELD_##kind, .offset = offsetof(struct holder, member), ##__VA_ARGS__}
+    {                                                                                                                  \
+        .name = json, .type = JSON_FIELD_##kind, .offset = offsetof(struct holder, member), ##__VA_ARGS__              \
+    }
 
 static const struct json_field stored_config_rows[] = {
     ROW(stored_config, STRING, "Path", path),
@@ -49,9 +51,12 @@ struct stored_endpoint {
     struct json_array ports;
 };
 static const struct json_field stored_endpoint_rows[] = {
-    ROW(stored_endpoint, STRING, "NetworkID", network_id), ROW(stored_endpoint, STRING, "EndpointID", endpoint_id),
-    ROW(stored_endpoint, STRING, "Address", address),      ROW(stored_endpoint, STRING, "Gateway", gateway),
-    ROW(stored_endpoint, STRING, "Mac", mac),              ROW(stored_endpoint, INT, "Prefix", prefix),
+    ROW(stored_endpoint, STRING, "NetworkID", network_id),
+    ROW(stored_endpoint, STRING, "EndpointID", endpoint_id),
+    ROW(stored_endpoint, STRING, "Address", address),
+    ROW(stored_endpoint, STRING, "Gateway", gateway),
+    ROW(stored_endpoint, STRING, "Mac", mac),
+    ROW(stored_endpoint, INT, "Prefix", prefix),
     ROW(stored_endpoint, STRING, "HostInterface", host_interface),
     ROW(stored_endpoint, ARRAY, "Ports", ports, .table = &stored_port_table),
 };

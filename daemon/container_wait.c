@@ -41,9 +41,8 @@ static void finish(struct container_waiter *waiter)
 struct container_waiter *container_wait_begin(struct container *c, enum container_wait_condition condition)
 {
     struct container_waiter *waiter = xcalloc(1, sizeof(*waiter));
-    *waiter = (struct container_waiter){.container = container_ref(c),
-                                        .condition = condition,
-                                        .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    *waiter = (struct container_waiter){
+        .container = container_ref(c), .condition = condition, .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     pthread_mutex_lock(&c->lock);
     bool up = c->pid != 0 || container_state_is_running(c->state) || c->state == CONTAINER_RESTARTING;
     waiter->next = c->waiters;
@@ -57,8 +56,7 @@ struct container_waiter *container_wait_begin(struct container *c, enum containe
 int container_wait_for(struct container_waiter *waiter, int cancel_fd, int timeout_ms,
                        struct container_wait_result *ret)
 {
-    struct pollfd fds[2] = {{.fd = waiter->wake_fd, .events = POLLIN},
-                            {.fd = cancel_fd, .events = POLLIN | POLLRDHUP}};
+    struct pollfd fds[2] = {{.fd = waiter->wake_fd, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN | POLLRDHUP}};
     int r;
     do {
         r = poll(fds, 2, timeout_ms);

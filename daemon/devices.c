@@ -42,8 +42,9 @@ static bool is_device(mode_t mode)
 /* What every container has of its own is not taken from the host. */
 static bool is_private_entry(const char *name)
 {
-    static const char *const names[] = {".", "..", "pts", "shm", "fd", "mqueue", "console", ".udev", ".lxc", ".lxd-mounts",
-                                        "ptmx", "null", "zero", "full", "random", "urandom", "tty"};
+    static const char *const names[] = {".",       "..",    "pts",    "shm",         "fd",   "mqueue",
+                                        "console", ".udev", ".lxc",   ".lxd-mounts", "ptmx", "null",
+                                        "zero",    "full",  "random", "urandom",     "tty"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (strcmp(name, names[i]) == 0)
             return true;

@@ -30,6 +30,7 @@ struct engine {
     char *containers_dir;   /* <data_root>/containers */
     int containers_fd;
     char id[ID_SIZE + 1];
+    int favordynmods_fd;    /* -1: none */
     bool closing;
 
     pthread_mutex_t index_lock;

@@ -8,13 +8,13 @@
 
 struct etc_files {
     const char *hostname, *domainname;
-    const char *address;         /* of the container; NULL: none */
-    const char *gateway;         /* what host-gateway stands for; may be NULL */
+    const char *address; /* of the container; NULL: none */
+    const char *gateway; /* what host-gateway stands for; may be NULL */
     const struct strv *extra_hosts;
-    bool host_network;           /* the host's own hosts and resolv.conf are the starting point */
+    bool host_network; /* the host's own hosts and resolv.conf are the starting point */
     const struct strv *dns, *dns_search, *dns_options;
-    const char *host_resolv;     /* text of the host's resolv.conf; may be NULL */
-    const char *host_hosts;      /* text of the host's hosts file (host network); may be NULL */
+    const char *host_resolv; /* text of the host's resolv.conf; may be NULL */
+    const char *host_hosts;  /* text of the host's hosts file (host network); may be NULL */
 };
 
 /* Pure: the texts. */

@@ -87,8 +87,8 @@ void events_publish(struct events *events, const char *type, const char *action,
 {
     struct shared_event *e = xcalloc(1, sizeof(*e));
     e->references = 1;
-    e->event = (struct event){
-        .time = timestamp_now(), .type = type, .action = xstrdup(action), .id = xstrdup(id ? id : "")};
+    e->event =
+        (struct event){.time = timestamp_now(), .type = type, .action = xstrdup(action), .id = xstrdup(id ? id : "")};
     if (attributes != NULL)
         strmap_copy(&e->event.attributes, attributes);
     pthread_mutex_lock(&events->lock);
@@ -123,8 +123,8 @@ static bool is_object(const struct event *e, const char *type, const char *wante
 /* The image of a container, or an image itself, with or without its tag. */
 static bool is_image(const struct event *e, const char *wanted)
 {
-    const char *image = strcmp(e->type, "image") == 0 ? strmap_get(&e->attributes, "name")
-                                                      : strmap_get(&e->attributes, "image");
+    const char *image =
+        strcmp(e->type, "image") == 0 ? strmap_get(&e->attributes, "name") : strmap_get(&e->attributes, "image");
     if (strcmp(e->type, "image") == 0 && strcmp(e->id, wanted) == 0)
         return true;
     if (image == NULL)

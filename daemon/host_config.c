@@ -150,7 +150,9 @@ static const struct json_custom optional_strv_json = {
 /* ---- the tables ---- */
 
 #define ROW(holder, kind, json, member, ...)                                                                           \
-    {.name = json, .type = kind, .offset = offsetof(holder, member), ##__VA_ARGS__}
+    {                                                                                                                  \
+        .name = json, .type = kind, .offset = offsetof(holder, member), ##__VA_ARGS__                                  \
+    }
 
 static const struct json_field log_config_rows[] = {
     ROW(struct log_config, JSON_FIELD_STRING, "Type", type),
@@ -321,9 +323,17 @@ const struct json_table host_config_table = JSON_TABLE(struct host_config, host_
 /* ---- defaults ---- */
 
 static const char *const default_masked[] = {
-    "/proc/asound",      "/proc/acpi",         "/proc/kcore",         "/proc/keys",
-    "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",   "/proc/sched_debug",
-    "/proc/scsi",        "/sys/firmware",      "/sys/devices/virtual/powercap",
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
 };
 static const char *const default_readonly[] = {
     "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",

@@ -103,8 +103,7 @@ static int validate_restart(const struct host_config *h, struct error *err)
                              "cannot be negative");
     } else if (strcmp(name, "on-failure") == 0) {
         if (p->maximum_retry_count < 0)
-            return error_set(err, ERROR_INVALID, 0,
-                             "invalid restart policy: maximum retry count cannot be negative");
+            return error_set(err, ERROR_INVALID, 0, "invalid restart policy: maximum retry count cannot be negative");
         restarts = true;
     } else {
         return error_set(err, ERROR_INVALID, 0,
@@ -190,8 +189,8 @@ static int validate_logging(const struct host_config *h, struct error *err)
     const char *type = h->log_config.type;
     if (!is_set(type) || strcmp(type, "none") == 0)
         return 0;
-    static const char *const known[] = {"local",  "syslog",  "journald",   "gelf",   "fluentd",
-                                        "awslogs", "splunk", "etwlogs", "gcplogs", "logentries"};
+    static const char *const known[] = {"local",   "syslog", "journald", "gelf",    "fluentd",
+                                        "awslogs", "splunk", "etwlogs",  "gcplogs", "logentries"};
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
         if (strcmp(type, known[i]) == 0)
             return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "logger: the log driver '%s' is not supported by dory yet",
@@ -210,8 +209,8 @@ static int validate_logging(const struct host_config *h, struct error *err)
             if (n < 1)
                 return error_set(err, ERROR_INVALID, 0, "max-file cannot be less than 1");
         } else {
-            static const char *const later[] = {"compress", "labels", "labels-regex",    "env",
-                                                "env-regex", "tag",   "mode", "max-buffer-size"};
+            static const char *const later[] = {"compress",  "labels", "labels-regex", "env",
+                                                "env-regex", "tag",    "mode",         "max-buffer-size"};
             for (size_t j = 0; j < ARRAY_SIZE(later); j++)
                 if (strcmp(key, later[j]) == 0)
                     return error_set(err, ERROR_NOT_IMPLEMENTED, 0,

@@ -5,7 +5,9 @@
 #include "base/parse.h"
 
 #define ROW(kind, json, member, ...)                                                                                   \
-    {.name = json, .type = JSON_FIELD_##kind, .offset = offsetof(struct mount_point, member), ##__VA_ARGS__}
+    {                                                                                                                  \
+        .name = json, .type = JSON_FIELD_##kind, .offset = offsetof(struct mount_point, member), ##__VA_ARGS__         \
+    }
 #define OMIT .flags = JSON_OMIT_EMPTY
 
 static const struct json_field mount_point_rows[] = {
@@ -138,12 +140,14 @@ static int set_destination(const char *text, const char *spec, struct mount_poin
 {
     m->destination = mount_clean_path(text);
     if (m->destination == NULL)
-        return error_set(err, ERROR_INVALID, 0, "invalid volume specification: '%s': invalid mount config for type "
-                                                "\"%s\": invalid mount path: '%s' mount path must be absolute",
+        return error_set(err, ERROR_INVALID, 0,
+                         "invalid volume specification: '%s': invalid mount config for type "
+                         "\"%s\": invalid mount path: '%s' mount path must be absolute",
                          spec, m->type == MOUNT_BIND ? "bind" : "volume", text);
     if (strcmp(m->destination, "/") == 0)
-        return error_set(err, ERROR_INVALID, 0, "invalid volume specification: '%s': invalid mount config for type "
-                                                "\"%s\": invalid specification: destination can't be '/'",
+        return error_set(err, ERROR_INVALID, 0,
+                         "invalid volume specification: '%s': invalid mount config for type "
+                         "\"%s\": invalid specification: destination can't be '/'",
                          spec, m->type == MOUNT_BIND ? "bind" : "volume");
     return 0;
 }
@@ -205,8 +209,9 @@ static int parse_bind_request(const struct mount_request *q, struct mount_point 
         return bad_config(err, "bind", "field TmpfsOptions must not be specified");
     ret->source = mount_clean_path(q->source);
     if (ret->source == NULL)
-        return error_set(err, ERROR_INVALID, 0, "invalid mount config for type \"bind\": invalid mount path: '%s' "
-                                                "mount path must be absolute",
+        return error_set(err, ERROR_INVALID, 0,
+                         "invalid mount config for type \"bind\": invalid mount path: '%s' "
+                         "mount path must be absolute",
                          q->source);
     const struct bind_options *o = q->bind_options;
     ret->propagation = xstrdup("rprivate");

@@ -1,6 +1,6 @@
+#include "runtime/seccomp.h"
 #include "daemon/engine_internal.h"
 #include "daemon/security_opt.h"
-#include "runtime/seccomp.h"
 
 static int compile_profile(const char *text, uint64_t capabilities, const void **ret_bpf, size_t *ret_size,
                            unsigned *ret_flags, struct error *err)

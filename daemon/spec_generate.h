@@ -1,6 +1,6 @@
 /*
- * The OCI runtime spec of a container, as docker's default is, written straight as JSON. Pure: everything that had to be
- * looked up is in the input.
+ * The OCI runtime spec of a container, as docker's default is, written straight as JSON. Pure: everything that had to
+ * be looked up is in the input.
  */
 #ifndef DORY_DAEMON_SPEC_GENERATE_H
 #define DORY_DAEMON_SPEC_GENERATE_H
@@ -21,9 +21,9 @@ struct spec_input {
     uint64_t capabilities;
     const char *hostname;
     const char *cgroups_path;
-    const char *etc_dir;   /* holds hosts, hostname, resolv.conf; NULL: none are mounted */
+    const char *etc_dir; /* holds hosts, hostname, resolv.conf; NULL: none are mounted */
     bool host_network;
-    const char *pid_path;  /* a pid namespace to join; NULL: new, or the host's if pid_mode says so */
+    const char *pid_path; /* a pid namespace to join; NULL: new, or the host's if pid_mode says so */
 };
 
 void spec_generate(const struct spec_input *input, struct strbuf *out);

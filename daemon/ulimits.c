@@ -5,11 +5,14 @@
 static const struct {
     const char *name, *rlimit;
 } names[] = {
-    {"core", "RLIMIT_CORE"},       {"cpu", "RLIMIT_CPU"},           {"data", "RLIMIT_DATA"},
-    {"fsize", "RLIMIT_FSIZE"},     {"locks", "RLIMIT_LOCKS"},       {"memlock", "RLIMIT_MEMLOCK"},
-    {"msgqueue", "RLIMIT_MSGQUEUE"}, {"nice", "RLIMIT_NICE"},       {"nofile", "RLIMIT_NOFILE"},
-    {"nproc", "RLIMIT_NPROC"},     {"rss", "RLIMIT_RSS"},           {"rtprio", "RLIMIT_RTPRIO"},
-    {"rttime", "RLIMIT_RTTIME"},   {"sigpending", "RLIMIT_SIGPENDING"}, {"stack", "RLIMIT_STACK"},
+    {"core", "RLIMIT_CORE"},         {"cpu", "RLIMIT_CPU"},
+    {"data", "RLIMIT_DATA"},         {"fsize", "RLIMIT_FSIZE"},
+    {"locks", "RLIMIT_LOCKS"},       {"memlock", "RLIMIT_MEMLOCK"},
+    {"msgqueue", "RLIMIT_MSGQUEUE"}, {"nice", "RLIMIT_NICE"},
+    {"nofile", "RLIMIT_NOFILE"},     {"nproc", "RLIMIT_NPROC"},
+    {"rss", "RLIMIT_RSS"},           {"rtprio", "RLIMIT_RTPRIO"},
+    {"rttime", "RLIMIT_RTTIME"},     {"sigpending", "RLIMIT_SIGPENDING"},
+    {"stack", "RLIMIT_STACK"},
 };
 
 const char *ulimit_rlimit_name(const char *name)
@@ -31,8 +34,7 @@ int ulimits_validate(const struct host_config *host, struct error *err)
                              "ulimit soft limit must be less than or equal to hard limit: %lld > %lld",
                              (long long)items[i].soft, (long long)items[i].hard);
         if (items[i].hard < -1)
-            return error_set(err, ERROR_INVALID, 0, "invalid ulimit %s: %lld", items[i].name,
-                             (long long)items[i].hard);
+            return error_set(err, ERROR_INVALID, 0, "invalid ulimit %s: %lld", items[i].name, (long long)items[i].hard);
     }
     return 0;
 }

@@ -78,8 +78,7 @@ static void strmap_from_text(struct strmap *map, const char *text)
 /* The row a statement stands on: name, created, labels, options, anonymous. */
 static void from_row(struct db_statement *s, struct volume *ret)
 {
-    *ret = (struct volume){
-        .name = xstrdup(db_text(s, 0)), .created = db_int(s, 1), .anonymous = db_int(s, 4) != 0};
+    *ret = (struct volume){.name = xstrdup(db_text(s, 0)), .created = db_int(s, 1), .anonymous = db_int(s, 4) != 0};
     strmap_from_text(&ret->labels, db_text(s, 2));
     strmap_from_text(&ret->options, db_text(s, 3));
 }

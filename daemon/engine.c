@@ -1,0 +1,324 @@
+#include "daemon/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "daemon/capabilities.h"
+#include "daemon/engine_internal.h"
+#include "runtime/container.h"
+
+#define SHUTDOWN_TIMEOUT 15
+
+struct image_store *engine_images(struct engine *engine)
+{
+    return engine->images;
+}
+
+struct network_manager *engine_networks(struct engine *engine)
+{
+    return engine->networks;
+}
+
+const struct daemon_options *engine_options(struct engine *engine)
+{
+    return engine->options;
+}
+
+struct db *engine_db(struct engine *engine)
+{
+    return engine->db;
+}
+
+struct events *engine_events(struct engine *engine)
+{
+    return engine->events;
+}
+
+struct volumes *engine_volumes(struct engine *engine)
+{
+    return engine->volumes;
+}
+
+const char *engine_id(struct engine *engine)
+{
+    return engine->id;
+}
+
+/* ---- opening, step by step ---- */
+
+static int open_directories(struct engine *engine, struct error *err)
+{
+    const struct daemon_options *o = engine->options;
+    int r = file_mkdirs(o->data_root, 0710, err);
+    if (r == 0)
+        r = file_mkdirs(o->exec_root, 0711, err);
+    if (r < 0)
+        return r;
+    /* Nobody but root may reach setuid files in layers: CVE-2021-41091. */
+    if (chmod(o->data_root, 0710) < 0)
+        return error_errno(err, errno, "%s", o->data_root);
+    engine->containers_dir = xasprintf("%s/containers", o->data_root);
+    r = file_mkdirs(engine->containers_dir, 0710, err);
+    if (r < 0)
+        return r;
+    engine->containers_fd = open(engine->containers_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return engine->containers_fd < 0 ? error_errno(err, errno, "%s", engine->containers_dir) : 0;
+}
+
+static int open_database(struct engine *engine, struct error *err)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/dory.db", engine->options->data_root);
+    int r = db_open(path, &engine->db, err);
+    return r < 0 ? r : store_open(engine, err);
+}
+
+/* The daemon's id lives as long as the data root. */
+static int load_id(struct engine *engine, struct error *err)
+{
+    int r = db_exec(engine->db, "CREATE TABLE IF NOT EXISTS engine(key TEXT PRIMARY KEY, value TEXT NOT NULL)", err);
+    if (r < 0)
+        return r;
+    char fresh[ID_SIZE + 1];
+    id_generate(fresh);
+    db_lock(engine->db);
+    struct db_statement *s;
+    bool row = false;
+    r = db_query(engine->db, "INSERT OR IGNORE INTO engine(key, value) VALUES('id', ?)", &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, fresh);
+        r = db_run(s, err);
+    }
+    if (r == 0)
+        r = db_query(engine->db, "SELECT value FROM engine WHERE key = 'id'", &s, err);
+    if (r == 0)
+        r = db_step(s, &row, err);
+    if (r == 0 && row)
+        snprintf(engine->id, sizeof(engine->id), "%s", db_text(s, 0));
+    if (r == 0)
+        db_reset(s);
+    db_unlock(engine->db);
+    return r;
+}
+
+static int open_images(struct engine *engine, struct error *err)
+{
+    return image_store_open(engine->options->data_root, engine->db, &engine->images, err);
+}
+
+static int open_volumes(struct engine *engine, struct error *err)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/volumes", engine->options->data_root);
+    return volumes_open(path, engine->db, &engine->volumes, err);
+}
+
+static int open_networks(struct engine *engine, struct error *err)
+{
+    const struct daemon_options *o = engine->options;
+    struct network_options options = {.bridge = o->bridge,
+                                      .bip = o->bip,
+                                      .default_address = o->ip,
+                                      .mtu = (int)o->mtu,
+                                      .no_firewall = !o->iptables,
+                                      .no_ip_forward = !o->ip_forward,
+                                      .no_ip_masq = !o->ip_masq};
+    return network_manager_open(&options, &engine->networks, err);
+}
+
+static int open_workers(struct engine *engine, struct error *err)
+{
+    int r = worker_new("cleaner", &engine->cleaner, err);
+    return r < 0 ? r : worker_new("timer", &engine->timer, err);
+}
+
+static int open_supervisor(struct engine *engine, struct error *err)
+{
+    struct supervisor_options options = {.exec_root = engine->options->exec_root,
+                                         .shim_path = engine->options->shim_path,
+                                         .exited = engine_exited,
+                                         .data = engine};
+    return supervisor_open(&options, &engine->supervisor, err);
+}
+
+/* Makes moves between v1 cgroups quick; a host that refuses is merely slower. */
+static int open_cgroups(struct engine *engine, struct error *err)
+{
+    (void)err;
+    struct error failed = {0};
+    if (runtime_cgroup_favordynmods(&engine->favordynmods_fd, &failed) < 0)
+        log_debug("favordynmods: %s", failed.message);
+    return 0;
+}
+
+static void compile_default_seccomp(void *data)
+{
+    struct engine *engine = data;
+    struct host_config host = {0};
+    uint64_t capabilities;
+    const void *bpf;
+    size_t size;
+    unsigned flags;
+    bool owned;
+    struct error err = {0};
+    if (capabilities_resolve(&host, &capabilities, &err) < 0 ||
+        engine_seccomp(engine, NULL, capabilities, &bpf, &size, &flags, &owned, &err) < 0)
+        log_error("default seccomp profile: %s", err.message);
+}
+
+static int prepare_seccomp(struct engine *engine, struct error *err)
+{
+    (void)err;
+    worker_add(engine->timer, 0, compile_default_seccomp, NULL, engine);
+    return 0;
+}
+
+static int (*const open_steps[])(struct engine *engine, struct error *err) = {
+    open_directories, open_database, load_id,         open_cgroups,    open_images,    open_volumes,
+    open_networks,    open_workers,  prepare_seccomp, open_supervisor, engine_recover,
+};
+
+/* Destructors take what is half-built. */
+static void engine_free(struct engine *engine)
+{
+    /* No restart is begun any more, then nobody reports ends, then the last leftovers are taken down. */
+    worker_free(engine->timer);
+    if (engine->supervisor != NULL)
+        supervisor_close(engine->supervisor);
+    worker_free(engine->cleaner);
+    for (size_t i = 0; i < engine->count; i++)
+        container_unref(engine->list[i]);
+    free(engine->list);
+    map_release(&engine->by_id);
+    map_release(&engine->by_name);
+    if (engine->networks != NULL)
+        network_manager_close(engine->networks);
+    volumes_close(engine->volumes);
+    if (engine->images != NULL)
+        image_store_close(engine->images);
+    if (engine->db != NULL)
+        db_close(engine->db);
+    events_free(engine->events);
+    for (size_t i = 0; i < engine->seccomp_count; i++)
+        free(engine->seccomp[i].bpf);
+    fd_close(engine->favordynmods_fd);
+    fd_close(engine->containers_fd);
+    free(engine->containers_dir);
+    pthread_mutex_destroy(&engine->index_lock);
+    pthread_mutex_destroy(&engine->seccomp_lock);
+    free(engine);
+}
+
+int engine_open(const struct daemon_options *options, struct engine **ret, struct error *err)
+{
+    struct engine *engine = xcalloc(1, sizeof(*engine));
+    engine->options = options;
+    engine->containers_fd = engine->favordynmods_fd = -1;
+    engine->events = events_new();
+    pthread_mutex_init(&engine->index_lock, NULL);
+    pthread_mutex_init(&engine->seccomp_lock, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(open_steps); i++) {
+        int r = open_steps[i](engine, err);
+        if (r < 0) {
+            engine_free(engine);
+            return r;
+        }
+    }
+    *ret = engine;
+    return 0;
+}
+
+/* An orderly stop that takes the containers along: all are asked, then all are waited for. */
+static void stop_containers(struct engine *engine)
+{
+    int64_t patience = engine->options->shutdown_timeout > 0 ? engine->options->shutdown_timeout : SHUTDOWN_TIMEOUT;
+    size_t count;
+    struct container **list = engine_snapshot(engine, &count);
+    for (size_t i = 0; i < count; i++)
+        container_kill(engine, list[i], list[i]->config.stop_signal ? list[i]->config.stop_signal : "TERM", NULL);
+    for (size_t i = 0; i < count; i++) {
+        pthread_mutex_lock(&list[i]->lock);
+        list[i]->stopped_by_user = false; /* not by a user: the policy brings it back with the daemon */
+        pthread_mutex_unlock(&list[i]->lock);
+        struct container_waiter *waiter = container_wait_begin(list[i], CONTAINER_WAIT_NOT_RUNNING);
+        if (container_wait_for(waiter, -1, (int)patience * 1000, NULL) == -ETIMEDOUT)
+            container_kill(engine, list[i], "KILL", NULL);
+        container_wait_end(waiter);
+    }
+    engine_snapshot_free(list, count);
+}
+
+void engine_close(struct engine *engine)
+{
+    if (engine == NULL)
+        return;
+    engine->closing = true;
+    if (!engine->options->live_restore)
+        stop_containers(engine);
+    engine_free(engine);
+}
+
+/* ---- for the API ---- */
+
+void engine_counts(struct engine *engine, struct engine_counts *ret)
+{
+    *ret = (struct engine_counts){0};
+    size_t count;
+    struct container **list = engine_snapshot(engine, &count);
+    ret->containers = (int64_t)count;
+    for (size_t i = 0; i < count; i++) {
+        pthread_mutex_lock(&list[i]->lock);
+        if (list[i]->state == CONTAINER_PAUSED)
+            ret->paused++;
+        else if (list[i]->state == CONTAINER_RUNNING || list[i]->state == CONTAINER_RESTARTING)
+            ret->running++;
+        else
+            ret->stopped++;
+        pthread_mutex_unlock(&list[i]->lock);
+    }
+    engine_snapshot_free(list, count);
+}
+
+char *engine_image_used_by(const char *image_id, bool *ret_running, void *data)
+{
+    struct engine *engine = data;
+    char *result = NULL;
+    *ret_running = false;
+    size_t count;
+    struct container **list = engine_snapshot(engine, &count);
+    for (size_t i = 0; i < count && !*ret_running; i++) {
+        struct container *c = list[i];
+        if (c->image_id == NULL || strcmp(c->image_id, image_id) != 0)
+            continue;
+        pthread_mutex_lock(&c->lock);
+        *ret_running = container_state_is_running(c->state) || c->state == CONTAINER_RESTARTING;
+        pthread_mutex_unlock(&c->lock);
+        if (result != NULL && !*ret_running)
+            continue; /* the first one will do, but a running one counts for more */
+        free(result);
+        result = xasprintf("container %.*s", ID_SHORT_SIZE, c->id);
+    }
+    engine_snapshot_free(list, count);
+    return result;
+}
+
+int64_t engine_image_containers(struct engine *engine, const char *image_id)
+{
+    int64_t n = 0;
+    pthread_mutex_lock(&engine->index_lock);
+    for (size_t i = 0; i < engine->count; i++)
+        n += engine->list[i]->image_id != NULL && strcmp(engine->list[i]->image_id, image_id) == 0;
+    pthread_mutex_unlock(&engine->index_lock);
+    return n;
+}
+
+void engine_image_event(struct engine *engine, const char *action, const char *id, const char *name)
+{
+    CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
+    if (name != NULL)
+        strmap_set(&attributes, "name", name);
+    events_publish(engine->events, "image", action, id, &attributes);
+}

@@ -1,0 +1,185 @@
+/*
+ * Bringing the rows in line with what is really there, when the daemon starts: after an orderly stop, after kill -9 and
+ * after a reboot of the machine alike. Runs before anybody is served.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/beneath.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/timestamp.h"
+#include "daemon/engine_internal.h"
+#include "daemon/restart_policy.h"
+
+/* docker's status of a container that was lost with its machine */
+#define EXIT_LOST 255
+
+/* Its process runs: it is ours again. */
+static void adopt(struct engine *engine, struct container *c, struct shim *shim, pid_t pid)
+{
+    struct error err = {0};
+    if (c->has_endpoint && network_restore(engine->networks, c->id, &c->endpoint, &err) < 0)
+        log_error("container %s: restoring its network: %s", c->id, err.message);
+    pthread_mutex_lock(&c->lock);
+    c->shim = shim;
+    c->pid = pid;
+    if (!container_state_is_running(c->state) && c->state != CONTAINER_REMOVING)
+        c->state = CONTAINER_RUNNING;
+    if (strcmp(c->host.network_mode, "host") != 0) {
+        free(c->sandbox_key);
+        c->sandbox_key = xasprintf("/proc/%d/ns/net", pid);
+    }
+    c->starting = false;
+    bool ended = c->early_exit;
+    struct shim_exit exit = c->early;
+    pthread_mutex_unlock(&c->lock);
+    if (ended)
+        container_process_exit(engine, c, &exit, true);
+}
+
+/* It ended while nobody looked. The network's manager has not heard of its address: nothing is to be given back. */
+static void record_end(struct engine *engine, struct container *c, const struct shim_exit *exit)
+{
+    pthread_mutex_lock(&c->lock);
+    c->starting = false;
+    c->has_endpoint = false;
+    network_endpoint_release(&c->endpoint);
+    c->endpoint = (struct network_endpoint){0};
+    pthread_mutex_unlock(&c->lock);
+    container_process_exit(engine, c, exit, true);
+}
+
+static void find_process(struct engine *engine, struct container *c)
+{
+    struct error err = {0};
+    enum shim_found found = SHIM_NONE;
+    struct shim *shim = NULL;
+    pid_t pid = 0;
+    struct shim_exit exit = {0};
+    c->starting = true; /* an end that is reported meanwhile waits for us */
+    if (supervisor_find(engine->supervisor, c->id, &found, &shim, &pid, &exit, &err) < 0) {
+        log_error("container %s: looking for its process: %s", c->id, err.message);
+        found = SHIM_NONE;
+    }
+    bool expected = container_state_is_running(c->state) || c->state == CONTAINER_REMOVING;
+    if (found == SHIM_RUNNING) {
+        adopt(engine, c, shim, pid);
+    } else if (expected && c->state != CONTAINER_REMOVING) {
+        if (found == SHIM_NONE)
+            exit = (struct shim_exit){.status = EXIT_LOST, .finished = timestamp_now()};
+        record_end(engine, c, &exit);
+    } else {
+        c->starting = false;
+        if (found == SHIM_ENDED)
+            supervisor_forget(engine->supervisor, c->id);
+    }
+}
+
+/* Removals that were cut short, --rm containers that nobody will end, and restart policies. */
+static void settle(struct engine *engine, struct container *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool up = c->pid != 0;
+    bool remove = !up && !c->removed &&
+                  (c->state == CONTAINER_REMOVING ||
+                   (c->host.auto_remove && (c->state == CONTAINER_CREATED || c->state == CONTAINER_EXITED)));
+    if (remove)
+        c->state = CONTAINER_REMOVING;
+    struct restart_facts facts = {.exit_code = c->exit_code,
+                                  .restart_count = c->restart_count,
+                                  .stopped_by_user = c->stopped_by_user,
+                                  .daemon_start = true};
+    bool waiting = c->state == CONTAINER_RESTARTING && c->restart_ticket == 0;
+    bool restart = !up && !remove && c->started != 0 && c->state == CONTAINER_EXITED &&
+                   restart_policy_applies(&c->host.restart_policy, &facts);
+    if (restart)
+        c->state = CONTAINER_RESTARTING;
+    if (restart || waiting)
+        container_schedule_restart(engine, c, 0);
+    pthread_mutex_unlock(&c->lock);
+    struct error err = {0};
+    if (remove && container_forget(engine, c, true, &err) < 0)
+        log_error("container %s: removing it: %s", c->id, err.message);
+}
+
+/* ---- what belongs to nobody ---- */
+
+static bool known_container(const char *id, void *data)
+{
+    struct engine *engine = data;
+    pthread_mutex_lock(&engine->index_lock);
+    bool known = map_get(&engine->by_id, id) != NULL;
+    pthread_mutex_unlock(&engine->index_lock);
+    return known;
+}
+
+static int sweep_rootfs(struct engine *engine, struct error *err)
+{
+    CLEANUP_STRV struct strv ids = STRV_INIT;
+    int r = image_rootfs_list(engine->images, &ids, err);
+    if (r < 0)
+        return r;
+    struct map used = MAP_INIT;
+    for (size_t i = 0; i < engine->count; i++)
+        if (engine->list[i]->rootfs_id != NULL)
+            map_set(&used, engine->list[i]->rootfs_id, engine);
+    for (size_t i = 0; r == 0 && i < ids.count; i++)
+        if (map_get(&used, ids.items[i]) == NULL)
+            r = image_rootfs_remove(engine->images, ids.items[i], err);
+    map_release(&used);
+    return r;
+}
+
+static void close_dir(DIR **dir)
+{
+    if (*dir != NULL)
+        closedir(*dir);
+}
+
+static int sweep_directories(struct engine *engine, struct error *err)
+{
+    int fd = openat(engine->containers_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "%s", engine->containers_dir);
+    CLEANUP(close_dir) DIR *dir = fdopendir(fd);
+    if (dir == NULL) {
+        fd_close(fd);
+        return error_errno(err, errno, "%s", engine->containers_dir);
+    }
+    const struct dirent *entry;
+    while ((entry = readdir(dir)) != NULL) {
+        if (entry->d_name[0] == '.' || known_container(entry->d_name, engine))
+            continue;
+        int r = beneath_remove_tree(engine->containers_fd, entry->d_name);
+        if (r < 0)
+            log_warn("%s/%s: %s", engine->containers_dir, entry->d_name, strerror(-r));
+    }
+    return 0;
+}
+
+int engine_recover(struct engine *engine, struct error *err)
+{
+    int r = store_load(engine, err);
+    if (r < 0)
+        return r;
+    size_t count;
+    struct container **list = engine_snapshot(engine, &count);
+    for (size_t i = 0; i < count; i++)
+        find_process(engine, list[i]);
+    r = network_restore_done(engine->networks, err);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        settle(engine, list[i]);
+    engine_snapshot_free(list, count);
+    worker_drain(engine->cleaner);
+    if (r == 0)
+        r = supervisor_sweep(engine->supervisor, known_container, engine, err);
+    if (r == 0)
+        r = sweep_rootfs(engine, err);
+    if (r == 0)
+        r = sweep_directories(engine, err);
+    if (r == 0)
+        r = volumes_sweep(engine->volumes, err);
+    return r;
+}
