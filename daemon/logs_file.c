@@ -1,0 +1,262 @@
+#include "daemon/logs_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/memory.h"
+
+#define BLOCK 65536
+/* Rotations that may come between while the files are opened. */
+#define TRIES 10
+
+int logs_path_open(const char *path, struct logs_path *ret)
+{
+    const char *slash = strrchr(path, '/');
+    CLEANUP_FREE char *dir = slash ? xstrndup(path, slash == path ? 1 : (size_t)(slash - path)) : xstrdup(".");
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    ret->dir_fd = fd;
+    ret->name = xstrdup(slash ? slash + 1 : path);
+    return 0;
+}
+
+void logs_path_release(struct logs_path *path)
+{
+    fd_close_ptr(&path->dir_fd);
+    free(path->name);
+    path->name = NULL;
+}
+
+/* The i-th file, 0 being the current one. */
+static int open_numbered(const struct logs_path *path, size_t i)
+{
+    CLEANUP_FREE char *name = i ? xasprintf("%s.%zu", path->name, i) : xstrdup(path->name);
+    int fd = openat(path->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+    return fd < 0 ? -errno : fd;
+}
+
+static bool is_same(int fd, int other)
+{
+    struct stat a, b;
+
+    return fstat(fd, &a) == 0 && fstat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static bool is_numbered(const struct logs_path *path, size_t i, int fd)
+{
+    CLEANUP_CLOSE int other = open_numbered(path, i);
+
+    return other >= 0 && is_same(fd, other);
+}
+
+static void close_all(int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        fd_close(fds[i]);
+    free(fds);
+}
+
+static void reverse(int *fds, size_t count)
+{
+    for (size_t i = 0; i < count / 2; i++) {
+        int fd = fds[i];
+
+        fds[i] = fds[count - 1 - i];
+        fds[count - 1 - i] = fd;
+    }
+}
+
+int logs_files_open(const struct logs_path *path, int **ret_fds, size_t *ret_count)
+{
+    for (int try = 0; try < TRIES; try++) {
+        int *fds = NULL;
+        size_t count = 0, capacity = 0;
+
+        for (size_t i = 0; i < LOGS_FILES_MAX; i++) {
+            int fd = open_numbered(path, i);
+
+            if (fd == -ENOENT && i == 0)
+                continue; /* between the two steps of a rotation, or never written */
+            if (fd == -ENOENT)
+                break;
+            if (fd < 0) {
+                close_all(fds, count);
+                return fd;
+            }
+            xgrow((void **)&fds, count, &capacity, sizeof(*fds));
+            fds[count++] = fd;
+        }
+        /* When the newest is still the newest, no file was missed or taken twice. */
+        if (count == 0 || try == TRIES - 1 || is_numbered(path, 0, fds[0])) {
+            reverse(fds, count);
+            *ret_fds = fds;
+            *ret_count = count;
+            return 0;
+        }
+        close_all(fds, count);
+    }
+    return -EAGAIN;
+}
+
+int logs_file_next(const struct logs_path *path, int fd)
+{
+    for (int try = 0; try < TRIES; try++) {
+        size_t place = 0;
+        int next;
+
+        while (place < LOGS_FILES_MAX && !is_numbered(path, place, fd)) {
+            CLEANUP_CLOSE int there = open_numbered(path, place);
+
+            if (there == -ENOENT && place > 0) {
+                place = LOGS_FILES_MAX;
+                break;
+            }
+            place++;
+        }
+        if (place == 0)
+            return -ENOENT;
+        /* Dropped altogether: what is oldest now comes closest. */
+        if (place == LOGS_FILES_MAX) {
+            int *fds;
+            size_t count;
+            int r = logs_files_open(path, &fds, &count);
+
+            if (r < 0 || count == 0)
+                return r < 0 ? r : -ENOENT;
+            next = TAKE_FD(fds[0]);
+            close_all(fds, count);
+            return next;
+        }
+        next = open_numbered(path, place - 1);
+        if (next < 0 && place == 1)
+            return next;
+        if (next >= 0 && is_numbered(path, place, fd))
+            return next;
+        fd_close(next);
+    }
+    return -ENOENT;
+}
+
+/* Goes backwards through one file. Returns true when *lines newlines were found; then *ret_offset is behind the one
+ * before them. */
+static int tail_of_file(int fd, int64_t *lines, off_t *ret_offset, bool *ret_found)
+{
+    CLEANUP_FREE char *block = xmalloc(BLOCK);
+    struct stat st;
+    off_t position;
+    bool at_end = true; /* the newline that ends the last line does not begin one */
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    *ret_found = false;
+    *ret_offset = 0;
+    for (position = st.st_size; position > 0;) {
+        size_t size = position < BLOCK ? (size_t)position : BLOCK;
+        char *p, *end;
+        ssize_t n = pread(fd, block, size, position - (off_t)size);
+
+        if (n != (ssize_t)size)
+            return n < 0 ? -errno : -EIO;
+        position -= (off_t)size;
+        for (end = block + size; (p = memrchr(block, '\n', (size_t)(end - block))); end = p) {
+            if (!at_end && --*lines == 0) {
+                *ret_offset = position + (p - block) + 1;
+                *ret_found = true;
+                return 0;
+            }
+            at_end = false;
+        }
+    }
+    /* The first line of the file has no newline before it. */
+    if (!at_end && --*lines == 0)
+        *ret_found = true;
+    return 0;
+}
+
+int logs_files_tail(const int *fds, size_t count, int64_t lines, size_t *ret_index, off_t *ret_offset)
+{
+    *ret_index = 0;
+    *ret_offset = 0;
+    for (size_t i = count; i > 0; i--) {
+        bool found;
+        int r = tail_of_file(fds[i - 1], &lines, ret_offset, &found);
+
+        if (r < 0)
+            return r;
+        *ret_index = i - 1;
+        if (found)
+            return 0;
+    }
+    return 0;
+}
+
+void logs_reader_start(struct logs_reader *reader, int fd, off_t offset)
+{
+    reader->fd = fd;
+    reader->offset = offset;
+    reader->start = reader->end = 0;
+    reader->skipping = false;
+}
+
+void logs_reader_release(struct logs_reader *reader)
+{
+    free(reader->data);
+    *reader = (struct logs_reader){.fd = -1};
+}
+
+/* Room for another block behind what is there. */
+static void make_room(struct logs_reader *r)
+{
+    if (r->start > 0) {
+        memmove(r->data, r->data + r->start, r->end - r->start);
+        r->end -= r->start;
+        r->start = 0;
+    }
+    if (r->capacity - r->end < BLOCK) {
+        r->capacity = r->end + BLOCK;
+        r->data = xrealloc(r->data, r->capacity);
+    }
+}
+
+int logs_reader_line(struct logs_reader *r, char **ret_line, size_t *ret_size)
+{
+    size_t searched = 0;
+
+    for (;;) {
+        size_t have = r->end - r->start;
+        char *newline = have > searched ? memchr(r->data + r->start + searched, '\n', have - searched) : NULL;
+        ssize_t n;
+
+        if (newline) {
+            char *line = r->data + r->start;
+            bool skip = r->skipping;
+
+            r->start = (size_t)(newline - r->data) + 1;
+            r->skipping = false;
+            searched = 0;
+            if (skip)
+                continue;
+            *ret_line = line;
+            *ret_size = (size_t)(newline - line);
+            return 1;
+        }
+        if (have > LOGS_LINE_MAX) {
+            r->skipping = true;
+            r->start = r->end = have = 0;
+        }
+        searched = have;
+        make_room(r);
+        n = pread(r->fd, r->data + r->end, r->capacity - r->end, r->offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : 0;
+        r->end += (size_t)n;
+        r->offset += n;
+    }
+}
