@@ -85,7 +85,8 @@ static int descend(struct removal *r, int dir_fd, const char *name)
     r->levels[r->depth++] = level;
     if (r->depth > OPEN_MAX_LEVELS) {
         struct level *outer = &r->levels[r->depth - 1 - OPEN_MAX_LEVELS];
-        closedir(outer->dir);
+        if (outer->dir)
+            closedir(outer->dir);
         outer->dir = NULL;
     }
     return 0;

@@ -96,7 +96,9 @@ static int spawn(const struct process_options *o, posix_spawn_file_actions_t *ac
 
     sigset_t all;
     sigset_t none;
-    sigfillset(&all);
+    /* sigfillset(3) leaves out the two signals that the C library keeps to itself; posix_spawn would have the child
+     * ignore them, for as long as nobody along its line resets them. */
+    memset(&all, 0xff, sizeof all);
     sigemptyset(&none);
     short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
     if (o->new_session)
