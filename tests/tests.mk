@@ -2,9 +2,20 @@
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BATS_TESTS := $(sort $(wildcard tests/cli/*.bats tests/network/*.bats tests/clients/*.bats tests/runtime/*.bats tests/faults/*.bats))
 
-$(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES)
+# The CLI's files without its main, so that their pure parts can be tested like a library's.
+CLI_ARCHIVE := $(B)/libcli.a
+$(CLI_ARCHIVE): $(filter-out %/main.o,$(call cmd_objects,dory))
+
+$(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES) $(CLI_ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $< $(ALL_LDFLAGS) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -lcmocka -o $@
+	$(CC) $(ALL_CFLAGS) $< $(ALL_LDFLAGS) -Wl,--start-group $(CLI_ARCHIVE) $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -lcmocka -o $@
+
+# The network as containers and other hosts see it: programs that make namespaces of their own (root).
+UNIT_TESTS += $(patsubst tests/network/%.c,$(B)/tests/network/%,$(wildcard tests/network/test_*.c))
+$(B)/tests/network/%: tests/network/%.c $(B)/tests/network/rig.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $< $(B)/tests/network/rig.o $(ALL_LDFLAGS) -Wl,--start-group $(ARCHIVES) -Wl,--end-group \
+		$(DAEMON_LIBS) -lcmocka -o $@
 
 .PHONY: check-unit
 check-unit: $(UNIT_TESTS)

@@ -86,10 +86,13 @@ server() { # name, options...
 
 @test "udp is published" {
     port=$(free_port)
-    dory run -d --name udp1 -p "127.0.0.1:$port:5000/udp" busybox udpsvd -E 0.0.0.0 5000 cat
-    sleep 0.3
-    run bash -c 'printf hello | timeout 3 socat -t 1 - "UDP:127.0.0.1:$1"' - "$port"
-    [ "$output" = hello ]
+    dory run -d --name udp1 -p "127.0.0.1:$port:5000/udp" busybox nc -u -l -p 5000
+    for _ in $(seq 50); do
+        printf 'hello\n' | socat - "UDP:127.0.0.1:$port"
+        [ -z "$(dory logs udp1)" ] || break
+        sleep 0.05
+    done
+    [[ $(dory logs udp1) == hello* ]]
     dory rm -f udp1
 }
 
