@@ -1,0 +1,122 @@
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/strbuf.h"
+#include "base/timestamp.h"
+#include "image/changes.h"
+#include "image/platform.h"
+#include "image/store.h"
+
+#define READ_SIZE (64 * 1024)
+
+/* The config that docker import makes: one layer, one line of history. */
+static void write_config(const struct container_config *config, const struct platform *platform, const char *message,
+                         const char *diff_id, struct strbuf *out)
+{
+    struct json_writer w;
+    char created[TIMESTAMP_MAX];
+    timestamp_format(created, timestamp_now());
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    json_member_string(&w, "architecture", platform->architecture);
+    if (platform->variant[0] != 0) {
+        json_member_string(&w, "variant", platform->variant);
+    }
+    json_member_string(&w, "comment", message);
+    json_key(&w, "config");
+    json_table_encode(&container_config_table, config, &w);
+    json_member_string(&w, "created", created);
+    json_key(&w, "history");
+    json_begin_array(&w);
+    json_begin_object(&w);
+    json_member_string(&w, "created", created);
+    json_member_string(&w, "comment", message);
+    json_end_object(&w);
+    json_end_array(&w);
+    json_member_string(&w, "os", platform->os);
+    json_key(&w, "rootfs");
+    json_begin_object(&w);
+    json_member_string(&w, "type", "layers");
+    json_key(&w, "diff_ids");
+    json_begin_array(&w);
+    json_put_string(&w, diff_id);
+    json_end_array(&w);
+    json_end_object(&w);
+    json_end_object(&w);
+}
+
+static int import_layer(struct layer_ingest *ingest, int fd, struct error *err)
+{
+    CLEANUP_FREE char *buffer = xmalloc(READ_SIZE);
+    ssize_t n;
+    while ((n = read(fd, buffer, READ_SIZE)) != 0) {
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        int r =
+            n < 0 ? error_errno(err, errno, "read the archive") : layer_ingest_write(ingest, buffer, (size_t)n, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return layer_ingest_finish(ingest, err);
+}
+
+static int import_config(const struct image_import_options *options, struct container_config *config,
+                         struct platform *platform, struct error *err)
+{
+    platform_host(platform);
+    if (options->platform != NULL && options->platform[0] != 0) {
+        int r = platform_parse(options->platform, platform, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    int r = 0;
+    for (size_t i = 0; r == 0 && options->changes != NULL && i < options->changes->count; i++) {
+        r = container_config_change(config, options->changes->items[i], err);
+    }
+    return r;
+}
+
+static int import_commit(struct image_store *store, struct layer_ingest *ingest, const struct strbuf *config,
+                         const struct reference *ref, char ret_id[DIGEST_TEXT_MAX], struct error *err)
+{
+    struct image_commit_layer layer = {.ingest = ingest};
+    struct image_commit commit = {
+        .config = config->data,
+        .config_size = config->size,
+        .layers = &layer,
+        .layer_count = 1,
+        .refs = ref,
+        .ref_count = ref != NULL,
+    };
+    return image_commit(store, &commit, ret_id, err);
+}
+
+int image_import(struct image_store *store, int fd, const struct image_import_options *options,
+                 char ret_id[DIGEST_TEXT_MAX], struct error *err)
+{
+    CLEANUP_LAYER_INGEST struct layer_ingest *ingest = NULL;
+    struct strbuf CLEANUP_STRBUF text = STRBUF_INIT;
+    struct container_config config = {0};
+    struct platform platform;
+    const char *message = options->message != NULL && options->message[0] != 0 ? options->message : "Imported from -";
+    if (options->ref != NULL && options->ref->digest != NULL) {
+        return error_set(err, ERROR_INVALID, EINVAL, "cannot import digest reference");
+    }
+    int r = import_config(options, &config, &platform, err);
+    if (r == 0) {
+        r = layer_ingest_open(store, NULL, &ingest, err);
+    }
+    if (r == 0) {
+        r = import_layer(ingest, fd, err);
+    }
+    if (r == 0) {
+        write_config(&config, &platform, message, layer_ingest_info(ingest)->diff_id, &text);
+        r = import_commit(store, ingest, &text, options->ref, ret_id, err);
+    }
+    container_config_release(&config);
+    return r;
+}
