@@ -9,6 +9,7 @@ struct container *container_new(void)
 {
     struct container *c = xcalloc(1, sizeof(*c));
     c->references = 1;
+    c->rootfs_fd = -1;
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->turn_free, NULL);
     return c;
@@ -38,6 +39,7 @@ void container_unref(struct container *c)
     }
     if (c->shim != NULL)
         shim_unref(c->shim);
+    fd_close(c->rootfs_fd);
     free(c->image_id);
     free(c->path);
     strv_release(&c->args);

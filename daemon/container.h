@@ -68,6 +68,9 @@ struct container {
     struct network_endpoint endpoint;
     char *sandbox_key;
     struct shim *shim;
+    /* The root's mount, held while the container runs: its last close makes the kernel write the whole filesystem's dirty
+     * data back, which is not to happen in the exit of the container's init. -1: none. */
+    int rootfs_fd;
     bool starting;   /* between spawn and the runtime's answer */
     bool cleaning;   /* the cleaner still takes down what the last run left; a start waits for it */
     bool removed;    /* the row is gone */

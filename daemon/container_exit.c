@@ -1,6 +1,7 @@
 /* The end of a container's process: its status, the restart policy, --rm, and taking down what it used. */
 #include <errno.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "daemon/engine_internal.h"
@@ -12,12 +13,14 @@ struct leftovers {
     struct engine *engine;
     struct container *container;
     struct shim *shim;
+    int rootfs_fd;
     bool has_endpoint;
     struct network_endpoint endpoint;
 };
 
 static void leftovers_free(struct leftovers *l)
 {
+    fd_close(l->rootfs_fd);
     if (l->shim != NULL)
         shim_unref(l->shim);
     network_endpoint_release(&l->endpoint);
@@ -41,6 +44,7 @@ static void clean(void *data)
 {
     struct leftovers *l = data;
     struct container *c = l->container;
+    l->rootfs_fd = fd_close(l->rootfs_fd);
     if (l->has_endpoint)
         network_detach(l->engine->networks, c->id, &l->endpoint);
     supervisor_forget(l->engine->supervisor, c->id);
@@ -144,6 +148,7 @@ void container_process_exit(struct engine *engine, struct container *c, const st
     int64_t ran = (exit->finished != 0 ? exit->finished : timestamp_now()) - c->started;
     bool restart = record_exit(engine, c, exit, daemon_start);
     l->shim = TAKE_PTR(c->shim);
+    l->rootfs_fd = TAKE_FD(c->rootfs_fd);
     l->has_endpoint = c->has_endpoint;
     l->endpoint = c->endpoint;
     c->has_endpoint = false;
@@ -190,4 +195,12 @@ void engine_exited(const char *id, const struct shim_exit *exit, void *data)
     pthread_mutex_unlock(&c->lock);
     if (!early)
         container_process_exit(engine, c, exit, false);
+}
+
+void engine_detached(const char *id, void *data)
+{
+    struct engine *engine = data;
+    CLEANUP_CONTAINER struct container *c = NULL;
+    if (container_find(engine, id, &c, NULL) == 0)
+        container_event(engine, c, "detach", NULL, NULL);
 }

@@ -347,6 +347,7 @@ static int step_launch(struct start *s, struct error *err)
     c->oom_killed = false;
     c->stopped_by_user = false;
     c->shim = TAKE_PTR(s->shim);
+    c->rootfs_fd = TAKE_FD(s->rootfs_fd);
     c->state = CONTAINER_RUNNING;
     free(c->sandbox_key);
     c->sandbox_key = s->host_network ? NULL : xasprintf("/proc/%d/ns/net", pid);

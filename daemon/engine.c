@@ -140,6 +140,7 @@ static int open_supervisor(struct engine *engine, struct error *err)
     struct supervisor_options options = {.exec_root = engine->options->exec_root,
                                          .shim_path = engine->options->shim_path,
                                          .exited = engine_exited,
+                                         .detached = engine_detached,
                                          .data = engine};
     return supervisor_open(&options, &engine->supervisor, err);
 }

@@ -82,6 +82,8 @@ void index_remove(struct engine *engine, struct container *c);
 /* ---- container_exit.c ---- */
 /* supervisor_options.exited */
 void engine_exited(const char *id, const struct shim_exit *exit, void *engine);
+/* supervisor_options.detached */
+void engine_detached(const char *id, void *engine);
 /* Records the end of the process and everything that follows from it. daemon_start: found at the daemon's start. */
 void container_process_exit(struct engine *engine, struct container *c, const struct shim_exit *exit,
                             bool daemon_start);
