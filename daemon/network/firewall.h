@@ -43,6 +43,10 @@ int firewall_publish(struct firewall *firewall, const struct port_claim *claims,
 /* Removes the elements; absent ones are fine. */
 int firewall_withdraw(struct firewall *firewall, const struct port_claim *claims, size_t count, struct error *err);
 
+/* Somebody else's chain (its table and name) drops whatever is forwarded by default, as docker's iptables rules do: no
+ * rule of ours can change that. False also when it cannot be found out. */
+bool firewall_foreign_drop(char *ret_chain, size_t size);
+
 /* The table's name; the rules as nft text (pure, for tests). */
 void firewall_table_name(const char *bridge, char *buf, size_t size);
 char *firewall_ruleset(const struct firewall_options *options, const struct port_claim *claims, size_t count);

@@ -64,14 +64,17 @@ char *firewall_ruleset(const struct firewall_options *options, const struct port
                       "\t\tfib daddr type local jump publish\n\t}\n"
                       "\tchain output {\n\t\ttype nat hook output priority -100; policy accept;\n"
                       "\t\tfib daddr type local jump publish\n\t}\n");
+    /* Where the way out is narrower than the bridge (tunnels, clouds), peers are told so instead of being left to find
+     * out, which many networks do not let them. */
     strbuf_addf(&out,
                 "\tchain forward {\n\t\ttype filter hook forward priority filter; policy accept;\n"
+                "\t\tiifname \"%s\" oifname != \"%s\" tcp flags syn tcp option maxseg size set rt mtu\n"
                 "\t\toifname != \"%s\" accept\n"
                 "\t\tct state established,related accept\n"
                 "\t\tct status dnat accept\n"
                 "\t\tiifname \"%s\" accept\n"
                 "\t\tdrop\n\t}\n",
-                bridge, bridge);
+                bridge, bridge, bridge, bridge);
     strbuf_adds(&out, "\tchain postrouting {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
     if (!options->no_masquerade) {
         strbuf_addf(&out, "\t\toifname != \"%s\" ip saddr %s masquerade\n", bridge, subnet);

@@ -115,6 +115,13 @@ static int open_firewall(struct network_manager *manager, const struct network_o
     if (r < 0) {
         return r;
     }
+    char chain[128];
+    if (firewall_foreign_drop(chain, sizeof(chain))) {
+        log_warn(
+            "network: the chain \"%s\" drops forwarded packets by default (docker's rules do): containers will not "
+            "reach other hosts, nor be reached, unless it accepts those of %s",
+            chain, manager->bridge.name);
+    }
     /* Rules that are there serve running containers: they stay until those have been restored. */
     manager->firewall_found = firewall_exists(manager->firewall);
     return manager->firewall_found ? 0 : network_firewall_apply(manager, err);

@@ -15,7 +15,7 @@
 #include "base/fd.h"
 #include "base/id.h"
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
     fprintf(stderr, "rig: %s: %m\n", what);
     exit(1);
@@ -125,6 +125,15 @@ static int open_socket(int protocol, uint16_t source_port)
     return fd;
 }
 
+/* The client's address, and on the chargen port a lot of nothing. */
+static void answer_stream(int client, const struct sockaddr_in *peer, uint16_t port)
+{
+    static char text[RIG_CHARGEN_SIZE];
+    inet_ntop(AF_INET, &peer->sin_addr, text, sizeof(text));
+    (void)fd_write_all(client, text, port == RIG_CHARGEN_PORT ? sizeof(text) : strlen(text));
+    close(client);
+}
+
 static void serve(int netns, int protocol, const char *address, uint16_t port, int ready)
 {
     enter(netns);
@@ -148,9 +157,7 @@ static void serve(int netns, int protocol, const char *address, uint16_t port, i
         char text[64];
         if (protocol == IPPROTO_TCP) {
             int client = accept4(fd, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC);
-            inet_ntop(AF_INET, &peer.sin_addr, text, sizeof(text));
-            (void)!write(client, text, strlen(text));
-            close(client);
+            answer_stream(client, &peer, port);
         } else if (recvfrom(fd, text, sizeof(text), 0, (struct sockaddr *)&peer, &size) >= 0) {
             inet_ntop(AF_INET, &peer.sin_addr, text, sizeof(text));
             sendto(fd, text, strlen(text), 0, (struct sockaddr *)&peer, size);
@@ -220,6 +227,36 @@ bool rig_ask(int netns, int protocol, const char *address, uint16_t port, uint16
     answer[n > 0 ? n : 0] = '\0';
     close(pipe_fds[0]);
     return ok;
+}
+
+static int download(void *data)
+{
+    struct question *q = data;
+    struct sockaddr_in to = socket_address(q->address, q->port);
+    int fd = open_socket(q->protocol, 0), total = 0;
+    static char buffer[65536];
+    ssize_t n;
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
+        return 1;
+    }
+    while ((n = recv(fd, buffer, sizeof(buffer), 0)) > 0) {
+        total += n;
+    }
+    return write(q->answer_fd, &total, sizeof(total)) != sizeof(total);
+}
+
+int rig_download(int netns, const char *address)
+{
+    int pipe_fds[2], total = -1;
+    if (fd_pipe(pipe_fds) < 0) {
+        die("pipe");
+    }
+    struct question q = {IPPROTO_TCP, address, RIG_CHARGEN_PORT, 0, pipe_fds[1]};
+    rig_run_in(netns, download, &q);
+    close(pipe_fds[1]);
+    (void)!read(pipe_fds[0], &total, sizeof(total));
+    close(pipe_fds[0]);
+    return total;
 }
 
 static int ping(void *data)

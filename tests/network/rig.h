@@ -33,6 +33,11 @@ void rig_stop(pid_t server);
  * source_port 0: any.
  */
 bool rig_ask(int netns, int protocol, const char *address, uint16_t port, uint16_t source_port, char answer[64]);
+/* On this port the server goes on sending after its answer, this many bytes in all. */
+#define RIG_CHARGEN_PORT 19
+#define RIG_CHARGEN_SIZE 200000
+/* How many bytes come from the server's RIG_CHARGEN_PORT until it ends or nothing comes for a second. */
+int rig_download(int netns, const char *address);
 /* One ICMP echo answered within a second. */
 bool rig_ping(int netns, const char *address);
 

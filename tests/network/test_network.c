@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/id.h"
 #include "base/timestamp.h"
+#include "daemon/network/firewall.h"
 #include "tests/network/rig.h"
 
 #define BRIDGE "rigbr0"
@@ -183,6 +184,21 @@ static void outbound_traffic_carries_the_hosts_address(void **state)
     expect_answer(c.netns, IPPROTO_UDP, RIG_REMOTE, 53, RIG_HOST);
     rig_stop(tcp);
     rig_stop(udp);
+    rig_remove(manager, &c);
+}
+
+static void a_narrow_way_out_is_told_to_the_peer(void **state)
+{
+    (void)state;
+    struct network_port p = port("tcp", "", 8019, RIG_CHARGEN_PORT);
+    struct rig_container c = rig_container(manager, &p, 1);
+    pid_t server = rig_serve(remote, IPPROTO_TCP, "0.0.0.0", RIG_CHARGEN_PORT);
+    /* Frames above 1300 bytes from the other host are dropped without a word. */
+    assert_int_equal(rig_shell_in(-1, "ip link set cable mtu 1300"), 0);
+    int received = rig_download(c.netns, RIG_REMOTE);
+    assert_int_equal(rig_shell_in(-1, "ip link set cable mtu 1500"), 0);
+    assert_int_equal(received, RIG_CHARGEN_SIZE);
+    rig_stop(server);
     rig_remove(manager, &c);
 }
 
@@ -731,6 +747,19 @@ static void bad_options_are_named(void **state)
     rig_shell_in(-1, "ip link del rigbad0 2>/dev/null");
 }
 
+static void a_foreign_filter_that_drops_is_noticed(void **state)
+{
+    (void)state;
+    char chain[128];
+    assert_false(firewall_foreign_drop(chain, sizeof(chain)));
+    assert_int_equal(rig_shell_in(-1, "nft add table ip filter && nft add chain ip filter FORWARD "
+                                      "'{ type filter hook forward priority 0; policy drop; }'"),
+                     0);
+    assert_true(firewall_foreign_drop(chain, sizeof(chain)));
+    assert_string_equal(chain, "filter FORWARD");
+    assert_int_equal(rig_shell_in(-1, "nft delete table ip filter"), 0);
+}
+
 static void *open_and_close(void *data)
 {
     setup(data);
@@ -761,6 +790,7 @@ int main(int argc, char **argv)
         RIG_TEST(containers_reach_each_other_and_the_host),
         RIG_TEST(a_container_can_send_as_soon_as_it_is_attached),
         RIG_TEST(outbound_traffic_carries_the_hosts_address),
+        RIG_TEST(a_narrow_way_out_is_told_to_the_peer),
         RIG_TEST(a_tcp_port_is_published_to_everybody),
         RIG_TEST(a_udp_port_is_published_to_everybody),
         RIG_TEST(hairpin_works_with_and_without_br_netfilter),
@@ -784,6 +814,7 @@ int main(int argc, char **argv)
         RIG_TEST(a_small_subnet_runs_out_and_recovers),
         RIG_TEST(without_a_firewall_ports_are_refused),
         RIG_TEST(bad_options_are_named),
+        RIG_TEST(a_foreign_filter_that_drops_is_noticed),
         RIG_TEST(rules_are_made_on_a_small_stack),
         RIG_TEST(two_thousand_containers_leave_nothing),
         RIG_TEST(a_full_bridge_is_an_error_and_recovers),
