@@ -1,0 +1,145 @@
+/* dory-runtime: an OCI runtime with runc's command line. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/strbuf.h"
+#include "base/timestamp.h"
+#include "cmd/dory-runtime/runtime.h"
+
+static int command_later(const struct global *global, int argc, char **argv, struct error *err)
+{
+    (void)global;
+    (void)argc;
+    return error_set(err, ERROR_NOT_IMPLEMENTED, ENOSYS, "dory-runtime %s is not implemented yet", argv[0]);
+}
+
+static const struct command commands[] = {
+    {"create", "CONTAINER", "create a container; start runs its process", command_create},
+    {"start", "CONTAINER", "run the process of a created container", command_start},
+    {"run", "CONTAINER", "create and start a container", command_run},
+    {"state", "CONTAINER", "print the state of a container", command_state},
+    {"kill", "CONTAINER [SIGNAL]", "send a signal (default SIGTERM) to a container", command_kill},
+    {"delete", "CONTAINER", "remove what is left of a container", command_delete},
+    {"list", "", "list the containers below the root", command_list},
+    {"ps", "CONTAINER [ps options]", "list the processes of a container", command_ps},
+    {"spec", "", "write a config.json to start from", command_spec},
+    {"features", "", "print what this runtime supports", command_features},
+    {"exec", "CONTAINER COMMAND", "(not implemented yet)", command_later},
+    {"pause", "CONTAINER", "(not implemented yet)", command_later},
+    {"resume", "CONTAINER", "(not implemented yet)", command_later},
+    {"update", "CONTAINER", "(not implemented yet)", command_later},
+    {"events", "CONTAINER", "(not implemented yet)", command_later},
+    {"checkpoint", "CONTAINER", "(not implemented yet)", command_later},
+    {"restore", "CONTAINER", "(not implemented yet)", command_later},
+};
+
+static void print_help(void)
+{
+    printf("Usage: dory-runtime [OPTIONS] COMMAND [ARGUMENTS]\n\nRuns containers from OCI bundles.\n\nOptions:\n"
+           "      --root DIR         where the states of containers are kept (default " DEFAULT_ROOT ")\n"
+           "      --log FILE         write errors to this file too\n"
+           "      --log-format FMT   text or json (default text)\n"
+           "      --debug            accepted for compatibility: there is no debug log\n"
+           "  -h, --help             this text\n"
+           "  -v, --version          the version\n\nCommands:\n");
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        printf("  %-10s %-22s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+}
+
+/* containerd and podman read the last line of level "error" from the file. */
+static void log_error(const struct global *global, const struct error *err)
+{
+    if (global->log == NULL)
+        return;
+    CLEANUP_CLOSE int fd = open(global->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return; /* said on standard error anyway */
+    char now[TIMESTAMP_MAX];
+    timestamp_format(now, timestamp_now());
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    if (global->log_json) {
+        struct json_writer w;
+        json_writer_init(&w, &text);
+        json_begin_object(&w);
+        json_member_string(&w, "level", "error");
+        json_member_string(&w, "msg", err->message);
+        json_member_string(&w, "time", now);
+        json_end_object(&w);
+    } else {
+        strbuf_addf(&text, "time=\"%s\" level=error msg=", now);
+        json_quote(&text, err->message, strlen(err->message));
+    }
+    strbuf_addc(&text, '\n');
+    (void)fd_write_all(fd, text.data, text.size);
+}
+
+static int dispatch(const struct global *global, int argc, char **argv, struct error *err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        if (strcmp(commands[i].name, argv[0]) == 0)
+            return commands[i].run(global, argc, argv, err);
+    return error_set(err, ERROR_INVALID, 0, "unknown command \"%s\"", argv[0]);
+}
+
+static int run_main(struct global *global, int argc, char **argv, struct error *err)
+{
+    const char *log_format = "text", *rootless = NULL, *criu = NULL;
+    bool help = false, version = false, debug = false, systemd = false;
+    const struct option_row rows[] = {
+        {"root", 0, &global->root, NULL, ""},
+        {"log", 0, &global->log, NULL, ""},
+        {"log-format", 0, &log_format, NULL, ""},
+        {"debug", 0, NULL, &debug, ""},
+        {"help", 'h', NULL, &help, ""},
+        {"version", 'v', NULL, &version, ""},
+        {"rootless", 0, &rootless, NULL, ""},
+        {"criu", 0, &criu, NULL, ""},
+        {"systemd-cgroup", 0, NULL, &systemd, ""},
+        {0},
+    };
+    int first;
+    int r = options_parse(rows, argc, argv, &first, err);
+    if (r < 0)
+        return r;
+    global->log_json = strcmp(log_format, "json") == 0;
+    if (!global->log_json && strcmp(log_format, "text") != 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid log-format: %s", log_format);
+    if (version) {
+        printf("dory-runtime version " DORY_VERSION "\nspec: 1.2.0\n");
+        return 0;
+    }
+    if (help || first >= argc || strcmp(argv[first], "help") == 0) {
+        print_help();
+        return 0;
+    }
+    if (systemd)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
+                         "--systemd-cgroup is not supported: dory-runtime writes to the cgroup file system itself");
+    if (criu != NULL || (rootless != NULL && strcmp(rootless, "auto") != 0 && strcmp(rootless, "false") != 0))
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "--%s is not supported",
+                         criu != NULL ? "criu" : "rootless");
+    bool enters = strcmp(argv[first], "run") == 0 || strcmp(argv[first], "create") == 0;
+    r = enters ? sealed_exec(argv, err) : 0;
+    return r < 0 ? r : dispatch(global, argc - first, argv + first, err);
+}
+
+int main(int argc, char **argv)
+{
+    struct global global = {.root = DEFAULT_ROOT};
+    struct error err = {0};
+    int r = run_main(&global, argc, argv, &err);
+    if (r < 0) {
+        log_error(&global, &err);
+        fprintf(stderr, "dory-runtime: %s\n", err.message);
+        /* docker's convention, which engines that run us in the foreground expect */
+        return err.kind == ERROR_NOT_FOUND && strncmp(err.message, "exec", 4) == 0   ? 127
+               : err.kind == ERROR_FORBIDDEN && strncmp(err.message, "exec", 4) == 0 ? 126
+                                                                                     : 1;
+    }
+    return r;
+}

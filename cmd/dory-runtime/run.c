@@ -1,0 +1,312 @@
+/* create, start, run: from a bundle to a running container. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/parse.h"
+#include "base/timestamp.h"
+#include "cmd/dory-runtime/runtime.h"
+#include "cmd/dory-runtime/state.h"
+#include "runtime/container.h"
+#include "runtime/hooks.h"
+#include "runtime/seccomp.h"
+
+struct launch {
+    const struct global *global;
+    const char *id;
+    const char *bundle, *console_socket, *pid_file, *preserve_text;
+    bool no_pivot, detach, keep, no_keyring, no_subreaper;
+    bool create; /* stop before exec */
+    int bundle_fd, state_fd, fifo_fd;
+    char *bundle_path;
+    struct oci_spec spec;
+    void *seccomp;
+    size_t seccomp_size;
+    unsigned seccomp_flags;
+    struct runtime_container container;
+    bool state_made, started;
+    unsigned preserve_fds;
+};
+
+static int parse(struct launch *l, int argc, char **argv, struct error *err)
+{
+    const struct option_row rows[] = {
+        {"bundle", 'b', &l->bundle, NULL, ""},
+        {"console-socket", 0, &l->console_socket, NULL, ""},
+        {"pid-file", 0, &l->pid_file, NULL, ""},
+        {"preserve-fds", 0, &l->preserve_text, NULL, ""},
+        {"no-pivot", 0, NULL, &l->no_pivot, ""},
+        {"no-new-keyring", 0, NULL, &l->no_keyring, ""},
+        {"no-subreaper", 0, NULL, &l->no_subreaper, ""},
+        {"detach", 'd', NULL, &l->detach, ""},
+        {"keep", 0, NULL, &l->keep, ""},
+        {0},
+    };
+    int first;
+    int r = options_parse(rows, argc, argv, &first, err);
+    if (r < 0)
+        return r;
+    if (argc - first != 1)
+        return error_set(err, ERROR_INVALID, 0, "\"%s\" requires exactly 1 argument(s)", argv[0]);
+    if (l->no_keyring)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "--no-new-keyring is not supported");
+    if (l->create && (l->detach || l->keep))
+        return error_set(err, ERROR_INVALID, 0, "--detach and --keep are options of run");
+    uint64_t count;
+    if (l->preserve_text != NULL) {
+        if (parse_uint64(l->preserve_text, 1000, &count) < 0)
+            return error_set(err, ERROR_INVALID, 0, "invalid value \"%s\" for --preserve-fds", l->preserve_text);
+        l->preserve_fds = (unsigned)count;
+    }
+    l->id = argv[first];
+    return state_check_id(l->id, err);
+}
+
+static int load(struct launch *l, struct error *err)
+{
+    char path[PATH_MAX];
+    if (realpath(l->bundle != NULL ? l->bundle : ".", path) == NULL)
+        return error_errno(err, errno, "bundle %s", l->bundle != NULL ? l->bundle : ".");
+    l->bundle_path = xstrdup(path);
+    l->bundle_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (l->bundle_fd < 0)
+        return error_errno(err, errno, "bundle %s", path);
+    int r = oci_spec_load(l->bundle_fd, "config.json", &l->spec, err);
+    r = r < 0 ? r : oci_spec_validate(&l->spec, err);
+    if (r < 0)
+        return r;
+    bool terminal = l->spec.process.terminal, away = l->create || l->detach;
+    if (terminal && away && l->console_socket == NULL)
+        return error_set(err, ERROR_INVALID, 0,
+                         "cannot allocate tty if runc will detach without setting console socket");
+    if (l->console_socket != NULL && !(terminal && away))
+        return error_set(err, ERROR_INVALID, 0, "cannot use console socket if runc will not detach or allocate tty");
+    if (l->spec.linux_.cgroups_path == NULL || l->spec.linux_.cgroups_path[0] == '\0') {
+        free(l->spec.linux_.cgroups_path);
+        l->spec.linux_.cgroups_path = xasprintf("/dory/%s", l->id);
+    }
+    if (l->spec.linux_.seccomp == NULL)
+        return 0;
+    return runtime_seccomp_compile(l->spec.linux_.seccomp, &l->seccomp, &l->seccomp_size, &l->seccomp_flags, err);
+}
+
+/* The FIFO stays until `start` has read from it; its mode lets the process of any user open it. */
+static int make_state(struct launch *l, struct error *err)
+{
+    int r = state_make(l->global->root, l->id, &l->state_fd, err);
+    if (r < 0)
+        return r;
+    l->state_made = true;
+    if (!l->create)
+        return 0;
+    if (mkfifoat(l->state_fd, STATE_FIFO, 0) < 0 || fchmodat(l->state_fd, STATE_FIFO, 0622, 0) < 0)
+        return error_errno(err, errno, "cannot create the start FIFO");
+    l->fifo_fd = openat(l->state_fd, STATE_FIFO, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    return l->fifo_fd < 0 ? error_errno(err, errno, "cannot open the start FIFO") : 0;
+}
+
+static int launch_container(struct launch *l, struct error *err)
+{
+    struct runtime_options options = {
+        .id = l->id,
+        .spec = &l->spec,
+        .bundle_fd = l->bundle_fd,
+        .seccomp_bpf = l->seccomp,
+        .seccomp_size = l->seccomp_size,
+        .seccomp_flags = l->seccomp_flags,
+        .stdio = {0, 1, 2},
+        .has_console = l->spec.process.terminal,
+        .wait_for_start = l->create,
+        .has_start_fifo = l->create,
+        .start_fifo_fd = l->fifo_fd,
+        .preserve_fds = l->preserve_fds,
+        .no_pivot = l->no_pivot,
+    };
+    int r = runtime_container_start(&options, &l->container, err);
+    l->started = r == 0;
+    return r;
+}
+
+static int record(struct launch *l, struct error *err)
+{
+    char now[TIMESTAMP_MAX];
+    timestamp_format(now, timestamp_now());
+    const char *root = l->spec.root.path;
+    CLEANUP_FREE char *rootfs = root[0] == '/' ? xstrdup(root) : xasprintf("%s/%s", l->bundle_path, root);
+    struct state state = {
+        /* borrows everything */
+        .id = (char *)l->id,
+        .version = l->spec.version,
+        .pid = l->container.pid,
+        .start_time = process_start_time(l->container.pid, NULL),
+        .bundle = l->bundle_path,
+        .rootfs = rootfs,
+        .created = now,
+        .cgroups_path = l->spec.linux_.cgroups_path,
+        .annotations = l->spec.annotations,
+        .poststop = l->spec.hooks.poststop,
+    };
+    int r = state_write(l->state_fd, &state, err);
+    if (r == 0 && l->console_socket != NULL)
+        r = console_send(l->console_socket, l->container.console_fd, err);
+    if (r == 0 && l->pid_file != NULL) {
+        char text[16];
+        int n = snprintf(text, sizeof(text), "%d", l->container.pid);
+        r = file_write_atomic(AT_FDCWD, l->pid_file, text, (size_t)n, 0644, err);
+    }
+    return r;
+}
+
+static void forget(struct launch *l, bool poststop)
+{
+    if (l->started) {
+        runtime_cgroup_kill(l->container.cgroup, SIGKILL, NULL);
+        runtime_cgroup_remove(l->container.cgroup, NULL);
+        struct runtime_hook_state state = {.version = l->spec.version,
+                                           .id = l->id,
+                                           .status = "stopped",
+                                           .bundle = l->bundle_path,
+                                           .annotations = &l->spec.annotations};
+        if (poststop)
+            runtime_hooks_run(&l->spec.hooks.poststop, &state, NULL); /* the spec: log and go on */
+    }
+    if (l->state_made)
+        state_remove(l->global->root, l->id, NULL);
+}
+
+static int foreground(struct launch *l, struct error *err)
+{
+    int status = 0;
+    int r = terminal_proxy(l->container.console_fd, l->container.pid_fd, l->container.pid, &status, err);
+    if (r < 0)
+        return r;
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void release(struct launch *l)
+{
+    runtime_container_release(&l->container);
+    oci_spec_release(&l->spec);
+    free(l->seccomp);
+    free(l->bundle_path);
+    fd_close(l->bundle_fd);
+    fd_close(l->state_fd);
+    fd_close(l->fifo_fd);
+}
+
+static int launch(struct launch *l, int argc, char **argv, struct error *err)
+{
+    int r = parse(l, argc, argv, err);
+    r = r < 0 ? r : load(l, err);
+    r = r < 0 ? r : make_state(l, err);
+    r = r < 0 ? r : launch_container(l, err);
+    r = r < 0 ? r : record(l, err);
+    if (r < 0) {
+        if (l->started)
+            kill(l->container.pid, SIGKILL);
+        forget(l, l->started);
+    } else if (!l->create && !l->detach) {
+        r = foreground(l, err);
+        if (!l->keep)
+            forget(l, true);
+    }
+    release(l);
+    return r;
+}
+
+static const struct launch empty = {
+    .bundle_fd = -1,
+    .state_fd = -1,
+    .fifo_fd = -1,
+    .container = {.pid_fd = -1, .console_fd = -1, .start_fd = -1},
+};
+
+int command_create(const struct global *global, int argc, char **argv, struct error *err)
+{
+    struct launch l = empty;
+    l.global = global;
+    l.create = true;
+    return launch(&l, argc, argv, err);
+}
+
+int command_run(const struct global *global, int argc, char **argv, struct error *err)
+{
+    struct launch l = empty;
+    l.global = global;
+    return launch(&l, argc, argv, err);
+}
+
+/* ---- start ---- */
+
+/* Opening waits for the process on the other side; if that has died meanwhile it would wait for ever. */
+static int open_gate(int dir_fd, const struct state *state, struct error *err)
+{
+    CLEANUP_CLOSE int fd = openat(dir_fd, STATE_FIFO, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "cannot open the start FIFO of container %s", state->id);
+    for (;;) {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        int n = poll(&ready, 1, 100);
+        char byte;
+        if (n > 0 && read(fd, &byte, 1) == 1)
+            break;
+        bool zombie = false;
+        if (process_start_time((pid_t)state->pid, &zombie) != state->start_time || zombie)
+            return error_set(err, ERROR_CONFLICT, ESRCH, "cannot start a container that has stopped");
+    }
+    return unlinkat(dir_fd, STATE_FIFO, 0) < 0 ? error_errno(err, errno, "cannot remove the start FIFO") : 0;
+}
+
+static int run_poststart(const struct state *state, struct error *err)
+{
+    CLEANUP_CLOSE int bundle = open(state->bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct oci_spec spec = {0};
+    int r = bundle < 0 ? error_errno(err, errno, "bundle %s", state->bundle)
+                       : oci_spec_load(bundle, "config.json", &spec, err);
+    struct runtime_hook_state told = {.version = state->version,
+                                      .id = state->id,
+                                      .status = "running",
+                                      .pid = (pid_t)state->pid,
+                                      .bundle = state->bundle,
+                                      .annotations = &state->annotations};
+    r = r < 0 ? r : runtime_hooks_run(&spec.hooks.poststart, &told, err);
+    oci_spec_release(&spec);
+    return r;
+}
+
+int command_start(const struct global *global, int argc, char **argv, struct error *err)
+{
+    const struct option_row none[] = {{0}};
+    int first;
+    int r = options_parse(none, argc, argv, &first, err);
+    if (r < 0)
+        return r;
+    if (argc - first != 1)
+        return error_set(err, ERROR_INVALID, 0, "\"start\" requires exactly 1 argument(s)");
+    struct state state = {0};
+    CLEANUP_CLOSE int dir = -1;
+    r = state_read(global->root, argv[first], &state, &dir, err);
+    if (r < 0)
+        return r;
+    switch (state_status(&state, dir)) {
+    case STATUS_CREATED:
+        r = open_gate(dir, &state, err);
+        r = r < 0 ? r : run_poststart(&state, err);
+        break;
+    case STATUS_STOPPED:
+        r = error_set(err, ERROR_CONFLICT, ESRCH, "cannot start a container that has stopped");
+        break;
+    default:
+        r = error_set(err, ERROR_CONFLICT, EBUSY, "cannot start an already running container");
+    }
+    state_release(&state);
+    return r;
+}

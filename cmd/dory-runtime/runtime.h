@@ -1,0 +1,63 @@
+/* dory-runtime: what its commands share. */
+#ifndef DORY_CMD_RUNTIME_H
+#define DORY_CMD_RUNTIME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/strv.h"
+
+#define DEFAULT_ROOT "/run/dory-runtime"
+
+struct global {
+    const char *root;
+    const char *log; /* file, or NULL */
+    bool log_json;
+};
+
+/* One row per option of a command; the value goes where the row points to. */
+struct option_row {
+    const char *name; /* without dashes */
+    char letter;      /* or 0 */
+    const char **text;
+    bool *flag;
+    const char *help;
+};
+
+struct command {
+    const char *name;
+    const char *arguments;
+    const char *help;
+    /* argv[0] is the command's name. Exit status, or -errno with *err. */
+    int (*run)(const struct global *global, int argc, char **argv, struct error *err);
+};
+
+/*
+ * Go's flags, as runc takes them: --name=value, --name value, -n value, --flag, --flag=false. Stops at the first
+ * argument; *ret_first is its place in argv. `rows` ends with a row without name.
+ */
+int options_parse(const struct option_row *rows, int argc, char **argv, int *ret_first, struct error *err);
+
+int command_create(const struct global *global, int argc, char **argv, struct error *err);
+int command_run(const struct global *global, int argc, char **argv, struct error *err);
+int command_start(const struct global *global, int argc, char **argv, struct error *err);
+int command_state(const struct global *global, int argc, char **argv, struct error *err);
+int command_kill(const struct global *global, int argc, char **argv, struct error *err);
+int command_delete(const struct global *global, int argc, char **argv, struct error *err);
+int command_list(const struct global *global, int argc, char **argv, struct error *err);
+int command_ps(const struct global *global, int argc, char **argv, struct error *err);
+int command_spec(const struct global *global, int argc, char **argv, struct error *err);
+int command_features(const struct global *global, int argc, char **argv, struct error *err);
+
+/* Replaces the process by one that runs from a sealed copy of the program, so that no container can write to the file
+ * on disk through /proc/PID/exe (CVE-2019-5736). Returns when that is already so. */
+int sealed_exec(char **argv, struct error *err);
+
+/* Copies bytes between our terminal and the container's until the process ends; *ret_status is its wait status. */
+int terminal_proxy(int master_fd, int pid_fd, pid_t pid, int *ret_status, struct error *err);
+/* Hands the pty master to whoever listens on the socket (--console-socket). */
+int console_send(const char *path, int master_fd, struct error *err);
+
+#endif

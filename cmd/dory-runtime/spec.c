@@ -1,0 +1,195 @@
+/* spec: a config.json to start from; features: what the runtime can do, as the spec's features document. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/strbuf.h"
+#include "cmd/dory-runtime/runtime.h"
+#include "runtime/defaults.h"
+#include "runtime/spec.h"
+
+static const struct {
+    const char *destination, *type, *source, *options;
+} mounts[] = {
+    {"/proc", "proc", "proc", NULL},
+    {"/dev", "tmpfs", "tmpfs", "nosuid strictatime mode=755 size=65536k"},
+    {"/dev/pts", "devpts", "devpts", "nosuid noexec newinstance ptmxmode=0666 mode=0620 gid=5"},
+    {"/dev/shm", "tmpfs", "shm", "nosuid noexec nodev mode=1777 size=65536k"},
+    {"/dev/mqueue", "mqueue", "mqueue", "nosuid noexec nodev"},
+    {"/sys", "sysfs", "sysfs", "nosuid noexec nodev ro"},
+    {"/sys/fs/cgroup", "cgroup", "cgroup", "nosuid noexec nodev relatime ro"},
+};
+
+static void add_all(struct strv *to, const char *const *items)
+{
+    for (; *items != NULL; items++)
+        strv_add(to, *items);
+}
+
+static void fill_process(struct oci_process *process)
+{
+    static const char *const capabilities[] = {"CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE", NULL};
+    process->terminal = true;
+    strv_add(&process->args, "sh");
+    strv_add(&process->env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    strv_add(&process->env, "TERM=xterm");
+    process->cwd = xstrdup("/");
+    add_all(&process->capabilities.bounding, capabilities);
+    add_all(&process->capabilities.effective, capabilities);
+    add_all(&process->capabilities.permitted, capabilities);
+    struct oci_rlimit *limit = oci_array_add(&process->rlimits, &oci_rlimit_table);
+    *limit = (struct oci_rlimit){.type = xstrdup("RLIMIT_NOFILE"), .soft = 1024, .hard = 1024};
+    process->no_new_privileges = true;
+}
+
+static void fill_linux(struct oci_linux *l)
+{
+    static const char *const namespaces[] = {"pid", "network", "ipc", "uts", "mount", "cgroup"};
+    for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
+        struct oci_namespace *ns = oci_array_add(&l->namespaces, &oci_namespace_table);
+        ns->type = xstrdup(namespaces[i]);
+    }
+    struct oci_device_rule *rule = oci_array_add(&l->resources.devices, &oci_device_rule_table);
+    rule->access = xstrdup("rwm");
+    add_all(&l->masked_paths, runtime_default_masked_paths);
+    add_all(&l->readonly_paths, runtime_default_readonly_paths);
+}
+
+int command_spec(const struct global *global, int argc, char **argv, struct error *err)
+{
+    (void)global;
+    const char *bundle = ".";
+    bool rootless = false;
+    const struct option_row rows[] = {{"bundle", 'b', &bundle, NULL, ""}, {"rootless", 0, NULL, &rootless, ""}, {0}};
+    int first;
+    int r = options_parse(rows, argc, argv, &first, err);
+    if (r < 0)
+        return r;
+    if (rootless)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "spec --rootless is not supported");
+    struct oci_spec spec = {.version = xstrdup("1.2.0"), .hostname = xstrdup("dory")};
+    fill_process(&spec.process);
+    spec.root.path = xstrdup("rootfs");
+    spec.root.readonly = true;
+    for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
+        struct oci_mount *m = oci_array_add(&spec.mounts, &oci_mount_table);
+        m->destination = xstrdup(mounts[i].destination);
+        m->type = xstrdup(mounts[i].type);
+        m->source = xstrdup(mounts[i].source);
+        if (mounts[i].options != NULL)
+            strv_split(&m->options, mounts[i].options, ' ');
+    }
+    fill_linux(&spec.linux_);
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    oci_spec_write(&spec, &text);
+    strbuf_addc(&text, '\n');
+    oci_spec_release(&spec);
+    CLEANUP_FREE char *path = xasprintf("%s/config.json", bundle);
+    CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0 && errno == EEXIST)
+        return error_set(err, ERROR_CONFLICT, EEXIST, "file %s exists. Remove it first", path);
+    r = fd < 0 ? -errno : fd_write_all(fd, text.data, text.size);
+    return r < 0 ? error_errno(err, r, "cannot write %s", path) : 0;
+}
+
+static void member_list(struct json_writer *w, const char *key, const char *const *items)
+{
+    json_key(w, key);
+    json_begin_array(w);
+    for (; *items != NULL; items++)
+        json_put_string(w, *items);
+    json_end_array(w);
+}
+
+static void write_linux_features(struct json_writer *w)
+{
+    static const char *const namespaces[] = {"cgroup", "ipc", "mount", "network", "pid", "user", "uts", NULL};
+    static const char *const actions[] = {"SCMP_ACT_ALLOW",        "SCMP_ACT_ERRNO",       "SCMP_ACT_KILL",
+                                          "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG",
+                                          "SCMP_ACT_TRACE",        "SCMP_ACT_TRAP",        NULL};
+    static const char *const operators[] = {"SCMP_CMP_EQ", "SCMP_CMP_GE",        "SCMP_CMP_GT", "SCMP_CMP_LE",
+                                            "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE", NULL};
+    static const char *const flags[] = {"SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+                                        "SECCOMP_FILTER_FLAG_TSYNC", NULL};
+    member_list(w, "namespaces", namespaces);
+    json_key(w, "capabilities");
+    json_begin_array(w);
+    for (int i = 0; runtime_capability_name(i) != NULL; i++)
+        json_put_string(w, runtime_capability_name(i));
+    json_end_array(w);
+    json_key(w, "cgroup");
+    json_begin_object(w);
+    json_member_bool(w, "v1", true);
+    json_member_bool(w, "v2", true);
+    json_member_bool(w, "systemd", false);
+    json_member_bool(w, "systemdUser", false);
+    json_member_bool(w, "rdma", false);
+    json_end_object(w);
+    json_key(w, "seccomp");
+    json_begin_object(w);
+    json_member_bool(w, "enabled", true);
+    member_list(w, "actions", actions);
+    member_list(w, "operators", operators);
+    member_list(w, "supportedFlags", flags);
+    json_end_object(w);
+    static const char *const switches[][2] = {{"apparmor", "1"}, {"selinux", "1"}, {"intelRdt", NULL}};
+    for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
+        json_key(w, switches[i][0]);
+        json_begin_object(w);
+        json_member_bool(w, "enabled", switches[i][1] != NULL);
+        json_end_object(w);
+    }
+    json_key(w, "mountExtensions");
+    json_begin_object(w);
+    json_key(w, "idmap");
+    json_begin_object(w);
+    json_member_bool(w, "enabled", false);
+    json_end_object(w);
+    json_end_object(w);
+}
+
+int command_features(const struct global *global, int argc, char **argv, struct error *err)
+{
+    (void)global;
+    (void)argc;
+    (void)argv;
+    (void)err;
+    static const char *const hooks[] = {
+        "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop", NULL};
+    static const char *const options[] = {"async",       "atime",          "bind",       "defaults",     "dev",
+                                          "diratime",    "dirsync",        "exec",       "lazytime",     "loud",
+                                          "noatime",     "nodev",          "nodiratime", "noexec",       "nomand",
+                                          "norelatime",  "nostrictatime",  "nosuid",     "nosymfollow",  "private",
+                                          "ratime",      "rbind",          "rdev",       "rdiratime",    "relatime",
+                                          "rexec",       "rnoatime",       "rnodev",     "rnodiratime",  "rnoexec",
+                                          "rnorelatime", "rnostrictatime", "rnosuid",    "rnosymfollow", "ro",
+                                          "rprivate",    "rrelatime",      "rro",        "rrw",          "rshared",
+                                          "rslave",      "rstrictatime",   "rsuid",      "rsymfollow",   "runbindable",
+                                          "rw",          "shared",         "silent",     "slave",        "strictatime",
+                                          "suid",        "symfollow",      "sync",       "tmpcopyup",    "unbindable",
+                                          NULL};
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    struct json_writer w;
+    json_writer_init(&w, &text);
+    json_begin_object(&w);
+    json_member_string(&w, "ociVersionMin", "1.0.0");
+    json_member_string(&w, "ociVersionMax", "1.2.0");
+    member_list(&w, "hooks", hooks);
+    member_list(&w, "mountOptions", options);
+    json_key(&w, "linux");
+    json_begin_object(&w);
+    write_linux_features(&w);
+    json_end_object(&w);
+    json_key(&w, "annotations");
+    json_begin_object(&w);
+    json_member_string(&w, "org.dory.version", DORY_VERSION);
+    json_end_object(&w);
+    json_end_object(&w);
+    printf("%s\n", strbuf_str(&text));
+    return 0;
+}
