@@ -98,6 +98,7 @@ static void clean(struct shim *shim)
         runtime_cgroup_remove(shim->container.cgroup, NULL);
     shim->cleaned = true;
     control_say(shim, SHIM_CLEANED, NULL, 0, NULL);
+    shim->rootfs_fd = fd_close(shim->rootfs_fd);
 }
 
 void ending_advance(struct shim *shim)

@@ -92,6 +92,9 @@ struct shim {
     bool start_failed;
     bool tty, open_stdin, stdin_once, own_pid_namespace;
     char *cgroups_path;
+    /* The container's root stays open until its end is reported: whoever closes an overlay last waits for a sync of the
+     * file system below it, and that must not be the container's init. */
+    int rootfs_fd;
     struct runtime_container container;
 
     struct output outputs[LOG_STREAM_COUNT];

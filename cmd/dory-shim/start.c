@@ -247,6 +247,7 @@ static int start_steps(struct shim *shim, struct start *s, struct error *err)
     /* The container runs. From here on nothing may fail the start; what fails ends the container. */
     shim->life = LIFE_RUNNING;
     shim->dir_fd = TAKE_FD(s->dir_fd);
+    shim->rootfs_fd = TAKE_FD(s->rootfs_fd);
     for (int i = 0; i < 3; i++)
         s->stdio[i] = fd_close(s->stdio[i]);
     if (open_streams(shim, s, NULL) < 0)
