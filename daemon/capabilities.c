@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <strings.h>
+#include <sys/prctl.h>
 
 #include "daemon/host_config.h"
 #include "runtime/defaults.h"
@@ -28,6 +29,15 @@ static int parse_list(const struct strv *list, const char *what, uint64_t all, u
     return 0;
 }
 
+/* What this daemon may itself give away: a machine may have taken capabilities from it, and "all" means all of these. */
+static uint64_t held(int last)
+{
+    uint64_t set = 0;
+    for (int i = 0; i <= last; i++)
+        set |= prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 1 ? UINT64_C(1) << i : 0;
+    return set;
+}
+
 int capabilities_resolve(const struct host_config *host, uint64_t *ret, struct error *err)
 {
     int last = runtime_capability_last();
@@ -42,9 +52,9 @@ int capabilities_resolve(const struct host_config *host, uint64_t *ret, struct e
     for (size_t i = 0; runtime_default_capabilities[i] != NULL; i++)
         base |= UINT64_C(1) << runtime_capability_number(runtime_default_capabilities[i]);
     if (host->privileged)
-        *ret = all;
+        *ret = all & held(last);
     else if (add_all)
-        *ret = all & ~drop;
+        *ret = all & held(last) & ~drop;
     else if (drop_all)
         *ret = add;
     else

@@ -142,6 +142,7 @@ busybox_tar() {
         mkdir -p "$DORY_CACHE"
         root=$(mktemp -d)
         mkdir -p "$root"/{bin,dev,etc,home,proc,root,sys,tmp,usr/bin,usr/sbin,sbin,var/run}
+        chmod 755 "$root"
         chmod 1777 "$root/tmp"
         cp /bin/busybox "$root/bin/busybox"
         local applet
@@ -171,6 +172,7 @@ debian_tar() {
             tail -20 "$DORY_CACHE/debootstrap.log" >&2
             return 1
         }
+        chmod 755 "$root"
         rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
         tar -C "$root" --numeric-owner --xattrs -cf "$tar.new.$$" .
         mv "$tar.new.$$" "$tar"
