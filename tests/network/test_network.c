@@ -238,6 +238,16 @@ static void a_udp_port_is_published_to_everybody(void **state)
     check_published("udp", IPPROTO_UDP);
 }
 
+static void an_sctp_port_is_a_rule_even_where_the_kernel_has_no_sctp(void **state)
+{
+    (void)state;
+    struct network_port p = port("sctp", "", 8080, 80);
+    struct rig_container c = rig_container(manager, &p, 1);
+    assert_string_equal(c.endpoint.ports[0].protocol, "sctp");
+    assert_int_equal(rig_shell_in(-1, "nft list map ip " TABLE " ports | grep -q 'sctp . 8080 : 10.88.0.2 . 80'"), 0);
+    rig_remove(manager, &c);
+}
+
 static void hairpin_works_with_and_without_br_netfilter(void **state)
 {
     (void)state;
@@ -793,6 +803,7 @@ int main(int argc, char **argv)
         RIG_TEST(a_narrow_way_out_is_told_to_the_peer),
         RIG_TEST(a_tcp_port_is_published_to_everybody),
         RIG_TEST(a_udp_port_is_published_to_everybody),
+        RIG_TEST(an_sctp_port_is_a_rule_even_where_the_kernel_has_no_sctp),
         RIG_TEST(hairpin_works_with_and_without_br_netfilter),
         RIG_TEST(a_port_of_one_host_address_answers_only_there),
         RIG_TEST(a_loopback_port_is_unreachable_from_elsewhere),
