@@ -1,9 +1,9 @@
 /* Images on their way in: pull, import, load. */
 #include "api/images.h"
 
-#include <errno.h>
 #include <string.h>
 
+#include "api/base64.h"
 #include "api/progress.h"
 #include "base/json_table.h"
 #include "base/timestamp.h"
@@ -50,38 +50,6 @@ static int pull_progress(const char *id, const char *status, int64_t current, in
     return stream_send(data, &line);
 }
 
-static int base64_value(char c)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    const char *at = c ? strchr(digits, c) : NULL;
-
-    if (at)
-        return (int)(at - digits);
-    if (c == '+' || c == '-')
-        return 62;
-    return c == '/' || c == '_' ? 63 : -1;
-}
-
-int images_decode_base64(const char *text, struct strbuf *out)
-{
-    unsigned bits = 0, value = 0;
-
-    for (; *text && *text != '='; text++) {
-        int digit = base64_value(*text);
-
-        if (digit < 0)
-            return -EINVAL;
-        value = value << 6 | (unsigned)digit;
-        bits += 6;
-        if (bits >= 8) {
-            bits -= 8;
-            strbuf_addc(out, (char)(value >> bits));
-            value &= (1U << bits) - 1;
-        }
-    }
-    return text[strspn(text, "=")] ? -EINVAL : 0;
-}
-
 static const struct json_field auth_fields[] = {
     {.name = "username", .type = JSON_FIELD_STRING, .offset = offsetof(struct registry_auth, username)},
     {.name = "password", .type = JSON_FIELD_STRING, .offset = offsetof(struct registry_auth, password)},
@@ -100,7 +68,7 @@ static int read_auth(const struct api_request *request, struct registry_auth *au
 
     if (!header || !*header)
         return 0;
-    if (strlen(header) > AUTH_HEADER_MAX || images_decode_base64(header, &text) < 0)
+    if (strlen(header) > AUTH_HEADER_MAX || base64_decode(header, &text) < 0)
         return error_set(err, ERROR_INVALID, 0, "invalid X-Registry-Auth header: not base64");
     if (text.size == 0)
         return 0;

@@ -14,8 +14,6 @@ int images_load(struct api_request *request, struct engine *engine, struct error
 /* A name with its tag (or digest) in a parameter of its own; "latest" when there is none. ret is released by the caller
  * in every case. */
 int images_reference(const char *name, const char *tag, struct reference *ret, struct error *err);
-/* Standard and URL alphabet, padding optional. 0 or -EINVAL. Pure. */
-int images_decode_base64(const char *text, struct strbuf *out);
 
 /* image_list.c */
 int images_list(struct api_request *request, struct engine *engine, struct error *err);
