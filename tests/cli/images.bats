@@ -95,9 +95,9 @@ check_two() { # image
     skopeo copy -q --insecure-policy "docker-archive:$ENV_DIR/two.tar" "oci-archive:$ENV_DIR/two.oci:two:oci"
     run dory load -i "$ENV_DIR/two.oci"
     [ "$status" -eq 0 ]
-    id=$(dory images -q --no-trunc | head -1)
-    check_two "$id"
-    dory rmi -f "$id"
+    loaded=${output##*: }
+    check_two "$loaded"
+    dory rmi -f "$loaded"
 }
 
 @test "pull: schema 2, OCI, zstd layers" {

@@ -158,7 +158,7 @@ state_is() {
     dory rm -fv i1
     run dory inspect nosuchthing
     [ "$status" -eq 1 ]
-    [[ $output == *"No such object: nosuchthing"* ]]
+    [[ ${output,,} == *"no such object: nosuchthing"* ]]
 }
 
 @test "restart policies: on-failure counts, always comes back, stop ends it" {

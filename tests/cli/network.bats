@@ -88,7 +88,7 @@ server() { # name, options...
     port=$(free_port)
     dory run -d --name udp1 -p "127.0.0.1:$port:5000/udp" busybox nc -u -l -p 5000
     for _ in $(seq 50); do
-        printf 'hello\n' | socat - "UDP:127.0.0.1:$port"
+        printf 'hello\n' | socat - "UDP:127.0.0.1:$port" 2>/dev/null || true # refused until the container listens
         [ -z "$(dory logs udp1)" ] || break
         sleep 0.05
     done
