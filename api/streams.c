@@ -146,34 +146,43 @@ static int replay_log(struct engine *engine, struct container *c, int fd, bool u
     return r;
 }
 
+static void attach_options(struct api_request *request, const struct container *c, struct shim_attach *ret)
+{
+    *ret = (struct shim_attach){.use_stdin = api_query_bool(request, "stdin", false) && c->config.open_stdin,
+                                .use_stdout = api_query_bool(request, "stdout", false),
+                                .use_stderr = api_query_bool(request, "stderr", false),
+                                .detach_keys = api_query(request, "detachKeys")};
+    if (ret->detach_keys != NULL && *ret->detach_keys == '\0')
+        ret->detach_keys = NULL; /* clients that have none configured send it empty and mean the default */
+}
+
 static int handle_attach(struct api_request *request, struct engine *engine, struct error *err)
 {
     CLEANUP_CONTAINER struct container *c = NULL;
-    int r = find(request, engine, &c, err);
-    if (r == 0)
-        r = container_attach_check(c, err);
-    if (r < 0)
-        return r;
     bool stream = api_query_bool(request, "stream", false), logs = api_query_bool(request, "logs", false);
-    struct shim_attach attach = {.use_stdin = api_query_bool(request, "stdin", false) && c->config.open_stdin,
-                                 .use_stdout = api_query_bool(request, "stdout", false),
-                                 .use_stderr = api_query_bool(request, "stderr", false),
-                                 .detach_keys = api_query(request, "detachKeys")};
-    if (attach.detach_keys != NULL && *attach.detach_keys == '\0')
-        attach.detach_keys = NULL; /* clients that have none configured send it empty and mean the default */
-    r = logs ? check_readable(c, err) : 0;
+    int r = find(request, engine, &c, err);
+    if (r == 0 && logs)
+        r = check_readable(c, err);
     if (r == 0)
-        r = api_hijack(request, stream_type(request, c), &attach.fd, err);
+        r = container_attach_begin(c, err);
     if (r < 0)
         return r;
+    struct shim_attach attach;
+    attach_options(request, c, &attach);
+    r = api_hijack(request, stream_type(request, c), &attach.fd, err);
+    if (r < 0) {
+        container_attach_cancel(c);
+        return r;
+    }
     if (logs && replay_log(engine, c, attach.fd, attach.use_stdout, attach.use_stderr, NULL) < 0)
         stream = false; /* the client has gone */
     if (!stream) {
+        container_attach_cancel(c);
         fd_close(attach.fd);
         return 0;
     }
-    struct error failed = {0};
-    container_attach(engine, c, &attach, &failed); /* the answer is out: the closed connection tells of a failure */
+    /* The answer is out: a failure shows as the closed connection. */
+    container_attach(engine, c, &attach, NULL);
     return 0;
 }
 
@@ -202,7 +211,8 @@ static int handle_wait(struct api_request *request, struct engine *engine, struc
     json_writer_init(&w, &out);
     json_begin_object(&w);
     json_member_int(&w, "StatusCode", result.exit_code);
-    if (result.error != NULL) {
+    /* Whoever waits for the removal is told of a failed start by the answer to the start. */
+    if (result.error != NULL && condition != CONTAINER_WAIT_REMOVED) {
         json_key(&w, "Error");
         json_begin_object(&w);
         json_member_string(&w, "Message", result.error);

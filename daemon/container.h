@@ -68,8 +68,8 @@ struct container {
     struct network_endpoint endpoint;
     char *sandbox_key;
     struct shim *shim;
-    /* The root's mount, held while the container runs: its last close makes the kernel write the whole filesystem's dirty
-     * data back, which is not to happen in the exit of the container's init. -1: none. */
+    /* The root's mount, held while the container runs: its last close makes the kernel write the whole filesystem's
+     * dirty data back, which is not to happen in the exit of the container's init. -1: none. */
     int rootfs_fd;
     bool starting;   /* between spawn and the runtime's answer */
     bool cleaning;   /* the cleaner still takes down what the last run left; a start waits for it */
@@ -77,6 +77,7 @@ struct container {
     bool early_exit; /* ended before start was through */
     struct shim_exit early;
     struct pending_attach *pending;
+    unsigned attaching; /* clients between container_attach_begin and container_attach */
     struct container_waiter *waiters;
 };
 
@@ -172,8 +173,13 @@ bool container_log_ended(void *container);
 
 /* ---- streams ---- */
 
-/* Checks that attaching is possible now (before the connection is taken over). */
-int container_attach_check(struct container *container, struct error *err);
+/*
+ * Attaching is in two calls, because a client that has its answer (the connection taken over) starts the container
+ * next: from container_attach_begin() on, a start waits until the client is handed over with container_attach() or
+ * given up with container_attach_cancel(). Exactly one of them must follow a success.
+ */
+int container_attach_begin(struct container *container, struct error *err);
+void container_attach_cancel(struct container *container);
 /* Gives the client to the shim, or keeps it until the start. Consumes attach->fd in every case. */
 int container_attach(struct engine *engine, struct container *container, const struct shim_attach *attach,
                      struct error *err);

@@ -6,13 +6,29 @@
 
 #define PENDING_MAX 32
 
-int container_attach_check(struct container *c, struct error *err)
+int container_attach_begin(struct container *c, struct error *err)
 {
     enum container_state next;
     pthread_mutex_lock(&c->lock);
     int r = container_state_next(c->state, CONTAINER_ATTACH, c->id, &next, err);
+    if (r == 0)
+        c->attaching++;
     pthread_mutex_unlock(&c->lock);
     return r;
+}
+
+/* lock held */
+static void arrived(struct container *c)
+{
+    if (--c->attaching == 0)
+        pthread_cond_broadcast(&c->turn_free);
+}
+
+void container_attach_cancel(struct container *c)
+{
+    pthread_mutex_lock(&c->lock);
+    arrived(c);
+    pthread_mutex_unlock(&c->lock);
 }
 
 /* Lock held. Consumes attach->fd. */
@@ -46,6 +62,7 @@ int container_attach(struct engine *engine, struct container *c, const struct sh
         shim = shim_ref(c->shim);
     else
         r = keep_pending(c, attach, err);
+    arrived(c);
     pthread_mutex_unlock(&c->lock);
     if (shim != NULL) {
         r = shim_add_client(shim, attach, err);

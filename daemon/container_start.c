@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/beneath.h"
 #include "base/fd.h"
@@ -15,6 +16,9 @@
 #include "daemon/engine_internal.h"
 #include "daemon/etc_files.h"
 #include "daemon/spec_generate.h"
+
+/* How long a start waits for a client that does not take its answer. */
+#define ATTACH_PATIENCE_S 2
 
 struct start {
     struct engine *engine;
@@ -265,7 +269,19 @@ static void undo_row(struct start *s)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* Takes the waiting clients, at most `max`; *ret is a heap array that owns their detach keys. */
+/* Clients that have their answer are about to be handed over: a start does not outrun them. */
+static void await_attaching(struct container *c)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ATTACH_PATIENCE_S;
+    pthread_mutex_lock(&c->lock);
+    while (c->attaching > 0 && pthread_cond_timedwait(&c->turn_free, &c->lock, &until) == 0)
+        continue;
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Takes the waiting clients; *ret is a heap array that owns their detach keys. */
 static size_t take_pending(struct container *c, struct shim_attach **ret)
 {
     size_t count = 0, capacity = 0;
@@ -308,6 +324,7 @@ static int step_launch(struct start *s, struct error *err)
 {
     struct container *c = s->c;
     struct shim_attach *attaches;
+    await_attaching(c);
     size_t count = take_pending(c, &attaches);
     CLEANUP_FREE char *log_path = container_log_path(s->engine, c);
     bool init = c->host.init != NULL ? *c->host.init : s->engine->options->init;
