@@ -55,8 +55,8 @@ struct walk {
     struct strbuf at;
     char *rest; /* owned; still to go */
     int symlinks;
-    mode_t mode;
-    bool file; /* the last component becomes a regular file */
+    mode_t mode; /* of new directories */
+    bool file;   /* the last component becomes a regular file */
 };
 
 static void walk_release(struct walk *w)
@@ -120,7 +120,7 @@ static int walk_make(struct walk *w, const char *name, bool file)
         if (errno != ENOENT)
             return -errno;
         if (file) {
-            int made = openat(w->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, w->mode);
+            int made = openat(w->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
             if (made < 0 && errno != EEXIST)
                 return -errno;
             fd_close(made);
@@ -219,7 +219,7 @@ int beneath_make_target(int root_fd, const char *path, bool is_dir)
     int fd = beneath_open(root_fd, *path ? path : "/", O_PATH, 0);
     if (fd != -ENOENT)
         return fd;
-    return walk(root_fd, path, is_dir ? 0755 : 0644, !is_dir);
+    return walk(root_fd, path, 0755, !is_dir);
 }
 
 int beneath_read_file(int root_fd, const char *path, size_t limit, char **ret_data, size_t *ret_size)

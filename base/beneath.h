@@ -29,8 +29,8 @@ int beneath_mkdirs(int root_fd, const char *path, mode_t mode);
  * ("/", "a/..") is -EINVAL. With make_parents missing parents are made 0755.
  */
 int beneath_open_parent(int root_fd, const char *path, bool make_parents, char **ret_name);
-/* Makes an empty regular file or a directory (is_dir) at path with its parents, unless something is there already.
- * Returns an O_PATH descriptor to it, symlinks resolved inside the root. */
+/* Makes an empty regular file (0644) or a directory (is_dir, 0755) at path with its parents (0755), unless something is
+ * there already. Returns an O_PATH descriptor to it, symlinks resolved inside the root. */
 int beneath_make_target(int root_fd, const char *path, bool is_dir);
 /* Whole file, at most `limit` bytes, regular files only (a FIFO or device there is -EINVAL and is never waited on). */
 int beneath_read_file(int root_fd, const char *path, size_t limit, char **ret_data, size_t *ret_size);

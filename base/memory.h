@@ -5,9 +5,9 @@
 #ifndef DORY_BASE_MEMORY_H
 #define DORY_BASE_MEMORY_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <stdarg.h>
 
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 /* `CLEANUP_FREE char *s = ...;` frees s when the scope ends. */

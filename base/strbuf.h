@@ -13,7 +13,10 @@ struct strbuf {
     size_t capacity;
 };
 
-#define STRBUF_INIT {0}
+#define STRBUF_INIT                                                                                                    \
+    {                                                                                                                  \
+        .data = NULL                                                                                                   \
+    }
 #define CLEANUP_STRBUF CLEANUP(strbuf_release)
 
 void strbuf_release(struct strbuf *buf);

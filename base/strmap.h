@@ -24,7 +24,7 @@ struct strmap {
 
 #define STRMAP_INIT                                                                                                    \
     {                                                                                                                  \
-        0                                                                                                              \
+        .items = NULL                                                                                                  \
     }
 #define CLEANUP_STRMAP CLEANUP(strmap_release)
 
@@ -52,7 +52,7 @@ struct map {
 
 #define MAP_INIT                                                                                                       \
     {                                                                                                                  \
-        0                                                                                                              \
+        .slots = NULL                                                                                                  \
     }
 
 void map_release(struct map *m); /* frees keys, not values */

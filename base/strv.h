@@ -15,7 +15,7 @@ struct strv {
 
 #define STRV_INIT                                                                                                      \
     {                                                                                                                  \
-        0                                                                                                              \
+        .items = NULL                                                                                                  \
     }
 #define CLEANUP_STRV CLEANUP(strv_release)
 

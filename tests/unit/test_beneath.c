@@ -261,8 +261,10 @@ static void make_target_makes_files_and_directories_once(void **state)
     struct stat st;
     assert_is(t, beneath_make_target(t->root, "etc/hosts", false), "etc/hosts");
     fstatat(t->root, "etc/hosts", &st, 0);
-    assert_int_equal(st.st_mode & S_IFMT, S_IFREG);
+    assert_int_equal(st.st_mode, S_IFREG | 0644);
     assert_int_equal(st.st_size, 0);
+    fstatat(t->root, "etc", &st, 0);
+    assert_int_equal(st.st_mode, S_IFDIR | 0755);
     put_file(t->root, "etc/hosts", "kept");
     assert_is(t, beneath_make_target(t->root, "etc/hosts", false), "etc/hosts");
     fstatat(t->root, "etc/hosts", &st, 0);
@@ -500,5 +502,6 @@ int main(void)
         IN_TREE(remove_tree_never_goes_into_a_mount_even_of_the_same_file_system),
         IN_TREE(no_descriptor_leaks),
     };
+    umask(022);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

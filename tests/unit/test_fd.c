@@ -413,6 +413,7 @@ static void a_socket_that_answers_is_left_alone(void **state)
 {
     struct scratch *s = *state;
     CLEANUP_CLOSE int first = fd_listen_unix(s->fd, "sock", SOCK_STREAM, 0600);
+    assert_true(first >= 0);
     assert_int_equal(fd_listen_unix(s->fd, "sock", SOCK_STREAM, 0600), -EADDRINUSE);
     assert_int_equal(fd_listen_unix(s->fd, "sock", SOCK_SEQPACKET, 0600), -EADDRINUSE);
     CLEANUP_CLOSE int client = fd_connect_unix(s->fd, "sock", SOCK_STREAM);
