@@ -1,4 +1,5 @@
 /* GET /info. */
+#include <dirent.h>
 #include <sys/utsname.h>
 
 #include "api/host_facts.h"
@@ -226,9 +227,24 @@ static void write_proxy(struct json_writer *w, const char *key, const char *vari
     json_member_string(w, key, masked ? masked : value);
 }
 
+static int64_t count_entries(const char *path)
+{
+    DIR *dir = opendir(path);
+    int64_t count = 0;
+
+    if (!dir)
+        return 0;
+    for (const struct dirent *entry; (entry = readdir(dir));)
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
 static void write_daemon(struct json_writer *w, const struct daemon_options *options)
 {
     json_member_bool(w, "Debug", options->debug || strcmp(options->log_level, "debug") == 0);
+    json_member_int(w, "NFd", count_entries("/proc/self/fd"));
+    json_member_int(w, "NGoroutines", count_entries("/proc/self/task")); /* threads */
     json_member_string(w, "LoggingDriver", options->log_driver);
     json_member_string(w, "IndexServerAddress", "https://index.docker.io/v1/");
     json_member_null(w, "GenericResources");

@@ -105,7 +105,7 @@ int api_reply_error(struct api_request *request, const struct error *error)
 
     if (status == 304)
         return api_reply_empty(request, status);
-    if (status >= 500 && status != 501)
+    if (error->kind == ERROR_SYSTEM)
         log_error("%s %s: %s", request->method, request->target_text, error->message);
     else
         log_debug("%s %s: %s", request->method, request->target_text, error->message);

@@ -337,9 +337,13 @@ static void completed(void *closure, struct MHD_Connection *connection, void **c
 
 static void log_library(void *closure, const char *format, va_list args)
 {
-    CLEANUP_FREE char *text = xvasprintf(format, args);
+    CLEANUP_FREE char *text = NULL;
 
     (void)closure;
+    /* What it calls an error is how streams and taken connections end here (MHD_NO from finish). */
+    if (strncmp(format, "Application reported internal error", strlen("Application reported internal error")) == 0)
+        return;
+    text = xvasprintf(format, args);
     text[strcspn(text, "\n")] = '\0';
     log_debug("libmicrohttpd: %s", text);
 }
