@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "base/fd.h"
@@ -13,14 +12,14 @@
 
 enum {
     MILLISECOND = 1000000,
-    /* After one was taken, before the next is made: the container that took it starts meanwhile. */
+    /* After one was taken, before the next is made: the container that took it starts meanwhile. (No lower priority
+     * instead: on a busy machine the worker would be starved in the middle of what somebody waits for by then.) */
     REFILL_DELAY = 3 * MILLISECOND,
     /* Namespaces the kernel has not torn down yet; above this none is made in advance (a bridge has 1023 ports). */
     DYING_MAX = 128,
     DYING_RECHECK = 20 * MILLISECOND,
     RETRY_AFTER_FAILURE = 1000 * MILLISECOND,
     WORKER_STACK = 256 * 1024,
-    WORKER_NICE = 5,
 };
 #define FULL_BRIDGE_WAIT (10000LL * MILLISECOND)
 
@@ -220,8 +219,6 @@ static bool worker_step(struct pool *pool)
 static void *worker(void *data)
 {
     struct pool *pool = data;
-    /* A hint only: whoever starts a container comes first. */
-    (void)setpriority(PRIO_PROCESS, gettid(), WORKER_NICE);
     pthread_mutex_lock(&pool->lock);
     bool home = true;
     while (home && !pool->stopping) {

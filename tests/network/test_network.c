@@ -588,6 +588,18 @@ static void settle_ms(int ms)
     nanosleep(&t, NULL);
 }
 
+/* The flow that is in the way is forgotten in the background. */
+static bool answers_soon(uint16_t source_port)
+{
+    char answer[64];
+    for (int i = 0; i < 10; i++) {
+        if (rig_ask(remote, IPPROTO_UDP, RIG_HOST, 8080, source_port, answer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void udp_clients_follow_the_port_to_a_new_container(void **state)
 {
     (void)state;
@@ -597,16 +609,13 @@ static void udp_clients_follow_the_port_to_a_new_container(void **state)
     assert_false(rig_ask(remote, IPPROTO_UDP, RIG_HOST, 8080, 5555, answer));
     struct rig_container c = rig_container(manager, &p, 1);
     pid_t server = rig_serve(c.netns, IPPROTO_UDP, "0.0.0.0", 80);
-    settle_ms(100);
-    assert_true(rig_ask(remote, IPPROTO_UDP, RIG_HOST, 8080, 5555, answer));
+    assert_true(answers_soon(5555));
     rig_stop(server);
     struct rig_container keeps_address = c;
     network_detach(manager, c.id, &c.endpoint);
-    settle_ms(100);
     struct rig_container d = rig_container(manager, &p, 1);
     server = rig_serve(d.netns, IPPROTO_UDP, "0.0.0.0", 80);
-    settle_ms(100);
-    assert_true(rig_ask(remote, IPPROTO_UDP, RIG_HOST, 8080, 5555, answer));
+    assert_true(answers_soon(5555));
     rig_stop(server);
     rig_remove(manager, &d);
     network_endpoint_release(&keeps_address.endpoint);
