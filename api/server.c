@@ -24,7 +24,11 @@
 
 struct api_server {
     struct engine *engine;
-    struct MHD_Daemon *daemons[LISTENERS_MAX];
+    struct listener {
+        char *host;
+        int fd; /* -1 once libmicrohttpd owns it */
+        struct MHD_Daemon *daemon;
+    } listeners[LISTENERS_MAX];
     size_t count;
     pthread_mutex_t lock;
     pthread_cond_t idle;
@@ -337,25 +341,22 @@ static void completed(void *closure, struct MHD_Connection *connection, void **c
 
 static void log_library(void *closure, const char *format, va_list args)
 {
-    CLEANUP_FREE char *text = NULL;
+    CLEANUP_FREE char *text = xvasprintf(format, args);
 
     (void)closure;
-    /* What it calls an error is how streams and taken connections end here (MHD_NO from finish). */
-    if (strncmp(format, "Application reported internal error", strlen("Application reported internal error")) == 0)
-        return;
-    text = xvasprintf(format, args);
     text[strcspn(text, "\n")] = '\0';
-    log_debug("libmicrohttpd: %s", text);
+    /* What it calls an error is how streams and taken connections end here (MHD_NO from finish). */
+    if (strncmp(text, "Application reported internal error", strlen("Application reported internal error")) != 0)
+        log_debug("libmicrohttpd: %s", text);
 }
 
 /* ---- the server ---- */
 
-int api_server_new(struct engine *engine, struct api_server **ret, struct error *err)
+int api_server_new(struct api_server **ret, struct error *err)
 {
     struct api_server *server = xcalloc(1, sizeof(*server));
 
     (void)err;
-    server->engine = engine;
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->idle, NULL);
     *ret = server;
@@ -364,8 +365,6 @@ int api_server_new(struct engine *engine, struct api_server **ret, struct error 
 
 int api_server_listen(struct api_server *server, const char *host, struct error *err)
 {
-    const unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-                           MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG;
     int fd;
 
     if (server->count == LISTENERS_MAX)
@@ -373,30 +372,67 @@ int api_server_listen(struct api_server *server, const char *host, struct error 
     fd = api_listen_socket(host, err);
     if (fd < 0)
         return fd;
-    server->daemons[server->count] = MHD_start_daemon(
-        flags, 0, NULL, NULL, access_handler, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, target_seen, server, MHD_OPTION_NOTIFY_COMPLETED,
-        completed, server, MHD_OPTION_THREAD_STACK_SIZE, API_THREAD_STACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_END);
-    if (!server->daemons[server->count]) {
-        fd_close(fd);
-        return error_errno(err, errno ? errno : EIO, "listen on %s", host);
-    }
-    server->count++;
+    server->listeners[server->count++] = (struct listener){.host = xstrdup(host), .fd = fd};
     return 0;
+}
+
+static struct MHD_Daemon *start_daemon(struct api_server *server, int fd)
+{
+    const unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
+                           MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG;
+
+    return MHD_start_daemon(flags, 0, NULL, NULL, access_handler, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
+                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, target_seen, server,
+                            MHD_OPTION_NOTIFY_COMPLETED, completed, server, MHD_OPTION_THREAD_STACK_SIZE,
+                            API_THREAD_STACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
+                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_END);
+}
+
+int api_server_start(struct api_server *server, struct engine *engine, struct error *err)
+{
+    server->engine = engine;
+    for (size_t i = 0; i < server->count; i++) {
+        struct listener *listener = &server->listeners[i];
+
+        listener->daemon = start_daemon(server, listener->fd);
+        if (!listener->daemon) {
+            int r = error_errno(err, errno ? errno : EIO, "listen on %s", listener->host);
+
+            api_server_stop(server);
+            return r;
+        }
+        listener->fd = -1;
+    }
+    return 0;
+}
+
+void api_server_stop(struct api_server *server)
+{
+    /* Shuts every connection's socket down first, which is how handlers that wait hear of it. */
+    for (size_t i = 0; i < server->count; i++) {
+        if (server->listeners[i].daemon)
+            MHD_stop_daemon(server->listeners[i].daemon);
+        server->listeners[i].daemon = NULL;
+    }
+    pthread_mutex_lock(&server->lock);
+    while (server->handlers > 0)
+        pthread_cond_wait(&server->idle, &server->lock);
+    pthread_mutex_unlock(&server->lock);
 }
 
 void api_server_free(struct api_server *server)
 {
     if (!server)
         return;
-    /* Shuts every connection's socket down first, which is how handlers that wait hear of it. */
-    for (size_t i = 0; i < server->count; i++)
-        MHD_stop_daemon(server->daemons[i]);
-    pthread_mutex_lock(&server->lock);
-    while (server->handlers > 0)
-        pthread_cond_wait(&server->idle, &server->lock);
-    pthread_mutex_unlock(&server->lock);
+    api_server_stop(server);
+    for (size_t i = 0; i < server->count; i++) {
+        struct listener *listener = &server->listeners[i];
+
+        if (strncmp(listener->host, "unix://", strlen("unix://")) == 0)
+            unlink(listener->host + strlen("unix://"));
+        fd_close(listener->fd);
+        free(listener->host);
+    }
     pthread_mutex_destroy(&server->lock);
     pthread_cond_destroy(&server->idle);
     free(server);

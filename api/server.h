@@ -86,9 +86,14 @@ int api_stream_write(struct api_request *request, const void *data, size_t size)
 int api_hijack(struct api_request *request, const char *content_type, int *ret_fd, struct error *err);
 
 /* ---- the server ---- */
-int api_server_new(struct engine *engine, struct api_server **ret, struct error *err);
-/* "unix:///path" (mode 0660, group docker/dory if it exists), "tcp://host:port", "fd://". */
+int api_server_new(struct api_server **ret, struct error *err);
+/* "unix:///path" (mode 0660, group dory or docker if it exists), "tcp://host:port", "fd://": binds and listens. Clients
+ * may connect from now on; they are answered after api_server_start(). */
 int api_server_listen(struct api_server *server, const char *host, struct error *err);
+int api_server_start(struct api_server *server, struct engine *engine, struct error *err);
+/* Ends all connections and waits for the handlers; the engine is not used any more when it returns. */
+void api_server_stop(struct api_server *server);
+/* Stops, and removes the Unix sockets. NULL is fine. */
 void api_server_free(struct api_server *server);
 
 #endif

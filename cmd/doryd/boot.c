@@ -173,24 +173,36 @@ static void close_engine(struct boot *boot)
     boot->engine = NULL;
 }
 
-static void stop_server(struct boot *boot)
+/* Bound before the engine opens, so that an address in use is found early and clients may already queue. */
+static void close_sockets(struct boot *boot)
 {
     api_server_free(boot->server);
     boot->server = NULL;
 }
 
+static int open_sockets(struct boot *boot, struct error *err)
+{
+    int r = api_server_new(&boot->server, err);
+
+    for (size_t i = 0; r == 0 && i < boot->options->hosts.count; i++)
+        r = api_server_listen(boot->server, boot->options->hosts.items[i], err);
+    if (r < 0)
+        close_sockets(boot);
+    return r;
+}
+
 static int start_server(struct boot *boot, struct error *err)
 {
-    int r = api_server_new(boot->engine, &boot->server, err);
+    int r = api_server_start(boot->server, boot->engine, err);
 
-    for (size_t i = 0; r == 0 && i < boot->options->hosts.count; i++) {
-        r = api_server_listen(boot->server, boot->options->hosts.items[i], err);
-        if (r == 0)
-            log_info("API listen on %s", boot->options->hosts.items[i]);
-    }
-    if (r < 0)
-        stop_server(boot);
+    for (size_t i = 0; r == 0 && i < boot->options->hosts.count; i++)
+        log_info("API listen on %s", boot->options->hosts.items[i]);
     return r;
+}
+
+static void stop_server(struct boot *boot)
+{
+    api_server_stop(boot->server);
 }
 
 static int tell_ready(struct boot *boot, struct error *err)
@@ -219,6 +231,7 @@ static const struct {
     {"data root", make_data_root, unlock_data_root},
     {"exec root", make_exec_root, NULL},
     {"pid file", write_pidfile, remove_pidfile},
+    {"sockets", open_sockets, close_sockets},
     {"engine", open_engine, close_engine},
     {"API server", start_server, stop_server},
     {"ready", tell_ready, tell_stopping},
@@ -230,8 +243,9 @@ int boot_up(struct boot *boot, struct error *err)
         int r = steps[boot->done].run(boot, err);
 
         if (r < 0) {
+            error_context(err, "failed to start daemon: %s", steps[boot->done].name);
             boot_down(boot);
-            return error_context(err, "failed to start daemon: %s", steps[boot->done].name);
+            return r;
         }
         log_debug("boot: %s", steps[boot->done].name);
     }
