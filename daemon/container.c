@@ -118,6 +118,21 @@ void container_event(struct engine *engine, struct container *c, const char *act
     events_publish(engine->events, "container", action, c->id, &attributes);
 }
 
+void container_network_event(struct engine *engine, const struct container *c, const char *action)
+{
+    struct network_info networks[3];
+    size_t count = network_list(engine->networks, networks);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(networks[i].name, c->host.network_mode) != 0)
+            continue;
+        CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
+        strmap_set(&attributes, "container", c->id);
+        strmap_set(&attributes, "name", networks[i].name);
+        strmap_set(&attributes, "type", networks[i].driver);
+        events_publish(engine->events, "network", action, networks[i].id, &attributes);
+    }
+}
+
 /* ---- the index ---- */
 
 void index_add(struct engine *engine, struct container *c)

@@ -71,7 +71,7 @@ struct container {
     /* The root's mount, held while the container runs: its last close makes the kernel write the whole filesystem's
      * dirty data back, which is not to happen in the exit of the container's init. -1: none. */
     int rootfs_fd;
-    bool starting;   /* between spawn and the runtime's answer */
+    bool starting;   /* a start is under way */
     bool cleaning;   /* the cleaner still takes down what the last run left; a start waits for it */
     bool removed;    /* the row is gone */
     bool early_exit; /* ended before start was through */

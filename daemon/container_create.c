@@ -347,11 +347,15 @@ int container_create(struct engine *engine, const struct container_create *reque
     if (r < 0)
         return r;
     c->image_id = xstrdup(image->id);
-    r = prepare(engine, request, c, image, warnings, err);
+    struct error failed = {0};
+    r = prepare(engine, request, c, image, warnings, &failed);
     if (r == 0)
-        r = materialise(engine, c, image, name, err);
+        r = materialise(engine, c, image, name, &failed);
+    /* Clients take 404 here for a missing image and go and pull it; other names that do not exist are bad requests. */
+    if (r < 0 && failed.kind == ERROR_NOT_FOUND)
+        failed.kind = ERROR_INVALID;
     if (r < 0)
-        return r;
+        return error_propagate(err, &failed);
     container_event(engine, c, "create", NULL, NULL);
     *ret = TAKE_PTR(c);
     return 0;

@@ -95,8 +95,10 @@ static void run_restart(void *data)
     if (r == 0) {
         pthread_mutex_lock(&c->lock);
         bool wanted = c->restart_ticket == job->ticket && c->state == CONTAINER_RESTARTING;
-        if (wanted)
+        if (wanted) {
             c->restart_count++;
+            c->starting = true; /* from here on a stop waits for the start and then stops it */
+        }
         pthread_mutex_unlock(&c->lock);
         if (wanted && container_launch(job->engine, c, &err) < 0)
             give_up_restart(job->engine, c, &err);
@@ -138,6 +140,7 @@ static void publish_exit(struct engine *engine, struct container *c, const struc
     if (exit->oom_killed)
         container_event(engine, c, "oom", NULL, NULL);
     container_event(engine, c, "die", "exitCode", code);
+    container_network_event(engine, c, "disconnect");
 }
 
 void container_process_exit(struct engine *engine, struct container *c, const struct shim_exit *exit, bool daemon_start)

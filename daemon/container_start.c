@@ -225,6 +225,7 @@ static int step_spec(struct start *s, struct error *err)
                                .cgroups_path = cgroup,
                                .etc_dir = s->etc_dir,
                                .host_network = s->host_network,
+                               .host_mqueue = access("/dev/mqueue", F_OK) == 0,
                                .pid_path = s->pid_path};
     spec_generate(&input, &s->spec);
     return 0;
@@ -242,8 +243,6 @@ static int step_row(struct start *s, struct error *err)
     struct container *c = s->c;
     pthread_mutex_lock(&c->lock);
     enum container_state before = c->state;
-    c->starting = true;
-    c->early_exit = false;
     s->started_before = c->started;
     c->started = timestamp_now();
     xstrset(&c->error, NULL);
@@ -261,11 +260,9 @@ static void undo_row(struct start *s)
 {
     struct container *c = s->c;
     pthread_mutex_lock(&c->lock);
-    c->starting = false;
     c->started = s->started_before;
     c->has_endpoint = false;
     c->endpoint = (struct network_endpoint){0};
-    pthread_cond_broadcast(&c->turn_free);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -438,6 +435,8 @@ static void record_failure(struct engine *engine, struct container *c, const str
 {
     pthread_mutex_lock(&c->lock);
     enum container_state next;
+    c->starting = false;
+    pthread_cond_broadcast(&c->turn_free);
     if (container_state_next(c->state, CONTAINER_START_FAILED, c->id, &next, NULL) == 0)
         c->state = next;
     if (c->exit_code == 0)
@@ -472,6 +471,7 @@ static void catch_up(struct engine *engine, struct container *c)
     free_attaches(attaches, count);
     if (shim != NULL)
         shim_unref(shim);
+    container_network_event(engine, c, "connect");
     container_event(engine, c, "start", NULL, NULL);
     if (ended)
         container_process_exit(engine, c, &exit, false);
@@ -483,6 +483,7 @@ int container_launch(struct engine *engine, struct container *c, struct error *e
     CLEANUP(start_release) struct start s = {.engine = engine, .c = c, .rootfs_fd = -1, .netns_fd = -1};
     pthread_mutex_lock(&c->lock);
     c->exit_code = 0;
+    c->early_exit = false;
     pthread_mutex_unlock(&c->lock);
     int r = run_steps(&s, &failed);
     if (r < 0) {
@@ -502,6 +503,7 @@ int container_start(struct engine *engine, struct container *c, struct error *er
     c->restart_count = 0;
     c->restart_failures = 0;
     c->restart_ticket++;
+    c->starting = true;
     pthread_mutex_unlock(&c->lock);
     r = container_launch(engine, c, err);
     container_turn_end(c);

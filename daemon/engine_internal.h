@@ -30,7 +30,7 @@ struct engine {
     char *containers_dir;   /* <data_root>/containers */
     int containers_fd;
     char id[ID_SIZE + 1];
-    int favordynmods_fd;    /* -1: none */
+    int favordynmods_fd; /* -1: none */
     bool closing;
 
     pthread_mutex_t index_lock;
@@ -53,6 +53,8 @@ char *container_slash_name(struct engine *engine, const struct container *c);
 /* Publishes a container event with image, name, labels and an extra attribute (key may be NULL). */
 void container_event(struct engine *engine, struct container *c, const char *action, const char *key,
                      const char *value);
+/* "connect" or "disconnect" of the network that the container is on. */
+void container_network_event(struct engine *engine, const struct container *c, const char *action);
 /* References to all, oldest first; each to unref, the array to free. */
 struct container **engine_snapshot(struct engine *engine, size_t *ret_count);
 void engine_snapshot_free(struct container **list, size_t count);
@@ -91,7 +93,7 @@ void container_process_exit(struct engine *engine, struct container *c, const st
 void container_schedule_restart(struct engine *engine, struct container *c, int64_t delay_ms);
 
 /* ---- container_start.c ---- */
-/* The turn is held and stays so. */
+/* The turn is held and stays so; `starting` was set together with the decision to start, and is cleared here. */
 int container_launch(struct engine *engine, struct container *c, struct error *err);
 
 /* ---- container_signal.c ---- */
@@ -111,6 +113,10 @@ void container_wake_removed(struct container *c);
 /* The program of the default profile; NULL with size 0 when nothing is to be filtered. *ret_owned: the caller frees. */
 int engine_seccomp(struct engine *engine, const struct container *c, uint64_t capabilities, const void **ret_bpf,
                    size_t *ret_size, unsigned *ret_flags, bool *ret_owned, struct error *err);
+
+/* ---- seccomp_cache.c ---- */
+bool seccomp_cache_read(struct engine *engine, uint64_t capabilities, void **ret_bpf, size_t *ret_size);
+void seccomp_cache_write(struct engine *engine, uint64_t capabilities, const void *bpf, size_t size);
 
 /* ---- recovery.c ---- */
 int engine_recover(struct engine *engine, struct error *err);

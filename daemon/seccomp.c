@@ -42,8 +42,11 @@ int engine_seccomp(struct engine *engine, const struct container *c, uint64_t ca
         }
     }
     void *bpf = NULL;
-    if (*ret_bpf == NULL)
+    if (*ret_bpf == NULL && !seccomp_cache_read(engine, capabilities, &bpf, ret_size)) {
         r = runtime_seccomp_default(capabilities, &bpf, ret_size, err);
+        if (r == 0)
+            seccomp_cache_write(engine, capabilities, bpf, *ret_size);
+    }
     if (bpf != NULL) {
         *ret_bpf = bpf;
         *ret_owned = engine->seccomp_count == SECCOMP_CACHE_MAX;

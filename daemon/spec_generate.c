@@ -242,7 +242,7 @@ static void put_mounts(struct json_writer *w, const struct spec_input *in)
     put_mount(w, "/sys/fs/cgroup", "cgroup", "cgroup",
               privileged ? "nosuid,noexec,nodev,rw" : "ro,nosuid,noexec,nodev");
     if (equals(c->host.ipc_mode, "host")) {
-        if (find_mount(c, "/dev/mqueue") == NULL)
+        if (in->host_mqueue && find_mount(c, "/dev/mqueue") == NULL)
             put_mount(w, "/dev/mqueue", "bind", "/dev/mqueue", "rbind,rprivate");
         if (find_mount(c, "/dev/shm") == NULL)
             put_mount(w, "/dev/shm", "bind", "/dev/shm", "rbind,rprivate");

@@ -23,6 +23,7 @@ struct spec_input {
     const char *cgroups_path;
     const char *etc_dir; /* holds hosts, hostname, resolv.conf; NULL: none are mounted */
     bool host_network;
+    bool host_mqueue;     /* the host has /dev/mqueue to share with --ipc host */
     const char *pid_path; /* a pid namespace to join; NULL: new, or the host's if pid_mode says so */
 };
 
