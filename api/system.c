@@ -32,6 +32,8 @@ static int event_time(const struct api_request *request, const char *name, int64
         return 0;
     if (timestamp_parse_human(text, timestamp_now(), ret) < 0)
         return error_set(err, ERROR_INVALID, 0, "invalid value for '%s': %.100s is no point in time", name, text);
+    if (*ret <= 0)
+        *ret = 1; /* the epoch: since ever */
     return 0;
 }
 
