@@ -86,13 +86,24 @@ server() { # name, options...
 
 @test "udp is published" {
     port=$(free_port)
-    dory run -d --name udp1 -p "127.0.0.1:$port:5000/udp" busybox nc -u -l -p 5000
+    dory run -d --name udp1 -p "127.0.0.1:$port:5000/udp" busybox sleep 60
+    # This busybox speaks no UDP: the echo server is the host's python in the container's network.
+    nsenter -t "$(dory inspect -f '{{.State.Pid}}' udp1)" -n timeout 20 /usr/bin/python3 -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("0.0.0.0", 5000))
+while True:
+    data, peer = s.recvfrom(100)
+    s.sendto(data, peer)' 3>&- &
+    server=$!
+    answer=
     for _ in $(seq 50); do
-        printf 'hello\n' | socat - "UDP:127.0.0.1:$port" 2>/dev/null || true # refused until the container listens
-        [ -z "$(dory logs udp1)" ] || break
+        answer=$(printf 'hello' | timeout 2 socat -t 0.2 - "UDP:127.0.0.1:$port" 2>/dev/null) || true # not listening yet
+        [ -z "$answer" ] || break
         sleep 0.05
     done
-    [[ $(dory logs udp1) == hello* ]]
+    kill $server
+    [ "$answer" = hello ]
     dory rm -f udp1
 }
 
@@ -137,12 +148,12 @@ s = socket.socket(); s.bind(("0.0.0.0", 0)); s.listen(); print(s.getsockname()[1
 @test "the outside is reached through NAT and names resolve" {
     mirror=$(apt_mirror | sed 's,^[a-z]*://,,; s,/.*,,')
     [ -n "$mirror" ] || skip "apt on this machine has no Debian mirror"
-    # A static busybox resolves with nslookup only, so the name and the connection are two tests.
+    # A static busybox has no resolver but nslookup's, so name and connection are shown one after the other.
     run dory run --rm busybox nslookup "$mirror"
     [ "$status" -eq 0 ]
     address=$(getent ahostsv4 "$mirror" | awk 'NR == 1 {print $1}')
-    run dory run --rm busybox wget -q -T 10 -O /dev/null --header "Host: $mirror" "http://$address/debian/dists/stable/Release"
-    [ "$status" -eq 0 ]
+    run dory run --rm busybox sh -c 'printf "HEAD / HTTP/1.0\r\nHost: $1\r\n\r\n" | nc -w 10 "$2" 80' - "$mirror" "$address"
+    [[ $output == HTTP/1.* ]]
 }
 
 @test "addresses are given back" {

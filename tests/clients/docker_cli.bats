@@ -86,12 +86,12 @@ clis() {
 
 @test "attach, wait, kill, inspect, rename, pause, top, stats, port, network ls, volume" {
     for docker in $(clis); do
-        "$docker" run -d --name w busybox sh -c 'sleep 0.5; exit 9'
-        run "$docker" wait w
+        "$docker" run -d --name waited busybox sh -c 'sleep 0.5; exit 9'
+        run "$docker" wait waited
         [ "$output" = 9 ]
-        "$docker" rm w
-        "$docker" run -d --name k busybox sleep 100
-        "$docker" rename k k2
+        "$docker" rm waited
+        "$docker" run -d --name killed busybox sleep 100
+        "$docker" rename killed k2
         "$docker" pause k2
         [ "$("$docker" inspect -f '{{.State.Status}}' k2)" = paused ]
         "$docker" unpause k2
@@ -104,19 +104,19 @@ clis() {
         "$docker" rm k2
         run "$docker" network ls --format '{{.Name}} {{.Driver}}'
         [[ $output == *"bridge bridge"* && $output == *"host host"* && $output == *"none null"* ]]
-        "$docker" volume create v1
-        [ "$("$docker" volume ls -q)" = v1 ]
-        "$docker" volume rm v1
+        "$docker" volume create vol1
+        [ "$("$docker" volume ls -q)" = vol1 ]
+        "$docker" volume rm vol1
     done
 }
 
 @test "what is missing says so" {
     for docker in $(clis); do
-        "$docker" run -d --name m busybox sleep 100
-        run "$docker" exec m true
+        "$docker" run -d --name missing busybox sleep 100
+        run "$docker" exec missing true
         [ "$status" -ne 0 ]
         [[ $output == *"Error response from daemon"* ]]
-        "$docker" rm -f m
+        "$docker" rm -f missing
         run "$docker" swarm init
         [ "$status" -ne 0 ]
         run "$docker" node ls

@@ -63,6 +63,8 @@ env_daemon_start() {
 }
 
 env_dockerd_start() {
+    # dockerd leaves a forward policy of DROP behind, which would stop everybody else's containers.
+    iptables-save >"$ENV_DIR/iptables"
     ip link add "$ENV_BRIDGE" type bridge 2>/dev/null && ip addr add "$ENV_SUBNET.1/24" dev "$ENV_BRIDGE" && ip link set "$ENV_BRIDGE" up
     dockerd --data-root "$ENV_DIR/data" --exec-root "$ENV_DIR/run" -H "unix://$ENV_DIR/dory.sock" \
         --pidfile "$ENV_DIR/doryd.pid" --config-file "$ENV_DIR/daemon.json" --bridge "$ENV_BRIDGE" \
@@ -121,6 +123,7 @@ env_stop() {
     fi
     env_daemon_kill TERM
     env_remove_network
+    [ ! -e "$ENV_DIR/iptables" ] || iptables-restore <"$ENV_DIR/iptables"
     rm -rf "$ENV_DIR"
     ENV_DIR=
 }
