@@ -189,9 +189,10 @@ static enum MHD_Result finish(struct api_request *request, struct MHD_Connection
 
     if (own_thread && !request->threaded) {
         r = start_handler(request);
-        if (r < 0)
+        if (r < 0) {
+            request->route = NULL;
             error_errno(&request->early, r, "start a thread");
-        request->route = r < 0 ? NULL : request->route;
+        }
     }
     if (request->threaded) {
         if (request->body_write >= 0)
