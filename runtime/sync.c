@@ -36,8 +36,8 @@ int sync_receive(int fd, struct error *error, int *ret_fd)
     int fds[FD_PASS_MAX];
     size_t count = 0;
     ssize_t n = fd_recv_message(fd, &m, sizeof(m), fds, &count);
-    if (n == -ECONNRESET) /* the other side died with our words unread */
-        n = 0;
+    if (n == -ECONNRESET) /* the other side ended with words of ours unread; its own are behind this error */
+        n = fd_recv_message(fd, &m, sizeof(m), fds, &count);
     for (size_t i = 0; n > 0 && i < count; i++) {
         if (ret_fd != NULL && i == 0)
             *ret_fd = fds[i];
