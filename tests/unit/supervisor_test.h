@@ -27,6 +27,7 @@ struct rig {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int exits, detaches;
+    long long memory_limit; /* of the next container; -1: none */
     struct shim_exit exit;
 };
 
@@ -105,6 +106,7 @@ static inline int rig_setup(void **state)
     pthread_mutex_init(&rig->lock, NULL);
     pthread_cond_init(&rig->changed, NULL);
     id_generate(rig->id);
+    rig->memory_limit = -1;
     for (const char *const *dir = (const char *const[]){"bin", "proc", "dev", "tmp", NULL}; *dir; dir++) {
         char *path = xasprintf("%s/%s", rig->root, *dir);
 
@@ -167,11 +169,12 @@ static inline char *rig_spec(const struct rig *rig, const char *script, bool tty
         "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[\"mode=755\"]},"
         "{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\","
         "\"options\":[\"newinstance\",\"ptmxmode=0666\",\"mode=0620\"]}],"
-        "\"linux\":{\"cgroupsPath\":\"/dory-test/%s\",\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},"
+        "\"linux\":{\"cgroupsPath\":\"/dory-test/"
+        "%s\",\"resources\":{\"memory\":{\"limit\":%lld}},\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},"
         "{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"network\"}]}}";
 
     json_quote(&quoted, script, strlen(script));
-    return xasprintf(format, tty ? "true" : "false", strbuf_str(&quoted), rig->root, rig->id);
+    return xasprintf(format, tty ? "true" : "false", strbuf_str(&quoted), rig->root, rig->id, rig->memory_limit);
 }
 
 static inline struct shim_start rig_start_defaults(const struct rig *rig)

@@ -325,6 +325,57 @@ static void what_nobody_knows_is_ended(void **state)
     assert_int_equal(access(cgroup, F_OK), -1);
 }
 
+/* Before, during and after the start: it is found as what it is, ends as it should, and leaves nothing. */
+static void wherever_the_daemon_is_killed_nothing_is_lost(void **state)
+{
+    struct rig *rig = NEED_RIG(state);
+    CLEANUP_FREE char *dir = xasprintf("%s/shim", rig->exec_root);
+
+    for (int i = 0; i < 40; i++) {
+        struct error err = {0};
+        struct shim_exit exit = {.status = 3};
+        enum shim_found found;
+        struct shim *shim = NULL;
+        pid_t container, pid;
+
+        supervisor_close(rig->supervisor);
+        rig->supervisor = NULL;
+        rig->exits = 0;
+        id_generate(rig->id);
+        pid = fork();
+        if (pid == 0) {
+            rig_open(rig);
+            rig_start(rig, i % 3 ? "sleep 0.05; exit 3" : "exit 3", NULL, NULL, &err);
+            pause();
+        }
+        usleep((useconds_t)i * 500);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        rig_open(rig);
+        assert_int_equal(supervisor_find(rig->supervisor, rig->id, &found, &shim, &container, &exit, &err), 0);
+        if (found == SHIM_RUNNING) {
+            assert_int_equal(rig_wait_exit(rig), 3);
+            shim_unref(shim);
+        }
+        assert_int_equal(exit.status, 3);
+        assert_int_equal(supervisor_sweep(rig->supervisor, know_nothing, NULL, &err), 0);
+        assert_int_equal(rmdir(dir), 0);
+        assert_int_equal(mkdir(dir, 0700), 0);
+        supervisor_close(rig->supervisor);
+        rig_open(rig);
+    }
+}
+
+static void running_out_of_memory_is_noted(void **state)
+{
+    struct rig *rig = NEED_RIG(state);
+
+    rig->memory_limit = 16 << 20;
+    rig_run(rig, "x=aaaaaaaaaaaaaaaa; while true; do x=$x$x; done", NULL, NULL);
+    assert_int_equal(rig_wait_exit(rig), 137);
+    assert_true(rig->exit.oom_killed);
+}
+
 /* The shim is the parent of the container's init. */
 static pid_t parent_of(pid_t pid)
 {
@@ -394,6 +445,8 @@ int main(void)
         WITH_CONTAINERS(a_running_container_is_found_after_the_daemon_was_killed),
         WITH_CONTAINERS(the_exit_of_a_container_that_ended_without_a_daemon_is_found),
         WITH_CONTAINERS(what_nobody_knows_is_ended),
+        WITH_CONTAINERS(wherever_the_daemon_is_killed_nothing_is_lost),
+        WITH_CONTAINERS(running_out_of_memory_is_noted),
         WITH_CONTAINERS(a_container_whose_shim_was_killed_is_ended),
         WITH_CONTAINERS(a_container_whose_shim_was_killed_without_a_daemon_is_ended),
     };
