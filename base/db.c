@@ -11,6 +11,8 @@
 
 /* Pages in the write-ahead log before they are moved into the database, which is where SQLite waits for the disk. */
 #define CHECKPOINT_PAGES 1000
+/* Where writers that never pause have to wait for it after all: the log is only begun anew once it was moved whole. */
+#define CHECKPOINT_PAGES_MAX (8 * CHECKPOINT_PAGES)
 #define CHECKPOINT_STACK (256 * 1024)
 #define BUSY_TIMEOUT_MS 5000
 
@@ -72,14 +74,18 @@ static void *db_checkpoint(void *data)
 static int db_after_commit(void *data, sqlite3 *handle, const char *name, int pages)
 {
     struct db *db = data;
-    (void)handle;
-    (void)name;
-    if (pages < CHECKPOINT_PAGES || db->checkpoint_running) {
+    bool behind = pages >= CHECKPOINT_PAGES_MAX;
+    if (pages < CHECKPOINT_PAGES || (db->checkpoint_running && !behind)) {
         return SQLITE_OK;
     }
     if (db->checkpoint_started) {
         pthread_join(db->checkpoint_thread, NULL);
         db->checkpoint_started = false;
+    }
+    if (behind) {
+        /* A failure leaves the log as it is, and the next commit tries again. */
+        (void)sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        return SQLITE_OK;
     }
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
