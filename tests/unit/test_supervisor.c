@@ -176,7 +176,7 @@ static void a_client_that_does_not_read_does_not_hold_up_the_report_for_ever(voi
 {
     struct rig *rig = NEED_RIG(state);
     struct shim_start start = rig_start_defaults(rig);
-    CLEANUP_FREE char *out = NULL, *log = NULL;
+    CLEANUP_FREE char *out = NULL;
     int pair[2];
 
     assert_int_equal(fd_socketpair(SOCK_STREAM, pair), 0);
