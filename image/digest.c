@@ -1,33 +1,45 @@
 #include "image/digest.h"
 
-#include <openssl/evp.h>
-
-#include "base/memory.h"
-
-static void require(int ok)
-{
-    if (!ok)
-        abort();
-}
+#include <string.h>
 
 void digest_init(struct digest *digest)
 {
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    require(context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1);
-    digest->context = context;
+    digest->size = 0;
+    digest->kind = sha256_best();
+    memcpy(digest->state, sha256_initial, sizeof digest->state);
 }
 
 void digest_update(struct digest *digest, const void *data, size_t size)
 {
-    if (size > 0)
-        require(EVP_DigestUpdate(digest->context, data, size) == 1);
+    const unsigned char *p = data;
+    size_t fill = digest->size % SHA256_BLOCK;
+    digest->size += size;
+    if (fill > 0) {
+        size_t n = size < SHA256_BLOCK - fill ? size : SHA256_BLOCK - fill;
+        memcpy(digest->tail + fill, p, n);
+        p += n;
+        size -= n;
+        if (fill + n < SHA256_BLOCK)
+            return;
+        sha256_blocks(digest->kind, digest->state, digest->tail, 1);
+    }
+    sha256_blocks(digest->kind, digest->state, p, size / SHA256_BLOCK);
+    if (size % SHA256_BLOCK > 0)
+        memcpy(digest->tail, p + size / SHA256_BLOCK * SHA256_BLOCK, size % SHA256_BLOCK);
 }
 
+/* FIPS 180-4, section 5.1.1: a one bit, zeros, the length in bits. */
 void digest_final(struct digest *digest, unsigned char ret[DIGEST_SIZE])
 {
-    unsigned int size = 0;
-    require(EVP_DigestFinal_ex(digest->context, ret, &size) == 1 && size == DIGEST_SIZE);
-    digest_release(digest);
+    uint64_t bits = digest->size * 8;
+    size_t fill = digest->size % SHA256_BLOCK;
+    unsigned char padding[2 * SHA256_BLOCK] = {0x80};
+    size_t size = (fill < SHA256_BLOCK - 8 ? SHA256_BLOCK : 2 * SHA256_BLOCK) - fill;
+    for (size_t i = 0; i < 8; i++)
+        padding[size - 1 - i] = (unsigned char)(bits >> (8 * i));
+    digest_update(digest, padding, size);
+    for (size_t i = 0; i < DIGEST_SIZE; i++)
+        ret[i] = (unsigned char)(digest->state[i / 4] >> (24 - 8 * (i % 4)));
 }
 
 void digest_final_text(struct digest *digest, char ret[DIGEST_TEXT_MAX])
@@ -35,12 +47,6 @@ void digest_final_text(struct digest *digest, char ret[DIGEST_TEXT_MAX])
     unsigned char raw[DIGEST_SIZE];
     digest_final(digest, raw);
     digest_to_text(raw, ret);
-}
-
-void digest_release(struct digest *digest)
-{
-    EVP_MD_CTX_free(digest->context);
-    digest->context = NULL;
 }
 
 void digest_to_text(const unsigned char raw[DIGEST_SIZE], char ret[DIGEST_TEXT_MAX])

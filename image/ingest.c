@@ -17,7 +17,9 @@
 #include "image/unpack.h"
 
 /*
- * caller: digest of the stream -> `stream` pipe -> inflater: digest of the tar -> `tar` pipe -> unpacker.
+ * caller -> `stream` pipe -> inflater -> `tar` pipe -> unpacker.
+ * Each block is given to its digest when it is published and goes back to its pipe only when that has seen it, too: the
+ * digests of all layers that are under way are computed together (image/digest.h).
  * The first failure of any stage is kept and cancels both pipes, which ends the others.
  */
 struct layer_ingest {
@@ -33,7 +35,8 @@ struct layer_ingest {
     size_t stream_fill;
     char *tar_block; /* being filled by the inflater */
     size_t tar_fill;
-    struct digest stream_digest, tar_digest;
+    struct digest_stream stream_digest, tar_digest;
+    size_t tar_taken; /* blocks that the unpacker took */
 
     pthread_t inflater, unpacker;
     bool inflater_started, unpacker_started;
@@ -80,6 +83,7 @@ static int tar_reserve(void *data, char **ret_room, size_t *ret_size, struct err
 static void tar_publish(struct layer_ingest *ingest)
 {
     if (ingest->tar_fill > 0) {
+        digest_stream_add(&ingest->tar_digest, ingest->tar_block, ingest->tar_fill);
         block_pipe_publish(&ingest->tar, ingest->tar_fill);
         ingest->tar_block = NULL;
         ingest->tar_fill = 0;
@@ -90,7 +94,6 @@ static int tar_commit(void *data, size_t size, struct error *err)
 {
     struct layer_ingest *ingest = data;
     (void)err;
-    digest_update(&ingest->tar_digest, ingest->tar_block + ingest->tar_fill, size);
     ingest->info.tar_size += (int64_t)size;
     ingest->tar_fill += size;
     if (ingest->tar_fill == BLOCK_PIPE_SIZE) {
@@ -102,6 +105,7 @@ static int tar_commit(void *data, size_t size, struct error *err)
 static int inflate_all(struct layer_ingest *ingest, struct inflate *inflate, struct error *err)
 {
     const void *block;
+    size_t taken = 0;
     ssize_t n;
     while ((n = block_pipe_take(&ingest->stream, &block)) > 0) {
         int r = inflate_write(inflate, block, (size_t)n, err);
@@ -109,6 +113,7 @@ static int inflate_all(struct layer_ingest *ingest, struct inflate *inflate, str
             return r;
         }
         ingest->consumed += n;
+        digest_stream_wait(&ingest->stream_digest, ++taken);
     }
     if (n < 0) {
         return error_set(err, ERROR_CANCELLED, ECANCELED, "cancelled");
@@ -139,7 +144,9 @@ static void *inflater_main(void *data)
 static ssize_t tar_source(void *data, const void **ret_data, struct error *err)
 {
     struct layer_ingest *ingest = data;
+    digest_stream_wait(&ingest->tar_digest, ingest->tar_taken);
     ssize_t n = block_pipe_take(&ingest->tar, ret_data);
+    ingest->tar_taken += n > 0;
     return n >= 0 ? n : error_set(err, ERROR_CANCELLED, ECANCELED, "cancelled");
 }
 
@@ -227,8 +234,8 @@ int layer_ingest_open(struct image_store *store, const char *digest, struct laye
     ingest->dir_fd = -1;
     snprintf(ingest->expected, sizeof(ingest->expected), "%s", digest != NULL ? digest : "");
     pthread_mutex_init(&ingest->lock, NULL);
-    digest_init(&ingest->stream_digest);
-    digest_init(&ingest->tar_digest);
+    digest_stream_open(&ingest->stream_digest, &store->digests);
+    digest_stream_open(&ingest->tar_digest, &store->digests);
     int r = ingest_start(ingest, err);
     if (r < 0) {
         layer_ingest_free(ingest);
@@ -242,25 +249,35 @@ int layer_ingest_open(struct image_store *store, const char *digest, struct laye
  * After a failure of a later stage. Contents that make no sense are most often not the contents that were asked for,
  * and then the digest is what to report: so the rest is hashed and thrown away. Anything else (disk full) ends it here.
  */
-static int ingest_write_failed(struct layer_ingest *ingest, struct error *err)
+static int ingest_write_failed(struct layer_ingest *ingest, const void *data, size_t size, struct error *err)
 {
     struct error error = {0};
     int r = ingest_error(ingest, &error);
     if (ingest->expected[0] != 0 && error.kind == ERROR_INVALID) {
+        digest_stream_update(&ingest->stream_digest, data, size);
         return 0;
     }
     error_propagate(err, &error);
     return r;
 }
 
+static void stream_publish(struct layer_ingest *ingest)
+{
+    if (ingest->stream_fill > 0) {
+        digest_stream_add(&ingest->stream_digest, ingest->stream_block, ingest->stream_fill);
+        block_pipe_publish(&ingest->stream, ingest->stream_fill);
+        ingest->stream_block = NULL;
+        ingest->stream_fill = 0;
+    }
+}
+
 int layer_ingest_write(struct layer_ingest *ingest, const void *data, size_t size, struct error *err)
 {
     const char *p = data;
-    digest_update(&ingest->stream_digest, data, size);
     ingest->info.stream_size += (int64_t)size;
     while (size > 0) {
         if (ingest->stream_block == NULL && block_pipe_reserve(&ingest->stream, &ingest->stream_block) < 0) {
-            return ingest_write_failed(ingest, err);
+            return ingest_write_failed(ingest, p, size, err);
         }
         size_t room = BLOCK_PIPE_SIZE - ingest->stream_fill;
         size_t n = size < room ? size : room;
@@ -269,9 +286,7 @@ int layer_ingest_write(struct layer_ingest *ingest, const void *data, size_t siz
         p += n;
         size -= n;
         if (ingest->stream_fill == BLOCK_PIPE_SIZE) {
-            block_pipe_publish(&ingest->stream, ingest->stream_fill);
-            ingest->stream_block = NULL;
-            ingest->stream_fill = 0;
+            stream_publish(ingest);
         }
     }
     return 0;
@@ -292,20 +307,17 @@ static void ingest_join(struct layer_ingest *ingest)
 /* Buffers are of no use after the last byte, while the layer may wait long for the others of its image. */
 static void ingest_release_buffers(struct layer_ingest *ingest)
 {
+    digest_stream_close(&ingest->stream_digest);
+    digest_stream_close(&ingest->tar_digest);
     block_pipe_release(&ingest->stream);
     block_pipe_release(&ingest->tar);
-    digest_release(&ingest->stream_digest);
-    digest_release(&ingest->tar_digest);
     ingest->dir_fd = fd_close(ingest->dir_fd);
 }
 
 int layer_ingest_finish(struct layer_ingest *ingest, struct error *err)
 {
-    if (ingest->stream_fill > 0) {
-        block_pipe_publish(&ingest->stream, ingest->stream_fill);
-        ingest->stream_fill = 0;
-    }
-    digest_final_text(&ingest->stream_digest, ingest->info.digest);
+    stream_publish(ingest);
+    digest_stream_final_text(&ingest->stream_digest, ingest->info.digest);
     /* Bytes that are not what was asked for are wrong for that reason, whatever else they are. */
     bool wrong = ingest->expected[0] != 0 && strcmp(ingest->expected, ingest->info.digest) != 0;
     if (wrong) {
@@ -322,7 +334,7 @@ int layer_ingest_finish(struct layer_ingest *ingest, struct error *err)
     if (ingest->error.kind != ERROR_NONE) {
         return ingest_error(ingest, err);
     }
-    digest_final_text(&ingest->tar_digest, ingest->info.diff_id);
+    digest_stream_final_text(&ingest->tar_digest, ingest->info.diff_id);
     ingest->info.size = ingest->unpacked.size;
     ingest_release_buffers(ingest);
     ingest->finished = true;

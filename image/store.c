@@ -151,6 +151,7 @@ int image_store_open(const char *data_root, struct db *db, struct image_store **
     store->db = db;
     store->root_fd = store->overlay_fd = store->tmp_fd = store->blobs_fd = -1;
     store_cleaner_init(&store->cleaner);
+    digest_pool_init(&store->digests);
     int r = store_setup(store, data_root, err);
     if (r < 0) {
         image_store_close(store);
@@ -166,6 +167,7 @@ void image_store_close(struct image_store *store)
         return;
     }
     store_cleaner_release(store);
+    digest_pool_release(&store->digests);
     store_cache_clear(store);
     map_release(&store->cache);
     map_release(&store->pins);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/strmap.h"
+#include "image/digest.h"
 #include "image/image.h"
 #include "image/layer.h"
 
@@ -34,6 +35,7 @@ struct image_store {
     bool old_overlay; /* the kernel has no lowerdir+ (before 6.5) */
     struct strv repairs;
     struct store_cleaner cleaner;
+    struct digest_pool digests; /* of the layers on their way in */
 };
 
 /* An image with what only the store needs. */
