@@ -63,6 +63,8 @@ static void *db_checkpoint(void *data)
     sqlite3 *handle = NULL;
     if (sqlite3_open_v2(db->path, &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK) {
         sqlite3_busy_timeout(handle, BUSY_TIMEOUT_MS);
+        /* A connection that has read nothing yet has not opened the log, and its checkpoint does nothing at all. */
+        sqlite3_exec(handle, "SELECT 1 FROM sqlite_schema LIMIT 1", NULL, NULL, NULL);
         sqlite3_wal_checkpoint_v2(handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     }
     sqlite3_close(handle);
