@@ -14,8 +14,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 
-/* Per connection: the request line and all headers have to fit. Untouched pages cost nothing. */
-#define CONNECTION_MEMORY ((size_t)128 * 1024)
+/* Per connection: the request line and all headers have to fit. libmicrohttpd clears all of it for every request. */
+#define CONNECTION_MEMORY ((size_t)32 * 1024)
 #define CONNECTIONS_MAX 4096
 /* How much of a body is still taken in after the handler has answered, so that the client reads the answer instead of
  * a reset. */
