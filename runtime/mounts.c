@@ -196,17 +196,25 @@ static bool has_mode(const struct mount_options *options)
     return false;
 }
 
+/* A tmpfs looks like the directory it covers; where there is none it is open to all, which is tmpfs's own default. */
+static void covered_mode(struct child *child, const struct oci_mount *mount, char out[32])
+{
+    CLEANUP_CLOSE int fd = beneath_open(child->root_fd, mount->destination, O_PATH | O_DIRECTORY, 0);
+    struct stat st;
+    if (fd >= 0 && fstat(fd, &st) == 0)
+        snprintf(out, 32, "mode=%04o", st.st_mode & 07777);
+}
+
 static int mount_filesystem(struct child *child, const struct oci_mount *mount, struct mount_options *options,
                             struct error *err)
 {
+    bool tmpfs = is_type(mount, "tmpfs");
+    char mode[32] = "";
+    if (tmpfs && !has_mode(options))
+        covered_mode(child, mount, mode);
     CLEANUP_CLOSE int target = open_target(child, mount, true, err);
     if (target < 0)
         return target;
-    bool tmpfs = is_type(mount, "tmpfs");
-    char mode[32] = "";
-    struct stat st;
-    if (tmpfs && !has_mode(options) && fstat(target, &st) == 0) /* a tmpfs looks like the directory it covers */
-        snprintf(mode, sizeof(mode), "mode=%04o", st.st_mode & 07777);
     /* Mount points inside are still to be made, so a read-only tmpfs becomes so at the end. */
     bool later = tmpfs && (options->set & MOUNT_ATTR_RDONLY) && child->readonly_count < CHILD_DEFERRED_MAX;
     if (later)

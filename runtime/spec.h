@@ -230,6 +230,10 @@ void oci_spec_release(struct oci_spec *spec);
 /* The namespace of this type, or NULL when the container shares the host's. */
 const struct oci_namespace *oci_spec_namespace(const struct oci_spec *spec, const char *type);
 
+/* "net.ipv4.conf.eth0/1.x" and "net/ipv4/conf/eth0.1/x" are the same parameter, the first separator tells which way it
+ * is written: the path below /proc/sys. The caller frees. */
+char *oci_sysctl_path(const char *name);
+
 int oci_resources_parse(const char *text, size_t size, struct oci_resources *ret, struct error *err);
 void oci_resources_release(struct oci_resources *resources);
 

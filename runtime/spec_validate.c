@@ -114,6 +114,49 @@ static int check_process(const struct oci_process *process, struct error *err)
     return 0;
 }
 
+/* Parameters that are per namespace, and the namespace they need; anything else would change the host. */
+static const struct {
+    const char *name;
+    bool prefix;
+    const char *namespace;
+} sysctls[] = {
+    {"net/", true, "network"},           {"fs/mqueue/", true, "ipc"},
+    {"kernel/msgmax", false, "ipc"},     {"kernel/msgmnb", false, "ipc"},
+    {"kernel/msgmni", false, "ipc"},     {"kernel/sem", false, "ipc"},
+    {"kernel/shmall", false, "ipc"},     {"kernel/shmmax", false, "ipc"},
+    {"kernel/shmmni", false, "ipc"},     {"kernel/shm_rmid_forced", false, "ipc"},
+    {"kernel/domainname", false, "uts"},
+};
+
+static int check_sysctls(const struct oci_spec *spec, struct error *err)
+{
+    for (size_t i = 0; i < spec->linux_.sysctl.count; i++) {
+        const char *key = spec->linux_.sysctl.items[i].key;
+        CLEANUP_FREE char *name = oci_sysctl_path(key);
+        const char *namespace = NULL;
+        for (size_t k = 0; k < ARRAY_SIZE(sysctls); k++)
+            if (sysctls[k].prefix ? strncmp(name, sysctls[k].name, strlen(sysctls[k].name)) == 0
+                                  : strcmp(name, sysctls[k].name) == 0)
+        namespace = sysctls[k].namespace;
+        if (namespace == NULL || strstr(name, "..") != NULL)
+            return error_set(err, ERROR_INVALID, 0, "sysctl \"%s\" is not in a separate kernel namespace", key);
+        if (oci_spec_namespace(spec, namespace) == NULL)
+            return error_set(err, ERROR_INVALID, 0, "sysctl \"%s\" not allowed in host %s namespace", key, namespace);
+    }
+    return 0;
+}
+
+char *oci_sysctl_path(const char *name)
+{
+    char *path = xstrdup(name);
+    char *first = strpbrk(path, "./");
+    if (first == NULL || *first == '/')
+        return path;
+    for (char *p = path; *p != '\0'; p++)
+        *p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
+    return path;
+}
+
 int oci_spec_validate(const struct oci_spec *spec, struct error *err)
 {
     if (spec->version == NULL || strncmp(spec->version, "1.", 2) != 0)
@@ -126,6 +169,7 @@ int oci_spec_validate(const struct oci_spec *spec, struct error *err)
     r = r < 0 ? r : check_namespaces(spec, err);
     r = r < 0 ? r : check_refused(spec, err);
     r = r < 0 ? r : check_mounts(spec, err);
+    r = r < 0 ? r : check_sysctls(spec, err);
     const struct json_array *hooks[] = {&spec->hooks.prestart,         &spec->hooks.create_runtime,
                                         &spec->hooks.create_container, &spec->hooks.start_container,
                                         &spec->hooks.poststart,        &spec->hooks.poststop};

@@ -59,18 +59,6 @@ int child_set_names(struct child *child, struct error *err)
     return 0;
 }
 
-/* "net.ipv4.conf.eth0/1.x" and "net/ipv4/conf/eth0.1/x" name the same file: the first separator says which way. */
-static char *sysctl_path(const char *name)
-{
-    char *path = xasprintf("sys/%s", name);
-    char *first = strpbrk(path + 4, "./");
-    if (first == NULL || *first == '/')
-        return path;
-    for (char *p = path + 4; *p != '\0'; p++)
-        *p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
-    return path;
-}
-
 int child_set_sysctls(struct child *child, struct error *err)
 {
     const struct strmap *sysctl = &child->spec->linux_.sysctl;
@@ -78,7 +66,8 @@ int child_set_sysctls(struct child *child, struct error *err)
         return 0;
     int r = child_open_proc(child, err);
     for (size_t i = 0; r == 0 && i < sysctl->count; i++) {
-        CLEANUP_FREE char *path = sysctl_path(sysctl->items[i].key);
+        CLEANUP_FREE char *name = oci_sysctl_path(sysctl->items[i].key);
+        CLEANUP_FREE char *path = xasprintf("sys/%s", name);
         const char *value = sysctl->items[i].value;
         CLEANUP_CLOSE int fd = child_open_in_proc(child, path, O_WRONLY);
         ssize_t n = fd < 0 ? -1 : write(fd, value, strlen(value));

@@ -1,0 +1,172 @@
+/* The parts of runtime/cgroup*.c that touch no cgroup: paths, conversions, statistics' text, the device program. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "runtime/cgroup.h"
+#include "runtime/defaults.h"
+
+static void paths_are_cleaned_and_those_that_climb_are_refused(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    char *path = NULL;
+    assert_int_equal(cgroup_clean_path("//dory/./x/", &path, &err), 0);
+    assert_string_equal(path, "dory/x");
+    free(path);
+    static const char *const bad[] = {"/a/../b", "..", "", "/", "system.slice:dory:x"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_true(cgroup_clean_path(bad[i], &path, &err) < 0);
+}
+
+static void shares_and_weights_convert_at_their_ends_and_default(void **state)
+{
+    (void)state;
+    assert_int_equal(cgroup_weight_from_shares(0), 0);
+    assert_int_equal(cgroup_weight_from_shares(1), 1);
+    assert_int_equal(cgroup_weight_from_shares(2), 1);
+    assert_int_equal(cgroup_weight_from_shares(1024), 39);
+    assert_int_equal(cgroup_weight_from_shares(262144), 10000);
+    assert_int_equal(cgroup_weight_from_shares(UINT64_MAX), 10000);
+    assert_int_equal(cgroup_io_weight_from_blkio(10), 1);
+    assert_int_equal(cgroup_io_weight_from_blkio(500), 4950);
+    assert_int_equal(cgroup_io_weight_from_blkio(1000), 10000);
+}
+
+static void fields_are_found_by_their_whole_name(void **state)
+{
+    (void)state;
+    static const char text[] = "oom_kill_disable 1\nunder_oom 0\noom_kill 7\n";
+    assert_int_equal(cgroup_field(text, "oom_kill"), 7);
+    assert_int_equal(cgroup_field(text, "under_oom"), 0);
+    assert_int_equal(cgroup_field(text, "absent"), 0);
+    assert_int_equal(cgroup_field("", "x"), 0);
+}
+
+/* A machine that knows the instructions that the emitter uses. */
+static unsigned run(const struct bpf_insn *p, size_t count, char type, unsigned access, unsigned major, unsigned minor)
+{
+    uint64_t r[11] = {0};
+    uint32_t context[3] = {access << 16 | (type == 'c' ? BPF_DEVCG_DEV_CHAR : BPF_DEVCG_DEV_BLOCK), major, minor};
+    for (size_t pc = 0; pc < count; pc++) {
+        const struct bpf_insn *i = &p[pc];
+        uint64_t imm = (uint64_t)(int64_t)i->imm;
+        switch (i->code) {
+        case BPF_LDX | BPF_MEM | BPF_W:
+            r[i->dst_reg] = context[i->off / 4];
+            break;
+        case BPF_ALU64 | BPF_MOV | BPF_X:
+            r[i->dst_reg] = r[i->src_reg];
+            break;
+        case BPF_ALU64 | BPF_MOV | BPF_K:
+            r[i->dst_reg] = imm;
+            break;
+        case BPF_ALU64 | BPF_AND | BPF_K:
+            r[i->dst_reg] &= imm;
+            break;
+        case BPF_ALU64 | BPF_RSH | BPF_K:
+            r[i->dst_reg] >>= imm;
+            break;
+        case BPF_JMP | BPF_JNE | BPF_K:
+            pc += r[i->dst_reg] != imm ? (size_t)i->off : 0;
+            break;
+        case BPF_JMP | BPF_JEQ | BPF_K:
+            pc += r[i->dst_reg] == imm ? (size_t)i->off : 0;
+            break;
+        case BPF_JMP | BPF_EXIT:
+            return (unsigned)r[0];
+        default:
+            fail_msg("instruction 0x%x", i->code);
+        }
+    }
+    fail_msg("ran off the end");
+    return 0;
+}
+
+static struct oci_device_rule *add(struct json_array *rules, bool allow, const char *type, const char *access)
+{
+    struct oci_device_rule *rule = oci_array_add(rules, &oci_device_rule_table);
+    rule->allow = allow;
+    rule->type = xstrdup(type);
+    rule->access = xstrdup(access);
+    return rule;
+}
+
+static void release(struct json_array *rules)
+{
+    struct oci_resources holder = {.devices = *rules};
+    oci_resources_release(&holder);
+}
+
+#define R BPF_DEVCG_ACC_READ
+#define W BPF_DEVCG_ACC_WRITE
+#define M BPF_DEVCG_ACC_MKNOD
+
+static void the_default_rules_allow_the_harmless_devices_only(void **state)
+{
+    (void)state;
+    struct json_array rules = {0};
+    struct error err = {0};
+    struct bpf_insn *p = NULL;
+    size_t n = 0;
+    runtime_default_device_rules(&rules);
+    assert_int_equal(cgroup_devices_program(&rules, &p, &n, &err), 0);
+    assert_int_equal(run(p, n, 'c', R | W, 1, 3), 1);   /* null */
+    assert_int_equal(run(p, n, 'c', R | W, 136, 5), 1); /* a pty */
+    assert_int_equal(run(p, n, 'c', M, 1, 1), 1);       /* mknod of anything */
+    assert_int_equal(run(p, n, 'c', R, 1, 1), 0);       /* mem */
+    assert_int_equal(run(p, n, 'c', R | M, 1, 1), 0);
+    assert_int_equal(run(p, n, 'b', R, 8, 0), 0); /* a disk */
+    assert_int_equal(run(p, n, 'b', W, 1, 3), 0);
+    free(p);
+    release(&rules);
+}
+
+static void the_last_matching_rule_wins_per_access(void **state)
+{
+    (void)state;
+    struct json_array rules = {0};
+    struct error err = {0};
+    struct bpf_insn *p = NULL;
+    size_t n = 0;
+    int64_t eight = 8;
+    add(&rules, false, "a", "rwm");
+    add(&rules, true, "b", "r")->major = xmemdup(&eight, sizeof(eight));
+    assert_int_equal(cgroup_devices_program(&rules, &p, &n, &err), 0);
+    assert_int_equal(run(p, n, 'b', R, 8, 1), 1);
+    assert_int_equal(run(p, n, 'b', R | W, 8, 1), 0);
+    assert_int_equal(run(p, n, 'b', R, 9, 1), 0);
+    free(p);
+    add(&rules, true, "b", "w");
+    assert_int_equal(cgroup_devices_program(&rules, &p, &n, &err), 0);
+    assert_int_equal(run(p, n, 'b', R | W, 8, 1), 1); /* each bit from a rule of its own */
+    assert_int_equal(run(p, n, 'b', R | W, 9, 1), 0);
+    free(p);
+    add(&rules, true, "a", "rwm"); /* everything: a privileged container */
+    assert_int_equal(cgroup_devices_program(&rules, &p, &n, &err), 0);
+    assert_int_equal(run(p, n, 'c', R | W | M, 1, 1), 1);
+    free(p);
+    add(&rules, false, "x", "rwm");
+    assert_true(cgroup_devices_program(&rules, &p, &n, &err) < 0);
+    release(&rules);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(paths_are_cleaned_and_those_that_climb_are_refused),
+        cmocka_unit_test(shares_and_weights_convert_at_their_ends_and_default),
+        cmocka_unit_test(fields_are_found_by_their_whole_name),
+        cmocka_unit_test(the_default_rules_allow_the_harmless_devices_only),
+        cmocka_unit_test(the_last_matching_rule_wins_per_access),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
