@@ -209,8 +209,8 @@ int api_body(struct api_request *request, const struct json **ret, struct error 
             r = json_parse(request->body.data, request->body.size, &request->body_json, err);
             if (r < 0) {
                 if (err)
-                    err->kind = ERROR_INVALID;
-                return error_context(err, "invalid JSON");
+                    err->kind = ERROR_INVALID; /* the message begins with docker's "invalid JSON" already */
+                return r;
             }
         }
         request->body_parsed = true;
