@@ -214,6 +214,7 @@ check_two() { # image
 }
 
 @test "corrupt archives and layers leave nothing behind" {
+    sleep 1 # what the tests before removed is being deleted
     before=$(find "$ENV_DIR/data" | wc -l)
     head -c 100000 "$ENV_DIR/two.tar" >"$BATS_TEST_TMPDIR/cut.tar"
     run dory load -i "$BATS_TEST_TMPDIR/cut.tar"
@@ -224,7 +225,13 @@ check_two() { # image
     [ "$status" -eq 1 ]
     run bash -c 'head -c 300000 "$1" | "$ENV_CLI" import - x:y' - "$(busybox_tar)"
     [ "$status" -eq 1 ]
-    [ "$ENV_ENGINE" = docker ] || [ "$(find "$ENV_DIR/data" | wc -l)" -eq "$before" ]
+    # What was unpacked so far is deleted in the background.
+    for _ in $(seq 100); do
+        after=$(find "$ENV_DIR/data" | wc -l)
+        [ "$ENV_ENGINE" = dory ] && [ "$after" -ne "$before" ] || break
+        sleep 0.1
+    done
+    [ "$ENV_ENGINE" = docker ] || [ "$after" -eq "$before" ]
     run dory images -q x
     [ -z "$output" ]
 }
