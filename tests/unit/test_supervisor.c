@@ -177,16 +177,22 @@ static void a_client_that_does_not_read_does_not_hold_up_the_report_for_ever(voi
     struct rig *rig = NEED_RIG(state);
     struct shim_start start = rig_start_defaults(rig);
     CLEANUP_FREE char *out = NULL;
-    int pair[2];
+    int pair[2], small = 4096;
+    struct stat st;
 
     assert_int_equal(fd_socketpair(SOCK_STREAM, pair), 0);
+    setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
     start.attaches = &(struct shim_attach){.fd = pair[1], .use_stdout = true};
     start.attach_count = 1;
-    /* More than the socket holds, less than socket, queue and pipe together. */
-    rig_run(rig, "head -c 300000 /dev/zero 2>/dev/null || busybox head -c 300000 /proc/self/exe", &start, NULL);
+    /* More than the socket holds; less than the pipe, so that the program can end. */
+    rig_run(rig, "head -c 60000 /bin/busybox", &start, NULL);
     assert_int_equal(rig_wait_exit(rig), 0);
+    assert_int_equal(recv(pair[0], &small, 1, MSG_PEEK), 1);
     out = rig_read(pair[0], NULL);
     close(pair[0]);
+    /* What was held back has gone to the log as well. */
+    assert_int_equal(stat(rig->log_path, &st), 0);
+    assert_true(st.st_size > 60000);
 }
 
 static void a_terminal_is_resized_and_detached_from(void **state)
