@@ -72,8 +72,8 @@ static void find_process(struct engine *engine, struct container *c)
         record_end(engine, c, &exit);
     } else {
         c->starting = false;
-        if (found == SHIM_ENDED)
-            supervisor_forget(engine->supervisor, c->id);
+        /* Also when nothing is found: a daemon that was killed between the note and the removal left the directory. */
+        supervisor_forget(engine->supervisor, c->id);
     }
 }
 

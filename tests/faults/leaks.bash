@@ -24,7 +24,7 @@ leak_snapshot() {
 leak_shims() {
     local p
     for p in $(pgrep -x dory-shim); do
-        if ls -l "/proc/$p/fd" 2>/dev/null | grep -q "$ENV_DIR" || tr '\0' ' ' <"/proc/$p/cmdline" 2>/dev/null | grep -q "$ENV_DIR"; then
+        if ls -l "/proc/$p/fd" 2>/dev/null | grep -q "$ENV_DIR"; then
             echo "$p"
         fi
     done
@@ -41,6 +41,10 @@ leak_compare() { # snapshot before
         [ -n "$worse" ] || return 0
         if [ $SECONDS -ge $end ]; then
             echo "$worse"
+            # What it is, for whoever reads the report.
+            find "$ENV_DIR/run" -mindepth 2 -printf '%p %TT\n'
+            find "$ENV_DIR/data/containers" "$ENV_DIR/data/tmp" -mindepth 1 -maxdepth 1 2>/dev/null
+            tail -5 "$ENV_DIR/doryd.log"
             return 1
         fi
         sleep 0.2
