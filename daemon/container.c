@@ -234,9 +234,9 @@ int container_find_running(struct engine *engine, const char *name, const char *
     return 0;
 }
 
-char *container_directory(struct engine *engine, const struct container *c)
+char *container_etc_directory(struct engine *engine, const struct container *c)
 {
-    return xasprintf("%s/%s", engine->containers_dir, c->id);
+    return xasprintf("%s/%s", engine->etc_dir, c->id);
 }
 
 char *container_cgroup_path(struct engine *engine, const struct container *c)

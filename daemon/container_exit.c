@@ -6,7 +6,6 @@
 #include "base/timestamp.h"
 #include "daemon/engine_internal.h"
 #include "daemon/restart_policy.h"
-#include "runtime/container.h"
 
 /* What an ended run leaves for the cleaner. */
 struct leftovers {
@@ -28,18 +27,6 @@ static void leftovers_free(struct leftovers *l)
     free(l);
 }
 
-static void remove_cgroup(struct engine *engine, struct container *c)
-{
-    CLEANUP_FREE char *path = container_cgroup_path(engine, c);
-    struct runtime_cgroup *cgroup = NULL;
-    struct error err = {0};
-    if (runtime_cgroup_open(path, &cgroup, NULL) < 0)
-        return;
-    if (runtime_cgroup_remove(cgroup, &err) < 0)
-        log_warn("container %s: removing its cgroup: %s", c->id, err.message);
-    runtime_cgroup_free(cgroup);
-}
-
 static void clean(void *data)
 {
     struct leftovers *l = data;
@@ -48,7 +35,6 @@ static void clean(void *data)
     if (l->has_endpoint)
         network_detach(l->engine->networks, c->id, &l->endpoint);
     supervisor_forget(l->engine->supervisor, c->id);
-    remove_cgroup(l->engine, c);
     pthread_mutex_lock(&c->lock);
     c->cleaning = false;
     pthread_cond_broadcast(&c->turn_free);

@@ -196,7 +196,7 @@ static void put_network_settings(struct json_writer *w, struct engine *engine, c
 static void put_paths(struct json_writer *w, struct engine *engine, const struct container *c)
 {
     bool started = c->started != 0;
-    CLEANUP_FREE char *dir = container_directory(engine, c);
+    CLEANUP_FREE char *dir = container_etc_directory(engine, c);
     static const struct {
         const char *member, *file;
     } rows[] = {{"ResolvConfPath", "resolv.conf"}, {"HostnamePath", "hostname"}, {"HostsPath", "hosts"}};

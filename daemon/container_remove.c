@@ -32,6 +32,7 @@ static void delete_remains(void *data)
     int removed = beneath_remove_tree(r->engine->containers_fd, r->id);
     if (removed < 0)
         log_warn("container %s: removing its directory: %s", r->id, strerror(-removed));
+    beneath_remove_tree(r->engine->etc_fd, r->id);
     for (size_t i = 0; i < r->volumes.count; i++)
         volume_delete_data(r->engine->volumes, r->volumes.items[i]);
     remains_free(r);

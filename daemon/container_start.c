@@ -67,7 +67,9 @@ static void undo_shim(struct start *s)
 
 static int step_root(struct start *s, struct error *err)
 {
-    s->rootfs_fd = image_rootfs_mount(s->engine->images, s->c->rootfs_id, err);
+    /* With --rm the root is gone after this run: its writes need not reach the disk. */
+    s->rootfs_fd = s->c->host.auto_remove ? image_rootfs_mount_once(s->engine->images, s->c->rootfs_id, err)
+                                          : image_rootfs_mount(s->engine->images, s->c->rootfs_id, err);
     return s->rootfs_fd < 0 ? s->rootfs_fd : 0;
 }
 
@@ -130,11 +132,13 @@ static int step_files(struct start *s, struct error *err)
         return error_errno(err, errno, "%s/%s", s->engine->containers_dir, c->id);
     s->hostname = xstrdup(c->config.hostname);
     if (s->network_peer != NULL) { /* its name, address and resolver are this container's, too */
-        s->etc_dir = container_directory(s->engine, s->network_peer);
+        s->etc_dir = container_etc_directory(s->engine, s->network_peer);
         return 0;
     }
-    s->etc_dir = container_directory(s->engine, c);
-    CLEANUP_CLOSE int dir = openat(s->engine->containers_fd, c->id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    s->etc_dir = container_etc_directory(s->engine, c);
+    if (mkdirat(s->engine->etc_fd, c->id, 0710) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "%s", s->etc_dir);
+    CLEANUP_CLOSE int dir = openat(s->engine->etc_fd, c->id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir < 0)
         return error_errno(err, errno, "%s", s->etc_dir);
     const struct daemon_options *options = s->engine->options;

@@ -67,7 +67,14 @@ static int open_directories(struct engine *engine, struct error *err)
     if (r < 0)
         return r;
     engine->containers_fd = open(engine->containers_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return engine->containers_fd < 0 ? error_errno(err, errno, "%s", engine->containers_dir) : 0;
+    if (engine->containers_fd < 0)
+        return error_errno(err, errno, "%s", engine->containers_dir);
+    engine->etc_dir = xasprintf("%s/etc", o->exec_root);
+    r = file_mkdirs(engine->etc_dir, 0710, err);
+    if (r < 0)
+        return r;
+    engine->etc_fd = open(engine->etc_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return engine->etc_fd < 0 ? error_errno(err, errno, "%s", engine->etc_dir) : 0;
 }
 
 static int open_database(struct engine *engine, struct error *err)
@@ -207,7 +214,9 @@ static void engine_free(struct engine *engine)
         free(engine->seccomp[i].bpf);
     fd_close(engine->favordynmods_fd);
     fd_close(engine->containers_fd);
+    fd_close(engine->etc_fd);
     free(engine->containers_dir);
+    free(engine->etc_dir);
     pthread_mutex_destroy(&engine->index_lock);
     pthread_mutex_destroy(&engine->seccomp_lock);
     free(engine);
@@ -217,7 +226,7 @@ int engine_open(const struct daemon_options *options, struct engine **ret, struc
 {
     struct engine *engine = xcalloc(1, sizeof(*engine));
     engine->options = options;
-    engine->containers_fd = engine->favordynmods_fd = -1;
+    engine->containers_fd = engine->etc_fd = engine->favordynmods_fd = -1;
     engine->events = events_new();
     pthread_mutex_init(&engine->index_lock, NULL);
     pthread_mutex_init(&engine->seccomp_lock, NULL);

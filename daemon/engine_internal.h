@@ -29,6 +29,9 @@ struct engine {
     struct worker *timer;   /* restarts */
     char *containers_dir;   /* <data_root>/containers */
     int containers_fd;
+    /* <exec_root>/etc/ID holds hosts, hostname and resolv.conf, made anew at each start: memory, not disk. */
+    char *etc_dir;
+    int etc_fd;
     char id[ID_SIZE + 1];
     int favordynmods_fd; /* -1: none */
     bool closing;
@@ -60,7 +63,8 @@ struct container **engine_snapshot(struct engine *engine, size_t *ret_count);
 void engine_snapshot_free(struct container **list, size_t count);
 /* Closes clients that wait for a start that does not come. Called without the lock. */
 void container_drop_pending(struct container *c);
-char *container_directory(struct engine *engine, const struct container *c);
+/* Where its hosts, hostname and resolv.conf are; the caller frees. */
+char *container_etc_directory(struct engine *engine, const struct container *c);
 /* <cgroup parent>/<id>; the caller frees */
 char *container_cgroup_path(struct engine *engine, const struct container *c);
 /* The container named by "container:X" modes; must be running. */

@@ -138,23 +138,23 @@ static void close_dir(DIR **dir)
         closedir(*dir);
 }
 
-static int sweep_directories(struct engine *engine, struct error *err)
+static int sweep_directories(struct engine *engine, int parent_fd, const char *path, struct error *err)
 {
-    int fd = openat(engine->containers_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return error_errno(err, errno, "%s", engine->containers_dir);
+        return error_errno(err, errno, "%s", path);
     CLEANUP(close_dir) DIR *dir = fdopendir(fd);
     if (dir == NULL) {
         fd_close(fd);
-        return error_errno(err, errno, "%s", engine->containers_dir);
+        return error_errno(err, errno, "%s", path);
     }
     const struct dirent *entry;
     while ((entry = readdir(dir)) != NULL) {
         if (entry->d_name[0] == '.' || known_container(entry->d_name, engine))
             continue;
-        int r = beneath_remove_tree(engine->containers_fd, entry->d_name);
+        int r = beneath_remove_tree(parent_fd, entry->d_name);
         if (r < 0)
-            log_warn("%s/%s: %s", engine->containers_dir, entry->d_name, strerror(-r));
+            log_warn("%s/%s: %s", path, entry->d_name, strerror(-r));
     }
     return 0;
 }
@@ -178,7 +178,9 @@ int engine_recover(struct engine *engine, struct error *err)
     if (r == 0)
         r = sweep_rootfs(engine, err);
     if (r == 0)
-        r = sweep_directories(engine, err);
+        r = sweep_directories(engine, engine->containers_fd, engine->containers_dir, err);
+    if (r == 0)
+        r = sweep_directories(engine, engine->etc_fd, engine->etc_dir, err);
     if (r == 0)
         r = volumes_sweep(engine->volumes, err);
     return r;

@@ -130,6 +130,10 @@ int image_rootfs_create(struct image_store *store, const struct image *image, ch
  * writable by the container itself; others (cp, export) share the kernel's upper-dir semantics, so use
  * /proc/PID/root of a running container instead. */
 int image_rootfs_mount(struct image_store *store, const char *rootfs_id, struct error *err);
+/* The same for a root that goes with its container (run --rm): nothing of it is written back to the disk when the mount
+ * ends (overlayfs's "volatile"; without it the last close waits until all of the host's filesystem is written). Such a
+ * root is never mounted a second time. */
+int image_rootfs_mount_once(struct image_store *store, const char *rootfs_id, struct error *err);
 /* O_PATH|O_DIRECTORY descriptor of the upper directory (size, diff), or -errno. */
 int image_rootfs_upper(struct image_store *store, const char *rootfs_id, struct error *err);
 /* Forgets the row and renames the directory away; the bytes are deleted by the store's own cleaner thread. */

@@ -280,18 +280,22 @@ static int set_layers(struct image_store *store, int fs_fd, const char *id, cons
     return r < 0 ? mount_failed(fs_fd, r, path, err) : 0;
 }
 
-static int mount_new(struct image_store *store, const char *id, const char *lowers, struct error *err)
+static int mount_new(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err)
 {
     int CLEANUP_CLOSE fs_fd = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
     if (fs_fd < 0) {
         return error_errno(err, errno, "mount overlay: fsopen");
     }
-    int r = set_layers(store, fs_fd, id, lowers, err);
+    int r = set_string(fs_fd, "source", "overlay"); /* what df and mount(8) show */
+    r = r < 0 ? mount_failed(fs_fd, r, "source", err) : set_layers(store, fs_fd, id, lowers, err);
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(overlay_options); i++) {
         r = set_string(fs_fd, overlay_options[i].key, overlay_options[i].value);
         if (r < 0) {
             mount_failed(fs_fd, r, overlay_options[i].key, err);
         }
+    }
+    if (r == 0 && once && syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0) {
+        r = mount_failed(fs_fd, errno, "volatile", err);
     }
     if (r < 0) {
         return r;
@@ -413,7 +417,7 @@ static int rootfs_lowers(struct image_store *store, const char *id, char **ret, 
     return r < 0 || row ? r : no_such_rootfs(id, err);
 }
 
-int image_rootfs_mount(struct image_store *store, const char *rootfs_id, struct error *err)
+static int rootfs_mount(struct image_store *store, const char *rootfs_id, bool once, struct error *err)
 {
     CLEANUP_FREE char *lowers = NULL;
     int r = rootfs_lowers(store, rootfs_id, &lowers, err);
@@ -424,10 +428,20 @@ int image_rootfs_mount(struct image_store *store, const char *rootfs_id, struct 
         return mount_plain(store, rootfs_id, err);
     }
     if (!store->old_overlay) {
-        int fd = mount_new(store, rootfs_id, lowers, err);
+        int fd = mount_new(store, rootfs_id, lowers, once, err);
         if (fd >= 0 || !store->old_overlay) {
             return fd;
         }
     }
     return mount_old(store, rootfs_id, lowers, err);
+}
+
+int image_rootfs_mount(struct image_store *store, const char *rootfs_id, struct error *err)
+{
+    return rootfs_mount(store, rootfs_id, false, err);
+}
+
+int image_rootfs_mount_once(struct image_store *store, const char *rootfs_id, struct error *err)
+{
+    return rootfs_mount(store, rootfs_id, true, err);
 }
