@@ -96,7 +96,7 @@ restart_daemon() {
             1) dory run -d --name "crash-$me-$n" -v /data -p 127.0.0.1::80 busybox sleep 0.2 ;;
             2) dory create --name "crash-$me-$n" busybox true && dory rm "crash-$me-$n" ;;
             3) dory run -d --rm --network none busybox sleep 0.1 ;;
-            4) dory rm -f "crash-$me-$((n - 3))" ;;
+            4) dory rm -f -v "crash-$me-$((n - 3))" ;;
             esac >/dev/null 2>&1
         done
     }

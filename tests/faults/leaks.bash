@@ -7,7 +7,7 @@ leak_snapshot() {
     echo "mounts $(grep -c "$ENV_DIR" /proc/self/mountinfo)"
     echo "daemon-mounts $(wc -l <"/proc/$pid/mountinfo")"
     echo "bridge-ports $(ls "/sys/class/net/$ENV_BRIDGE/brif" | wc -l)"
-    echo "cgroups $(find /sys/fs/cgroup -type d -path '*dory/*' | wc -l)"
+    echo "cgroups $(find /sys/fs/cgroup -type d -path "*/$ENV_BRIDGE/*" | wc -l)"
     echo "shims $(leak_shims | wc -l)"
     echo "shim-directories $(find "$ENV_DIR/run" -mindepth 2 -type d | wc -l)"
     echo "descriptors $(ls "/proc/$pid/fd" | wc -l)"
@@ -43,6 +43,7 @@ leak_compare() { # snapshot before
             echo "$worse"
             # What it is, for whoever reads the report.
             find "$ENV_DIR/run" -mindepth 2 -printf '%p %TT\n'
+            find /sys/fs/cgroup -type d -path "*/$ENV_BRIDGE/*"
             find "$ENV_DIR/data/containers" "$ENV_DIR/data/tmp" -mindepth 1 -maxdepth 1 2>/dev/null
             tail -5 "$ENV_DIR/doryd.log"
             return 1

@@ -52,7 +52,7 @@ env_daemon_start() {
     fi
     "$DORY_BIN/doryd" --data-root "$ENV_DIR/data" --exec-root "$ENV_DIR/run" -H "unix://$ENV_DIR/dory.sock" \
         --pidfile "$ENV_DIR/doryd.pid" --config-file "$ENV_DIR/daemon.json" \
-        --bridge "$ENV_BRIDGE" --bip "$ENV_SUBNET.1/24" ${ENV_OPTIONS[@]+"${ENV_OPTIONS[@]}"} \
+        --bridge "$ENV_BRIDGE" --bip "$ENV_SUBNET.1/24" --cgroup-parent "/$ENV_BRIDGE" ${ENV_OPTIONS[@]+"${ENV_OPTIONS[@]}"} \
         3>&- 4>&- >>"$ENV_DIR/doryd.log" 2>&1 &
     ENV_DAEMON=$!
     export ENV_DAEMON
@@ -129,6 +129,7 @@ env_stop() {
 }
 
 env_remove_network() {
+    find /sys/fs/cgroup -depth -type d -path "*/$ENV_BRIDGE*" -exec rmdir {} + 2>/dev/null || true
     ip link del "$ENV_BRIDGE" 2>/dev/null || true
     nft list tables 2>/dev/null | grep -F "dory-$ENV_BRIDGE" | while read -r _ family name; do
         nft delete table "$family" "$name"
