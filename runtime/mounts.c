@@ -1,8 +1,10 @@
 /* The mounts of the spec, each made detached and then attached to a descriptor that was resolved beneath the root. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/beneath.h"
@@ -12,6 +14,7 @@
 #include "runtime/copy_up.h"
 #include "runtime/mount_calls.h"
 #include "runtime/mount_options.h"
+#include "runtime/sources.h"
 
 static bool is_type(const struct oci_mount *mount, const char *type)
 {
@@ -32,20 +35,16 @@ static int apply_attributes(int fd, const struct mount_options *options)
     return 0;
 }
 
-/* Opens (and, for a bind, tells the kind of) the source as a detached clone. Sources are the host's paths, named by
- * whoever wrote the spec. */
+/* The source as a detached clone; whether it is a directory decides what the target has to be. */
 static int clone_source(struct child *child, const struct oci_mount *mount, const struct mount_options *options,
                         bool *ret_is_dir, struct error *err)
 {
-    if (mount->source == NULL || mount->source[0] == '\0')
-        return error_set(err, ERROR_INVALID, 0, "mount %s: a bind mount needs a source", mount->destination);
-    CLEANUP_CLOSE int fd = child_clone_host_path(child, mount->source, options->recursive_bind ? AT_RECURSIVE : 0);
-    if (fd == -EINVAL && child->plan->new_user) /* mounts of a foreign namespace are locked together */
-        fd = child_clone_host_path(child, mount->source, AT_RECURSIVE);
+    CLEANUP_CLOSE int fd = sources_bind(child->sources, mount, options, err);
+    if (fd < 0)
+        return fd;
     struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return error_errno(err, fd < 0 ? fd : errno, "error mounting \"%s\" to rootfs at \"%s\"", mount->source,
-                           mount->destination);
+    if (fstat(fd, &st) < 0)
+        return error_errno(err, errno, "error mounting \"%s\" to rootfs at \"%s\"", mount->source, mount->destination);
     *ret_is_dir = S_ISDIR(st.st_mode);
     return TAKE_FD(fd);
 }
@@ -167,6 +166,56 @@ static int set_propagation(int fd, const struct mount_options *options, const st
     return 0;
 }
 
+/* What LXCFS and the like cover in /proc; the same files that runc lets be covered. */
+static bool may_cover(const char *destination)
+{
+    static const char *const files[] = {"cpuinfo",
+                                        "diskstats",
+                                        "loadavg",
+                                        "meminfo",
+                                        "slabinfo",
+                                        "stat",
+                                        "swaps",
+                                        "uptime",
+                                        "sys/crypto/fips_enabled",
+                                        "sys/kernel/ns_last_pid"};
+    if (strncmp(destination, "/proc/", 6) != 0)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+        if (strcmp(destination + 6, files[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_proc_path(const char *destination)
+{
+    const char *p = destination + strspn(destination, "/");
+    return strncmp(p, "proc", 4) == 0 && p[4 + strspn(p + 4, "/.")] == '\0';
+}
+
+static bool on_procfs(int fd)
+{
+    struct statfs fs;
+    return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+/* A decoy in place of /proc or of a part of it would receive what is written there and hide what is masked
+ * (CVE-2019-16884, CVE-2025-52881). The target itself is asked: an image can lead to /proc under any name. */
+static int check_proc(const struct oci_mount *mount, int target, int source, struct error *err)
+{
+    if (is_proc_path(mount->destination))
+        return on_procfs(source) ? 0
+                                 : error_set(err, ERROR_INVALID, 0,
+                                             "error mounting \"%s\" to rootfs at \"%s\": \"/proc\" cannot be mounted "
+                                             "because it is not of type proc",
+                                             mount->source != NULL ? mount->source : mount->type, mount->destination);
+    if (!on_procfs(target) || may_cover(mount->destination))
+        return 0;
+    return error_set(err, ERROR_INVALID, 0,
+                     "error mounting \"%s\" to rootfs at \"%s\": \"%s\" cannot be mounted because it is inside /proc",
+                     mount->source != NULL ? mount->source : mount->type, mount->destination, mount->destination);
+}
+
 static int mount_bind(struct child *child, const struct oci_mount *mount, const struct mount_options *options,
                       struct error *err)
 {
@@ -180,6 +229,9 @@ static int mount_bind(struct child *child, const struct oci_mount *mount, const 
     CLEANUP_CLOSE int target = open_target(child, mount, is_dir, err);
     if (target < 0)
         return target;
+    r = check_proc(mount, target, fd, err);
+    if (r < 0)
+        return r;
     r = mount_attach(fd, target);
     if (r < 0)
         return error_errno(err, r, "error mounting \"%s\" to rootfs at \"%s\"", mount->source, mount->destination);
@@ -229,7 +281,10 @@ static int mount_filesystem(struct child *child, const struct oci_mount *mount, 
         if (r < 0)
             return error_errno(err, r, "cannot copy the contents of %s into its tmpfs", mount->destination);
     }
-    int r = mount_attach(fd, target);
+    int r = check_proc(mount, target, fd, err);
+    if (r < 0)
+        return r;
+    r = mount_attach(fd, target);
     if (r < 0)
         return error_errno(err, r, "error mounting \"%s\" to rootfs at \"%s\"", mount->type, mount->destination);
     r = set_propagation(fd, options, mount, err);
@@ -256,7 +311,8 @@ static int mount_one(struct child *child, const struct oci_mount *mount, struct 
         return mount_bind(child, mount, &options, err);
     if (is_cgroup(mount)) {
         CLEANUP_CLOSE int target = open_target(child, mount, true, err);
-        return target < 0 ? target : child_mount_cgroup(child, mount, &options, err);
+        r = target < 0 ? target : check_proc(mount, target, -1, err);
+        return r < 0 ? r : child_mount_cgroup(child, mount, &options, err);
     }
     return mount_filesystem(child, mount, &options, err);
 }
