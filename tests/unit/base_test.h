@@ -20,7 +20,8 @@
 #include "base/beneath.h"
 #include "base/memory.h"
 
-/* A directory of its own for each test: setup and teardown of cmocka_unit_test_setup_teardown. */
+/* A directory of its own for each test, in memory where that is possible (tests make thousands of files): setup and
+ * teardown of cmocka_unit_test_setup_teardown. */
 struct scratch {
     char *path;
     int fd;
@@ -29,7 +30,7 @@ struct scratch {
 static inline int scratch_setup(void **state)
 {
     struct scratch *s = xcalloc(1, sizeof *s);
-    s->path = xstrdup("/tmp/dory-unit-XXXXXX");
+    s->path = xasprintf("%s/dory-unit-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (!mkdtemp(s->path))
         return -1;
     s->fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -41,9 +42,11 @@ static inline int scratch_teardown(void **state)
 {
     struct scratch *s = *state;
     close(s->fd);
-    int tmp = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = beneath_remove_tree(tmp, strrchr(s->path, '/') + 1);
-    close(tmp);
+    char *slash = strrchr(s->path, '/');
+    *slash = '\0';
+    int parent = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = beneath_remove_tree(parent, slash + 1);
+    close(parent);
     free(s->path);
     free(s);
     return r;

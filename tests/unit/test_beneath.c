@@ -362,7 +362,7 @@ static void remove_tree_goes_as_deep_as_it_must(void **state)
     struct tree *t = *state;
     /* Deeper than descriptors, the stack and PATH_MAX allow, with something beside each level. */
     CLEANUP_CLOSE int fd = fd_dup(t->root);
-    for (int i = 0; i < 5000; i++) {
+    for (int i = 0; i < 2500; i++) {
         if (i % 10 == 0)
             put_file(fd, "file", "");
         assert_int_equal(mkdirat(fd, "d", 0755), 0);
