@@ -45,6 +45,8 @@ leak_compare() { # snapshot before
             find "$ENV_DIR/run" -mindepth 2 -printf '%p %TT\n'
             find /sys/fs/cgroup -type d -path "*/$ENV_BRIDGE/*"
             find "$ENV_DIR/data/containers" "$ENV_DIR/data/tmp" -mindepth 1 -maxdepth 1 2>/dev/null
+            curl -s --unix-socket "$ENV_DIR/dory.sock" http://d/volumes
+            ls -la --time-style=full-iso "$ENV_DIR/data/volumes"
             tail -5 "$ENV_DIR/doryd.log"
             return 1
         fi
