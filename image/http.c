@@ -161,7 +161,7 @@ int http_perform(struct http_client *client, const struct http_request *original
         free(url);
         url = TAKE_PTR(location);
     }
-    return error_set(err, ERROR_UNAVAILABLE, ELOOP, "Get \"%s\": stopped after %d redirects", original->url,
+    return error_set(err, ERROR_INVALID, ELOOP, "Get \"%s\": stopped after %d redirects", original->url,
                      REDIRECTS_MAX);
 }
 

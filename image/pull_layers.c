@@ -68,6 +68,9 @@ static int download(struct pull *pull, struct http_client *client, struct pull_l
                    ? rc
                    : ingest_failure(layer, err);
     pull_progress(pull, layer->id, "Verifying Checksum", -1, -1);
+    if (layer->received != layer->descriptor->size)
+        return error_set(err, ERROR_INVALID, 0, "filesystem layer verification failed for digest %s",
+                         layer->descriptor->digest);
     rc = layer_ingest_finish(ingest, err);
     if (rc < 0)
         return ingest_failure(layer, err);

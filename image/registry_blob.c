@@ -15,13 +15,15 @@ struct download {
     int64_t offset; /* bytes that the sink has */
     int64_t skip;   /* bytes to drop: the server began again from the start */
     bool begun;     /* this answer's first bytes were seen */
+    bool no_range;  /* the server gets ranges wrong: begin anew and drop what is there */
 };
 
 static int begin_answer(struct download *d, const struct http_response *response, struct error *err)
 {
     d->begun = true;
     d->skip = response->status == 200 ? d->offset : 0;
-    if (response->status == 206 && response->range_start != d->offset)
+    d->no_range = response->status == 206 && response->range_start != d->offset;
+    if (d->no_range)
         return error_set(err, ERROR_UNAVAILABLE, EIO, "%s: the server sent another range than was asked for",
                          d->blob->descriptor->digest);
     return 0;
@@ -69,7 +71,7 @@ static int attempt_once(struct download *d, const char *url, bool authenticated,
 {
     struct http_request request = {
         .url = url,
-        .offset = d->offset,
+        .offset = d->no_range ? 0 : d->offset,
         .limit = ERROR_BODY_MAX,
         .sink = on_data,
         .sink_data = d,

@@ -1,0 +1,243 @@
+#!/usr/bin/env bats
+# pull against a registry that misbehaves (tests/clients/registry_faults.py) and against every kind of authentication.
+# Whatever happens, nothing may be left behind by a pull that failed. Ordinary pulls are in images.bats.
+
+bats_require_minimum_version 1.5.0
+load ../lib/env
+
+setup_file() {
+    env_start
+    faults_start
+    export FAULTS OTHER
+}
+
+teardown_file() {
+    kill "$(cat "$ENV_DIR/faults.pid")"
+    env_stop
+}
+
+faults_start() {
+    /usr/bin/python3 "$ENV_SOURCE/tests/clients/registry_faults.py" "$ENV_DIR/faults.port" "$ENV_DIR/faults.log" "$@" \
+        3>&- 4>&- >/dev/null 2>&1 &
+    echo $! >"$ENV_DIR/faults.pid"
+    disown $!
+    local i
+    for ((i = 0; i < 250; i++)); do
+        [ ! -s "$ENV_DIR/faults.port" ] || break
+        sleep 0.02
+    done
+    read -r port other <"$ENV_DIR/faults.port"
+    FAULTS=127.0.0.1:$port OTHER=127.0.0.1:$other
+}
+
+# credentials JSON: the client's config.json with this entry for the registry.
+credentials() {
+    echo "{\"auths\":{\"$FAULTS\":$1}}" >"$DOCKER_CONFIG/config.json"
+}
+
+setup() {
+    rm -f "$DOCKER_CONFIG/config.json"
+}
+
+# refused REPOSITORY TEXT: the pull fails with TEXT, and neither an image nor a layer nor a temporary file stays.
+refused() {
+    local before after
+    before=$(ls "$ENV_DIR/data/overlay" "$ENV_DIR/data/image/blobs/sha256")
+    run dory pull "$FAULTS/$1"
+    [ "$status" -eq 1 ]
+    if ! grep -qF -- "$2" <<<"$output"; then
+        echo "expected: $2" >&2
+        echo "got: $output" >&2
+        return 1
+    fi
+    after=$(ls "$ENV_DIR/data/overlay" "$ENV_DIR/data/image/blobs/sha256")
+    [ "$before" = "$after" ]
+    [ -z "$(dory images -q "$FAULTS/$1")" ]
+    local i
+    for ((i = 0; i < 100; i++)); do
+        [ -n "$(ls "$ENV_DIR/data/tmp")" ] || return 0
+        sleep 0.05
+    done
+    ls "$ENV_DIR/data/tmp" >&2
+    return 1
+}
+
+@test "progress in docker's words and order" {
+    run -0 dory pull "$FAULTS/plain"
+    [ "${lines[0]}" = "Using default tag: latest" ]
+    [ "${lines[1]}" = "latest: Pulling from plain" ]
+    [ "$(grep -c ': Pulling fs layer$' <<<"$output")" -eq 3 ]
+    [ "$(grep -c ': Verifying Checksum$' <<<"$output")" -eq 3 ]
+    [ "$(grep -c ': Download complete$' <<<"$output")" -eq 3 ]
+    [ "$(grep -c ': Pull complete$' <<<"$output")" -eq 3 ]
+    grep -Eq '^Digest: sha256:[0-9a-f]{64}$' <<<"$output"
+    grep -qx "Status: Downloaded newer image for $FAULTS/plain:latest" <<<"$output"
+    [ "${lines[-1]}" = "$FAULTS/plain:latest" ]
+    run -0 dory pull "$FAULTS/plain"
+    grep -qx "Status: Image is up to date for $FAULTS/plain:latest" <<<"$output"
+    run -0 dory inspect -f '{{index .RepoDigests 0}}' "$FAULTS/plain"
+    [[ $output == "$FAULTS/plain@sha256:"* ]]
+}
+
+@test "a layer whose bytes are not its digest's" {
+    refused layer-lie "filesystem layer verification failed for digest sha256:"
+}
+
+@test "a truncated layer" {
+    refused layer-truncated "filesystem layer verification failed for digest sha256:"
+}
+
+@test "a layer that is longer or shorter than the manifest says" {
+    refused size-lie "filesystem layer verification failed for digest sha256:"
+    refused size-lie-more "filesystem layer verification failed for digest sha256:"
+}
+
+@test "a layer that is no gzip stream" {
+    refused not-gzip "failed to register layer: flate: corrupt input"
+}
+
+@test "a layer that climbs out of its directory" {
+    refused escape "failed to register layer: "
+    [ ! -e /tmp/dory-escaped ]
+}
+
+@test "a config that is not its digest's, or is missing" {
+    refused config-lie "error pulling image configuration: image config verification failed for digest sha256:"
+    refused config-gone "error pulling image configuration: blob unknown: blob unknown to registry"
+}
+
+@test "a config that claims other layers' diffIDs" {
+    refused diffid-lie "layers from manifest don't match image configuration"
+}
+
+@test "an image of another operating system or architecture" {
+    refused windows 'image operating system "windows" cannot be used on this platform'
+    refused index-other "no matching manifest for linux/"
+}
+
+@test "a manifest that could be two things, or is not what the registry says (CVE-2021-41190)" {
+    refused both "expected a manifest but found 'manifests'"
+    refused media-type-lie "mediaType in manifest should be"
+    refused index-lie "mediaType in manifest should be"
+    refused manifest-lie "manifest verification failed for digest sha256:"
+}
+
+@test "what is no image: artifacts, unknown layers, schema 1, documents without end" {
+    refused artifact "unsupported media type application/vnd.cncf.helm.config.v1+json"
+    refused layer-type "unsupported media type application/vnd.example.layer"
+    refused schema1 "schema 1 is not supported"
+    refused huge-manifest "the answer is larger than 4194304 bytes"
+}
+
+@test "registry errors in docker's words" {
+    refused denied "pull access denied for $FAULTS/denied, repository does not exist or may require 'docker login': denied: requested access to the resource is denied"
+    refused limit "toomanyrequests: You have reached your pull rate limit."
+    refused "plain:nosuch" "manifest for $FAULTS/plain:nosuch not found: manifest unknown: manifest unknown"
+}
+
+@test "redirects without end and to other protocols" {
+    refused loop "stopped after 10 redirects"
+    refused to-file 'unsupported protocol scheme "file"'
+}
+
+@test "a server that fails once is asked again" {
+    run -0 dory pull "$FAULTS/error-once"
+    run -0 dory pull "$FAULTS/blob-error-once"
+    run -0 dory pull "$FAULTS/later"
+}
+
+@test "a connection that breaks is taken up where it broke" {
+    run -0 dory pull "$FAULTS/cut"
+    grep -F '/v2/cut/' "$ENV_DIR/faults.log" | grep -qF '"range": "bytes=1000000-"'
+    grep -F '/v2/cut/' "$ENV_DIR/faults.log" | grep -qF '"range": "bytes=2000000-"'
+    run -0 dory pull "$FAULTS/cut-norange"
+    run -0 dory pull "$FAULTS/range-lie"
+}
+
+@test "a connection that breaks again and again is given up" {
+    refused cut-always "download failed after attempts=6: "
+}
+
+@test "an index, a layer that is there twice, a foreign layer" {
+    run -0 dory pull "$FAULTS/index"
+    run -0 dory pull "$FAULTS/twice"
+    [ "$(dory inspect -f '{{len .RootFS.Layers}}' "$FAULTS/twice")" = 3 ]
+    run -0 dory pull "$FAULTS/foreign"
+    grep -F '"server": "other"' "$ENV_DIR/faults.log" | grep -qF '/nothing-here'
+}
+
+@test "basic authentication" {
+    refused basic-x "no basic auth credentials"
+    credentials "{\"auth\":\"$(printf 'someone:wrong' | base64)\"}"
+    refused basic-x "unauthorized: authentication required"
+    credentials "{\"auth\":\"$(printf 'someone:secret word' | base64)\"}"
+    run -0 dory pull "$FAULTS/basic-x"
+}
+
+@test "bearer tokens: anonymous, by password, by identity token, renewed when they expire" {
+    run -0 dory pull "$FAULTS/bearer-anonymous"
+    refused bearer-x "unauthorized: incorrect username or password"
+    credentials "{\"auth\":\"$(printf 'someone:secret word' | base64)\"}"
+    run -0 dory pull "$FAULTS/bearer-x"
+    grep -qF 'scope=repository%3Abearer-x%3Apull&service=faults' "$ENV_DIR/faults.log"
+    run -0 dory pull "$FAULTS/bearer-expires"
+    credentials "{\"auth\":\"$(printf 'someone:' | base64)\",\"identitytoken\":\"identity-token-1\"}"
+    run -0 dory pull "$FAULTS/bearer-id"
+    grep -F '"method": "POST"' "$ENV_DIR/faults.log" | grep -qF '/token'
+}
+
+@test "credentials do not follow a redirect to another origin (CVE-2024-3727)" {
+    credentials "{\"auth\":\"$(printf 'someone:secret word' | base64)\"}"
+    run -0 dory pull "$FAULTS/basic-redirect"
+    run -0 dory pull "$FAULTS/bearer-redirect"
+    refused redirect-asks "unauthorized: authentication required"
+    [ "$(grep -cF '"server": "other"' "$ENV_DIR/faults.log")" -ge 3 ]
+    run grep -F '"server": "other"' "$ENV_DIR/faults.log"
+    ! grep -vF '"authorization": null' <<<"$output"
+}
+
+@test "the same image pulled four times at once" {
+    local i
+    for i in 1 2 3 4; do
+        dory pull -q "$FAULTS/together" >"$ENV_DIR/together.$i" &
+        pids[i]=$!
+    done
+    for i in 1 2 3 4; do
+        wait "${pids[i]}"
+    done
+    [ "$(dory images -q "$FAULTS/together" | wc -l)" -eq 1 ]
+    [ -z "$(ls "$ENV_DIR/data/tmp")" ] || sleep 1
+    [ -z "$(ls "$ENV_DIR/data/tmp")" ]
+}
+
+@test "the daemon is killed in the middle of a pull: nothing stays, and the next pull works" {
+    dory pull "$FAULTS/stuck" >/dev/null 2>&1 3>&- &
+    local client=$! i
+    for ((i = 0; i < 200; i++)); do
+        [ -z "$(ls "$ENV_DIR/data/tmp")" ] || break
+        sleep 0.02
+    done
+    [ -n "$(ls "$ENV_DIR/data/tmp")" ]
+    env_daemon_kill KILL
+    wait "$client" || true
+    env_daemon_start
+    for ((i = 0; i < 100; i++)); do
+        [ -n "$(ls "$ENV_DIR/data/tmp")" ] || break
+        sleep 0.05
+    done
+    [ -z "$(ls "$ENV_DIR/data/tmp")" ]
+    run -0 dory pull "$FAULTS/after-stuck"
+}
+
+@test "a mirror of Docker Hub is asked first, without the credentials" {
+    env_daemon_kill TERM
+    local options=("${ENV_OPTIONS[@]}")
+    ENV_OPTIONS=(--registry-mirror "http://$FAULTS")
+    env_daemon_start
+    run dory pull library/denied
+    [ "$status" -eq 1 ]
+    grep -qF '/v2/library/' "$ENV_DIR/faults.log"
+    env_daemon_kill TERM
+    ENV_OPTIONS=("${options[@]}")
+    env_daemon_start
+}
