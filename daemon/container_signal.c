@@ -168,8 +168,8 @@ int container_kill(struct engine *engine, struct container *c, const char *text,
     bool waiting = r == 0 && c->state == CONTAINER_RESTARTING;
     if (waiting)
         cancel_restart(engine, c);
-    else if (r == 0 && (signal == SIGKILL || signal == own))
-        c->stopped_by_user = true;
+    else if (r == 0 && (signal == SIGKILL || signal == own) && !engine->closing)
+        c->stopped_by_user = true; /* the daemon's own end is no user: the policy brings the container back with it */
     pthread_mutex_unlock(&c->lock);
     if (r < 0) {
         CLEANUP_FREE char *name = container_slash_name(engine, c);

@@ -252,9 +252,6 @@ static void stop_containers(struct engine *engine)
         container_kill(engine, list[i], list[i]->config.stop_signal ? list[i]->config.stop_signal : "TERM", NULL);
     int64_t deadline = timestamp_monotonic() + patience * 1000000000;
     for (size_t i = 0; i < count; i++) {
-        pthread_mutex_lock(&list[i]->lock);
-        list[i]->stopped_by_user = false; /* not by a user: the policy brings it back with the daemon */
-        pthread_mutex_unlock(&list[i]->lock);
         int64_t left_ms = (deadline - timestamp_monotonic()) / 1000000;
         struct container_waiter *waiter = container_wait_begin(list[i], CONTAINER_WAIT_NOT_RUNNING);
         if (container_wait_for(waiter, -1, left_ms > 0 ? (int)left_ms : 0, NULL) == -ETIMEDOUT)
