@@ -30,6 +30,36 @@ faults_start() {
     FAULTS=127.0.0.1:$port OTHER=127.0.0.1:$other
 }
 
+# A TLS registry on an address that is not loopback, which would be trusted without certificates: sets TLS to host:port.
+tls_start() {
+    TLS_ADDRESS=10.214.$((RANDOM % 250 + 1)).1
+    ip addr add "$TLS_ADDRESS/32" dev lo
+    cd "$BATS_TEST_TMPDIR" || return 1
+    local name
+    for name in server client; do
+        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$name" -addext "subjectAltName=IP:$TLS_ADDRESS" \
+            -keyout "$name.key" -out "$name.cert" 2>/dev/null
+    done
+    BIND=$TLS_ADDRESS /usr/bin/python3 "$ENV_SOURCE/tests/clients/registry_faults.py" tls.port tls.log \
+        server.cert server.key "$@" 3>&- 4>&- >/dev/null 2>&1 &
+    TLS_PID=$!
+    local i
+    for ((i = 0; i < 250; i++)); do
+        [ ! -s tls.port ] || break
+        sleep 0.02
+    done
+    TLS=$TLS_ADDRESS:$(cut -d' ' -f1 tls.port)
+    TLS_DIR=/etc/dory/certs.d/$TLS
+}
+
+teardown() {
+    [ -n "${TLS_PID:-}" ] || return 0
+    kill "$TLS_PID"
+    ip addr del "$TLS_ADDRESS/32" dev lo
+    rm -rf "$TLS_DIR"
+    rmdir -p --ignore-fail-on-non-empty /etc/dory/certs.d 2>/dev/null || true
+}
+
 # credentials JSON: the client's config.json with this entry for the registry.
 credentials() {
     echo "{\"auths\":{\"$FAULTS\":$1}}" >"$DOCKER_CONFIG/config.json"
@@ -240,4 +270,32 @@ refused() {
     env_daemon_kill TERM
     ENV_OPTIONS=("${options[@]}")
     env_daemon_start
+}
+
+@test "a registry's certificate is verified, with the authorities in certs.d" {
+    tls_start
+    run dory pull "$TLS/plain"
+    [ "$status" -eq 1 ]
+    grep -qF "tls: failed to verify certificate: x509: certificate signed by unknown authority" <<<"$output"
+    mkdir -p "$TLS_DIR"
+    cp server.cert "$TLS_DIR/ca.crt"
+    run -0 dory pull "$TLS/plain"
+    # Content is verified by its digest, but TLS does not lead to plain HTTP.
+    run dory pull "$TLS/redirect"
+    [ "$status" -eq 1 ]
+    grep -qF 'redirect from https to "http://' <<<"$output"
+}
+
+@test "a registry that wants a client's certificate" {
+    tls_start client.cert
+    mkdir -p "$TLS_DIR"
+    cp server.cert "$TLS_DIR/ca.crt"
+    run dory pull "$TLS/plain"
+    [ "$status" -eq 1 ]
+    cp client.cert "$TLS_DIR/client.cert"
+    run dory pull "$TLS/plain"
+    [ "$status" -eq 1 ]
+    grep -qF "missing key client.key for client certificate client.cert" <<<"$output"
+    cp client.key "$TLS_DIR/client.key"
+    run -0 dory pull "$TLS/index"
 }

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """A registry that misbehaves. The repository's name says how; everything else about it is a correct small image.
 
-    registry_faults.py PORTFILE LOGFILE [CERT KEY]
+    registry_faults.py PORTFILE LOGFILE [CERT KEY [CLIENT_CA]]
 
 Two servers on loopback: the registry, and "another origin" that redirects and foreign layers lead to. PORTFILE gets
 "PORT OTHER_PORT" once both listen; LOGFILE gets one JSON line per request (server, method, path, authorization, range).
-With CERT and KEY the registry speaks TLS. Only the standard library is used."""
+With CERT and KEY the registry speaks TLS, with CLIENT_CA it asks for a certificate by that authority. BIND is the
+registry's address (127.0.0.1). Only the standard library is used."""
 import base64
 import gzip
 import hashlib
@@ -316,11 +317,14 @@ class Server(http.server.ThreadingHTTPServer):
 
 LOG = open(sys.argv[2], "w")
 other = Server(("127.0.0.1", 0), OtherHandler)
-registry = Server(("127.0.0.1", 0), Handler)
+registry = Server((os.environ.get("BIND", "127.0.0.1"), 0), Handler)
 PORT, OTHER = registry.server_address[1], other.server_address[1]
 if len(sys.argv) > 4:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(sys.argv[3], sys.argv[4])
+    if len(sys.argv) > 5:
+        context.load_verify_locations(sys.argv[5])
+        context.verify_mode = ssl.CERT_REQUIRED
     registry.socket = context.wrap_socket(registry.socket, server_side=True, do_handshake_on_connect=False)
 threading.Thread(target=other.serve_forever, daemon=True).start()
 with open(sys.argv[1] + ".new", "w") as f:
