@@ -132,7 +132,7 @@ static int run_hooks(struct child *child, const struct json_array *hooks, const 
         .id = child->options->id,
         .status = status,
         .pid = child->hook_pid,
-        .bundle = child->bundle,
+        .bundle = child->sources->bundle,
         .annotations = &child->spec->annotations,
     };
     return runtime_hooks_run(hooks, &state, err);
@@ -268,7 +268,7 @@ void child_main(const struct child_start *start)
         .plan = start->plan,
         .cgroup = start->cgroup,
         .sync_fd = start->sync_fd,
-        .bundle = start->bundle,
+        .sources = start->sources,
         .root_fd = -1,
         .proc_fd = -1,
         .null_fd = -1,

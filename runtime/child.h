@@ -14,6 +14,7 @@
 #include "runtime/cgroup.h"
 #include "runtime/container.h"
 #include "runtime/namespaces.h"
+#include "runtime/sources.h"
 
 #define CHILD_DEFERRED_MAX 64
 
@@ -33,9 +34,9 @@ struct child {
     size_t readonly_count;
     const struct oci_mount *late_mount;
     struct strv env;
-    char *command;      /* what execve gets */
-    const char *bundle; /* path on the host */
-    pid_t hook_pid;     /* ours, as the host sees it */
+    char *command; /* what execve gets */
+    struct sources *sources;
+    pid_t hook_pid; /* ours, as the host sees it */
 };
 
 /* Waits until the parent has put us into the cgroup, then makes the cgroup namespace (whose root is that place). */
@@ -47,9 +48,6 @@ int child_open_proc(struct child *child, struct error *err);
 int child_open_in_proc(const struct child *child, const char *path, int flags);
 
 /* rootfs.c */
-/* open_tree(2) with OPEN_TREE_CLONE of a path of the host; relative ones start from the bundle. Descriptor or -errno.
- */
-int child_clone_host_path(const struct child *child, const char *path, unsigned flags);
 int child_attach_root(struct child *child, struct error *err);
 int child_mask_paths(struct child *child, struct error *err);
 int child_readonly_paths(struct child *child, struct error *err);

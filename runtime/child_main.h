@@ -9,7 +9,7 @@ struct child_start {
     const struct namespace_plan *plan;
     const struct runtime_cgroup *cgroup;
     int sync_fd;
-    const char *bundle; /* path of the bundle directory */
+    struct sources *sources;
 };
 
 /* Execs or reports its error and exits. */

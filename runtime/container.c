@@ -18,6 +18,7 @@
 #include "runtime/child_main.h"
 #include "runtime/hooks.h"
 #include "runtime/namespaces.h"
+#include "runtime/sources.h"
 #include "runtime/sync.h"
 
 struct start {
@@ -25,6 +26,7 @@ struct start {
     struct namespace_plan plan;
     struct runtime_cgroup *cgroup;
     char *bundle;
+    struct sources sources;
     int sync_fd, child_sync_fd;
     pid_t pid;
     int pid_fd;
@@ -67,6 +69,12 @@ static int step_cgroup(struct start *start, struct error *err)
     const struct oci_linux *l = &start->options->spec->linux_;
     int r = cgroup_new(l->cgroups_path, start->options->id, &start->cgroup, err);
     return r < 0 ? r : start->cgroup->ops->prepare(start->cgroup, &l->resources, err);
+}
+
+static int step_sources(struct start *start, struct error *err)
+{
+    start->sources = (struct sources){.spec = start->options->spec, .bundle = start->bundle, .root_fd = -1};
+    return start->plan.new_user ? sources_open(&start->sources, !start->options->has_rootfs_fd, err) : 0;
 }
 
 static int step_pair(struct start *start, struct error *err)
@@ -117,7 +125,7 @@ static int step_clone(struct start *start, struct error *err)
             .plan = &start->plan,
             .cgroup = start->cgroup,
             .sync_fd = start->child_sync_fd,
-            .bundle = start->bundle,
+            .sources = &start->sources,
         };
         fd_close(start->sync_fd);
         child_main(&child);
@@ -250,11 +258,10 @@ static const struct {
     const char *name;
     int (*run)(struct start *start, struct error *err);
 } steps[] = {
-    {"check", step_check},         {"plan", step_plan},
-    {"cgroup", step_cgroup},       {"pair", step_pair},
-    {"clone", step_clone},         {"maps", step_maps},
-    {"oom score", step_oom_score}, {"enter cgroup", step_enter_cgroup},
-    {"listen", step_listen},       {"poststart", step_poststart},
+    {"check", step_check},   {"plan", step_plan},           {"sources", step_sources},
+    {"cgroup", step_cgroup}, {"pair", step_pair},           {"clone", step_clone},
+    {"maps", step_maps},     {"oom score", step_oom_score}, {"enter cgroup", step_enter_cgroup},
+    {"listen", step_listen}, {"poststart", step_poststart},
 };
 
 /* ---- undoing ---- */
@@ -279,11 +286,17 @@ static void undo(struct start *start)
 
 int runtime_container_start(const struct runtime_options *options, struct runtime_container *ret, struct error *err)
 {
-    struct start start = {.options = options, .sync_fd = -1, .child_sync_fd = -1, .pid_fd = -1, .console_fd = -1};
+    struct start start = {.options = options,
+                          .sync_fd = -1,
+                          .child_sync_fd = -1,
+                          .pid_fd = -1,
+                          .console_fd = -1,
+                          .sources = {.root_fd = -1}};
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(steps); i++)
         r = steps[i].run(&start, err);
     namespace_plan_release(&start.plan);
+    sources_release(&start.sources);
     free(start.bundle);
     fd_close(start.child_sync_fd);
     if (r < 0) {

@@ -28,7 +28,7 @@ struct node {
 /* Where device nodes cannot be made (user namespaces), the host's is bound. */
 static int bind_node(int parent_fd, const char *name, const struct node *node)
 {
-    CLEANUP_CLOSE int file = openat(parent_fd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    fd_close(openat(parent_fd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600)); /* the mount point */
     CLEANUP_CLOSE int target = openat(parent_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     CLEANUP_CLOSE int source = open_tree(AT_FDCWD, node->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     struct stat st;
@@ -104,6 +104,13 @@ static int make_spec_nodes(struct child *child, struct error *err)
     return 0;
 }
 
+static bool is_link_to(int dir_fd, const char *name, const char *to)
+{
+    char target[64];
+    ssize_t n = readlinkat(dir_fd, name, target, sizeof(target));
+    return n == (ssize_t)strlen(to) && memcmp(target, to, (size_t)n) == 0;
+}
+
 static int make_links(int dev_fd, struct error *err)
 {
     static const char *const links[][2] = {
@@ -111,19 +118,16 @@ static int make_links(int dev_fd, struct error *err)
         {"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"},         {"core", "/proc/kcore"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
-        if (symlinkat(links[i][1], dev_fd, links[i][0]) == 0)
+        const char *to = links[i][1], *name = links[i][0];
+        int r = symlinkat(to, dev_fd, name) < 0 ? -errno : 0;
+        if (r == -EEXIST && strcmp(name, "ptmx") != 0)
+            continue; /* a root file system with a /dev of its own */
+        if (r == -EEXIST && is_link_to(dev_fd, name, to))
             continue;
-        /* A root file system with a /dev of its own: only ptmx has to be the one of this container's devpts. */
-        if (errno == EEXIST && strcmp(links[i][0], "ptmx") != 0)
-            continue;
-        char target[16];
-        if (errno == EEXIST && readlinkat(dev_fd, "ptmx", target, sizeof(target)) == 8 &&
-            memcmp(target, "pts/ptmx", 8) == 0)
-            continue;
-        if (errno == EEXIST && unlinkat(dev_fd, links[i][0], 0) == 0 &&
-            symlinkat(links[i][1], dev_fd, links[i][0]) == 0)
-            continue;
-        return error_errno(err, errno, "cannot create /dev/%s", links[i][0]);
+        if (r == -EEXIST) /* it has to be the one of this container's devpts */
+            r = unlinkat(dev_fd, name, 0) < 0 || symlinkat(to, dev_fd, name) < 0 ? -errno : 0;
+        if (r < 0)
+            return error_errno(err, r, "cannot create /dev/%s", name);
     }
     return 0;
 }
@@ -183,8 +187,8 @@ static int bind_console(struct child *child, struct error *err)
     CLEANUP_CLOSE int dev = beneath_open(child->root_fd, "/dev", O_PATH | O_DIRECTORY, 0);
     if (dev < 0)
         return error_errno(err, dev, "cannot open the container's /dev");
-    CLEANUP_CLOSE int file =
-        openat(dev, "console", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
+    fd_close(openat(dev, "console", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC,
+                    0600)); /* the mount point; fails when something is there */
     CLEANUP_CLOSE int target = openat(dev, "console", O_PATH | O_NOFOLLOW | O_CLOEXEC);
     struct stat st;
     if (target < 0 || fstat(target, &st) < 0)

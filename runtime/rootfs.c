@@ -13,6 +13,7 @@
 #include "runtime/child.h"
 #include "runtime/mount_calls.h"
 #include "runtime/mount_options.h"
+#include "runtime/sources.h"
 
 /* Nothing that happens in the container's mounts may reach the host; unless asked for, mounts of the host may still
  * appear in the container (slave). */
@@ -37,26 +38,15 @@ static int set_host_propagation(const struct oci_spec *spec, struct error *err)
     return 0;
 }
 
-int child_clone_host_path(const struct child *child, const char *path, unsigned flags)
-{
-    CLEANUP_FREE char *joined = path[0] == '/' ? NULL : xasprintf("%s/%s", child->bundle, path);
-    int fd = open_tree(AT_FDCWD, joined != NULL ? joined : path, flags | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
 int child_attach_root(struct child *child, struct error *err)
 {
     const struct runtime_options *options = child->options;
     int r = set_host_propagation(child->spec, err);
     if (r < 0)
         return r;
-    if (options->has_rootfs_fd) {
-        child->root_fd = options->rootfs_fd;
-    } else {
-        child->root_fd = child_clone_host_path(child, child->spec->root.path, AT_RECURSIVE);
-        if (child->root_fd < 0)
-            return error_errno(err, child->root_fd, "cannot open the root filesystem %s", child->spec->root.path);
-    }
+    child->root_fd = options->has_rootfs_fd ? options->rootfs_fd : sources_root(child->sources, err);
+    if (child->root_fd < 0)
+        return child->root_fd;
     struct mount_attr attr = {.propagation = MS_PRIVATE};
     if (!options->has_rootfs_fd && mount_setattr(child->root_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
         return error_errno(err, errno, "cannot make the root filesystem private");

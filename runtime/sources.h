@@ -1,0 +1,32 @@
+/*
+ * Internal to runtime/: the root and the sources of bind mounts, paths of the host, as detached clones of their mounts.
+ * They can be cloned only in the mount namespace that they belong to: normally in the child, which has a copy of the
+ * host's mounts. A child in a new user namespace may have no right to walk there, then the parent does it before
+ * clone3.
+ */
+#ifndef DORY_RUNTIME_SOURCES_H
+#define DORY_RUNTIME_SOURCES_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "runtime/mount_options.h"
+#include "runtime/spec.h"
+
+struct sources {
+    const struct oci_spec *spec;
+    const char *bundle; /* where relative paths start */
+    int root_fd;        /* -1 unless opened before */
+    int *fds;           /* one per mount of the spec, -1 for those that are no bind mounts; NULL: not opened before */
+};
+
+/* In the parent: opens everything now. with_root: root.path too. */
+int sources_open(struct sources *sources, bool with_root, struct error *err);
+void sources_release(struct sources *sources);
+
+/* A descriptor that the caller owns, or -errno. */
+int sources_root(struct sources *sources, struct error *err);
+int sources_bind(struct sources *sources, const struct oci_mount *mount, const struct mount_options *options,
+                 struct error *err);
+
+#endif
