@@ -246,7 +246,8 @@ static void undo_volumes(struct engine *engine, const struct strv *made)
 
 static int make_volume(struct engine *engine, struct mount_point *m, int root_fd, struct strv *made, struct error *err)
 {
-    struct volume_create request = {.name = m->anonymous ? NULL : m->name, .labels = &m->labels};
+    struct volume_create request = {
+        .name = m->anonymous ? NULL : m->name, .labels = &m->labels, .pending = m->anonymous};
     struct volume volume = {0};
     bool new = false;
     int r = volume_create(engine->volumes, &request, &volume, &new, err);

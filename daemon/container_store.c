@@ -181,6 +181,26 @@ int store_open(struct engine *engine, struct error *err)
                    err);
 }
 
+static int insert_row(struct engine *engine, const struct container *c, const char *config, const char *state,
+                      struct error *err)
+{
+    struct db_statement *s;
+    int r = db_query(engine->db,
+                     "INSERT INTO containers(id, name, created, image, rootfs, config, state) "
+                     "VALUES(?, ?, ?, ?, ?, ?, ?)",
+                     &s, err);
+    if (r < 0)
+        return r;
+    db_bind_text(s, 1, c->id);
+    db_bind_text(s, 2, c->name);
+    db_bind_int(s, 3, c->created);
+    db_bind_text(s, 4, c->image_id);
+    db_bind_text(s, 5, c->rootfs_id);
+    db_bind_text(s, 6, config);
+    db_bind_text(s, 7, state);
+    return db_run(s, err);
+}
+
 int store_insert(struct engine *engine, struct container *c, struct error *err)
 {
     CLEANUP_STRBUF struct strbuf config = STRBUF_INIT;
@@ -196,24 +216,19 @@ int store_insert(struct engine *engine, struct container *c, struct error *err)
     json_writer_init(&w, &config);
     json_table_encode(&stored_config_table, &stored, &w);
     write_state(c, &state);
-    db_lock(engine->db);
-    struct db_statement *s;
-    int r = db_query(engine->db,
-                     "INSERT INTO containers(id, name, created, image, rootfs, config, state) "
-                     "VALUES(?, ?, ?, ?, ?, ?, ?)",
-                     &s, err);
-    if (r == 0) {
-        db_bind_text(s, 1, c->id);
-        db_bind_text(s, 2, c->name);
-        db_bind_int(s, 3, c->created);
-        db_bind_text(s, 4, c->image_id);
-        db_bind_text(s, 5, c->rootfs_id);
-        db_bind_text(s, 6, strbuf_str(&config));
-        db_bind_text(s, 7, strbuf_str(&state));
-        r = db_run(s, err);
+    /* The container and its anonymous volumes come to be together. */
+    int r = db_begin(engine->db, err);
+    if (r < 0)
+        return r;
+    r = insert_row(engine, c, strbuf_str(&config), strbuf_str(&state), err);
+    for (size_t i = 0; r == 0 && i < c->mount_count; i++)
+        if (c->mounts[i].type == MOUNT_VOLUME && c->mounts[i].anonymous)
+            r = volume_settle(engine->volumes, c->mounts[i].name, err);
+    if (r < 0) {
+        db_rollback(engine->db);
+        return r;
     }
-    db_unlock(engine->db);
-    return r;
+    return db_commit(engine->db, err);
 }
 
 void store_save_state(struct engine *engine, struct container *c)

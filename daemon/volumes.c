@@ -117,6 +117,9 @@ static int check_name(const char *name, struct error *err)
     return 0;
 }
 
+/* Values of the column "anonymous". */
+enum { VOLUME_NAMED, VOLUME_ANONYMOUS, VOLUME_PENDING };
+
 static int insert(struct volumes *v, const struct volume_create *q, const char *name, struct error *err)
 {
     CLEANUP_FREE char *labels = strmap_to_text(q->labels);
@@ -130,7 +133,7 @@ static int insert(struct volumes *v, const struct volume_create *q, const char *
         db_bind_int(s, 2, timestamp_now());
         db_bind_text(s, 3, labels);
         db_bind_text(s, 4, options);
-        db_bind_int(s, 5, q->anonymous);
+        db_bind_int(s, 5, q->pending ? VOLUME_PENDING : q->anonymous ? VOLUME_ANONYMOUS : VOLUME_NAMED);
         r = db_run(s, err);
     }
     db_unlock(v->db);
@@ -247,8 +250,24 @@ static void close_dir(DIR **dir)
         closedir(*dir);
 }
 
+int volume_settle(struct volumes *v, const char *name, struct error *err)
+{
+    db_lock(v->db);
+    struct db_statement *s;
+    int r = db_query(v->db, "UPDATE volumes SET anonymous = 1 WHERE name = ? AND anonymous = 2", &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, name);
+        r = db_run(s, err);
+    }
+    db_unlock(v->db);
+    return r;
+}
+
 int volumes_sweep(struct volumes *v, struct error *err)
 {
+    int r = db_exec(v->db, "DELETE FROM volumes WHERE anonymous = 2", err);
+    if (r < 0)
+        return r;
     int fd = openat(v->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return error_errno(err, errno, "%s", v->root);
@@ -263,7 +282,7 @@ int volumes_sweep(struct volumes *v, struct error *err)
             continue;
         bool found = false;
         struct volume volume = {0};
-        int r = find(v, entry->d_name, &found, &volume, err);
+        r = find(v, entry->d_name, &found, &volume, err);
         volume_release(&volume);
         if (r < 0)
             return r;

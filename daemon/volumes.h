@@ -32,6 +32,8 @@ struct volume_create {
     const char *driver;                    /* NULL, "" or "local"; others are docker's "... plugin not found" */
     const struct strmap *labels, *options; /* options: none are supported by our local driver yet */
     bool anonymous;
+    bool pending; /* made for a container whose row does not exist yet: volume_settle() ends that; a crash before it
+                     deletes the volume at the next start */
 };
 /* An existing volume of that name is returned as it is. *ret is released by the caller (volume_release). *ret_new tells
  * (may be NULL). */
@@ -46,7 +48,9 @@ int volume_remove(struct volumes *volumes, const char *name, struct error *err);
 /* The two halves of it: the row (may be part of a caller's transaction), and what is on the disk. */
 int volume_forget(struct volumes *volumes, const char *name, struct error *err);
 void volume_delete_data(struct volumes *volumes, const char *name);
-/* Deletes directories that have no row: what a crash between the two halves left. */
+/* The container of a pending volume has its row now (call it in the transaction that made the row). */
+int volume_settle(struct volumes *volumes, const char *name, struct error *err);
+/* Deletes what crashes left: pending volumes, and directories that have no row. */
 int volumes_sweep(struct volumes *volumes, struct error *err);
 /* <root>/NAME/_data; the caller frees. */
 char *volume_path(struct volumes *volumes, const char *name);
