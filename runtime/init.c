@@ -3,12 +3,15 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "runtime/child.h"
+
+#define ARGUMENTS_MAX (8 << 20) /* more than the kernel takes */
 
 /* Ends pid 1, and with it everything that is left, once the program has ended. */
 static void reap(pid_t program)
@@ -27,10 +30,23 @@ static void reap(pid_t program)
     }
 }
 
+/* The arguments and the environment of the runtime lie between argv[0] and the path of the program, at the top of the
+ * stack, and /proc/1/cmdline would show them to the container. */
+static void hide_arguments(void)
+{
+    char *start = program_invocation_name, *end = (char *)getauxval(AT_EXECFN);
+    static const char name[] = "docker-init";
+    if (start == NULL || end <= start || end - start > ARGUMENTS_MAX)
+        return;
+    memset(start, 0, (size_t)(end - start));
+    memcpy(start, name, (size_t)(end - start) < sizeof(name) ? 0 : sizeof(name));
+}
+
 __attribute__((noreturn)) static void serve(pid_t program, const sigset_t *all)
 {
     close_range(3, ~0U, 0);
     prctl(PR_SET_NAME, "docker-init", 0, 0, 0);
+    hide_arguments();
     /* This is still the runtime's memory: nobody in the container has a reason to look into it. */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     for (;;) {
