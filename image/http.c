@@ -38,6 +38,7 @@ int http_client_new(const struct http_trust *trust, struct http_client **ret, st
     client->trust = trust;
     client->easy = curl->easy_init();
     if (!client->easy) {
+        curl_library_put(curl);
         free(client);
         return error_set(err, ERROR_SYSTEM, ENOMEM, "cannot initialise the HTTP client");
     }
@@ -50,6 +51,7 @@ void http_client_free(struct http_client *client)
     if (!client)
         return;
     client->curl->easy_cleanup(client->easy);
+    curl_library_put(client->curl);
     free(client);
 }
 
@@ -161,8 +163,7 @@ int http_perform(struct http_client *client, const struct http_request *original
         free(url);
         url = TAKE_PTR(location);
     }
-    return error_set(err, ERROR_INVALID, ELOOP, "Get \"%s\": stopped after %d redirects", original->url,
-                     REDIRECTS_MAX);
+    return error_set(err, ERROR_INVALID, ELOOP, "Get \"%s\": stopped after %d redirects", original->url, REDIRECTS_MAX);
 }
 
 char *http_basic(const char *username, const char *password)

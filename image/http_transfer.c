@@ -27,6 +27,7 @@ struct transfer {
     enum stop stop;
     int64_t last_activity;
     struct error error; /* the sink's */
+    const char *proxy;  /* NULL: a direct connection */
     char detail[CURL_ERROR_SIZE];
 };
 
@@ -201,6 +202,7 @@ static void set_options(struct transfer *t, const char *url, struct curl_slist *
     struct http_proxy_settings settings = http_proxy_from_environment();
     const char *proxy =
         http_proxy_for(&settings, strcmp(t->origin->scheme, "https") == 0, t->origin->host, t->origin->port);
+    t->proxy = proxy;
     curl->setopt(easy, CURLOPT_PROXY, proxy ? proxy : "");
     curl->setopt(easy, CURLOPT_NOPROXY, "");
     set_trust(curl, easy, t->client->trust);
@@ -268,6 +270,15 @@ static char *describe_tls(const struct transfer *t)
     return xasprintf("tls: failed to verify certificate: x509: %s", t->detail);
 }
 
+/* host:port of the proxy, without the scheme and above all without a password. */
+static const char *proxy_address(const struct transfer *t)
+{
+    const char *scheme = strstr(t->proxy, "://");
+    const char *address = scheme ? scheme + 3 : t->proxy;
+    const char *at = strrchr(address, '@');
+    return at ? at + 1 : address;
+}
+
 static char *describe(const struct transfer *t, CURLcode code)
 {
     long os_errno = 0;
@@ -276,7 +287,11 @@ static char *describe(const struct transfer *t, CURLcode code)
     switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
         return xasprintf("dial tcp: lookup %s: no such host", t->origin->host);
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return xasprintf("proxyconnect tcp: dial tcp: lookup %s: no such host", proxy_address(t));
     case CURLE_COULDNT_CONNECT:
+        if (t->proxy)
+            return xasprintf("proxyconnect tcp: dial tcp %s: connect: %s", proxy_address(t), errno_text(os_errno));
         return xasprintf("dial tcp %s: connect: %s", address, errno_text(os_errno));
     case CURLE_OPERATION_TIMEDOUT:
         return xasprintf("dial tcp %s: i/o timeout", address);
@@ -307,6 +322,8 @@ static const char *method_name(const struct http_request *request)
 static int fail(const struct transfer *t, CURLcode code, const char *url, struct error *err)
 {
     const char *method = method_name(t->request);
+    if (code == CURLE_OPERATION_TIMEDOUT || code == CURLE_ABORTED_BY_CALLBACK)
+        curl_library_keep();
     switch (t->stop) {
     case STOP_SINK:
         return error_propagate(err, &t->error);

@@ -1,6 +1,7 @@
 #include "image/pull.h"
 
 #include <errno.h>
+#include <malloc.h>
 
 #include "base/json.h"
 #include "base/memory.h"
@@ -298,5 +299,7 @@ int image_pull(struct image_store *store, const struct image_pull_options *optio
         if (pull.cancelled && rc < 0)
             rc = error_set(&local, ERROR_CANCELLED, 0, "context canceled");
     }
+    /* The threads' arenas and what OpenSSL had: the daemon is idle most of its life. */
+    malloc_trim(0);
     return rc < 0 ? error_propagate(err, &local) : 0;
 }

@@ -45,8 +45,8 @@ int registry_open(const struct registry_options *options, struct registry **ret,
     registry->options = *options;
     registry->scope = xasprintf("repository:%s:pull", options->ref->path);
     pthread_mutex_init(&registry->mutex, NULL);
-    int rc = ping(registry, err);
-    if (rc < 0)
+    int rc = curl_library_get(&registry->curl, err);
+    if (rc < 0 || (rc = ping(registry, err)) < 0)
         return rc;
     *ret = TAKE_PTR(registry);
     return 0;
@@ -58,6 +58,7 @@ void registry_free(struct registry *registry)
         return;
     registry_challenge_release(&registry->challenge);
     pthread_mutex_destroy(&registry->mutex);
+    curl_library_put(registry->curl);
     free(registry->scope);
     free(registry->token);
     free(registry);

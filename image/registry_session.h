@@ -4,12 +4,14 @@
 
 #include <pthread.h>
 
+#include "image/curl_library.h"
 #include "image/registry.h"
 #include "image/registry_auth.h"
 
 struct registry {
     struct registry_options options;
-    char *scope; /* "repository:library/busybox:pull" */
+    const struct curl_library *curl; /* held, so that it is not loaded anew for each client */
+    char *scope;                     /* "repository:library/busybox:pull" */
     pthread_mutex_t mutex;
     /* Under the mutex: */
     struct registry_challenge challenge;
