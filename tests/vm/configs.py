@@ -1,0 +1,53 @@
+"""Writes one bundle configuration per test of guest.sh into the directory given."""
+import json
+import os
+import sys
+
+CAPS = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_SETGID", "CAP_SETUID", "CAP_KILL"]
+MB = 1 << 20
+
+
+def mount(destination, kind, source, *options):
+    return {"destination": destination, "type": kind, "source": source, "options": list(options)}
+
+
+def config(name, command, writable_cgroup=False, **resources):
+    resources.setdefault("devices", [{"allow": False, "access": "rwm"}])
+    return {
+        "ociVersion": "1.0.2",
+        "process": {"user": {"uid": 0, "gid": 0}, "args": ["sh", "-c", command], "env": ["PATH=/bin"], "cwd": "/",
+                    "capabilities": {"bounding": CAPS, "effective": CAPS, "permitted": CAPS}},
+        "root": {"path": "/tests/rootfs"}, "hostname": "guest",
+        "mounts": [
+            mount("/proc", "proc", "proc"),
+            mount("/dev", "tmpfs", "tmpfs", "nosuid", "mode=755"),
+            mount("/dev/pts", "devpts", "devpts", "newinstance", "ptmxmode=0666"),
+            mount("/sys", "sysfs", "sysfs", "ro"),
+            mount("/sys/fs/cgroup", "cgroup", "cgroup", "rw" if writable_cgroup else "ro")],
+        "linux": {
+            "namespaces": [{"type": t} for t in ("mount", "uts", "ipc", "pid", "network", "cgroup")],
+            "cgroupsPath": "/dory/" + name,
+            "resources": resources,
+            "maskedPaths": ["/proc/kcore", "/proc/keys", "/sys/firmware"],
+            "readonlyPaths": ["/proc/sys"]}}
+
+
+CONFIGS = {
+    "view": ("cat /proc/self/cgroup; cat /sys/fs/cgroup/cgroup.procs; mkdir /sys/fs/cgroup/x", {}),
+    "memory": ("head -c 100m /dev/zero | tail | wc -c", {"memory": {"limit": 24 * MB, "swap": 24 * MB}}),
+    "pids": ("for i in 1 2 3 4 5 6 7 8 9; do sleep 3 & done; echo all", {"pids": {"limit": 5}}),
+    "cpu": ("timeout 1 sh -c 'while :; do :; done'; cat /sys/fs/cgroup/cpu.stat", {"cpu": {"quota": 20000, "period": 100000}}),
+    "cpuset": ("grep Cpus_allowed_list /proc/self/status", {"cpu": {"cpus": "1", "mems": "0"}}),
+    "device": ("mknod /tmp/mem c 1 1; cat /tmp/mem; echo x >/dev/null && echo null; cat /dev/random | head -c 1 | wc -c", {}),
+    "files": ("cd /sys/fs/cgroup; cat memory.max memory.low memory.swap.max pids.max cpu.weight cpu.max memory.high",
+              {"memory": {"limit": 64 * MB, "reservation": 32 * MB, "swap": 96 * MB}, "pids": {"limit": 77},
+               "cpu": {"shares": 512, "quota": 50000, "period": 100000}, "unified": {"memory.high": str(48 * MB)}}),
+    "sub": ("mkdir /sys/fs/cgroup/inner && sleep 1000 & sleep 1000; true", {"writable_cgroup": True}),
+    "swappiness": ("true", {"memory": {"limit": 64 * MB, "swappiness": 10}}),
+}
+
+for name, (command, extra) in CONFIGS.items():
+    directory = os.path.join(sys.argv[1], name)
+    os.makedirs(directory)
+    with open(os.path.join(directory, "config.json"), "w") as out:
+        json.dump(config(name, command, **extra), out)
