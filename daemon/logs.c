@@ -139,9 +139,9 @@ static void watch_directory(struct log_read *job)
     snprintf(dir, sizeof(dir), "/proc/self/fd/%d", job->path.dir_fd);
     job->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     /* Without it (the user's limit is reached) the log is looked at from time to time. */
-    if (job->inotify_fd >= 0 &&
-        inotify_add_watch(job->inotify_fd, dir,
-                          IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_DELETE_SELF) < 0)
+    if (job->inotify_fd >= 0 && inotify_add_watch(job->inotify_fd, dir,
+                                                  IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE |
+                                                      IN_DELETE | IN_DELETE_SELF) < 0)
         job->inotify_fd = fd_close(job->inotify_fd);
 }
 

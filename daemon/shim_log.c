@@ -73,8 +73,6 @@ int log_writer_open(const struct log_writer_options *options, struct log_writer 
     w->buffer_size = GATHER + 6 * LOG_LINE_MAX + LOG_RECORD_OVERHEAD + (w->attrs ? strlen(w->attrs) : 0);
     w->buffer = mmap(NULL, w->buffer_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     r = w->buffer == MAP_FAILED ? -errno : split_path(w, options->path);
-    if (r >= 0)
-        r = open_file(w, 0);
     if (r < 0) {
         log_writer_close(w);
         return error_errno(err, r, "failed to open log %s", options->path);
@@ -91,6 +89,9 @@ void log_writer_close(struct log_writer *w)
         free(w->pending[i].text);
     if (w->buffer != MAP_FAILED)
         munmap(w->buffer, w->buffer_size);
+    /* Without a file there is no closing for those who wait for one; the directory tells them. */
+    if (w->fd < 0 && w->dir_fd >= 0)
+        (void)!utimensat(w->dir_fd, ".", NULL, 0); /* removed already: then nobody waits */
     fd_close(w->fd);
     fd_close(w->dir_fd);
     free(w->name);
@@ -150,6 +151,8 @@ static int flush(struct log_writer *w)
     const char *data = w->buffer, *end = w->buffer + w->used;
     int result = 0, r = 0;
 
+    if (data < end && w->fd < 0)
+        r = open_file(w, 0);
     while (data < end && r >= 0) {
         size_t size = (size_t)(end - data);
 

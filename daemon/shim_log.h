@@ -25,13 +25,15 @@ enum log_stream { LOG_STDOUT, LOG_STDERR, LOG_STREAM_COUNT };
 struct log_writer;
 
 struct log_writer_options {
-    const char *path;   /* made with mode 0640; its directory must exist */
+    const char *path;   /* made with mode 0640 by the first record; its directory must exist */
     uint64_t max_size;  /* rotate when a file has reached so many bytes; 0: never */
     unsigned max_files; /* with max_size: files that are kept, the current one included; 0 counts as 1 */
     const char *attrs;  /* a JSON object that every record carries, or NULL */
 };
 
 int log_writer_open(const struct log_writer_options *options, struct log_writer **ret, struct error *err);
+/* Whoever watches the directory with inotify notices: the file is closed after writing or, if there never was one, the
+ * directory's attributes change. */
 void log_writer_close(struct log_writer *writer);
 
 /*

@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/strbuf.h"
+#include "base/timestamp.h"
 #include "daemon/logs.h"
 #include "daemon/logs_record.h"
 #include "daemon/shim_log.h"
@@ -325,6 +326,22 @@ static void follow_waits_for_a_log_that_is_not_there_yet(void **state)
     assert_string_equal(text, "o0\ne1\n");
 }
 
+static void follow_of_a_silent_program_ends_with_it(void **state)
+{
+    struct log_writer *w = open_writer(*state, 0, 0);
+    struct follower *f = follow(*state, -1);
+    CLEANUP_FREE char *text = NULL;
+    int64_t closed;
+
+    usleep(200000);
+    set_ended(f);
+    closed = timestamp_monotonic();
+    log_writer_close(w);
+    text = finish(f);
+    assert_string_equal(text, "");
+    assert_in_range(timestamp_monotonic() - closed, 0, SECOND / 2);
+}
+
 static void follow_goes_across_rotations(void **state)
 {
     struct log_writer *w = open_writer(*state, 4000, 4);
@@ -376,6 +393,7 @@ int main(void)
         IN_SCRATCH(every_byte_comes_back),
         IN_SCRATCH(follow_sees_what_is_written_later),
         IN_SCRATCH(follow_waits_for_a_log_that_is_not_there_yet),
+        IN_SCRATCH(follow_of_a_silent_program_ends_with_it),
         IN_SCRATCH(follow_goes_across_rotations),
         IN_SCRATCH(follow_ends_when_it_is_cancelled),
     };
