@@ -2,6 +2,7 @@
 #ifndef DORY_TESTS_UNIT_SUPERVISOR_TEST_H
 #define DORY_TESTS_UNIT_SUPERVISOR_TEST_H
 
+#include <glob.h>
 #include <pthread.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -125,12 +126,20 @@ static inline int rig_setup(void **state)
 static inline int rig_teardown(void **state)
 {
     struct rig *rig = *state;
+    glob_t groups = {0};
     void *scratch;
     int r;
 
     if (!rig)
         return 0;
     supervisor_close(rig->supervisor);
+    /* The parent of the containers' cgroups, wherever the controllers are. */
+    rmdir("/sys/fs/cgroup/dory-test");
+    if (glob("/sys/fs/cgroup/*/dory-test", 0, NULL, &groups) == 0) {
+        for (size_t i = 0; i < groups.gl_pathc; i++)
+            rmdir(groups.gl_pathv[i]);
+        globfree(&groups);
+    }
     scratch = rig->scratch;
     r = scratch_teardown(&scratch);
     free(rig->exec_root);
