@@ -224,6 +224,9 @@ static int recover_rows(struct image_store *store, struct error *err)
     if (r == 0) {
         r = recover_rootfs(store, err);
     }
+    if (r == 0) {
+        r = init_layer_recover(store, err);
+    }
     return r < 0 ? r : recover_unused_layers(store, err);
 }
 
@@ -244,8 +247,8 @@ int store_recover(struct image_store *store, struct error *err)
     }
     r = db_commit(store->db, err);
     if (r == 0) {
-        r = trash_unknown(store, store->overlay_fd, "overlay", "SELECT dir FROM layer UNION SELECT id FROM rootfs",
-                          err);
+        r = trash_unknown(store, store->overlay_fd, "overlay",
+                          "SELECT dir FROM layer UNION SELECT id FROM rootfs UNION SELECT dir FROM init_layer", err);
     }
     if (r == 0) {
         r = trash_unknown(store, store->blobs_fd, "image/blobs/sha256",

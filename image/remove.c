@@ -289,6 +289,9 @@ static int remove_image(struct removal *removal, const char *id, struct error *e
     for (size_t i = 0; r == 0 && i < diff_ids.count; i++) {
         r = store_drop_unused_layer(removal->store, diff_ids.items[i], &removal->layer_dirs, err);
     }
+    if (r == 0) {
+        r = init_layer_drop_unused(removal->store, &removal->layer_dirs, err);
+    }
     if (r < 0) {
         return r;
     }

@@ -51,7 +51,7 @@ static int copy_root_attributes(struct image_store *store, int dir_fd, const cha
                                                                : 0;
 }
 
-static int make_directories(struct image_store *store, const char *id, const char *lowers, struct error *err)
+int rootfs_make_directories(struct image_store *store, const char *id, const char *lowers, struct error *err)
 {
     if (mkdirat(store->overlay_fd, id, 0710) < 0) {
         return error_errno(err, errno, "mkdir overlay/%s", id);
@@ -78,18 +78,22 @@ static int insert_row(struct image_store *store, const char *id, const struct im
 }
 
 /* The image may have been removed since it was looked up; the row is only right while its layers are there. */
-static int check_layers(struct image_store *store, const struct image *image, struct error *err)
+static int check_layers(struct image_store *store, const struct image *image, const char *lowers, struct error *err)
 {
     struct db_statement *s;
     bool row = false;
     if (image == NULL) {
         return 0;
     }
-    int r = db_query(store->db, "SELECT 1 FROM image WHERE id = ?", &s, err);
+    int r = db_query(store->db,
+                     "SELECT 1 FROM image WHERE id = ?1 AND (?2 = '' OR EXISTS"
+                     " (SELECT 1 FROM init_layer WHERE image = ?1 AND instr(?2, dir) = 1))",
+                     &s, err);
     if (r < 0) {
         return r;
     }
     db_bind_text(s, 1, image->id);
+    db_bind_text(s, 2, lowers);
     r = db_step(s, &row, err);
     db_reset(s);
     return r < 0 || row ? r : error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", image->id);
@@ -98,13 +102,17 @@ static int check_layers(struct image_store *store, const struct image *image, st
 int image_rootfs_create(struct image_store *store, const struct image *image, char **ret_id, struct error *err)
 {
     char id[STORE_ID_SIZE + 1];
-    const char *lowers = image != NULL ? ((const struct image_object *)image)->lowers : "";
+    CLEANUP_FREE char *lowers = NULL;
+    int r = init_layer_lowers(store, image, &lowers, err);
+    if (r < 0) {
+        return r;
+    }
     store_new_id(id);
-    int r = make_directories(store, id, lowers, err);
+    r = rootfs_make_directories(store, id, lowers, err);
     if (r == 0) {
         r = db_begin(store->db, err);
         if (r == 0) {
-            r = check_layers(store, image, err);
+            r = check_layers(store, image, lowers, err);
             if (r == 0) {
                 r = insert_row(store, id, image, lowers, err);
             }
@@ -170,7 +178,10 @@ static int remove_row(struct image_store *store, const char *id, struct strv *di
         db_bind_text(s, 1, id);
         r = db_run(s, err);
     }
-    return r == 0 && orphan ? drop_layers(store, lowers, dirs, err) : r;
+    if (r == 0 && orphan) {
+        r = drop_layers(store, lowers, dirs, err);
+    }
+    return r == 0 && orphan ? init_layer_drop_unused(store, dirs, err) : r;
 }
 
 int image_rootfs_remove(struct image_store *store, const char *rootfs_id, struct error *err)
@@ -417,23 +428,25 @@ static int rootfs_lowers(struct image_store *store, const char *id, char **ret, 
     return r < 0 || row ? r : no_such_rootfs(id, err);
 }
 
-static int rootfs_mount(struct image_store *store, const char *rootfs_id, bool once, struct error *err)
+int rootfs_mount_layers(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err)
 {
-    CLEANUP_FREE char *lowers = NULL;
-    int r = rootfs_lowers(store, rootfs_id, &lowers, err);
-    if (r < 0) {
-        return r;
-    }
     if (lowers[0] == 0) {
-        return mount_plain(store, rootfs_id, err);
+        return mount_plain(store, id, err);
     }
     if (!store->old_overlay) {
-        int fd = mount_new(store, rootfs_id, lowers, once, err);
+        int fd = mount_new(store, id, lowers, once, err);
         if (fd >= 0 || !store->old_overlay) {
             return fd;
         }
     }
-    return mount_old(store, rootfs_id, lowers, err);
+    return mount_old(store, id, lowers, err);
+}
+
+static int rootfs_mount(struct image_store *store, const char *rootfs_id, bool once, struct error *err)
+{
+    CLEANUP_FREE char *lowers = NULL;
+    int r = rootfs_lowers(store, rootfs_id, &lowers, err);
+    return r < 0 ? r : rootfs_mount_layers(store, rootfs_id, lowers, once, err);
 }
 
 int image_rootfs_mount(struct image_store *store, const char *rootfs_id, struct error *err)

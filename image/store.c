@@ -34,7 +34,8 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS image_blob (image TEXT NOT NULL REFERENCES image ON DELETE CASCADE,"
     " digest TEXT NOT NULL, PRIMARY KEY (image, digest)) WITHOUT ROWID;"
     /* Containers' roots. lowers: directories of layers, top first, blanks between; they outlive the image. */
-    "CREATE TABLE IF NOT EXISTS rootfs (id TEXT PRIMARY KEY, image TEXT, lowers TEXT NOT NULL) WITHOUT ROWID;";
+    "CREATE TABLE IF NOT EXISTS rootfs (id TEXT PRIMARY KEY, image TEXT, lowers TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS init_layer (image TEXT PRIMARY KEY, dir TEXT NOT NULL UNIQUE) WITHOUT ROWID;";
 
 void store_new_id(char id[STORE_ID_SIZE + 1])
 {
@@ -152,6 +153,7 @@ int image_store_open(const char *data_root, struct db *db, struct image_store **
     store->root_fd = store->overlay_fd = store->tmp_fd = store->blobs_fd = -1;
     store_cleaner_init(&store->cleaner);
     digest_pool_init(&store->digests);
+    pthread_mutex_init(&store->init_lock, NULL);
     int r = store_setup(store, data_root, err);
     if (r < 0) {
         image_store_close(store);

@@ -36,6 +36,7 @@ struct image_store {
     struct strv repairs;
     struct store_cleaner cleaner;
     struct digest_pool digests; /* of the layers on their way in */
+    pthread_mutex_t init_lock;  /* one init layer is made at a time */
 };
 
 /* An image with what only the store needs. */
@@ -94,6 +95,24 @@ int image_name_set(struct image_store *store, const char *id, const struct refer
 /* Deletes the layer's row when no image, root or pin has it, and adds its directory (below overlay/) to dirs: the
  * caller gives those to store_trash once the transaction is committed. Lock held. */
 int store_drop_unused_layer(struct image_store *store, const char *diff_id, struct strv *dirs, struct error *err);
+
+/* ---- rootfs.c ---- */
+
+/* overlay/ID with diff (mode and owner of the top one of `lowers`) and work. */
+int rootfs_make_directories(struct image_store *store, const char *id, const char *lowers, struct error *err);
+/* A detached overlay mount of overlay/ID over `lowers`; once: its writes need not outlive the mount. */
+int rootfs_mount_layers(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err);
+
+/* ---- init_layer.c ---- */
+
+/* What a container of the image has below its own directory: the image's init layer (made when missing) and its layers.
+ * The caller frees. */
+int init_layer_lowers(struct image_store *store, const struct image *image, char **ret, struct error *err);
+/* Deletes the rows of init layers whose image is gone and that no root uses; their directories are added to dirs, for
+ * store_trash once the transaction is committed. Lock held. */
+int init_layer_drop_unused(struct image_store *store, struct strv *dirs, struct error *err);
+/* Part of store_recover. Lock held. */
+int init_layer_recover(struct image_store *store, struct error *err);
 
 /* ---- ingest.c ---- */
 
