@@ -312,7 +312,7 @@ static int materialise(struct engine *engine, struct container *c, const struct 
                        struct error *err)
 {
     CLEANUP_STRV struct strv made = STRV_INIT;
-    int r = image_rootfs_create(engine->images, image, &c->rootfs_id, err);
+    int r = image_rootfs_create(engine->images, image, c->host.auto_remove, &c->rootfs_id, err);
     if (r < 0)
         return r;
     r = make_volumes(engine, c, &made, err);

@@ -8,6 +8,7 @@
 #include "image/store.h"
 
 /* The thread stays a while after its last work, because removals come in rows. */
+#define FILL_DELAY_NS 3000000
 #define IDLE_SECONDS 5
 
 void store_cleaner_init(struct store_cleaner *cleaner)
@@ -55,10 +56,10 @@ static bool cleaner_wait(struct store_cleaner *cleaner)
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += IDLE_SECONDS;
     int r = 0;
-    while (cleaner->trash.count == 0 && !cleaner->sync && !cleaner->stop && r == 0) {
+    while (cleaner->trash.count == 0 && !cleaner->sync && !cleaner->fill && !cleaner->stop && r == 0) {
         r = pthread_cond_timedwait(&cleaner->changed, &cleaner->lock, &until);
     }
-    return cleaner->trash.count > 0 || (cleaner->sync && !cleaner->stop);
+    return cleaner->trash.count > 0 || ((cleaner->sync || cleaner->fill) && !cleaner->stop);
 }
 
 static void *cleaner_main(void *data)
@@ -71,7 +72,14 @@ static void *cleaner_main(void *data)
         bool sync = cleaner->sync && !cleaner->stop;
         cleaner->trash = (struct strv)STRV_INIT;
         cleaner->sync = cleaner->sync && !sync;
+        bool fill = cleaner->fill && !cleaner->stop;
+        cleaner->fill = false;
         pthread_mutex_unlock(&cleaner->lock);
+        if (fill) {
+            /* The start that took the last one should have the machine to itself. */
+            nanosleep(&(struct timespec){.tv_nsec = FILL_DELAY_NS}, NULL);
+            rootfs_pool_fill(store);
+        }
         for (size_t i = 0; i < trash.count; i++) {
             /* What cannot be deleted now is tried again at the next start, which empties tmp/. */
             (void)beneath_remove_tree(store->tmp_fd, trash.items[i]);
@@ -132,6 +140,14 @@ void store_sync_later(struct image_store *store)
 {
     pthread_mutex_lock(&store->cleaner.lock);
     store->cleaner.sync = true;
+    cleaner_wake(store);
+    pthread_mutex_unlock(&store->cleaner.lock);
+}
+
+void store_fill_later(struct image_store *store)
+{
+    pthread_mutex_lock(&store->cleaner.lock);
+    store->cleaner.fill = true;
     cleaner_wake(store);
     pthread_mutex_unlock(&store->cleaner.lock);
 }

@@ -123,16 +123,17 @@ int image_pull(struct image_store *store, const struct image_pull_options *optio
 /* ---- A container's root filesystem ---- */
 
 /* Makes the upper and work directories for a container over the image's layers. *ret_id (caller frees) names it; the
- * row in the database keeps the layers from being removed. image may be NULL only for an empty root. */
-int image_rootfs_create(struct image_store *store, const struct image *image, char **ret_id, struct error *err);
+ * row in the database keeps the layers from being removed. image may be NULL only for an empty root. once: it will be
+ * mounted with image_rootfs_mount_once(); then it may come from a small pool, and one is made for the next. */
+int image_rootfs_create(struct image_store *store, const struct image *image, bool once, char **ret_id,
+                        struct error *err);
 /* A detached overlay mount (fsopen/fsmount; nothing appears in any mount namespace) of the container's root, writable
  * unless read_only. Every call makes a new one. Returns the mount descriptor or -errno. At most one at a time may be
  * writable by the container itself; others (cp, export) share the kernel's upper-dir semantics, so use
  * /proc/PID/root of a running container instead. */
 int image_rootfs_mount(struct image_store *store, const char *rootfs_id, struct error *err);
 /* The same for a root that goes with its container (run --rm): nothing of it is written back to the disk when the mount
- * ends (overlayfs's "volatile"; without it the last close waits until all of the host's filesystem is written). Such a
- * root is never mounted a second time. */
+ * ends (overlayfs's "volatile"; without it the last close waits until all of the host's filesystem is written). */
 int image_rootfs_mount_once(struct image_store *store, const char *rootfs_id, struct error *err);
 /* O_PATH|O_DIRECTORY descriptor of the upper directory (size, diff), or -errno. */
 int image_rootfs_upper(struct image_store *store, const char *rootfs_id, struct error *err);

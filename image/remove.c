@@ -457,6 +457,7 @@ int image_remove(struct image_store *store, const char *name, const struct image
         r = db_commit(store->db, err);
     }
     if (r == 0) {
+        rootfs_pool_clear(store);
         remove_files(&removal);
         *ret = TAKE_PTR(removal.rows);
         *ret_count = removal.count;

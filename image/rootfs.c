@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/beneath.h"
 #include "base/fd.h"
 #include "base/memory.h"
 #include "image/store.h"
@@ -99,33 +100,52 @@ static int check_layers(struct image_store *store, const struct image *image, co
     return r < 0 || row ? r : error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", image->id);
 }
 
-int image_rootfs_create(struct image_store *store, const struct image *image, char **ret_id, struct error *err)
+static int insert_checked(struct image_store *store, const char *id, const struct image *image, const char *lowers,
+                          struct error *err)
+{
+    int r = db_begin(store->db, err);
+    if (r < 0) {
+        return r;
+    }
+    r = check_layers(store, image, lowers, err);
+    if (r == 0) {
+        r = insert_row(store, id, image, lowers, err);
+    }
+    if (r < 0) {
+        db_rollback(store->db);
+        return r;
+    }
+    return db_commit(store->db, err);
+}
+
+int image_rootfs_create(struct image_store *store, const struct image *image, bool once, char **ret_id,
+                        struct error *err)
 {
     char id[STORE_ID_SIZE + 1];
     CLEANUP_FREE char *lowers = NULL;
+    int CLEANUP_CLOSE mounted = -1;
     int r = init_layer_lowers(store, image, &lowers, err);
     if (r < 0) {
         return r;
     }
-    store_new_id(id);
-    r = rootfs_make_directories(store, id, lowers, err);
+    once = once && lowers[0] != 0;
+    if (!once || !rootfs_pool_take(store, lowers, id, &mounted)) {
+        store_new_id(id);
+        r = rootfs_make_directories(store, id, lowers, err);
+    }
     if (r == 0) {
-        r = db_begin(store->db, err);
-        if (r == 0) {
-            r = check_layers(store, image, lowers, err);
-            if (r == 0) {
-                r = insert_row(store, id, image, lowers, err);
-            }
-            if (r < 0) {
-                db_rollback(store->db);
-            } else {
-                r = db_commit(store->db, err);
-            }
-        }
+        r = insert_checked(store, id, image, lowers, err);
     }
     if (r < 0) {
+        mounted = fd_close(mounted);
         (void)store_trash(store, store->overlay_fd, id); /* without a row it goes at the next start at the latest */
         return r;
+    }
+    if (mounted >= 0) {
+        rootfs_pool_hold(store, id, TAKE_FD(mounted));
+    }
+    if (once) {
+        rootfs_pool_want(store, lowers);
     }
     *ret_id = xstrdup(id);
     return 0;
@@ -190,6 +210,7 @@ int image_rootfs_remove(struct image_store *store, const char *rootfs_id, struct
     if (!store_is_id(rootfs_id)) {
         return no_such_rootfs(rootfs_id, err);
     }
+    fd_close(rootfs_pool_held(store, rootfs_id, true));
     int r = db_begin(store->db, err);
     if (r < 0) {
         return r;
@@ -401,6 +422,18 @@ static int mount_old(struct image_store *store, const char *id, const char *lowe
     return mount.fd < 0 ? error_propagate(err, &mount.error) : mount.fd;
 }
 
+/* The kernel marks a volatile mount's work directory, and refuses to mount it again: after a crash of the machine its
+ * content would be anything. A second start of the same container on the same boot is meant. */
+static void forget_volatile(struct image_store *store, const char *id)
+{
+    char path[STORE_ID_SIZE + sizeof("/work")];
+    snprintf(path, sizeof(path), "%s/work", id);
+    int CLEANUP_CLOSE work = openat(store->overlay_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (work >= 0) {
+        (void)beneath_remove_tree(work, "work"); /* else the mount will fail and say so */
+    }
+}
+
 /* A root without an image is a plain directory. */
 static int mount_plain(struct image_store *store, const char *id, struct error *err)
 {
@@ -433,6 +466,9 @@ int rootfs_mount_layers(struct image_store *store, const char *id, const char *l
     if (lowers[0] == 0) {
         return mount_plain(store, id, err);
     }
+    if (once) {
+        forget_volatile(store, id);
+    }
     if (!store->old_overlay) {
         int fd = mount_new(store, id, lowers, once, err);
         if (fd >= 0 || !store->old_overlay) {
@@ -445,6 +481,10 @@ int rootfs_mount_layers(struct image_store *store, const char *id, const char *l
 static int rootfs_mount(struct image_store *store, const char *rootfs_id, bool once, struct error *err)
 {
     CLEANUP_FREE char *lowers = NULL;
+    int fd = rootfs_pool_held(store, rootfs_id, once);
+    if (fd >= 0) {
+        return fd;
+    }
     int r = rootfs_lowers(store, rootfs_id, &lowers, err);
     return r < 0 ? r : rootfs_mount_layers(store, rootfs_id, lowers, once, err);
 }

@@ -154,6 +154,7 @@ int image_store_open(const char *data_root, struct db *db, struct image_store **
     store_cleaner_init(&store->cleaner);
     digest_pool_init(&store->digests);
     pthread_mutex_init(&store->init_lock, NULL);
+    rootfs_pool_init(store);
     int r = store_setup(store, data_root, err);
     if (r < 0) {
         image_store_close(store);
@@ -168,6 +169,7 @@ void image_store_close(struct image_store *store)
     if (store == NULL) {
         return;
     }
+    rootfs_pool_release(store);
     store_cleaner_release(store);
     digest_pool_release(&store->digests);
     store_cache_clear(store);

@@ -20,9 +20,26 @@ struct store_cleaner {
     pthread_cond_t changed;
     struct strv trash; /* names in tmp/ to delete */
     bool sync;         /* layers are to be written to the disk */
+    bool fill;         /* rootfs_pool_fill is to be called */
     bool running, stop;
     bool joinable;
     pthread_t thread;
+};
+
+/* A root that is made and mounted and waits for its container. Empty: lowers is NULL, fd -1. */
+struct rootfs_ready {
+    char *lowers;
+    char id[STORE_ID_SIZE + 1];
+    int fd;
+};
+
+/* image/rootfs_pool.c */
+struct rootfs_pool {
+    pthread_mutex_t lock;
+    struct rootfs_ready ready;
+    char *wanted; /* lowers of what is to be made */
+    unsigned generation;
+    struct map held; /* rootfs id -> descriptor + 1: taken from the pool, not mounted by the engine yet */
 };
 
 struct image_store {
@@ -37,6 +54,7 @@ struct image_store {
     struct store_cleaner cleaner;
     struct digest_pool digests; /* of the layers on their way in */
     pthread_mutex_t init_lock;  /* one init layer is made at a time */
+    struct rootfs_pool pool;
 };
 
 /* An image with what only the store needs. */
@@ -69,6 +87,8 @@ int store_trash(struct image_store *store, int dir_fd, const char *name);
 void store_trash_tmp(struct image_store *store, const char *name);
 /* Layers came: has them written to the disk and then marked so. */
 void store_sync_later(struct image_store *store);
+/* Has rootfs_pool_fill called in a few milliseconds. */
+void store_fill_later(struct image_store *store);
 
 /* ---- recover.c ---- */
 
@@ -102,6 +122,21 @@ int store_drop_unused_layer(struct image_store *store, const char *diff_id, stru
 int rootfs_make_directories(struct image_store *store, const char *id, const char *lowers, struct error *err);
 /* A detached overlay mount of overlay/ID over `lowers`; once: its writes need not outlive the mount. */
 int rootfs_mount_layers(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err);
+
+/* ---- rootfs_pool.c ---- */
+
+void rootfs_pool_init(struct image_store *store);
+void rootfs_pool_release(struct image_store *store);
+/* A ready root over exactly these layers: its id and the mount, both the caller's from now on. */
+bool rootfs_pool_take(struct image_store *store, const char *lowers, char id[STORE_ID_SIZE + 1], int *ret_fd);
+/* Asks for one to be made. */
+void rootfs_pool_want(struct image_store *store, const char *lowers);
+void rootfs_pool_fill(struct image_store *store);
+/* The mount of a taken root until the engine asks for it: kept, looked up (a duplicate) or taken; -1: none. */
+void rootfs_pool_hold(struct image_store *store, const char *id, int fd);
+int rootfs_pool_held(struct image_store *store, const char *id, bool take);
+/* Images were removed: what waits may be of one of them. */
+void rootfs_pool_clear(struct image_store *store);
 
 /* ---- init_layer.c ---- */
 

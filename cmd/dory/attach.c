@@ -58,11 +58,11 @@ static void prepare(struct cli *cli, const struct attach_flags *flags, const str
     ret->forward_signals = flags->sig_proxy && !ret->tty;
 }
 
-/* Attaches, starts when asked to, copies, and returns the container's exit status. */
-static int attached(struct cli *cli, struct session *session, bool start, struct error *err)
+/* Attaches, starts when asked to, copies, and returns the container's exit status. *ret_detached: the user left by the
+ * detach keys. */
+static int attached(struct cli *cli, struct session *session, bool start, bool *ret_detached, struct error *err)
 {
     struct container_wait wait = {0};
-    bool detached = false;
     int status = 0, r = session_check_tty(session, err);
     if (r == 0)
         r = session_attach(session, err);
@@ -72,10 +72,10 @@ static int attached(struct cli *cli, struct session *session, bool start, struct
         r = container_request(cli, "POST", session->container, "/start", err);
     if (r == 0) {
         session_started(session);
-        r = session_run(session, &detached, err);
+        r = session_run(session, ret_detached, err);
     }
     session_release(session);
-    if (r == 0 && !detached)
+    if (r == 0 && !*ret_detached)
         r = container_wait_end(&wait, &status, err);
     container_wait_release(&wait);
     return r < 0 ? r : status;
@@ -98,7 +98,9 @@ static int run_attach(struct cli *cli, void *data, const struct strv *arguments,
                          "You cannot attach to a restarting container, wait until it is running");
     struct session session;
     prepare(cli, flags, container, !flags->no_stdin, &session);
-    return attached(cli, &session, false, err);
+    bool detached = false;
+    r = attached(cli, &session, false, &detached, err);
+    return detached ? error_set(err, ERROR_CANCELLED, 0, "read escape sequence") : r;
 }
 
 static int start_one(struct cli *cli, const char *name, void *data, struct error *err)
@@ -125,8 +127,9 @@ static int run_start(struct cli *cli, void *data, const struct strv *arguments, 
         return r;
     struct session session;
     flags->sig_proxy = true;
+    bool detached = false;
     prepare(cli, flags, container, flags->interactive, &session);
-    return attached(cli, &session, true, err);
+    return attached(cli, &session, true, &detached, err);
 }
 
 const struct command command_attach = {

@@ -485,7 +485,7 @@ static void layers_stay_while_another_image_or_a_container_has_them(void **state
     CLEANUP_FREE char *rootfs = NULL;
     CLEANUP_IMAGE struct image *image = NULL;
     ASSERT_OK(t, image_lookup(t->store, "two", &image, &t->err));
-    ASSERT_OK(t, image_rootfs_create(t->store, image, &rootfs, &t->err));
+    ASSERT_OK(t, image_rootfs_create(t->store, image, false, &rootfs, &t->err));
     ASSERT_OK(t, image_remove(t->store, "two", &options, &rows, &count, &t->err));
     image_removed_free(rows, count);
     assert_int_equal(store_count(t, "overlay"), 3);
@@ -505,7 +505,7 @@ static void a_root_shows_the_layers_and_keeps_its_own_changes(void **state)
     CLEANUP_IMAGE struct image *image = NULL;
     add_image(t, "app", 2, "", id);
     ASSERT_OK(t, image_lookup(t->store, "app", &image, &t->err));
-    ASSERT_OK(t, image_rootfs_create(t->store, image, &rootfs, &t->err));
+    ASSERT_OK(t, image_rootfs_create(t->store, image, false, &rootfs, &t->err));
     int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, &t->err);
     if (mount < 0)
         fail_msg("%s", t->err.message);
@@ -557,7 +557,7 @@ static void a_hundred_and_thirty_layers_mount(void **state)
     CLEANUP_IMAGE struct image *image = NULL;
     CLEANUP_FREE char *rootfs = NULL;
     ASSERT_OK(t, image_lookup(t->store, id, &image, &t->err));
-    ASSERT_OK(t, image_rootfs_create(t->store, image, &rootfs, &t->err));
+    ASSERT_OK(t, image_rootfs_create(t->store, image, false, &rootfs, &t->err));
     int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, &t->err);
     if (mount < 0)
         fail_msg("%s", t->err.message);
@@ -589,7 +589,7 @@ static void equal_layers_and_opaque_roots_mount(void **state)
     CLEANUP_IMAGE struct image *image = NULL;
     CLEANUP_FREE char *rootfs = NULL;
     ASSERT_OK(t, image_lookup(t->store, id, &image, &t->err));
-    ASSERT_OK(t, image_rootfs_create(t->store, image, &rootfs, &t->err));
+    ASSERT_OK(t, image_rootfs_create(t->store, image, false, &rootfs, &t->err));
     int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, &t->err);
     assert_true(mount >= 0);
     assert_int_equal(faccessat(mount, "only", F_OK, 0), 0);
@@ -600,7 +600,7 @@ static void a_root_without_an_image_is_an_empty_directory(void **state)
 {
     struct store_test *t = *state;
     CLEANUP_FREE char *rootfs = NULL;
-    ASSERT_OK(t, image_rootfs_create(t->store, NULL, &rootfs, &t->err));
+    ASSERT_OK(t, image_rootfs_create(t->store, NULL, false, &rootfs, &t->err));
     int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, &t->err);
     assert_true(mount >= 0);
     int CLEANUP_CLOSE file = openat(mount, "x", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
@@ -633,7 +633,7 @@ static void opening_removes_what_has_no_row_and_empties_tmp(void **state)
     char id[DIGEST_TEXT_MAX];
     add_image(t, "app", 2, "", id);
     CLEANUP_FREE char *rootfs = NULL;
-    ASSERT_OK(t, image_rootfs_create(t->store, NULL, &rootfs, &t->err));
+    ASSERT_OK(t, image_rootfs_create(t->store, NULL, false, &rootfs, &t->err));
     store_test_close(t);
     CLEANUP_FREE char *command = xasprintf(
         "cd %s && mkdir -p overlay/aaaaaaaaaaaa/diff/x tmp/bbbbbbbbbbbb/diff && echo x > image/blobs/sha256/cc",
