@@ -143,7 +143,7 @@ void container_process_exit(struct engine *engine, struct container *c, const st
     c->has_endpoint = false;
     c->endpoint = (struct network_endpoint){0};
     c->cleaning = true;
-    bool auto_remove = c->state == CONTAINER_EXITED && c->host.auto_remove;
+    bool auto_remove = c->state == CONTAINER_EXITED && c->host.auto_remove && !c->kept;
     if (auto_remove)
         c->state = CONTAINER_REMOVING;
     /* Whoever waited may publish the same port at once. */

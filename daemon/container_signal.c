@@ -141,13 +141,23 @@ int container_stop(struct engine *engine, struct container *c, const struct cont
     return r;
 }
 
+static void set_kept(struct container *c, bool kept)
+{
+    pthread_mutex_lock(&c->lock);
+    c->kept = kept;
+    pthread_mutex_unlock(&c->lock);
+}
+
 int container_restart(struct engine *engine, struct container *c, const struct container_stop *how, struct error *err)
 {
     struct error stopped = {0};
+    set_kept(c, true);
     int r = container_stop(engine, c, how, &stopped);
-    if (r < 0 && stopped.kind != ERROR_NOT_MODIFIED)
-        return error_propagate(err, &stopped);
-    r = container_start(engine, c, err);
+    if (r == 0 || stopped.kind == ERROR_NOT_MODIFIED)
+        r = container_start(engine, c, err);
+    else
+        error_propagate(err, &stopped);
+    set_kept(c, false);
     if (r < 0 && (err == NULL || err->kind != ERROR_NOT_MODIFIED))
         return r;
     container_event(engine, c, "restart", NULL, NULL);

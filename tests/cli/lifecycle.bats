@@ -203,3 +203,13 @@ state_is() {
     [ -n "$(dory inspect -f '{{.State.Error}}' fs1)" ]
     dory rm fs1
 }
+
+@test "a --rm container that is restarted is kept, and goes when it ends" {
+    dory run -d --rm --name rmagain busybox sh -c 'echo run >>/runs; wc -l </runs; exec sleep 100'
+    dory restart -t 0 rmagain
+    state_is rmagain running
+    [ "$(dory logs rmagain)" = $'1\n2' ]
+    dory stop -t 0 rmagain
+    no_such() { ! dory inspect rmagain >/dev/null 2>&1; }
+    wait_for 5 no_such
+}
