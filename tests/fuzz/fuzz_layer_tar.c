@@ -137,15 +137,22 @@ static ssize_t read_portion(void *data, const void **ret, struct error *err)
 }
 
 /* /dev/shm keeps it off the disk. */
+static char cage_path[] = "/dev/shm/dory-fuzz-XXXXXX";
+
+static void remove_cage(void)
+{
+    rmdir(cage_path);
+}
+
 static int cage_fd(void)
 {
     static int fd = -1;
     if (fd < 0) {
-        static char path[] = "/dev/shm/dory-fuzz-XXXXXX";
         umask(0);
-        if (!mkdtemp(path))
+        if (!mkdtemp(cage_path))
             abort();
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        atexit(remove_cage);
+        fd = open(cage_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
     return fd;
 }

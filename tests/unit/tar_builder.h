@@ -63,7 +63,7 @@ static inline void tar_contents(struct strbuf *out, const char *data, size_t siz
 /* The length in front of a pax record counts itself. */
 static inline void tar_pax_record(struct strbuf *out, const char *record, size_t size)
 {
-    size_t total = size + 3;
+    size_t total = size + 2;
     char digits[24];
     while ((size_t)snprintf(digits, sizeof(digits), "%zu", total) + 1 + size != total)
         total++;
