@@ -65,8 +65,9 @@ bench:
 	$(MAKE) --no-print-directory -j2 all
 	tests/bench/run
 
+# The Debian image is made while the programs are built.
 .PHONY: demo
 demo:
 	tests/deps demo
-	$(MAKE) --no-print-directory -j2 all
-	examples/demo
+	@examples/demo --images & images=$$!; \
+		$(MAKE) --no-print-directory -j2 all && wait $$images && examples/demo
