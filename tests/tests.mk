@@ -31,7 +31,7 @@ check:
 	tests/tools/check-includes
 	tests/tools/check-format
 	$(MAKE) --no-print-directory -j2 $(UNIT_TESTS)
-	DORY_BIN=$(abspath $(BIN)) tests/run $(UNIT_TESTS) $(BATS_TESTS)
+	DORY_BIN=$(abspath $(BIN)) tests/run $(UNIT_TESTS) $(BATS_TESTS) tests/vm/check
 
 # The unit tests and the CLI's scenario once more with AddressSanitizer and UBSan.
 SAN_DIR := $(B)/asan
