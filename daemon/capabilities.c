@@ -29,7 +29,8 @@ static int parse_list(const struct strv *list, const char *what, uint64_t all, u
     return 0;
 }
 
-/* What this daemon may itself give away: a machine may have taken capabilities from it, and "all" means all of these. */
+/* What this daemon may itself give away: a machine may have taken capabilities from it, and "all" means all of these.
+ */
 static uint64_t held(int last)
 {
     uint64_t set = 0;

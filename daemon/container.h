@@ -62,7 +62,7 @@ struct container {
     int64_t started, finished;
     int64_t restart_count;
     bool stopped_by_user;    /* the restart policy does not apply until the next start */
-    bool kept; /* a restart by the user is on: the end of the process does not remove a --rm container */
+    bool kept;               /* a restart by the user is on: the end of the process does not remove a --rm container */
     int restart_failures;    /* ends in a row, for the back-off */
     uint64_t restart_ticket; /* makes a waiting restart void when it changes */
     bool has_endpoint;

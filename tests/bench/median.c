@@ -1,7 +1,7 @@
 /*
  * Times a command: median -n COUNT [-w WARMUPS] -- COMMAND...
- * Runs it COUNT times with posix_spawn, output to /dev/null, and prints "median p90 min" in milliseconds. Any failure of
- * the command is a failure here.
+ * Runs it COUNT times with posix_spawn, output to /dev/null, and prints "median p90 min" in milliseconds. Any failure
+ * of the command is a failure here.
  */
 #include <fcntl.h>
 #include <spawn.h>

@@ -31,8 +31,8 @@ static void flags_are_read_in_every_form(void **state)
     (void)state;
     struct container_flags flags = {0};
     CLEANUP_STRV struct strv arguments = STRV_INIT;
-    CLEANUP_FREE char *got = parse("-dit --name=x -eA=1 -e B=2 --memory 64m -p 80 --rm=false --init image -x --name y",
-                                   &flags, &arguments);
+    CLEANUP_FREE char *got =
+        parse("-dit --name=x -eA=1 -e B=2 --memory 64m -p 80 --rm=false --init image -x --name y", &flags, &arguments);
     assert_null(got);
     assert_true(flags.detach && flags.interactive && flags.tty && flags.init && flags.init_given);
     assert_false(flags.remove);
@@ -56,10 +56,12 @@ static void bad_flags_are_refused_in_dockers_words(void **state)
     assert_line_fails("--cpus abc x",
                       "invalid argument \"abc\" for \"--cpus\" flag: failed to parse abc as a rational number");
     assert_line_fails("--ulimit foo x", "invalid argument \"foo\" for \"--ulimit\" flag: invalid ulimit argument: foo");
-    assert_line_fails("--ulimit nofile=5:3 x", "invalid argument \"nofile=5:3\" for \"--ulimit\" flag: ulimit soft limit "
-                                               "must be less than or equal to hard limit: 5 > 3");
-    assert_line_fails("--rm=maybe x", "invalid argument \"maybe\" for \"--rm\" flag: strconv.ParseBool: parsing \"maybe\": "
-                                      "invalid syntax");
+    assert_line_fails("--ulimit nofile=5:3 x",
+                      "invalid argument \"nofile=5:3\" for \"--ulimit\" flag: ulimit soft limit "
+                      "must be less than or equal to hard limit: 5 > 3");
+    assert_line_fails("--rm=maybe x",
+                      "invalid argument \"maybe\" for \"--rm\" flag: strconv.ParseBool: parsing \"maybe\": "
+                      "invalid syntax");
     assert_line_fails("--gpus all x", "--gpus is not supported");
 }
 
@@ -112,16 +114,18 @@ static void mounts(void **state)
     static const struct {
         const char *text, *expected;
     } cases[] = {
-        {"type=bind,src=/a,dst=/b,readonly", "{\"Type\":\"bind\",\"Source\":\"/a\",\"Target\":\"/b\",\"ReadOnly\":true}"},
+        {"type=bind,src=/a,dst=/b,readonly",
+         "{\"Type\":\"bind\",\"Source\":\"/a\",\"Target\":\"/b\",\"ReadOnly\":true}"},
         {"target=/x", "{\"Type\":\"volume\",\"Target\":\"/x\"}"},
         {"type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=1770",
          "{\"Type\":\"tmpfs\",\"Target\":\"/t\",\"TmpfsOptions\":{\"SizeBytes\":1048576,\"Mode\":1016}}"},
         {"\"src=a,b\",dst=/c", "{\"Type\":\"volume\",\"Source\":\"a,b\",\"Target\":\"/c\"}"},
         {"type=bind,src=/a", "!invalid argument \"type=bind,src=/a\" for \"--mount\" flag: target is required"},
-        {"dst=/a,nope=1", "!invalid argument \"dst=/a,nope=1\" for \"--mount\" flag: unexpected key 'nope' in 'nope=1'"},
-        {"type=bind,dst=/a,volume-nocopy",
-         "!invalid argument \"type=bind,dst=/a,volume-nocopy\" for \"--mount\" flag: cannot mix 'volume-*' options with "
-         "mount type 'bind'"},
+        {"dst=/a,nope=1",
+         "!invalid argument \"dst=/a,nope=1\" for \"--mount\" flag: unexpected key 'nope' in 'nope=1'"},
+        {"type=bind,dst=/a,volume-nocopy", "!invalid argument \"type=bind,dst=/a,volume-nocopy\" for \"--mount\" flag: "
+                                           "cannot mix 'volume-*' options with "
+                                           "mount type 'bind'"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
