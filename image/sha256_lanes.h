@@ -34,39 +34,39 @@ __attribute__((target(LANES_TARGET))) static inline void LANES_NAME(_load)(const
 #define SMALL0(x) XOR3(ROR(x, 7), ROR(x, 18), _mm256_srli_epi32(x, 3))
 #define SMALL1(x) XOR3(ROR(x, 17), ROR(x, 19), _mm256_srli_epi32(x, 10))
 #define ROUND(a, b, c, d, e, f, g, h, i)                                                                               \
+    (h = ADD(ADD(h, BIG1(e)), ADD(CHOOSE(e, f, g), ADD(w[i], _mm256_set1_epi32((int)k[i])))), d = ADD(d, h),           \
+     h = ADD(h, ADD(BIG0(a), MAJORITY(a, b, c))))
+
+/* The word that is used 16 rounds later takes the place of the one just used. */
+#define NEXT(i) w[i] = ADD(ADD(w[i], SMALL0(w[((i) + 1) & 15])), ADD(w[((i) + 9) & 15], SMALL1(w[((i) + 14) & 15])))
+#define LAST(i) (void)0
+#define ROUNDS(then)                                                                                                   \
     do {                                                                                                               \
-        __m256i t1 = ADD(ADD(h, BIG1(e)), ADD(CHOOSE(e, f, g), ADD(w[i], _mm256_set1_epi32((int)k[i]))));              \
-        d = ADD(d, t1);                                                                                                \
-        h = ADD(t1, ADD(BIG0(a), MAJORITY(a, b, c)));                                                                  \
+        ROUND(a, b, c, d, e, f, g, h, 0), then(0);                                                                     \
+        ROUND(h, a, b, c, d, e, f, g, 1), then(1);                                                                     \
+        ROUND(g, h, a, b, c, d, e, f, 2), then(2);                                                                     \
+        ROUND(f, g, h, a, b, c, d, e, 3), then(3);                                                                     \
+        ROUND(e, f, g, h, a, b, c, d, 4), then(4);                                                                     \
+        ROUND(d, e, f, g, h, a, b, c, 5), then(5);                                                                     \
+        ROUND(c, d, e, f, g, h, a, b, 6), then(6);                                                                     \
+        ROUND(b, c, d, e, f, g, h, a, 7), then(7);                                                                     \
+        ROUND(a, b, c, d, e, f, g, h, 8), then(8);                                                                     \
+        ROUND(h, a, b, c, d, e, f, g, 9), then(9);                                                                     \
+        ROUND(g, h, a, b, c, d, e, f, 10), then(10);                                                                   \
+        ROUND(f, g, h, a, b, c, d, e, 11), then(11);                                                                   \
+        ROUND(e, f, g, h, a, b, c, d, 12), then(12);                                                                   \
+        ROUND(d, e, f, g, h, a, b, c, 13), then(13);                                                                   \
+        ROUND(c, d, e, f, g, h, a, b, 14), then(14);                                                                   \
+        ROUND(b, c, d, e, f, g, h, a, 15), then(15);                                                                   \
     } while (0)
 
 __attribute__((target(LANES_TARGET))) static inline void LANES_NAME(_block)(__m256i s[8], __m256i w[16])
 {
     __m256i a = s[0], b = s[1], c = s[2], d = s[3], e = s[4], f = s[5], g = s[6], h = s[7];
-    for (int t = 0;; t += 16) {
-        const uint32_t *k = sha256_constants + t;
-        ROUND(a, b, c, d, e, f, g, h, 0);
-        ROUND(h, a, b, c, d, e, f, g, 1);
-        ROUND(g, h, a, b, c, d, e, f, 2);
-        ROUND(f, g, h, a, b, c, d, e, 3);
-        ROUND(e, f, g, h, a, b, c, d, 4);
-        ROUND(d, e, f, g, h, a, b, c, 5);
-        ROUND(c, d, e, f, g, h, a, b, 6);
-        ROUND(b, c, d, e, f, g, h, a, 7);
-        ROUND(a, b, c, d, e, f, g, h, 8);
-        ROUND(h, a, b, c, d, e, f, g, 9);
-        ROUND(g, h, a, b, c, d, e, f, 10);
-        ROUND(f, g, h, a, b, c, d, e, 11);
-        ROUND(e, f, g, h, a, b, c, d, 12);
-        ROUND(d, e, f, g, h, a, b, c, 13);
-        ROUND(c, d, e, f, g, h, a, b, 14);
-        ROUND(b, c, d, e, f, g, h, a, 15);
-        if (t == 48)
-            break;
-#pragma GCC unroll 16
-        for (int i = 0; i < 16; i++)
-            w[i] = ADD(ADD(w[i], SMALL0(w[(i + 1) & 15])), ADD(w[(i + 9) & 15], SMALL1(w[(i + 14) & 15])));
-    }
+    const uint32_t *k = sha256_constants;
+    for (; k < sha256_constants + 48; k += 16)
+        ROUNDS(NEXT);
+    ROUNDS(LAST);
     s[0] = ADD(s[0], a), s[1] = ADD(s[1], b), s[2] = ADD(s[2], c), s[3] = ADD(s[3], d);
     s[4] = ADD(s[4], e), s[5] = ADD(s[5], f), s[6] = ADD(s[6], g), s[7] = ADD(s[7], h);
 }
@@ -92,6 +92,9 @@ __attribute__((target(LANES_TARGET))) static void LANES_NAME(_run)(uint32_t colu
 #undef SMALL0
 #undef SMALL1
 #undef ROUND
+#undef ROUNDS
+#undef NEXT
+#undef LAST
 #undef LANES_NAME
 #undef LANES_TARGET
 #undef ROR
