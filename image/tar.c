@@ -4,75 +4,9 @@
 #include <stddef.h>
 
 #include "base/memory.h"
-#include "base/parse.h"
-#include "base/strbuf.h"
-
-#define BLOCK 512
-
-/* The header block of ustar, and where GNU and star put other things into it. */
-struct header {
-    char name[100];
-    char mode[8];
-    char uid[8];
-    char gid[8];
-    char size[12];
-    char mtime[12];
-    char checksum[8];
-    char type;
-    char link[100];
-    char magic[8]; /* "ustar\0" "00", or "ustar  \0" of GNU */
-    char user[32];
-    char group[32];
-    char major[8];
-    char minor[8];
-    char rest[167]; /* ustar: prefix[155]; GNU: times, sparse map; star: prefix[131], times, "tar" at STAR_MAGIC */
-};
-_Static_assert(sizeof(struct header) == BLOCK, "a tar header is one block");
+#include "image/tar_reader.h"
 
 #define STAR_MAGIC 508
-#define GNU_SPARSE_OFFSET 386
-#define GNU_SPARSE_COUNT 4
-#define GNU_SPARSE_EXTENDED 482
-#define GNU_SPARSE_REALSIZE 483
-#define GNU_SPARSE_BLOCK_COUNT 21
-#define GNU_SPARSE_BLOCK_EXTENDED 504
-
-struct segment {
-    int64_t offset, size;
-};
-
-/* Members that a pax header replaces; -1 or NULL where it does not. */
-struct pax {
-    const char *path, *link, *sparse_name, *sparse_map;
-    int64_t size, uid, gid, sparse_size, sparse_major, sparse_minor;
-    int64_t mtime_seconds;
-    long mtime_nanoseconds;
-    bool has_mtime;
-};
-
-struct tar_reader {
-    tar_source_fn source;
-    void *data;
-    const char *block; /* what is left of the lent block */
-    size_t block_size;
-    int64_t position;
-
-    struct header header;
-    struct tar_entry entry;
-    struct pax pax;
-    struct strbuf pax_text; /* records, cut into strings in place; entry.xattrs points into it */
-    struct strbuf long_name, long_link;
-    char name[sizeof(((struct header *)0)->name) + 1 + sizeof(((struct header *)0)->rest) + 1];
-    char link[sizeof(((struct header *)0)->link) + 1];
-
-    int64_t left; /* of the entry's bytes in the stream */
-    int64_t pad;  /* behind them */
-    bool sparse;
-    struct segment *segments;
-    size_t segment_count, segment_capacity, segment;
-    int64_t segment_done, offset;
-    bool at_end;
-};
 
 struct tar_reader *tar_reader_new(tar_source_fn source, void *data)
 {
@@ -104,12 +38,12 @@ int64_t tar_reader_position(const struct tar_reader *reader)
     return reader->position;
 }
 
-static int tar_corrupt(struct error *err, const char *what)
+int tar_corrupt(struct error *err, const char *what)
 {
     return error_set(err, ERROR_INVALID, EINVAL, "archive/tar: invalid tar header: %s", what);
 }
 
-static int tar_truncated(struct error *err)
+int tar_truncated(struct error *err)
 {
     return error_set(err, ERROR_INVALID, EINVAL, "unexpected EOF");
 }
@@ -139,8 +73,7 @@ static void tar_advance(struct tar_reader *reader, size_t n)
     reader->position += (int64_t)n;
 }
 
-/* Reads exactly `size` bytes. Returns 1, 0 when the stream ended before the first of them, or -errno. */
-static int tar_read(struct tar_reader *reader, void *buffer, size_t size, struct error *err)
+int tar_read(struct tar_reader *reader, void *buffer, size_t size, struct error *err)
 {
     size_t done = 0;
     while (done < size) {
@@ -159,7 +92,7 @@ static int tar_read(struct tar_reader *reader, void *buffer, size_t size, struct
     return 1;
 }
 
-static int tar_skip(struct tar_reader *reader, int64_t size, struct error *err)
+int tar_skip(struct tar_reader *reader, int64_t size, struct error *err)
 {
     while (size > 0) {
         int r = tar_fill(reader, err);
@@ -175,8 +108,7 @@ static int tar_skip(struct tar_reader *reader, int64_t size, struct error *err)
 
 /* ---- Numbers ---- */
 
-/* Octal with blanks and NULs around it, or GNU's base-256 (first bit set). Empty is 0. */
-static int tar_number(const char *field, size_t size, int64_t *ret)
+int tar_number(const char *field, size_t size, int64_t *ret)
 {
     const unsigned char *p = (const unsigned char *)field;
     if (p[0] & 0x80) {
@@ -220,7 +152,7 @@ static bool tar_checksum_is_right(const struct header *header)
         return false;
     }
     int64_t sum = 0, signed_sum = 0;
-    for (size_t i = 0; i < BLOCK; i++) {
+    for (size_t i = 0; i < TAR_BLOCK_SIZE; i++) {
         bool blank =
             i >= offsetof(struct header, checksum) && i < offsetof(struct header, checksum) + sizeof(header->checksum);
         unsigned char c = blank ? ' ' : p[i];
@@ -233,319 +165,7 @@ static bool tar_checksum_is_right(const struct header *header)
 static bool tar_is_zero(const struct header *header)
 {
     static const struct header zero;
-    return memcmp(header, &zero, BLOCK) == 0;
-}
-
-/* ---- Pax records ---- */
-
-/* "1234567890.123456789", also negative. */
-static int pax_time(const char *text, int64_t *ret_seconds, long *ret_nanoseconds)
-{
-    char whole[24];
-    const char *point = strchr(text, '.');
-    size_t size = point != NULL ? (size_t)(point - text) : strlen(text);
-    if (size >= sizeof(whole)) {
-        return -EINVAL;
-    }
-    memcpy(whole, text, size);
-    whole[size] = 0;
-    int64_t seconds;
-    if (parse_int64(whole, INT64_MIN / 4, INT64_MAX / 4, &seconds) < 0) {
-        return -EINVAL;
-    }
-    long nanoseconds = 0;
-    long scale = 100000000;
-    for (const char *p = point != NULL ? point + 1 : ""; *p != 0; p++) {
-        if (*p < '0' || *p > '9') {
-            return -EINVAL;
-        }
-        nanoseconds += (*p - '0') * scale;
-        scale /= 10;
-    }
-    if (whole[0] == '-' && nanoseconds > 0) {
-        seconds--;
-        nanoseconds = 1000000000 - nanoseconds;
-    }
-    *ret_seconds = seconds;
-    *ret_nanoseconds = nanoseconds;
-    return 0;
-}
-
-static int pax_xattr(struct tar_reader *reader, const char *name, const char *value, size_t size, struct error *err)
-{
-    struct tar_entry *entry = &reader->entry;
-    if (entry->xattr_count == TAR_XATTR_MAX) {
-        return tar_corrupt(err, "too many extended attributes");
-    }
-    entry->xattrs[entry->xattr_count++] = (struct tar_xattr){.name = name, .value = value, .size = size};
-    return 0;
-}
-
-static int segment_add(struct tar_reader *reader, int64_t offset, int64_t size, struct error *err)
-{
-    int64_t end = 0;
-    if (reader->segment_count > 0) {
-        struct segment *last = &reader->segments[reader->segment_count - 1];
-        end = last->offset + last->size;
-    }
-    if (offset < end || size < 0 || offset > INT64_MAX - size || reader->segment_count == TAR_SPARSE_MAX) {
-        return tar_corrupt(err, "sparse map");
-    }
-    xgrow((void **)&reader->segments, reader->segment_count, &reader->segment_capacity, sizeof(*reader->segments));
-    reader->segments[reader->segment_count++] = (struct segment){.offset = offset, .size = size};
-    return 0;
-}
-
-/* One record whose value is NUL-terminated (values of extended attributes may have NULs inside). */
-static int pax_record(struct tar_reader *reader, const char *key, const char *value, size_t size, struct error *err)
-{
-    static const struct {
-        const char *key;
-        size_t offset;
-    } numbers[] =
-        {
-            {"size", offsetof(struct pax, size)},
-            {"uid", offsetof(struct pax, uid)},
-            {"gid", offsetof(struct pax, gid)},
-            {"GNU.sparse.realsize", offsetof(struct pax, sparse_size)},
-            {"GNU.sparse.size", offsetof(struct pax, sparse_size)},
-            {"GNU.sparse.major", offsetof(struct pax, sparse_major)},
-            {"GNU.sparse.minor", offsetof(struct pax, sparse_minor)},
-        },
-      strings[] = {
-          {"path", offsetof(struct pax, path)},
-          {"linkpath", offsetof(struct pax, link)},
-          {"GNU.sparse.name", offsetof(struct pax, sparse_name)},
-          {"GNU.sparse.map", offsetof(struct pax, sparse_map)},
-      };
-    static const char xattr_prefix[] = "SCHILY.xattr.";
-
-    if (strncmp(key, xattr_prefix, sizeof(xattr_prefix) - 1) == 0) {
-        return pax_xattr(reader, key + sizeof(xattr_prefix) - 1, value, size, err);
-    }
-    if (strlen(value) != size) {
-        return tar_corrupt(err, "NUL in a pax record");
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
-        if (strcmp(key, numbers[i].key) == 0) {
-            int64_t *to = (int64_t *)((char *)&reader->pax + numbers[i].offset);
-            *to = -1; /* an empty value takes the record back */
-            return size == 0 || parse_int64(value, 0, INT64_MAX / 2, to) == 0 ? 0 : tar_corrupt(err, key);
-        }
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
-        if (strcmp(key, strings[i].key) == 0) {
-            *(const char **)((char *)&reader->pax + strings[i].offset) = size == 0 ? NULL : value;
-            return 0;
-        }
-    }
-    if (strcmp(key, "mtime") == 0) {
-        reader->pax.has_mtime = size > 0;
-        return size == 0 || pax_time(value, &reader->pax.mtime_seconds, &reader->pax.mtime_nanoseconds) == 0
-                   ? 0
-                   : tar_corrupt(err, key);
-    }
-    if (strcmp(key, "GNU.sparse.offset") == 0) {
-        int64_t offset;
-        return parse_int64(value, 0, INT64_MAX / 2, &offset) < 0 ? tar_corrupt(err, key)
-                                                                 : segment_add(reader, offset, 0, err);
-    }
-    if (strcmp(key, "GNU.sparse.numbytes") == 0) {
-        int64_t n;
-        if (reader->segment_count == 0 || parse_int64(value, 0, INT64_MAX / 2, &n) < 0 ||
-            reader->segments[reader->segment_count - 1].offset > INT64_MAX - n) {
-            return tar_corrupt(err, key);
-        }
-        reader->segments[reader->segment_count - 1].size = n;
-    }
-    return 0; /* everything else says nothing about what to unpack (user names, comments, access times) */
-}
-
-/* Cuts "LENGTH KEY=VALUE\n"... into strings in place. */
-static int pax_records(struct tar_reader *reader, struct error *err)
-{
-    char *p = reader->pax_text.data;
-    char *end = p + reader->pax_text.size;
-    while (p < end && *p != 0) { /* some writers pad with NULs */
-        uint64_t length = 0;
-        char *start = p;
-        while (p < end && *p >= '0' && *p <= '9' && length <= TAR_PAX_MAX) {
-            length = length * 10 + (uint64_t)(*p++ - '0');
-        }
-        if (p == start || p == end || *p != ' ' || length > (uint64_t)(end - start) ||
-            length <= (uint64_t)(p - start) + 1 || start[length - 1] != '\n') {
-            return tar_corrupt(err, "pax record");
-        }
-        char *key = p + 1;
-        char *stop = start + length - 1;
-        char *equals = memchr(key, '=', (size_t)(stop - key));
-        if (equals == NULL || equals == key || memchr(key, 0, (size_t)(equals - key)) != NULL) {
-            return tar_corrupt(err, "pax record");
-        }
-        *equals = 0;
-        *stop = 0;
-        int r = pax_record(reader, key, equals + 1, (size_t)(stop - equals - 1), err);
-        if (r < 0) {
-            return r;
-        }
-        p = start + length;
-    }
-    return 0;
-}
-
-/* ---- Sparse maps ---- */
-
-static int sparse_gnu_fields(struct tar_reader *reader, const char *fields, size_t count, struct error *err)
-{
-    for (size_t i = 0; i < count && fields[i * 24] != 0; i++) {
-        int64_t offset, size;
-        if (tar_number(fields + i * 24, 12, &offset) < 0 || tar_number(fields + i * 24 + 12, 12, &size) < 0) {
-            return tar_corrupt(err, "sparse map");
-        }
-        int r = segment_add(reader, offset, size, err);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
-}
-
-static int sparse_gnu(struct tar_reader *reader, struct error *err)
-{
-    const char *raw = (const char *)&reader->header;
-    reader->sparse = true;
-    if (tar_number(raw + GNU_SPARSE_REALSIZE, 12, &reader->entry.size) < 0) {
-        return tar_corrupt(err, "sparse size");
-    }
-    int r = sparse_gnu_fields(reader, raw + GNU_SPARSE_OFFSET, GNU_SPARSE_COUNT, err);
-    char block[BLOCK];
-    bool more = raw[GNU_SPARSE_EXTENDED] != 0;
-    while (r == 0 && more) {
-        r = tar_read(reader, block, BLOCK, err);
-        if (r <= 0) {
-            return r < 0 ? r : tar_truncated(err);
-        }
-        r = sparse_gnu_fields(reader, block, GNU_SPARSE_BLOCK_COUNT, err);
-        more = block[GNU_SPARSE_BLOCK_EXTENDED] != 0;
-    }
-    return r;
-}
-
-/* Pax 0.1: "offset,size,offset,size...". */
-static int sparse_pax_text(struct tar_reader *reader, struct error *err)
-{
-    reader->segment_count = 0;
-    const char *p = reader->pax.sparse_map;
-    int64_t pair[2];
-    size_t n = 0;
-    while (*p != 0) {
-        char *end;
-        errno = 0;
-        long long value = strtoll(p, &end, 10);
-        if (end == p || errno != 0 || value < 0 || (*end != ',' && *end != 0)) {
-            return tar_corrupt(err, "GNU.sparse.map");
-        }
-        pair[n % 2] = value;
-        if (n++ % 2 == 1) {
-            int r = segment_add(reader, pair[0], pair[1], err);
-            if (r < 0) {
-                return r;
-            }
-        }
-        p = *end == ',' ? end + 1 : end;
-    }
-    return n % 2 == 0 ? 0 : tar_corrupt(err, "GNU.sparse.map");
-}
-
-/* One decimal number and its newline from the entry's own data; *used counts what was taken. */
-static int sparse_data_number(struct tar_reader *reader, int64_t *used, int64_t *ret, struct error *err)
-{
-    int64_t n = 0;
-    for (int digits = 0;; digits++) {
-        char c;
-        int r = *used < reader->left ? tar_read(reader, &c, 1, err) : 0;
-        if (r <= 0) {
-            return r < 0 ? r : tar_truncated(err);
-        }
-        (*used)++;
-        if (c == '\n' && digits > 0) {
-            *ret = n;
-            return 0;
-        }
-        if (c < '0' || c > '9' || digits > 17) {
-            return tar_corrupt(err, "sparse map");
-        }
-        n = n * 10 + (c - '0');
-    }
-}
-
-/* Pax 1.0: the map stands before the data, padded to a block. */
-static int sparse_pax_data(struct tar_reader *reader, struct error *err)
-{
-    int64_t used = 0, count, offset, size;
-    reader->segment_count = 0;
-    int r = sparse_data_number(reader, &used, &count, err);
-    if (r == 0 && count > TAR_SPARSE_MAX) {
-        r = tar_corrupt(err, "sparse map");
-    }
-    for (int64_t i = 0; r == 0 && i < count; i++) {
-        r = sparse_data_number(reader, &used, &offset, err);
-        if (r == 0) {
-            r = sparse_data_number(reader, &used, &size, err);
-        }
-        if (r == 0) {
-            r = segment_add(reader, offset, size, err);
-        }
-    }
-    if (r < 0) {
-        return r;
-    }
-    int64_t pad = (BLOCK - used % BLOCK) % BLOCK;
-    if (used + pad > reader->left) {
-        return tar_corrupt(err, "sparse map");
-    }
-    reader->left -= used + pad;
-    return tar_skip(reader, pad, err);
-}
-
-static int sparse_check(const struct tar_reader *reader, struct error *err)
-{
-    int64_t stored = 0;
-    for (size_t i = 0; i < reader->segment_count; i++) {
-        const struct segment *s = &reader->segments[i];
-        if (s->offset + s->size > reader->entry.size) {
-            return tar_corrupt(err, "sparse map");
-        }
-        stored += s->size; /* segments do not overlap, so this stays below the file's size */
-    }
-    return stored == reader->left ? 0 : tar_corrupt(err, "sparse map");
-}
-
-static int sparse_begin(struct tar_reader *reader, struct error *err)
-{
-    const struct pax *pax = &reader->pax;
-    int r = 0;
-    if (reader->header.type == 'S') {
-        r = sparse_gnu(reader, err);
-    } else if (pax->sparse_major == 1 && pax->sparse_minor == 0) {
-        reader->sparse = true;
-        r = sparse_pax_data(reader, err);
-    } else if (pax->sparse_map != NULL) {
-        reader->sparse = true;
-        r = sparse_pax_text(reader, err);
-    } else {
-        reader->sparse = reader->segment_count > 0; /* pax 0.0 */
-    }
-    if (r < 0 || !reader->sparse) {
-        return r;
-    }
-    if (reader->header.type != 'S') {
-        if (pax->sparse_size < 0) {
-            return tar_corrupt(err, "sparse size");
-        }
-        reader->entry.size = pax->sparse_size;
-    }
-    return sparse_check(reader, err);
+    return memcmp(header, &zero, TAR_BLOCK_SIZE) == 0;
 }
 
 /* ---- Headers ---- */
@@ -568,7 +188,7 @@ static int tar_read_special(struct tar_reader *reader, struct strbuf *into, stru
     }
     into->size += (size_t)size;
     strbuf_terminate(into);
-    return tar_skip(reader, (BLOCK - size % BLOCK) % BLOCK, err);
+    return tar_skip(reader, (TAR_BLOCK_SIZE - size % TAR_BLOCK_SIZE) % TAR_BLOCK_SIZE, err);
 }
 
 /* Copies a field that is NUL-terminated only when shorter than its place. */
@@ -699,9 +319,9 @@ static int tar_begin_entry(struct tar_reader *reader, struct error *err)
         return r;
     }
     reader->left = reader->entry.size;
-    reader->pad = (BLOCK - reader->left % BLOCK) % BLOCK;
+    reader->pad = (TAR_BLOCK_SIZE - reader->left % TAR_BLOCK_SIZE) % TAR_BLOCK_SIZE;
     if (reader->entry.type == TAR_FILE) {
-        r = sparse_begin(reader, err);
+        r = tar_sparse_begin(reader, err);
     }
     return r < 0 ? r : 1;
 }
@@ -709,7 +329,7 @@ static int tar_begin_entry(struct tar_reader *reader, struct error *err)
 /* 1: a header is in reader->header; 0: end of the archive. */
 static int tar_read_header(struct tar_reader *reader, struct error *err)
 {
-    int r = tar_read(reader, &reader->header, BLOCK, err);
+    int r = tar_read(reader, &reader->header, TAR_BLOCK_SIZE, err);
     if (r <= 0) {
         return r;
     }
@@ -753,7 +373,7 @@ int tar_reader_next(struct tar_reader *reader, const struct tar_entry **ret_entr
         if (type == 'x') {
             tar_reset_pax(reader); /* a second one replaces the first */
             r = tar_read_special(reader, &reader->pax_text, err);
-            r = r < 0 ? r : pax_records(reader, err);
+            r = r < 0 ? r : tar_pax_records(reader, err);
         } else if (type == 'L' || type == 'K') {
             r = tar_read_special(reader, type == 'L' ? &reader->long_name : &reader->long_link, err);
         } else {
