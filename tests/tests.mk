@@ -8,13 +8,15 @@ $(CLI_ARCHIVE): $(filter-out %/main.o,$(call cmd_objects,dory))
 
 $(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES) $(CLI_ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $< $(ALL_LDFLAGS) -Wl,--start-group $(CLI_ARCHIVE) $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -lcmocka -o $@
+	@echo '  LD $@'
+	$(Q)$(CC) $(ALL_CFLAGS) $< $(ALL_LDFLAGS) -Wl,--start-group $(CLI_ARCHIVE) $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -lcmocka -o $@
 
 # The network as containers and other hosts see it: programs that make namespaces of their own (root).
 UNIT_TESTS += $(patsubst tests/network/%.c,$(B)/tests/network/%,$(wildcard tests/network/test_*.c))
 $(B)/tests/network/%: tests/network/%.c $(B)/tests/network/rig.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $< $(B)/tests/network/rig.o $(ALL_LDFLAGS) -Wl,--start-group $(ARCHIVES) -Wl,--end-group \
+	@echo '  LD $@'
+	$(Q)$(CC) $(ALL_CFLAGS) $< $(B)/tests/network/rig.o $(ALL_LDFLAGS) -Wl,--start-group $(ARCHIVES) -Wl,--end-group \
 		$(DAEMON_LIBS) -lcmocka -o $@
 
 .PHONY: check-unit
@@ -57,7 +59,8 @@ fuzz:
 fuzz-programs: $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(ALL_LDFLAGS) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -o $@
+	@echo '  LD $@'
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(ALL_LDFLAGS) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -o $@
 
 .PHONY: bench
 bench:
