@@ -8,11 +8,11 @@ static int compile_profile(const char *text, uint64_t capabilities, const void *
     struct oci_seccomp profile = {0};
     void *bpf = NULL;
     int r = runtime_seccomp_parse_docker(text, strlen(text), capabilities, &profile, err);
-    if (r == 0)
-        r = runtime_seccomp_compile(&profile, &bpf, ret_size, ret_flags, err);
+    if (r == 0 && (r = runtime_seccomp_compile(&profile, &bpf, ret_size, ret_flags, err)) < 0)
+        r = error_context(err, "Decoding seccomp profile failed");
     json_table_release(&oci_seccomp_table, &profile);
     if (r < 0)
-        return error_context(err, "Decoding seccomp profile failed");
+        return r;
     *ret_bpf = bpf;
     return 0;
 }

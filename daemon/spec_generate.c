@@ -347,7 +347,10 @@ static void put_memory(struct json_writer *w, const struct host_config *h)
     if (h->memory > 0) {
         json_member_int(w, "limit", h->memory);
         /* Unset: as much swap as memory, docker's rule. */
-        json_member_int(w, "swap", h->memory_swap != 0 ? h->memory_swap : h->memory * 2);
+        json_member_int(w, "swap",
+                        h->memory_swap != 0          ? h->memory_swap
+                        : h->memory <= INT64_MAX / 2 ? h->memory * 2
+                                                     : -1);
     } else if (h->memory_swap != 0) {
         json_member_int(w, "swap", h->memory_swap);
     }

@@ -69,6 +69,16 @@ _Static_assert(offsetof(struct container_config, entrypoint_set) - offsetof(stru
                    offsetof(struct command, set),
                "entrypoint_set follows entrypoint");
 
+/* What would be cut off at a NUL is refused: the command that runs must be the one that was judged. */
+static int add_word(struct strv *list, const struct json *value, struct error *err)
+{
+    if (strlen(value->string.data) != value->string.size) {
+        return error_set(err, ERROR_INVALID, EINVAL, "the string contains a NUL");
+    }
+    strv_add(list, value->string.data);
+    return 0;
+}
+
 static int command_decode(const struct json *value, void *field, struct error *err)
 {
     struct command *command = field;
@@ -78,8 +88,7 @@ static int command_decode(const struct json *value, void *field, struct error *e
         return 0;
     }
     if (value->kind == JSON_STRING) {
-        strv_add(&command->list, value->string.data);
-        return 0;
+        return add_word(&command->list, value, err);
     }
     if (value->kind != JSON_ARRAY) {
         return error_set(err, ERROR_INVALID, EINVAL, "expected a string or a list of strings");
@@ -88,7 +97,10 @@ static int command_decode(const struct json *value, void *field, struct error *e
         if (value->array.items[i].kind != JSON_STRING) {
             return error_set(err, ERROR_INVALID, EINVAL, "[%zu]: expected a string", i);
         }
-        strv_add(&command->list, value->array.items[i].string.data);
+        int r = add_word(&command->list, &value->array.items[i], err);
+        if (r < 0) {
+            return r;
+        }
     }
     return 0;
 }
