@@ -493,7 +493,7 @@ static int unpack_entry(struct unpack *unpack, struct tar_reader *reader, const 
 
 static int set_directory_times(struct unpack *unpack, struct error *err)
 {
-    const char *p = unpack->directories.data;
+    const char *p = strbuf_str(&unpack->directories);
     const char *end = p + unpack->directories.size;
     while (p < end) {
         struct place place;
