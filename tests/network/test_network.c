@@ -167,7 +167,7 @@ static void a_container_can_send_as_soon_as_it_is_attached(void **state)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
         assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
         struct rig_container c = plain();
-        assert_int_equal(rig_run_in(c.netns, send_at_once, GATEWAY), 0);
+        assert_int_equal(rig_run_in(c.netns, send_at_once, (void *)GATEWAY), 0);
         assert_int_equal(recv(fd, &byte, 1, 0), 1);
         close(fd);
         rig_remove(manager, &c);
