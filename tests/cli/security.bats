@@ -4,6 +4,10 @@
 bats_require_minimum_version 1.5.0
 load ../lib/env
 
+hostile() {
+    /usr/bin/python3 "$ENV_SOURCE/tests/lib/hostile.py" "$@"
+}
+
 setup_file() {
     export CANARY_OF_THE_DAEMON=bird
     env_start
@@ -21,6 +25,7 @@ setup_file() {
     tar -C "$ENV_DIR/mini" -xf "$(busybox_tar)"
     find "$ENV_DIR/mini" -type l ! -name sh -delete
     tar -C "$ENV_DIR/mini" --numeric-owner -cf "$ENV_DIR/mini.tar" .
+    hostile tar -o "$ENV_DIR/below.tar" "sym:below:$CANARY" "sym:up:$UP" "dir:d" "file:d/lower:x"
     # Swaps two names as fast as it can until there is a file named stop.
     cat >"$ENV_DIR/swap.c" <<'C'
 #define _GNU_SOURCE
@@ -40,10 +45,6 @@ teardown_file() {
     env_stop
 }
 
-hostile() {
-    /usr/bin/python3 "$ENV_SOURCE/tests/lib/hostile.py" "$@"
-}
-
 setup() {
     canary_before=$(canary_state)
 }
@@ -53,8 +54,9 @@ canary_state() {
     find "$CANARY" -printf '%p %U:%G %m %s %l\n' | sort
     cat "$CANARY/secret" "$CANARY/passwd"
     cat /proc/sys/kernel/core_pattern /proc/sys/kernel/domainname
-    sha256sum /etc/passwd /etc/hosts "$DORY_BIN"/dory "$DORY_BIN"/doryd "$DORY_BIN"/dory-shim "$DORY_BIN"/dory-runtime
+    sha256sum /etc/passwd /etc/hosts
     stat -c '%n %u:%g %a' /dev/null /proc /etc / /tmp
+    stat -c '%n %i %s %y %z' "$DORY_BIN"/dory "$DORY_BIN"/doryd "$DORY_BIN"/dory-shim "$DORY_BIN"/dory-runtime
 }
 
 canary_untouched() {
@@ -103,6 +105,8 @@ while [ \$i -lt 300 ]; do
     i=\$((i + 1))
     for p in /proc/[0-9]*; do (echo overwritten >\$p/exe) 2>/dev/null; done
 done"
+    local hashes
+    hashes=$(sha256sum "$DORY_BIN"/dory*)
     dory run -d --name writer --network none self /writer
     for command in /evil /proc/self/exe /proc/1/exe; do
         run timeout 10 "$ENV_CLI" run --rm --network none self "$command"
@@ -113,6 +117,7 @@ done"
         [ "$status" -ne 0 ]
     done
     dory rm -f writer
+    [ "$hashes" = "$(sha256sum "$DORY_BIN"/dory*)" ]
     canary_untouched
 }
 
@@ -205,7 +210,7 @@ done"
     local path to volumes
     for path in dev dev/null dev/pts dev/shm dev/mqueue dev/console dev/ptmx proc sys etc etc/passwd etc/group etc/hosts \
         etc/resolv.conf etc/hostname v v/w tmp run; do
-        for to in "$CANARY" "$UP/secret" "$CANARY/new"; do
+        for to in "$CANARY" "$UP/secret"; do
             image "links" --drop "$path" "sym:$path:$to"
             run timeout 20 "$ENV_CLI" run --rm --network none --tmpfs /tmp/t -v /v/w -v "links:/v/x" -v "$ENV_DIR/bin:/v/y" \
                 -v "$ENV_DIR/swap.c:/v/z" links /bin/busybox sh -c 'echo overwritten | tee /etc/hosts /etc/passwd /v/w/secret
@@ -214,8 +219,6 @@ done"
             [[ $output != *secret$'\n'* && $output != *hostuser* ]]
             canary_untouched
         done
-        run script -qec "timeout 20 $ENV_CLI run --rm -t --network none links /bin/busybox true" /dev/null
-        canary_untouched
     done
 }
 
@@ -322,8 +325,7 @@ try_layer() { # fail|any ENTRY...
     echo "import of $*: $status $output"
     [ "$status" -ne 124 ]
     [ "$expected" = any ] || [ "$status" -eq 1 ]
-    hostile tar -o "$BATS_TEST_TMPDIR/below.tar" "sym:below:$CANARY" "sym:up:$UP" "dir:d" "file:d/lower:x"
-    hostile save -o "$BATS_TEST_TMPDIR/save.tar" --tag trick "$ENV_DIR/mini.tar" "$BATS_TEST_TMPDIR/below.tar" "$BATS_TEST_TMPDIR/trick.tar"
+    hostile save -o "$BATS_TEST_TMPDIR/save.tar" --tag trick "$ENV_DIR/mini.tar" "$ENV_DIR/below.tar" "$BATS_TEST_TMPDIR/trick.tar"
     run timeout 20 "$ENV_CLI" load -q -i "$BATS_TEST_TMPDIR/save.tar"
     echo "load of $*: $status $output"
     [ "$status" -ne 124 ]
@@ -475,7 +477,7 @@ try_layer() { # fail|any ENTRY...
     dory run -d --name swapper --network none -v "$BATS_TEST_TMPDIR/vol:/vol" -v "$ENV_DIR/bin:/swap:ro" busybox \
         /swap/swap /vol/a /vol/b /vol/stop
     local started=0
-    for _ in $(seq 60); do
+    for _ in $(seq 40); do
         run timeout 20 "$ENV_CLI" run --rm --network none -v "$BATS_TEST_TMPDIR/vol:/vol" -v "$BATS_TEST_TMPDIR/src:/vol/a/x" \
             --tmpfs /vol/a/t -v /vol/a/n -v "$ENV_DIR/swap.c:/vol/a/f" -w /vol/a/w busybox true
         [ "$status" -ne 124 ]
@@ -484,7 +486,7 @@ try_layer() { # fail|any ENTRY...
     done
     touch "$BATS_TEST_TMPDIR/vol/stop"
     dory rm -f swapper
-    echo "$started of 60 started"
+    echo "$started of 40 started"
     [ "$started" -gt 0 ]
     ! grep -q "$CANARY" /proc/self/mountinfo "/proc/$(env_daemon_pid)/mountinfo"
 }
@@ -573,7 +575,7 @@ try_layer() { # fail|any ENTRY...
         run runuser -u nobody -- stat "$path"
         [ "$status" -ne 0 ]
         [[ $output == *"Permission denied"* ]]
-    done < <(find "$ENV_DIR/data" -mindepth 1 -maxdepth 3; find "$ENV_DIR/data/overlay" -name program)
+    done < <(find "$ENV_DIR/data" -mindepth 1 -maxdepth 3 | shuf -n 100; find "$ENV_DIR/data/overlay" -name program)
     while read -r path; do
         run runuser -u nobody -- sh -c "cat <'$path'"
         [ "$status" -ne 0 ]
