@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
@@ -153,6 +155,22 @@ static int open_supervisor(struct engine *engine, struct error *err)
     return supervisor_open(&options, &engine->supervisor, err);
 }
 
+/*
+ * The kernel places compiled BPF programs in 2 MB packs. On a machine without any other program the filter of every
+ * container would allocate and prepare a whole pack, and free it with the container: a sixth of a start's time. One
+ * small program that stays keeps the pack. A kernel that refuses is merely slower.
+ */
+static int open_bpf(struct engine *engine, struct error *err)
+{
+    (void)err;
+    struct sock_filter accept_all = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+    struct sock_fprog program = {.len = 1, .filter = &accept_all};
+    engine->bpf_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (engine->bpf_fd < 0 || setsockopt(engine->bpf_fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0)
+        log_debug("a filter of our own: %s", strerror(errno));
+    return 0;
+}
+
 /* Makes moves between v1 cgroups quick; a host that refuses is merely slower. */
 static int open_cgroups(struct engine *engine, struct error *err)
 {
@@ -186,8 +204,8 @@ static int prepare_seccomp(struct engine *engine, struct error *err)
 }
 
 static int (*const open_steps[])(struct engine *engine, struct error *err) = {
-    open_directories, open_database, load_id,         open_cgroups,    open_images,    open_volumes,
-    open_networks,    open_workers,  prepare_seccomp, open_supervisor, engine_recover,
+    open_directories, open_database, load_id,      open_cgroups,    open_bpf,        open_images,
+    open_volumes,     open_networks, open_workers, prepare_seccomp, open_supervisor, engine_recover,
 };
 
 /* Destructors take what is half-built. */
@@ -214,6 +232,7 @@ static void engine_free(struct engine *engine)
     for (size_t i = 0; i < engine->seccomp_count; i++)
         free(engine->seccomp[i].bpf);
     fd_close(engine->favordynmods_fd);
+    fd_close(engine->bpf_fd);
     fd_close(engine->containers_fd);
     fd_close(engine->etc_fd);
     free(engine->containers_dir);
@@ -227,7 +246,7 @@ int engine_open(const struct daemon_options *options, struct engine **ret, struc
 {
     struct engine *engine = xcalloc(1, sizeof(*engine));
     engine->options = options;
-    engine->containers_fd = engine->etc_fd = engine->favordynmods_fd = -1;
+    engine->containers_fd = engine->etc_fd = engine->favordynmods_fd = engine->bpf_fd = -1;
     engine->events = events_new();
     pthread_mutex_init(&engine->index_lock, NULL);
     pthread_mutex_init(&engine->seccomp_lock, NULL);
