@@ -39,17 +39,17 @@ lib_sources = $(wildcard $(1)/*.c $(1)/*/*.c)
 lib_objects = $(patsubst %.c,$(B)/%.o,$(call lib_sources,$(1)))
 ARCHIVES := $(foreach l,$(LIBS),$(B)/lib$(l).a)
 
+PROGRAMS := dory doryd dory-shim dory-runtime
+
+.PHONY: all
+all: $(PROGRAMS:%=$(BIN)/%)
+
 # The client half of api/ is linked into the static CLI, so it is an archive of its own.
 CLIENT_SOURCES := $(wildcard api/client*.c)
 $(B)/libclient.a: $(patsubst %.c,$(B)/%.o,$(CLIENT_SOURCES))
 
 DAEMON_LIBS := -lmicrohttpd -lsqlite3 -lcurl -larchive -lisal -lzstd -lcrypto -lnftables -lmnl -lseccomp -lyajl -lm
 STATIC_YAJL := -l:libyajl_s.a
-
-PROGRAMS := dory doryd dory-shim dory-runtime
-
-.PHONY: all
-all: $(PROGRAMS:%=$(BIN)/%)
 
 define archive_rule
 $(B)/lib$(1).a: $(call lib_objects,$(1))

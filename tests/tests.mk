@@ -32,6 +32,7 @@ check:
 	$(MAKE) --no-print-directory -j2 CC=clang B=$(B)/clang BIN=$(B)/clang/bin all
 	tests/tools/check-includes
 	tests/tools/check-format
+	tests/tools/check-bats
 	$(MAKE) --no-print-directory -j2 $(UNIT_TESTS)
 	DORY_BIN=$(abspath $(BIN)) tests/run $(UNIT_TESTS) $(BATS_TESTS) tests/vm/check
 

@@ -222,7 +222,7 @@ PY
     run dory load -i "$ENV_DIR/layer.tar"
     [ "$status" -eq 1 ]
     nothing_left "$before"
-    ! dory images | grep -E '^(archive|bad) '
+    ! dory images | grep -E '^(archive|bad) ' || false
     dory load -q -i "$ENV_DIR/good.tar.gz"
     dory rmi archive
 }
@@ -247,7 +247,7 @@ PY
     dory pull "$FAULTS/stuck" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
     client=$!
     for _ in $(seq 250); do
-        ! grep -q 'Pulling fs layer' "$BATS_TEST_TMPDIR/out" || break
+        ! grep -q 'Pulling fs layer' "$BATS_TEST_TMPDIR/out" || break || false
         sleep 0.02
     done
     sleep 0.3

@@ -199,7 +199,7 @@ done"
     dory run -d --name sleeper --init --env=MINE=1 busybox sleep 1000
     run sh -c 'tr "\0" "\n" <"/proc/$(dory inspect -f "{{.State.Pid}}" sleeper)/environ"' || true
     for pid in $(shims); do
-        ! tr '\0' '\n' <"/proc/$pid/environ" | grep CANARY
+        ! tr '\0' '\n' <"/proc/$pid/environ" | grep CANARY || false
     done
     dory rm -f sleeper
 }
@@ -380,8 +380,8 @@ try_layer() { # fail|any ENTRY...
     for key in trusted.overlay.redirect=/etc trusted.overlay.opaque=y trusted.overlay.metacopy= trusted.overlay.origin=x \
         user.overlay.redirect=/etc user.overlay.opaque=y; do
         try_layer any "xattr:r:$key"
-        ! getfattr -R -h -d -m overlay.redirect --absolute-names "$ENV_DIR/data/overlay" 2>/dev/null | grep -q '=.*/etc'
-        ! getfattr -R -h -d -m overlay.metacopy --absolute-names "$ENV_DIR/data/overlay" 2>/dev/null | grep -q metacopy
+        ! getfattr -R -h -d -m overlay.redirect --absolute-names "$ENV_DIR/data/overlay" 2>/dev/null | grep -q '=.*/etc' || false
+        ! getfattr -R -h -d -m overlay.metacopy --absolute-names "$ENV_DIR/data/overlay" 2>/dev/null | grep -q metacopy || false
     done
 }
 
@@ -488,7 +488,7 @@ try_layer() { # fail|any ENTRY...
     dory rm -f swapper
     echo "$started of 40 started"
     [ "$started" -gt 0 ]
-    ! grep -q "$CANARY" /proc/self/mountinfo "/proc/$(env_daemon_pid)/mountinfo"
+    ! grep -q "$CANARY" /proc/self/mountinfo "/proc/$(env_daemon_pid)/mountinfo" || false
 }
 
 @test "filling a volume from an image copies links as links and nothing from the host (CVE-2020-1726)" {
@@ -597,12 +597,12 @@ try_layer() { # fail|any ENTRY...
             fd=$(readlink "$fd") || continue
             [[ $fd == socket:* ]] || continue
             fd=${fd#socket:[}
-            ! grep -qx "${fd%]}" <<<"$inodes"
+            ! grep -qx "${fd%]}" <<<"$inodes" || false
         done
     done
     run dory run --rm --network host busybox cat /proc/net/unix
     [ "$status" -eq 0 ]
-    ! grep '@.*dory' <<<"$output"
+    ! grep '@.*dory' <<<"$output" || false
     dory rm -f sleeper
 }
 
@@ -638,7 +638,7 @@ for _ in range(5):
 PY
     run dory run --rm --network container:victim busybox sh -c 'ip -6 addr; ip -6 route'
     [[ $output != *2001:db8:666* && $output != *default* ]]
-    ! ip -6 route show dev "$ENV_BRIDGE" | grep -E 'default|2001:db8:666'
+    ! ip -6 route show dev "$ENV_BRIDGE" | grep -E 'default|2001:db8:666' || false
     dory rm -f victim evil
 }
 
@@ -647,7 +647,7 @@ PY
     port=$(free_port)
     dory run -d --name web -p "127.0.0.1:$port:80" busybox sh -c 'mkdir /w; echo hello >/w/index.html; httpd -f -p 80 -h /w'
     for _ in $(seq 50); do
-        ! curl -sf --max-time 2 "http://127.0.0.1:$port/" || break
+        ! curl -sf --max-time 2 "http://127.0.0.1:$port/" || break || false
         sleep 0.1
     done
     curl -sf --max-time 2 "http://127.0.0.1:$port/"
@@ -662,9 +662,9 @@ PY
     outside() {
         ip netns exec "$ns" curl -s --max-time 1 "$1"
     }
-    ! outside "http://10.214.77.1:$port/"
-    ! outside "http://$ENV_SUBNET.1:$port/"
-    ! outside "http://$(dory inspect -f '{{.NetworkSettings.IPAddress}}' web)/"
+    ! outside "http://10.214.77.1:$port/" || false
+    ! outside "http://$ENV_SUBNET.1:$port/" || false
+    ! outside "http://$(dory inspect -f '{{.NetworkSettings.IPAddress}}' web)/" || false
     ip netns del "$ns"
     ip link del "drs$$" 2>/dev/null || true
     dory rm -f web

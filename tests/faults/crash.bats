@@ -62,7 +62,7 @@ restart_daemon() {
         ! dory inspect gone >/dev/null 2>&1 && [ "$(dory inspect -f '{{.RestartCount}}' again)" -ge 1 ] && break
         sleep 0.05
     done
-    ! dory inspect gone >/dev/null 2>&1
+    ! dory inspect gone >/dev/null 2>&1 || false
     [ "$(dory inspect -f '{{.RestartCount}}' again)" -ge 1 ]
     dory rm -f again
 }

@@ -128,7 +128,7 @@ load helper
 
 @test "errors go to the log file as JSON" {
     make_config nosuch
-    ! rt --log "$T/log" --log-format json run --bundle "$T/bundle" "$ID" 2>/dev/null
+    ! rt --log "$T/log" --log-format json run --bundle "$T/bundle" "$ID" 2>/dev/null || false
     python3 -c "
 import json, sys
 entry = json.loads(open(sys.argv[1]).readlines()[-1])
