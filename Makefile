@@ -39,7 +39,7 @@ lib_sources = $(wildcard $(1)/*.c $(1)/*/*.c)
 lib_objects = $(patsubst %.c,$(B)/%.o,$(call lib_sources,$(1)))
 ARCHIVES := $(foreach l,$(LIBS),$(B)/lib$(l).a)
 
-PROGRAMS := dory doryd dory-shim dory-runtime
+PROGRAMS := dory doryd dory-shim dory-runtime dory-connect
 
 .PHONY: all
 all: $(PROGRAMS:%=$(BIN)/%)
@@ -81,6 +81,10 @@ $(BIN)/dory-runtime: $(call cmd_objects,dory-runtime) $(B)/libruntime.a $(B)/lib
 	@mkdir -p $(@D)
 	@echo '  LD $@'
 	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) $^ -lseccomp $(STATIC_YAJL) -lm -o $@
+$(BIN)/dory-connect: $(call cmd_objects,dory-connect) $(B)/libbase.a
+	@mkdir -p $(@D)
+	@echo '  LD $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ -lssl -lcrypto -o $@
 $(BIN)/doryd: $(call cmd_objects,doryd) $(B)/libapi.a $(B)/libdaemon.a $(B)/libimage.a $(B)/libruntime.a $(B)/libbase.a
 	@mkdir -p $(@D)
 	@echo '  LD $@'
@@ -91,7 +95,7 @@ $(BIN)/doryd: $(call cmd_objects,doryd) $(B)/libapi.a $(B)/libdaemon.a $(B)/libi
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/dory $(DESTDIR)$(PREFIX)/share/doc/dory
 	install -m 755 $(BIN)/dory $(BIN)/doryd $(BIN)/dory-runtime $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(BIN)/dory-shim $(DESTDIR)$(PREFIX)/libexec/dory/
+	install -m 755 $(BIN)/dory-shim $(BIN)/dory-connect $(DESTDIR)$(PREFIX)/libexec/dory/
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/dory/
 
 .PHONY: deps

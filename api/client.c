@@ -41,11 +41,11 @@ const char *client_choose_host(const char *host)
     return CLIENT_DEFAULT_HOST;
 }
 
-int client_new(const char *host, struct client **ret, struct error *err)
+int client_new(const char *host, const struct client_tls *tls, struct client **ret, struct error *err)
 {
     struct client *client = xcalloc(1, sizeof(*client));
     const char *version = getenv("DOCKER_API_VERSION");
-    int r = client_address_parse(client_choose_host(host), &client->address, err);
+    int r = client_address_parse(client_choose_host(host), tls, &client->address, err);
 
     if (r < 0) {
         client_free(client);

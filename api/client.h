@@ -32,13 +32,22 @@ struct client_response;
  * environment. */
 const char *client_choose_host(const char *host);
 
+/* How to speak TLS to a tcp:// daemon; files are PEM. */
+struct client_tls {
+    bool enabled;
+    bool verify;       /* false: the daemon's certificate is not looked at */
+    char *ca;          /* whose signature it must carry; NULL: the system's authorities */
+    char *cert, *key;  /* the client's own; NULL: none */
+    char *server_name; /* what the certificate must be for; NULL: the host's name */
+};
+
 /*
- * Parses "unix:///path" or "tcp://host:port" (port 2375 when left out); nothing is connected yet. Other schemes, and
- * TLS asked for with DOCKER_TLS_VERIFY or DOCKER_TLS, are ERROR_NOT_IMPLEMENTED; nonsense is docker's "unable to parse
- * docker host `X`". The host is copied. Requests go out without a version prefix (the daemon's newest behaviour) unless
- * DOCKER_API_VERSION is set.
+ * Parses "unix:///path" or "tcp://host:port" (port 2375 when left out, 2376 with TLS); nothing is connected yet. Other
+ * schemes are ERROR_NOT_IMPLEMENTED; nonsense is docker's "unable to parse docker host `X`". The host and what tls (may
+ * be NULL) points to are copied. TLS, and names that are not in /etc/hosts, need the program dory-connect. Requests go
+ * out without a version prefix (the daemon's newest behaviour) unless DOCKER_API_VERSION is set.
  */
-int client_new(const char *host, struct client **ret, struct error *err);
+int client_new(const char *host, const struct client_tls *tls, struct client **ret, struct error *err);
 void client_free(struct client *client); /* NULL is fine; responses must be freed before */
 
 struct client_request {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "api/client_helper.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/parse.h"
@@ -16,6 +17,7 @@
 
 #define HOSTS_FILE_MAX (1024 * 1024)
 #define DEFAULT_PORT "2375"
+#define DEFAULT_TLS_PORT "2376"
 
 /* ---- where the daemon is ---- */
 
@@ -24,11 +26,7 @@ static int parse_tcp(const char *text, struct client_address *ret, struct error 
     size_t length = strcspn(text, "/");
     CLEANUP_FREE char *address = xstrndup(text, length);
     char *colon = strrchr(address, ':'), *name = address;
-    const char *tls = getenv("DOCKER_TLS_VERIFY");
 
-    if ((tls && *tls) || getenv("DOCKER_TLS"))
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                         "TLS is not implemented: unset DOCKER_TLS_VERIFY and DOCKER_TLS, or use a Unix socket");
     if (text[length] && strcmp(text + length, "/") != 0)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "a path in the docker host `tcp://%s` is not implemented",
                          text);
@@ -44,11 +42,16 @@ static int parse_tcp(const char *text, struct client_address *ret, struct error 
     if (colon)
         *colon++ = '\0';
     ret->name = xstrdup(*name ? name : "127.0.0.1");
-    ret->port = xstrdup(colon && *colon ? colon : DEFAULT_PORT);
+    ret->port = xstrdup(colon && *colon ? colon : ret->tls.enabled ? DEFAULT_TLS_PORT : DEFAULT_PORT);
     return 0;
 }
 
-int client_address_parse(const char *host, struct client_address *ret, struct error *err)
+static char *copy(const char *text)
+{
+    return text ? xstrdup(text) : NULL;
+}
+
+int client_address_parse(const char *host, const struct client_tls *tls, struct client_address *ret, struct error *err)
 {
     const char *separator = strstr(host, "://");
     CLEANUP_FREE char *scheme = separator ? xstrndup(host, (size_t)(separator - host)) : NULL;
@@ -60,6 +63,13 @@ int client_address_parse(const char *host, struct client_address *ret, struct er
         ret->path = xstrdup(separator + 3);
         return 0;
     }
+    if (tls && tls->enabled)
+        ret->tls = (struct client_tls){.enabled = true,
+                                       .verify = tls->verify,
+                                       .ca = copy(tls->ca),
+                                       .cert = copy(tls->cert),
+                                       .key = copy(tls->key),
+                                       .server_name = copy(tls->server_name)};
     if (strcmp(scheme, "tcp") == 0 || strcmp(scheme, "http") == 0)
         return parse_tcp(separator + 3, ret, err);
     return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "unable to reach `%s`: %s:// is not implemented", host, scheme);
@@ -71,6 +81,10 @@ void client_address_release(struct client_address *address)
     free(address->path);
     free(address->name);
     free(address->port);
+    free(address->tls.ca);
+    free(address->tls.cert);
+    free(address->tls.key);
+    free(address->tls.server_name);
 }
 
 /* ---- connecting ---- */
@@ -148,9 +162,6 @@ static int connect_tcp(const struct client_address *address)
 
 static int explain(const struct client_address *address, int r, struct error *err)
 {
-    if (r == -ENXIO)
-        return error_set(err, ERROR_UNAVAILABLE, -r,
-                         "cannot resolve %s: only addresses and names in /etc/hosts are looked up", address->name);
     if (r == -EINVAL)
         return error_set(err, ERROR_INVALID, 0, "unable to parse docker host `%s`", address->host);
     if (r == -EACCES || r == -EPERM)
@@ -160,13 +171,27 @@ static int explain(const struct client_address *address, int r, struct error *er
                      address->host);
 }
 
+/* A name that is not in /etc/hosts, and TLS, are for the helper. */
+static int connect_to(const struct client_address *address, struct error *err)
+{
+    int fd = -ENXIO;
+
+    if (address->path)
+        fd = fd_connect_unix(AT_FDCWD, address->path, SOCK_STREAM);
+    else if (!address->tls.enabled)
+        fd = connect_tcp(address);
+    if (fd == -ENXIO && !address->path)
+        return client_helper_connect(address, err);
+    return fd < 0 ? explain(address, fd, err) : fd;
+}
+
 int connection_open(const struct client_address *address, struct connection **ret, struct error *err)
 {
-    int fd = address->path ? fd_connect_unix(AT_FDCWD, address->path, SOCK_STREAM) : connect_tcp(address);
+    int fd = connect_to(address, err);
     struct connection *connection;
 
     if (fd < 0)
-        return explain(address, fd, err);
+        return fd;
     connection = xmalloc(sizeof(*connection));
     connection->fd = fd;
     connection->used = false;

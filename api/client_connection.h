@@ -14,9 +14,11 @@ struct client_address {
     char *path; /* unix */
     char *name; /* tcp: name or address, without brackets */
     char *port;
+    struct client_tls tls; /* the strings are this struct's */
 };
 
-int client_address_parse(const char *host, struct client_address *ret, struct error *err);
+/* tls may be NULL; it is copied, and left out for a Unix socket, as docker's client does. */
+int client_address_parse(const char *host, const struct client_tls *tls, struct client_address *ret, struct error *err);
 void client_address_release(struct client_address *address);
 
 struct connection {

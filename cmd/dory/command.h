@@ -7,7 +7,8 @@
 
 #include "cmd/dory/options.h"
 
-struct client; /* api/client.h */
+struct client;     /* api/client.h */
+struct client_tls; /* api/client.h */
 
 /* Exit status of the CLI's own failures, before anything ran in a container (docker's). */
 #define EXIT_CLI 125
@@ -16,9 +17,10 @@ struct client; /* api/client.h */
 
 /* What every command gets. */
 struct cli {
-    const char *program;   /* "dory", or "docker" when called so */
-    const char *host;      /* -H, else DORY_HOST, DOCKER_HOST, the default */
-    const char *config;    /* directory of config.json */
+    const char *program; /* "dory", or "docker" when called so */
+    const char *host;    /* -H, else DORY_HOST, DOCKER_HOST, the default */
+    const char *config;  /* directory of config.json */
+    const struct client_tls *tls;
     struct client *client; /* connected lazily by cli_client() */
 };
 

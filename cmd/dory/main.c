@@ -6,11 +6,13 @@
 #include "api/client.h"
 #include "base/error.h"
 #include "cmd/dory/command.h"
+#include "cmd/dory/tls_options.h"
 
 struct global_flags {
     struct strv hosts;
     char *config, *context, *log_level;
     bool debug, version;
+    struct tls_flags tls;
 };
 
 #define AT(member) offsetof(struct global_flags, member)
@@ -22,8 +24,14 @@ static const struct option global_options[] = {
     {"host", 'H', OPTION_LIST, AT(hosts), "list", "Daemon socket to connect to", 0, 0, NULL},
     {"log-level", 'l', OPTION_STRING, AT(log_level), "string",
      "Set the logging level (\"debug\", \"info\", \"warn\", \"error\", \"fatal\") (default \"info\")", 0, 0, NULL},
-    {"tls", 0, OPTION_STRING, 0, NULL, "Use TLS; implied by --tlsverify", OPTION_REFUSED, 0, NULL},
-    {"tlsverify", 0, OPTION_STRING, 0, NULL, "Use TLS and verify the remote", OPTION_REFUSED, 0, NULL},
+    {"tls", 0, OPTION_BOOL, AT(tls.tls), NULL, "Use TLS; implied by --tlsverify", 0, AT(tls.tls_given), NULL},
+    {"tlscacert", 0, OPTION_STRING, AT(tls.ca), "string",
+     "Trust certs signed only by this CA (default \"~/.docker/ca.pem\")", 0, 0, NULL},
+    {"tlscert", 0, OPTION_STRING, AT(tls.cert), "string",
+     "Path to TLS certificate file (default \"~/.docker/cert.pem\")", 0, 0, NULL},
+    {"tlskey", 0, OPTION_STRING, AT(tls.key), "string", "Path to TLS key file (default \"~/.docker/key.pem\")", 0, 0,
+     NULL},
+    {"tlsverify", 0, OPTION_BOOL, AT(tls.verify), NULL, "Use TLS and verify the remote", 0, AT(tls.verify_given), NULL},
     {"version", 'v', OPTION_BOOL, AT(version), NULL, "Print version information and quit", 0, 0, NULL},
     {0},
 };
@@ -195,7 +203,7 @@ static int run_command(struct cli *cli, const struct command *command, int argc,
     } else if (help) {
         status = print_command_help(cli->program, command);
     } else if ((status = check_arguments(cli->program, command, arguments.count)) == 0) {
-        status = client_new(cli->host, &cli->client, &err);
+        status = client_new(cli->host, cli->tls, &cli->client, &err);
         if (status == 0)
             status = command->run(cli, flags, &arguments, &err);
         if (status < 0)
@@ -260,6 +268,9 @@ int main(int argc, char **argv)
     }
     CLEANUP_FREE char *config = config_directory(&flags);
     cli.config = config;
+    struct client_tls tls;
+    tls_options_resolve(&flags.tls, config, &tls);
+    cli.tls = &tls;
     cli.host = client_choose_host(flags.hosts.count ? flags.hosts.items[0] : NULL);
     int status;
     if (flags.version)
@@ -269,6 +280,7 @@ int main(int argc, char **argv)
     else
         status = dispatch(&cli, &arguments);
     client_free(cli.client);
+    tls_options_release(&tls);
     options_release(global_options, &flags);
     return status;
 }

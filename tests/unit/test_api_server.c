@@ -339,7 +339,7 @@ static void a_slow_reader_loses_nothing_of_a_stream(void **state)
     int count = 0;
 
     unsetenv("DOCKER_API_VERSION");
-    assert_int_equal(client_new(f->host, &client, NULL), 0);
+    assert_int_equal(client_new(f->host, NULL, &client, NULL), 0);
     assert_int_equal(client_send(client, &request, &response, NULL), 0);
     poll(NULL, 0, 50);
     while (client_read_line(response, 100, &line, NULL) == 0 && line) {
@@ -441,7 +441,7 @@ static void an_answer_before_the_bodys_end_is_read(void **state)
     const struct client_request request = {
         .method = "POST", .path = "/count?early=1", .stream_body = true, .body_fd = zeros};
 
-    assert_int_equal(client_new(f->host, &client, NULL), 0);
+    assert_int_equal(client_new(f->host, NULL, &client, NULL), 0);
     assert_true(client_call(client, &request, NULL, NULL, NULL, &error) < 0);
     assert_string_equal(error.message, "Error response from daemon: enough");
     client_free(client);

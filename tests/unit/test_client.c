@@ -193,7 +193,7 @@ static struct client *peer_start(struct peer *peer, const char *const *answers)
     peer->listener = fd_listen_unix(AT_FDCWD, path, SOCK_STREAM, 0600);
     assert_true(peer->listener >= 0);
     pthread_create(&peer->thread, NULL, peer_main, peer);
-    assert_int_equal(client_new(peer->host, &client, NULL), 0);
+    assert_int_equal(client_new(peer->host, NULL, &client, NULL), 0);
     return client;
 }
 
@@ -348,12 +348,10 @@ static void hosts_are_checked(void **state)
                  {"npipe:////./pipe/x", ERROR_NOT_IMPLEMENTED}};
 
     (void)state;
-    unsetenv("DOCKER_TLS_VERIFY");
-    unsetenv("DOCKER_TLS");
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct client *client = NULL;
         struct error error = {0};
-        int r = client_new(cases[i].host, &client, &error);
+        int r = client_new(cases[i].host, NULL, &client, &error);
 
         assert_int_equal(r < 0, cases[i].kind != ERROR_NONE);
         assert_int_equal(error.kind, cases[i].kind);
@@ -367,7 +365,7 @@ static void a_daemon_that_does_not_run_is_named(void **state)
     struct error error = {0};
 
     (void)state;
-    assert_int_equal(client_new("unix:///nonexistent/dory.sock", &client, NULL), 0);
+    assert_int_equal(client_new("unix:///nonexistent/dory.sock", NULL, &client, NULL), 0);
     assert_true(client_json(client, &(struct client_request){.path = "/x"}, NULL, &error) < 0);
     assert_string_equal(error.message,
                         "Cannot connect to the Dory daemon at unix:///nonexistent/dory.sock. Is the dory "
