@@ -26,6 +26,15 @@ static int handle_list(struct api_request *request, struct engine *engine, struc
     return r < 0 ? r : api_reply_json(request, 200, &out);
 }
 
+static void put_warnings(struct json_writer *w, const struct strv *warnings)
+{
+    json_key(w, "Warnings");
+    json_begin_array(w);
+    for (size_t i = 0; i < warnings->count; i++)
+        json_put_string(w, warnings->items[i]);
+    json_end_array(w);
+}
+
 static int handle_create(struct api_request *request, struct engine *engine, struct error *err)
 {
     const struct json *body = NULL;
@@ -44,11 +53,7 @@ static int handle_create(struct api_request *request, struct engine *engine, str
     json_writer_init(&w, &out);
     json_begin_object(&w);
     json_member_string(&w, "Id", c->id);
-    json_key(&w, "Warnings");
-    json_begin_array(&w);
-    for (size_t i = 0; i < warnings.count; i++)
-        json_put_string(&w, warnings.items[i]);
-    json_end_array(&w);
+    put_warnings(&w, &warnings);
     json_end_object(&w);
     strbuf_addc(&out, '\n');
     return api_reply_json(request, 201, &out);
@@ -201,7 +206,23 @@ static int not_yet(struct api_request *request, struct engine *engine, const cha
 
 static int handle_update(struct api_request *request, struct engine *engine, struct error *err)
 {
-    return not_yet(request, engine, "update of a container's resources", err);
+    CLEANUP_CONTAINER struct container *c = NULL;
+    CLEANUP_STRV struct strv warnings = STRV_INIT;
+    const struct json *body = NULL;
+    int r = api_body(request, &body, err);
+    if (r == 0)
+        r = find(request, engine, &c, err);
+    if (r == 0)
+        r = container_update(engine, c, body, &warnings, err);
+    if (r < 0)
+        return r;
+    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+    struct json_writer w;
+    json_writer_init(&w, &out);
+    json_begin_object(&w);
+    put_warnings(&w, &warnings);
+    json_end_object(&w);
+    return api_reply_json(request, 200, &out);
 }
 
 static int handle_changes(struct api_request *request, struct engine *engine, struct error *err)

@@ -324,3 +324,56 @@ void json_table_copy(const struct json_table *table, void *to, const void *from)
             copy_field(f, (char *)to + f->offset, at(f, from));
     }
 }
+
+bool json_table_field_is_empty(const struct json_field *field, const void *object)
+{
+    return is_empty(field, object);
+}
+
+static size_t field_size(const struct json_field *f)
+{
+    switch (f->type) {
+    case JSON_FIELD_BOOL:
+        return sizeof(bool);
+    case JSON_FIELD_UINT32:
+        return sizeof(uint32_t);
+    case JSON_FIELD_INT:
+    case JSON_FIELD_UINT64:
+        return sizeof(int64_t);
+    case JSON_FIELD_DOUBLE:
+        return sizeof(double);
+    case JSON_FIELD_STRV:
+        return sizeof(struct strv);
+    case JSON_FIELD_STRMAP:
+        return sizeof(struct strmap);
+    case JSON_FIELD_OBJECT:
+        return f->table->size;
+    case JSON_FIELD_ARRAY:
+        return sizeof(struct json_array);
+    case JSON_FIELD_STRING:
+    case JSON_FIELD_OPT_BOOL:
+    case JSON_FIELD_OPT_INT:
+    case JSON_FIELD_OBJECT_PTR:
+    case JSON_FIELD_RAW:
+        return sizeof(void *);
+    case JSON_FIELD_CUSTOM:
+        break;
+    }
+    return 0;
+}
+
+void json_table_move_field(const struct json_field *field, void *to, void *from)
+{
+    json_table_release_field(field, to);
+    size_t size = field_size(field);
+    memcpy((char *)to + field->offset, (char *)from + field->offset, size);
+    memset((char *)from + field->offset, 0, size);
+}
+
+const struct json_field *json_table_find(const struct json_table *table, const char *name)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (strcmp(table->fields[i].name, name) == 0)
+            return &table->fields[i];
+    return NULL;
+}

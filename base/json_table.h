@@ -96,6 +96,13 @@ void json_table_encode_members(const struct json_table *table, const void *in, s
 void json_table_release(const struct json_table *table, void *object);
 /* The same for one member, which is reset to empty. */
 void json_table_release_field(const struct json_field *field, void *object);
+/* Whether the member holds nothing: zero, empty, NULL (what Go's omitempty leaves out). */
+bool json_table_field_is_empty(const struct json_field *field, const void *object);
+/* Moves the member from one struct of the table to another, whose former value is released; `from` is left empty. Not
+ * for JSON_FIELD_CUSTOM. */
+void json_table_move_field(const struct json_field *field, void *to, void *from);
+/* The row of that name, exactly; NULL. */
+const struct json_field *json_table_find(const struct json_table *table, const char *name);
 /* Deep copy; *to is released first. */
 void json_table_copy(const struct json_table *table, void *to, const void *from);
 

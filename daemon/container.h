@@ -39,7 +39,7 @@ struct container {
     char *path; /* entrypoint + cmd, split as docker prints it */
     struct strv args;
     struct container_config config;
-    struct host_config host;
+    struct host_config host; /* container_update() changes some members: with the turn and under lock */
     struct mount_point *mounts;
     size_t mount_count;
     char *rootfs_id;
@@ -116,6 +116,10 @@ int container_kill(struct engine *engine, struct container *container, const cha
 int container_pause(struct engine *engine, struct container *container, struct error *err);
 int container_unpause(struct engine *engine, struct container *container, struct error *err);
 int container_rename(struct engine *engine, struct container *container, const char *name, struct error *err);
+/* Changes limits (at once when it runs) and restart policy: the members of HostConfig that `body` has. Others are
+ * refused by name. warnings receives docker's. */
+int container_update(struct engine *engine, struct container *container, const struct json *body, struct strv *warnings,
+                     struct error *err);
 struct container_remove {
     bool force, volumes;
 };

@@ -49,6 +49,7 @@ enum refusal {
     REFUSE_REMOVE_RESTARTING,
     REFUSE_REMOVING,
     REFUSE_DEAD,
+    REFUSE_UPDATE,
     REFUSE_IMPOSSIBLE,
 };
 
@@ -73,6 +74,8 @@ static const struct {
                                                   "container before removing or force remove"},
     [REFUSE_REMOVING] = {ERROR_CONFLICT, "removal of container %s is already in progress"},
     [REFUSE_DEAD] = {ERROR_CONFLICT, "container %s is dead: it can only be removed"},
+    [REFUSE_UPDATE] = {ERROR_CONFLICT,
+                       "Cannot update container %s: Container is marked for removal and cannot be \"update\"."},
     [REFUSE_IMPOSSIBLE] = {ERROR_CONFLICT, "container %s is not in a state for this"},
 };
 
@@ -116,6 +119,7 @@ static const struct cell table[CONTAINER_EVENT_COUNT][CONTAINER_STATE_COUNT] = {
     [CONTAINER_ATTACH] =         ROW(TO(CREATED),           TO(RUNNING),        NO(ATTACH_PAUSED), NO(RESTARTING),          NO(REMOVING),       TO(EXITED),            NO(DEAD)),
     [CONTAINER_RESIZE] =         ROW(NO(NOT_RUNNING),       TO(RUNNING),        TO(PAUSED),        NO(NOT_RUNNING),         NO(NOT_RUNNING),    NO(NOT_RUNNING),       NO(NOT_RUNNING)),
     [CONTAINER_TOP] =            ROW(NO(NOT_RUNNING),       TO(RUNNING),        TO(PAUSED),        NO(RESTARTING),          NO(NOT_RUNNING),    NO(NOT_RUNNING),       NO(NOT_RUNNING)),
+    [CONTAINER_UPDATE] =         ROW(TO(CREATED),           TO(RUNNING),        TO(PAUSED),        TO(RESTARTING),          NO(UPDATE),         TO(EXITED),            NO(UPDATE)),
 };
 /* clang-format on */
 

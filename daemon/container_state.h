@@ -37,6 +37,7 @@ enum container_event {
     CONTAINER_ATTACH,
     CONTAINER_RESIZE,
     CONTAINER_TOP,
+    CONTAINER_UPDATE,
     CONTAINER_EVENT_COUNT,
 };
 

@@ -201,20 +201,25 @@ static int insert_row(struct engine *engine, const struct container *c, const ch
     return db_run(s, err);
 }
 
-int store_insert(struct engine *engine, struct container *c, struct error *err)
+static void write_config(const struct container *c, const struct host_config *host, struct strbuf *out)
 {
-    CLEANUP_STRBUF struct strbuf config = STRBUF_INIT;
-    CLEANUP_STRBUF struct strbuf state = STRBUF_INIT;
     /* Encoding borrows the members: nothing of `stored` is released. */
     struct stored_config stored = {.path = c->path,
                                    .args = c->args,
                                    .mac_address = c->mac_address,
                                    .config = c->config,
-                                   .host = c->host,
+                                   .host = *host,
                                    .mounts = {c->mounts, c->mount_count}};
     struct json_writer w;
-    json_writer_init(&w, &config);
+    json_writer_init(&w, out);
     json_table_encode(&stored_config_table, &stored, &w);
+}
+
+int store_insert(struct engine *engine, struct container *c, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf config = STRBUF_INIT;
+    CLEANUP_STRBUF struct strbuf state = STRBUF_INIT;
+    write_config(c, &c->host, &config);
     write_state(c, &state);
     /* The container and its anonymous volumes come to be together. */
     int r = db_begin(engine->db, err);
@@ -249,6 +254,23 @@ void store_save_state(struct engine *engine, struct container *c)
     db_unlock(engine->db);
     if (r < 0)
         log_error("container %s: saving its state: %s", c->id, err.message);
+}
+
+int store_save_config(struct engine *engine, const struct container *c, const struct host_config *host,
+                      struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf config = STRBUF_INIT;
+    write_config(c, host, &config);
+    db_lock(engine->db);
+    struct db_statement *s;
+    int r = db_query(engine->db, "UPDATE containers SET config = ? WHERE id = ?", &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, strbuf_str(&config));
+        db_bind_text(s, 2, c->id);
+        r = db_run(s, err);
+    }
+    db_unlock(engine->db);
+    return r;
 }
 
 int store_rename(struct engine *engine, const struct container *c, const char *name, struct error *err)

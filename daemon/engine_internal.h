@@ -78,6 +78,9 @@ int store_insert(struct engine *engine, struct container *c, struct error *err);
 /* The changing part of the row. Called with the container's lock held. Failure is logged: the kernel's truth is found
  * again at the next start. */
 void store_save_state(struct engine *engine, struct container *c);
+/* The row's configuration with `host` in place of the container's own. Called with the turn held. */
+int store_save_config(struct engine *engine, const struct container *c, const struct host_config *host,
+                      struct error *err);
 int store_rename(struct engine *engine, const struct container *c, const char *name, struct error *err);
 int store_delete(struct engine *engine, const char *id, struct error *err);
 /* Adds every row to the index. */

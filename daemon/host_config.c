@@ -364,6 +364,9 @@ void host_config_set_defaults(struct host_config *host, const struct daemon_opti
     /* docker on hosts with v1 controllers says "host" here; dory gives every container its own cgroup namespace. */
     default_string(&host->cgroupns_mode, "private");
     default_string(&host->runtime, "dory");
+    /* Unset: as much swap as memory, docker's rule. */
+    if (host->memory > 0 && host->memory_swap == 0)
+        host->memory_swap = host->memory <= INT64_MAX / 2 ? host->memory * 2 : -1;
     if (host->shm_size == 0)
         host->shm_size = DEFAULT_SHM_SIZE;
     if (host->log_config.type == NULL || *host->log_config.type == '\0') {

@@ -28,6 +28,7 @@
     X(tag)                                                                                                             \
     X(top)                                                                                                             \
     X(unpause)                                                                                                         \
+    X(update)                                                                                                          \
     X(wait)                                                                                                            \
     X(container_inspect)                                                                                               \
     X(image_inspect)                                                                                                   \

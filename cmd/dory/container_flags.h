@@ -54,8 +54,11 @@ int expose_parse(struct strv *ports, const char *spec, struct error *err);
 /* Reads NAME=value lines; a NAME alone takes the caller's value; # comments. */
 int env_file_read(const char *path, struct strv *env, struct error *err);
 
-/* --mount "type=bind,src=/a,dst=/b,readonly" as one object of HostConfig.Mounts. */
+/* --restart "on-failure:3" as the member RestartPolicy; NULL writes nothing. */
 struct json_writer;
+int restart_policy_write(struct json_writer *w, const char *policy, struct error *err);
+
+/* --mount "type=bind,src=/a,dst=/b,readonly" as one object of HostConfig.Mounts. */
 int mount_option_write(const char *text, struct json_writer *w, struct error *err);
 
 #endif

@@ -285,7 +285,7 @@ static void put_port_bindings(struct json_writer *w, const struct port_mappings 
     json_end_object(w);
 }
 
-static int put_restart(struct json_writer *w, const char *policy, struct error *err)
+int restart_policy_write(struct json_writer *w, const char *policy, struct error *err)
 {
     if (!policy)
         return 0;
@@ -578,7 +578,7 @@ static int put_host_config(struct json_writer *w, const struct container_flags *
         json_member_bool(w, "Init", f->init);
     if (f->tty && !f->detach)
         put_console_size(w);
-    int r = put_restart(w, f->restart, err);
+    int r = restart_policy_write(w, f->restart, err);
     if (r == 0)
         r = put_log_config(w, f, err);
     if (r == 0)
