@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "runtime/cgroup_stats.h"
 #include "runtime/container.h"
 
 enum cgroup_controller {
@@ -38,6 +39,7 @@ struct cgroup_ops {
     int (*oom_kills)(struct runtime_cgroup *cgroup, uint64_t *ret, struct error *err);
     int (*update)(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err);
     int (*stats)(struct runtime_cgroup *cgroup, struct runtime_stats *ret, struct error *err);
+    int (*stats_detail)(struct runtime_cgroup *cgroup, struct runtime_stats_detail *ret, struct error *err);
 };
 extern const struct cgroup_ops cgroup_ops_v1; /* v1 and hybrid */
 extern const struct cgroup_ops cgroup_ops_v2;
@@ -72,6 +74,25 @@ ssize_t cgroup_read(int dir_fd, const char *name, char *buf, size_t size);
 int cgroup_read_number(int dir_fd, const char *name, uint64_t *ret);
 /* The number after `key` in text of "key number" lines; 0 when absent. */
 uint64_t cgroup_field(const char *text, const char *key);
+
+/* Statistics: cgroup_v1_stats.c, cgroup_v2_stats.c, and what both need, cgroup_stats.c. */
+int cgroup_v1_stats(struct runtime_cgroup *cgroup, struct runtime_stats *ret, struct error *err);
+int cgroup_v1_stats_detail(struct runtime_cgroup *cgroup, struct runtime_stats_detail *ret, struct error *err);
+int cgroup_v2_stats(struct runtime_cgroup *cgroup, struct runtime_stats *ret, struct error *err);
+int cgroup_v2_stats_detail(struct runtime_cgroup *cgroup, struct runtime_stats_detail *ret, struct error *err);
+void cgroup_stats_memory_stat(int dir_fd, struct runtime_stats_detail *ret);
+/* The sizes for which the directory has hugetlb.SIZE.* files; `v2` tells how those are called. */
+void cgroup_stats_hugetlb(int dir_fd, bool v2, struct runtime_stats_detail *ret);
+void cgroup_stats_add_io(struct runtime_stats_io_list *list, uint32_t major, uint32_t minor, const char *operation,
+                         uint64_t value);
+/* Text of blkio files ("8:0 Read 4096") and of io.stat ("8:0 rbytes=1 wbytes=2 rios=3 ..."). Pure. */
+void cgroup_stats_parse_blkio(const char *text, struct runtime_stats_io_list *list);
+void cgroup_stats_parse_io(const char *text, struct runtime_stats_io_list *bytes,
+                           struct runtime_stats_io_list *operations);
+/* Text of a *.pressure file. Pure. */
+void cgroup_stats_parse_pressure(const char *text, struct runtime_stats_pressure *ret);
+/* The first line of a control file, NULL when it is empty or not there; the caller frees. */
+char *cgroup_read_line(int dir_fd, const char *name);
 
 /* v1: limits of the controllers whose directories exist; `created`: freshly made, nothing to preserve. */
 int cgroup_v1_limit(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err);

@@ -164,70 +164,6 @@ static int v1_oom_kills(struct runtime_cgroup *cgroup, uint64_t *ret, struct err
     return 0;
 }
 
-/* "8:0 Read 4096" lines; the operation's sum over devices */
-static uint64_t sum_operation(const char *text, const char *operation)
-{
-    uint64_t sum = 0;
-    size_t size = strlen(operation);
-    for (const char *line = text; line != NULL && *line != '\0';) {
-        const char *space = strchr(line, ' ');
-        if (space != NULL && strncmp(space + 1, operation, size) == 0 && space[1 + size] == ' ')
-            sum += strtoull(space + 1 + size, NULL, 10);
-        line = strchr(line, '\n');
-        line = line != NULL ? line + 1 : NULL;
-    }
-    return sum;
-}
-
-static void read_cpu(struct runtime_cgroup *cgroup, struct runtime_stats *stats)
-{
-    char text[1024];
-    int fd = cgroup->fds[CGROUP_CPUACCT];
-    if (fd >= 0) {
-        cgroup_read_number(fd, "cpuacct.usage", &stats->cpu_usage_ns);
-        cgroup_read_number(fd, "cpuacct.usage_user", &stats->cpu_user_ns);
-        cgroup_read_number(fd, "cpuacct.usage_sys", &stats->cpu_system_ns);
-    }
-    fd = cgroup->fds[CGROUP_CPU];
-    if (fd >= 0 && cgroup_read(fd, "cpu.stat", text, sizeof(text)) > 0) {
-        stats->cpu_periods = cgroup_field(text, "nr_periods");
-        stats->cpu_throttled_periods = cgroup_field(text, "nr_throttled");
-        stats->cpu_throttled_ns = cgroup_field(text, "throttled_time");
-    }
-}
-
-static int v1_stats(struct runtime_cgroup *cgroup, struct runtime_stats *stats, struct error *err)
-{
-    char text[16384];
-    int fd = cgroup->fds[CGROUP_MEMORY];
-    if (fd < 0)
-        return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup %s has no memory controller", cgroup->path);
-    int r = cgroup_read_number(fd, "memory.usage_in_bytes", &stats->memory_usage);
-    if (r < 0)
-        return error_errno(err, r, "cannot read the statistics of cgroup %s", cgroup->path);
-    cgroup_read_number(fd, "memory.limit_in_bytes", &stats->memory_limit);
-    cgroup_read_number(fd, "memory.max_usage_in_bytes", &stats->memory_max_usage);
-    cgroup_read_number(fd, "memory.failcnt", &stats->memory_failcnt);
-    if (cgroup_read(fd, "memory.stat", text, sizeof(text)) > 0) {
-        stats->memory_inactive_file = cgroup_field(text, "total_inactive_file");
-        stats->memory_cache = cgroup_field(text, "total_cache");
-    }
-    read_cpu(cgroup, stats);
-    fd = cgroup->fds[CGROUP_PIDS];
-    if (fd >= 0) {
-        cgroup_read_number(fd, "pids.current", &stats->pids_current);
-        cgroup_read_number(fd, "pids.max", &stats->pids_limit);
-        if (stats->pids_limit == UINT64_MAX)
-            stats->pids_limit = 0;
-    }
-    fd = cgroup->fds[CGROUP_BLKIO];
-    if (fd >= 0 && cgroup_read(fd, "blkio.throttle.io_service_bytes_recursive", text, sizeof(text)) > 0) {
-        stats->blkio_read_bytes = sum_operation(text, "Read");
-        stats->blkio_write_bytes = sum_operation(text, "Write");
-    }
-    return 0;
-}
-
 static int v1_update(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err)
 {
     if (cgroup_v1_needs(CGROUP_CPUSET, resources) && cgroup->fds[CGROUP_CPUSET] < 0) {
@@ -259,5 +195,6 @@ const struct cgroup_ops cgroup_ops_v1 = {
     .freeze = v1_freeze,
     .oom_kills = v1_oom_kills,
     .update = v1_update,
-    .stats = v1_stats,
+    .stats = cgroup_v1_stats,
+    .stats_detail = cgroup_v1_stats_detail,
 };

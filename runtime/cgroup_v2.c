@@ -280,48 +280,6 @@ static int v2_oom_kills(struct runtime_cgroup *cgroup, uint64_t *ret, struct err
     return 0;
 }
 
-/* "8:0 rbytes=1 wbytes=2 ..." lines */
-static uint64_t sum_io(const char *text, const char *key)
-{
-    uint64_t sum = 0;
-    for (const char *p = text; (p = strstr(p, key)) != NULL; p += strlen(key))
-        sum += strtoull(p + strlen(key), NULL, 10);
-    return sum;
-}
-
-static int v2_stats(struct runtime_cgroup *cgroup, struct runtime_stats *stats, struct error *err)
-{
-    char text[16384];
-    int fd = cgroup->unified_fd;
-    ssize_t n = cgroup_read(fd, "cpu.stat", text, sizeof(text));
-    if (n < 0)
-        return error_errno(err, (int)n, "cannot read the statistics of cgroup %s", cgroup->path);
-    stats->cpu_usage_ns = cgroup_field(text, "usage_usec") * 1000;
-    stats->cpu_user_ns = cgroup_field(text, "user_usec") * 1000;
-    stats->cpu_system_ns = cgroup_field(text, "system_usec") * 1000;
-    stats->cpu_periods = cgroup_field(text, "nr_periods");
-    stats->cpu_throttled_periods = cgroup_field(text, "nr_throttled");
-    stats->cpu_throttled_ns = cgroup_field(text, "throttled_usec") * 1000;
-    cgroup_read_number(fd, "memory.current", &stats->memory_usage);
-    cgroup_read_number(fd, "memory.max", &stats->memory_limit);
-    cgroup_read_number(fd, "memory.peak", &stats->memory_max_usage);
-    if (cgroup_read(fd, "memory.events", text, sizeof(text)) > 0)
-        stats->memory_failcnt = cgroup_field(text, "max");
-    if (cgroup_read(fd, "memory.stat", text, sizeof(text)) > 0) {
-        stats->memory_inactive_file = cgroup_field(text, "inactive_file");
-        stats->memory_cache = cgroup_field(text, "file");
-    }
-    cgroup_read_number(fd, "pids.current", &stats->pids_current);
-    cgroup_read_number(fd, "pids.max", &stats->pids_limit);
-    if (stats->pids_limit == UINT64_MAX)
-        stats->pids_limit = 0;
-    if (cgroup_read(fd, "io.stat", text, sizeof(text)) > 0) {
-        stats->blkio_read_bytes = sum_io(text, " rbytes=");
-        stats->blkio_write_bytes = sum_io(text, " wbytes=");
-    }
-    return 0;
-}
-
 static int v2_update(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err)
 {
     if (resources->devices.count > 0)
@@ -336,5 +294,6 @@ const struct cgroup_ops cgroup_ops_v2 = {
     .freeze = v2_freeze,
     .oom_kills = v2_oom_kills,
     .update = v2_update,
-    .stats = v2_stats,
+    .stats = cgroup_v2_stats,
+    .stats_detail = cgroup_v2_stats_detail,
 };

@@ -51,6 +51,45 @@ static void fields_are_found_by_their_whole_name(void **state)
     assert_int_equal(cgroup_field("", "x"), 0);
 }
 
+static void io_is_read_per_device_and_operation_from_both_formats(void **state)
+{
+    (void)state;
+    struct runtime_stats_detail d = {0};
+    cgroup_stats_parse_blkio("8:0 Read 4096\n8:0 Write 10\n8:0 Total 4106\n259:3 Discard 7\nnonsense\nTotal 4106\n",
+                             &d.io_bytes);
+    assert_int_equal(d.io_bytes.count, 4);
+    assert_int_equal(d.io_bytes.items[0].major, 8);
+    assert_string_equal(d.io_bytes.items[0].operation, "Read");
+    assert_int_equal(d.io_bytes.items[0].value, 4096);
+    assert_int_equal(d.io_bytes.items[3].major, 259);
+    assert_int_equal(d.io_bytes.items[3].minor, 3);
+    assert_string_equal(d.io_bytes.items[3].operation, "Discard");
+    runtime_stats_detail_release(&d);
+    cgroup_stats_parse_io("8:16 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n8:0 \n8:1 rbytes=9", &d.io_bytes,
+                          &d.io_operations);
+    assert_int_equal(d.io_bytes.count, 4);
+    assert_int_equal(d.io_operations.count, 3);
+    assert_int_equal(d.io_bytes.items[3].minor, 1);
+    assert_int_equal(d.io_bytes.items[3].value, 9);
+    assert_int_equal(d.io_operations.items[1].value, 4);
+    runtime_stats_detail_release(&d);
+}
+
+static void pressure_is_read_where_the_kernel_tells_it(void **state)
+{
+    (void)state;
+    struct runtime_stats_pressure p;
+    cgroup_stats_parse_pressure("some avg10=1.50 avg60=0.25 avg300=0.00 total=1234\n"
+                                "full avg10=0.75 avg60=0.00 avg300=0.00 total=99\n",
+                                &p);
+    assert_true(p.available);
+    assert_true(p.some.avg10 == 1.5 && p.some.avg60 == 0.25);
+    assert_int_equal(p.some.total, 1234);
+    assert_int_equal(p.full.total, 99);
+    cgroup_stats_parse_pressure("", &p);
+    assert_false(p.available);
+}
+
 /* A machine that knows the instructions that the emitter uses. */
 static unsigned run(const struct bpf_insn *p, size_t count, char type, unsigned access, unsigned major, unsigned minor)
 {
@@ -165,6 +204,8 @@ int main(void)
         cmocka_unit_test(paths_are_cleaned_and_those_that_climb_are_refused),
         cmocka_unit_test(shares_and_weights_convert_at_their_ends_and_default),
         cmocka_unit_test(fields_are_found_by_their_whole_name),
+        cmocka_unit_test(io_is_read_per_device_and_operation_from_both_formats),
+        cmocka_unit_test(pressure_is_read_where_the_kernel_tells_it),
         cmocka_unit_test(the_default_rules_allow_the_harmless_devices_only),
         cmocka_unit_test(the_last_matching_rule_wins_per_access),
     };
