@@ -251,6 +251,7 @@ static const struct {
     {"enter cwd", step_enter_cwd},
     {"prepare wait", step_prepare_wait},
     {"descriptors", child_set_descriptors},
+    {"scheduling", child_set_scheduling},
     {"limits", child_set_limits},
     {"privileges", child_drop_privileges},
     {"command", step_find_command},

@@ -72,6 +72,9 @@ int child_network_up(struct child *child, struct error *err);
 int child_set_names(struct child *child, struct error *err);
 int child_set_sysctls(struct child *child, struct error *err);
 
+/* scheduling.c */
+int child_set_scheduling(struct child *child, struct error *err);
+
 /* privileges.c: called in this order, nothing in between */
 int child_set_labels(struct child *child, struct error *err);
 int child_set_limits(struct child *child, struct error *err);

@@ -1,5 +1,5 @@
 /*
- * The OCI runtime spec (config.json, 1.0 to 1.2) for Linux as C structs, declared by JSON tables: parsed, written and
+ * The OCI runtime spec (config.json, 1.0 to 1.3) for Linux as C structs, declared by JSON tables: parsed, written and
  * released by the same rows. Unknown members are ignored, as the spec demands; members of a wrong type are errors that
  * name their path ("linux.resources.pids.limit: expected a number, got a string"). Members that dory knows but does
  * not support are kept raw and refused by oci_spec_validate().
@@ -44,6 +44,22 @@ struct oci_console_size {
     uint32_t height, width; /* rows, columns */
 };
 
+struct oci_scheduler { /* sched_setattr(2) */
+    char *policy;      /* "SCHED_FIFO" */
+    int64_t nice, priority;
+    struct strv flags;                  /* "SCHED_FLAG_RESET_ON_FORK" */
+    uint64_t runtime, deadline, period; /* nanoseconds */
+};
+
+struct oci_io_priority { /* ioprio_set(2) */
+    char *class;         /* "IOPRIO_CLASS_BE" */
+    int64_t priority;    /* 0 to 7 */
+};
+
+struct oci_cpu_affinity { /* lists like "0-3,7"; for exec, not for the container's first process */
+    char *initial, *final;
+};
+
 struct oci_process {
     bool terminal;
     struct oci_console_size console_size;
@@ -57,7 +73,9 @@ struct oci_process {
     int64_t *oom_score_adj;
     char *apparmor_profile;
     char *selinux_label;
-    struct json *scheduler, *io_priority, *exec_cpu_affinity; /* refused */
+    struct oci_scheduler *scheduler;            /* NULL: as it is */
+    struct oci_io_priority *io_priority;        /* likewise */
+    struct oci_cpu_affinity *exec_cpu_affinity; /* likewise */
 };
 
 struct oci_root {
@@ -101,6 +119,31 @@ struct oci_device {
     uint32_t uid, gid;
 };
 
+struct oci_time_offset {
+    int64_t secs;
+    uint32_t nanosecs;
+};
+
+struct oci_time_offsets { /* of a new time namespace; NULL: none */
+    struct oci_time_offset *monotonic, *boottime;
+};
+
+struct oci_personality { /* personality(2) */
+    char *domain;        /* LINUX LINUX32 */
+    struct strv flags;   /* none is defined */
+};
+
+struct oci_memory_policy { /* set_mempolicy(2) */
+    char *mode;            /* "MPOL_BIND" */
+    char *nodes;           /* a list like "0-3,7" */
+    struct strv flags;     /* "MPOL_F_STATIC_NODES" */
+};
+
+struct oci_net_device { /* moved from the runtime's network namespace into the container's */
+    char *host_name;
+    char *name; /* in the container; may end in %d; NULL: as on the host */
+};
+
 struct oci_linux {
     struct json_array namespaces;                 /* struct oci_namespace */
     struct json_array uid_mappings, gid_mappings; /* struct oci_id_mapping */
@@ -112,7 +155,11 @@ struct oci_linux {
     char *rootfs_propagation;
     char *mount_label;
     struct strmap sysctl;
-    struct json *intel_rdt, *personality, *time_offsets; /* refused */
+    struct oci_time_offsets *time_offsets;
+    struct oci_personality *personality;     /* NULL: as it is */
+    struct oci_memory_policy *memory_policy; /* likewise */
+    struct json_array net_devices;           /* struct oci_net_device; an object by host name in the document */
+    struct json *intel_rdt;                  /* refused */
 };
 
 struct oci_spec {

@@ -86,6 +86,26 @@ static const struct json_field console_size_rows[] = {
 };
 static const struct json_table console_size_table = JSON_TABLE(struct oci_console_size, console_size_rows);
 
+static const struct json_field scheduler_rows[] = {
+    ROW(oci_scheduler, "policy", STRING, policy, REQ),    ROW(oci_scheduler, "nice", INT, nice, OMIT),
+    ROW(oci_scheduler, "priority", INT, priority, OMIT),  ROW(oci_scheduler, "flags", STRV, flags, OMIT),
+    ROW(oci_scheduler, "runtime", UINT64, runtime, OMIT), ROW(oci_scheduler, "deadline", UINT64, deadline, OMIT),
+    ROW(oci_scheduler, "period", UINT64, period, OMIT),
+};
+static const struct json_table scheduler_table = JSON_TABLE(struct oci_scheduler, scheduler_rows);
+
+static const struct json_field io_priority_rows[] = {
+    ROW(oci_io_priority, "class", STRING, class, REQ),
+    ROW(oci_io_priority, "priority", INT, priority, REQ),
+};
+static const struct json_table io_priority_table = JSON_TABLE(struct oci_io_priority, io_priority_rows);
+
+static const struct json_field cpu_affinity_rows[] = {
+    ROW(oci_cpu_affinity, "initial", STRING, initial, OMIT),
+    ROW(oci_cpu_affinity, "final", STRING, final, OMIT),
+};
+static const struct json_table cpu_affinity_table = JSON_TABLE(struct oci_cpu_affinity, cpu_affinity_rows);
+
 static const struct json_field process_rows[] = {
     ROW(oci_process, "terminal", BOOL, terminal, OMIT),
     TABLE_ROW(oci_process, "consoleSize", OBJECT, console_size, console_size_table, OMIT),
@@ -99,8 +119,8 @@ static const struct json_field process_rows[] = {
     ROW(oci_process, "oomScoreAdj", OPT_INT, oom_score_adj, OMIT),
     ROW(oci_process, "apparmorProfile", STRING, apparmor_profile, OMIT),
     ROW(oci_process, "selinuxLabel", STRING, selinux_label, OMIT),
-    ROW(oci_process, "scheduler", RAW, scheduler, OMIT),
-    ROW(oci_process, "ioPriority", RAW, io_priority, OMIT),
-    ROW(oci_process, "execCPUAffinity", RAW, exec_cpu_affinity, OMIT),
+    TABLE_ROW(oci_process, "scheduler", OBJECT_PTR, scheduler, scheduler_table, OMIT),
+    TABLE_ROW(oci_process, "ioPriority", OBJECT_PTR, io_priority, io_priority_table, OMIT),
+    TABLE_ROW(oci_process, "execCPUAffinity", OBJECT_PTR, exec_cpu_affinity, cpu_affinity_table, OMIT),
 };
 const struct json_table oci_process_table = JSON_TABLE(struct oci_process, process_rows);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "runtime/defaults.h"
+#include "runtime/settings.h"
 
 #define MOUNTS_MAX 10000
 #define HOSTNAME_MAX 64 /* of the kernel's utsname, without the NUL */
@@ -48,12 +49,7 @@ static int check_refused(const struct oci_spec *spec, struct error *err)
         const char *name;
         const struct json *value;
     } refused[] = {
-        {"process.scheduler", spec->process.scheduler},
-        {"process.ioPriority", spec->process.io_priority},
-        {"process.execCPUAffinity", spec->process.exec_cpu_affinity},
         {"linux.intelRdt", spec->linux_.intel_rdt},
-        {"linux.personality", spec->linux_.personality},
-        {"linux.timeOffsets", spec->linux_.time_offsets},
         {"linux.resources.rdma", spec->linux_.resources.rdma},
         {"linux.resources.network", spec->linux_.resources.network},
     };
@@ -63,9 +59,35 @@ static int check_refused(const struct oci_spec *spec, struct error *err)
         if (!empty)
             return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "%s is not supported", refused[i].name);
     }
+    if (spec->linux_.time_offsets != NULL)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "linux.timeOffsets is not supported");
+    if (spec->linux_.net_devices.count > 0)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "linux.netDevices is not supported");
     if (spec->linux_.seccomp != NULL && spec->linux_.seccomp->listener_path != NULL)
         return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "linux.seccomp.listenerPath is not supported");
     return 0;
+}
+
+static int check_settings(const struct oci_spec *spec, struct error *err)
+{
+    const struct oci_process *p = &spec->process;
+    struct sched_attr attr;
+    struct settings_memory_policy policy;
+    struct settings_mask mask;
+    int io;
+    unsigned long persona;
+    int r = p->scheduler != NULL ? settings_scheduler(p->scheduler, &attr, err) : 0;
+    if (r == 0 && p->io_priority != NULL)
+        r = settings_io_priority(p->io_priority, &io, err);
+    if (r == 0 && p->exec_cpu_affinity != NULL && p->exec_cpu_affinity->initial != NULL)
+        r = settings_list("process.execCPUAffinity.initial", p->exec_cpu_affinity->initial, &mask, err);
+    if (r == 0 && p->exec_cpu_affinity != NULL && p->exec_cpu_affinity->final != NULL)
+        r = settings_list("process.execCPUAffinity.final", p->exec_cpu_affinity->final, &mask, err);
+    if (r == 0 && spec->linux_.personality != NULL)
+        r = settings_personality(spec->linux_.personality, &persona, err);
+    if (r == 0 && spec->linux_.memory_policy != NULL)
+        r = settings_memory_policy(spec->linux_.memory_policy, &policy, err);
+    return r;
 }
 
 static int check_mounts(const struct oci_spec *spec, struct error *err)
@@ -168,6 +190,7 @@ int oci_spec_validate(const struct oci_spec *spec, struct error *err)
     int r = check_process(&spec->process, err);
     r = r < 0 ? r : check_namespaces(spec, err);
     r = r < 0 ? r : check_refused(spec, err);
+    r = r < 0 ? r : check_settings(spec, err);
     r = r < 0 ? r : check_mounts(spec, err);
     r = r < 0 ? r : check_sysctls(spec, err);
     const struct json_array *hooks[] = {&spec->hooks.prestart,         &spec->hooks.create_runtime,
