@@ -333,6 +333,21 @@ int runtime_cgroup_kill(struct runtime_cgroup *cgroup, int signal, struct error 
     return 0;
 }
 
+int runtime_cgroup_join(struct runtime_cgroup *cgroup, pid_t pid, bool in_unified, struct error *err)
+{
+    int r = 0;
+    char text[16];
+    snprintf(text, sizeof(text), "%d", pid);
+    if (cgroup->unified_fd >= 0 && !in_unified)
+        r = cgroup_write(cgroup->unified_fd, "cgroup.procs", text, err);
+    for (int c = 0; r == 0 && c < CGROUP_CONTROLLERS; c++)
+        if (cgroup->fds[c] >= 0 && !cgroup->alias[c])
+            r = cgroup_write(cgroup->fds[c], "cgroup.procs", text, err);
+    if (r < 0)
+        error_context(err, "cannot join cgroup %s", cgroup->path);
+    return r;
+}
+
 int runtime_cgroup_freeze(struct runtime_cgroup *cgroup, bool frozen, struct error *err)
 {
     return cgroup->ops->freeze(cgroup, frozen, err);

@@ -101,14 +101,7 @@ static int v1_enter(struct runtime_cgroup *cgroup, const struct oci_resources *r
     r = r < 0 ? r : cgroup_v1_limit(cgroup, resources, err);
     if (r < 0)
         return r;
-    char text[16];
-    snprintf(text, sizeof(text), "%d", pid);
-    if (cgroup->unified_fd >= 0 && !in_unified)
-        r = cgroup_write(cgroup->unified_fd, "cgroup.procs", text, err);
-    for (int c = 0; r == 0 && c < CGROUP_CONTROLLERS; c++)
-        if (cgroup->fds[c] >= 0 && !cgroup->alias[c])
-            r = cgroup_write(cgroup->fds[c], "cgroup.procs", text, err);
-    return r;
+    return runtime_cgroup_join(cgroup, pid, in_unified, err);
 }
 
 static int v1_open(struct runtime_cgroup *cgroup, struct error *err)

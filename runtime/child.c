@@ -35,7 +35,7 @@ int child_await_cgroup(struct child *child, struct error *err)
 
 /* ---- steps ---- */
 
-static int step_signals(struct child *child, struct error *err)
+int child_reset_signals(struct child *child, struct error *err)
 {
     /* Handlers are gone at exec by themselves, ignored signals and the mask are not. */
     for (int signal = 1; signal < NSIG; signal++) {
@@ -72,7 +72,7 @@ static int step_namespaces(struct child *child, struct error *err)
     return namespace_join_child(child->plan, err);
 }
 
-static int step_session(struct child *child, struct error *err)
+int child_new_session(struct child *child, struct error *err)
 {
     if (setsid() < 0)
         return error_errno(err, errno, "setsid");
@@ -95,7 +95,7 @@ static int step_make_cwd(struct child *child, struct error *err)
 
 /* After everything that covers parts of the root, so that it is the covered view that we stand in; beneath the root by
  * construction, and no magic link of procfs leads there (CVE-2024-21626). */
-static int step_enter_cwd(struct child *child, struct error *err)
+int child_enter_cwd(struct child *child, struct error *err)
 {
     const char *cwd = child->spec->process.cwd;
     CLEANUP_CLOSE int fd = beneath_open(child->root_fd, cwd, O_PATH | O_DIRECTORY, 0);
@@ -164,7 +164,7 @@ static int step_prepare_wait(struct child *child, struct error *err)
     return fifo ? child_open_proc(child, err) : 0;
 }
 
-static int step_find_command(struct child *child, struct error *err)
+int child_resolve_command(struct child *child, struct error *err)
 {
     return child_find_command(child, &child->command, err);
 }
@@ -208,7 +208,7 @@ static int step_init(struct child *child, struct error *err)
     return child->options->init ? child_stay_as_init(child, err) : 0;
 }
 
-static int step_exec(struct child *child, struct error *err)
+int child_exec(struct child *child, struct error *err)
 {
     const struct strv *args = &child->spec->process.args;
     char *no_env[] = {NULL};
@@ -229,9 +229,9 @@ static const struct {
     const char *name;
     int (*run)(struct child *child, struct error *err);
 } steps[] = {
-    {"signals", step_signals},
+    {"signals", child_reset_signals},
     {"namespaces", step_namespaces},
-    {"session", step_session},
+    {"session", child_new_session},
     {"root", child_attach_root},
     {"mounts", child_mount_all},
     {"devices", child_make_devices},
@@ -248,17 +248,17 @@ static const struct {
     {"readonly paths", child_readonly_paths},
     {"masked paths", child_mask_paths},
     {"read-only mounts", child_finish_readonly},
-    {"enter cwd", step_enter_cwd},
+    {"enter cwd", child_enter_cwd},
     {"prepare wait", step_prepare_wait},
     {"descriptors", child_set_descriptors},
     {"scheduling", child_set_scheduling},
     {"limits", child_set_limits},
     {"privileges", child_drop_privileges},
-    {"command", step_find_command},
+    {"command", child_resolve_command},
     {"wait", step_wait},
     {"lock down", child_lock_down},
     {"init", step_init},
-    {"exec", step_exec},
+    {"exec", child_exec},
 };
 
 void child_main(const struct child_start *start)

@@ -39,6 +39,17 @@ struct child {
     pid_t hook_pid; /* ours, as the host sees it */
 };
 
+/* child.c: steps that an exec has too. Signal dispositions and the mask as a new program expects them. */
+int child_reset_signals(struct child *child, struct error *err);
+/* A session and a session keyring of the container's. */
+int child_new_session(struct child *child, struct error *err);
+/* Stands in process.cwd, which is certainly inside the root. */
+int child_enter_cwd(struct child *child, struct error *err);
+/* Fills `command`. */
+int child_resolve_command(struct child *child, struct error *err);
+/* execve(2); returns only on failure. */
+int child_exec(struct child *child, struct error *err);
+
 /* Waits until the parent has put us into the cgroup, then makes the cgroup namespace (whose root is that place). */
 int child_await_cgroup(struct child *child, struct error *err);
 /* Fills proc_fd. */
@@ -65,7 +76,11 @@ int child_mount_cgroup(struct child *child, const struct oci_mount *mount, const
 
 /* devices.c */
 int child_make_devices(struct child *child, struct error *err);
+/* Fills null_fd with the container's /dev/null, if it has one; one that is another device is refused. */
+int child_find_null(struct child *child, struct error *err);
+/* The terminal of a start, which is /dev/console too, and that of an exec. The master goes to the parent. */
 int child_make_console(struct child *child, struct error *err);
+int child_open_terminal(struct child *child, struct error *err);
 
 /* sysctl.c */
 int child_network_up(struct child *child, struct error *err);

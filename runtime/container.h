@@ -61,6 +61,8 @@ int runtime_cgroup_open(const char *cgroups_path, struct runtime_cgroup **ret, s
 void runtime_cgroup_free(struct runtime_cgroup *cgroup);
 int runtime_cgroup_kill(struct runtime_cgroup *cgroup, int signal, struct error *err); /* every process in it */
 int runtime_cgroup_freeze(struct runtime_cgroup *cgroup, bool frozen, struct error *err);
+/* Moves a process into all its directories; `in_unified`: it is in the v2 one already. */
+int runtime_cgroup_join(struct runtime_cgroup *cgroup, pid_t pid, bool in_unified, struct error *err);
 /* Removes all its directories; processes must be gone. Retries EBUSY briefly. */
 int runtime_cgroup_remove(struct runtime_cgroup *cgroup, struct error *err);
 /* Count of OOM kills in it so far. */

@@ -133,7 +133,7 @@ static int make_links(int dev_fd, struct error *err)
 }
 
 /* The null device that masks files later: never one that an image put there. */
-static int find_null(struct child *child, struct error *err)
+int child_find_null(struct child *child, struct error *err)
 {
     CLEANUP_CLOSE int fd = beneath_open(child->root_fd, "/dev/null", O_PATH, 0);
     if (fd == -ENOENT)
@@ -158,7 +158,7 @@ int child_make_devices(struct child *child, struct error *err)
         r = r < 0 ? r : make_spec_nodes(child, err);
         r = r < 0 ? r : make_links(dev, err);
     }
-    return r < 0 ? r : find_null(child, err);
+    return r < 0 ? r : child_find_null(child, err);
 }
 
 /* ---- terminal ---- */
@@ -199,6 +199,19 @@ static int bind_console(struct child *child, struct error *err)
     return r < 0 ? error_errno(err, r, "cannot mount the terminal onto /dev/console") : 0;
 }
 
+/* Its size, its place as the controlling terminal, and its master to the parent. */
+static int take_terminal(struct child *child, int master, struct error *err)
+{
+    const struct oci_console_size *size = &child->spec->process.console_size;
+    struct winsize window = {.ws_row = (unsigned short)size->height, .ws_col = (unsigned short)size->width};
+    if ((size->height != 0 || size->width != 0) && ioctl(master, TIOCSWINSZ, &window) < 0)
+        return error_errno(err, errno, "cannot set the size of the terminal");
+    if (ioctl(child->pts_fd, TIOCSCTTY, 0) < 0)
+        return error_errno(err, errno, "cannot take the terminal as the controlling one");
+    int r = sync_send(child->sync_fd, SYNC_CONSOLE, master);
+    return r < 0 ? error_errno(err, r, "cannot hand the terminal to the runtime") : 0;
+}
+
 int child_make_console(struct child *child, struct error *err)
 {
     if (!child->spec->process.terminal)
@@ -206,14 +219,14 @@ int child_make_console(struct child *child, struct error *err)
     CLEANUP_CLOSE int master = -1;
     int r = open_pty(child, &master, err);
     r = r < 0 ? r : bind_console(child, err);
-    if (r < 0)
-        return r;
-    const struct oci_console_size *size = &child->spec->process.console_size;
-    struct winsize window = {.ws_row = (unsigned short)size->height, .ws_col = (unsigned short)size->width};
-    if ((size->height != 0 || size->width != 0) && ioctl(master, TIOCSWINSZ, &window) < 0)
-        return error_errno(err, errno, "cannot set the size of the terminal");
-    if (ioctl(child->pts_fd, TIOCSCTTY, 0) < 0)
-        return error_errno(err, errno, "cannot take the terminal as the controlling one");
-    r = sync_send(child->sync_fd, SYNC_CONSOLE, master);
-    return r < 0 ? error_errno(err, r, "cannot hand the terminal to the runtime") : 0;
+    return r < 0 ? r : take_terminal(child, master, err);
+}
+
+int child_open_terminal(struct child *child, struct error *err)
+{
+    if (!child->spec->process.terminal)
+        return 0;
+    CLEANUP_CLOSE int master = -1;
+    int r = open_pty(child, &master, err);
+    return r < 0 ? r : take_terminal(child, master, err);
 }

@@ -191,6 +191,8 @@ int oci_spec_parse(const char *text, size_t size, struct oci_spec *ret, struct e
 int oci_spec_load(int bundle_fd, const char *name, struct oci_spec *ret, struct error *err);
 /* Checks what types cannot say: versions, absolute paths, known names, members that dory refuses. */
 int oci_spec_validate(const struct oci_spec *spec, struct error *err);
+/* The process alone: what an exec is given. */
+int oci_process_validate(const struct oci_process *process, struct error *err);
 /* Appends the spec as JSON. */
 void oci_spec_write(const struct oci_spec *spec, struct strbuf *out);
 void oci_spec_release(struct oci_spec *spec);

@@ -114,7 +114,7 @@ static int check_hooks(const struct json_array *hooks, struct error *err)
     return 0;
 }
 
-static int check_process(const struct oci_process *process, struct error *err)
+int oci_process_validate(const struct oci_process *process, struct error *err)
 {
     if (process->args.count == 0)
         return error_set(err, ERROR_INVALID, 0, "process.args must not be empty");
@@ -187,7 +187,7 @@ int oci_spec_validate(const struct oci_spec *spec, struct error *err)
     if ((spec->hostname != NULL && strlen(spec->hostname) > HOSTNAME_MAX) ||
         (spec->domainname != NULL && strlen(spec->domainname) > HOSTNAME_MAX))
         return error_set(err, ERROR_INVALID, 0, "the hostname is longer than %d characters", HOSTNAME_MAX);
-    int r = check_process(&spec->process, err);
+    int r = oci_process_validate(&spec->process, err);
     r = r < 0 ? r : check_namespaces(spec, err);
     r = r < 0 ? r : check_refused(spec, err);
     r = r < 0 ? r : check_settings(spec, err);

@@ -19,6 +19,7 @@ enum sync_type {
     SYNC_HOOKS,   /* the namespaces are ready: run the hooks of the runtime's side */
     SYNC_READY,   /* stopped before exec, with wait_for_start */
     SYNC_EXEC,    /* the next thing is execve */
+    SYNC_FORKED,  /* of an exec: carries a pidfd of the process */
     SYNC_ERROR,   /* carries a struct error; nothing follows */
 };
 

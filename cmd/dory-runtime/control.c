@@ -24,20 +24,6 @@
 #define PS_OUTPUT_MAX (16u << 20)
 #define KILL_WAIT_TRIES 1000 /* of 10 ms */
 
-static int one_id(const struct option_row *rows, int argc, char **argv, const char **ret_id, int *ret_rest,
-                  struct error *err)
-{
-    int first;
-    int r = options_parse(rows, argc, argv, &first, err);
-    if (r < 0)
-        return r;
-    if (argc - first < 1)
-        return error_set(err, ERROR_INVALID, 0, "\"%s\" requires a container ID", argv[0]);
-    *ret_id = argv[first];
-    *ret_rest = first + 1;
-    return 0;
-}
-
 static void write_state(struct json_writer *w, const struct state *state, enum status status)
 {
     json_begin_object(w);
@@ -61,10 +47,10 @@ static void write_state(struct json_writer *w, const struct state *state, enum s
 
 int command_state(const struct global *global, int argc, char **argv, struct error *err)
 {
-    const struct option_row none[] = {{0}};
+    const struct option_row none[] = {OPTION_END};
     const char *id;
     int rest;
-    int r = one_id(none, argc, argv, &id, &rest, err);
+    int r = options_one_id(none, argc, argv, &id, &rest, err);
     struct state state = {0};
     CLEANUP_CLOSE int dir = -1;
     r = r < 0 ? r : state_read(global->root, id, &state, &dir, err);
@@ -107,13 +93,12 @@ static int send_to_all(const struct state *state, int signal, struct error *err)
     return r;
 }
 
-/* Through a pidfd, checked against the recorded start time: the pid may have been given to somebody else. */
 static int send_to_init(const struct state *state, int signal, struct error *err)
 {
-    CLEANUP_CLOSE int fd = (int)syscall(SYS_pidfd_open, (pid_t)state->pid, 0);
-    bool zombie = false;
-    if (fd < 0 || process_start_time((pid_t)state->pid, &zombie) != state->start_time || zombie)
-        return error_set(err, ERROR_CONFLICT, ESRCH, "container not running");
+    CLEANUP_CLOSE int fd = -1;
+    int r = state_open_init(state, &fd, err);
+    if (r < 0)
+        return r;
     if (syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0) < 0)
         return error_errno(err, errno, "cannot signal container %s", state->id);
     return 0;
@@ -122,10 +107,10 @@ static int send_to_init(const struct state *state, int signal, struct error *err
 int command_kill(const struct global *global, int argc, char **argv, struct error *err)
 {
     bool all = false;
-    const struct option_row rows[] = {{"all", 'a', NULL, &all, ""}, {0}};
+    const struct option_row rows[] = {OPTION_FLAG("all", 'a', &all, ""), OPTION_END};
     const char *id;
     int rest;
-    int r = one_id(rows, argc, argv, &id, &rest, err);
+    int r = options_one_id(rows, argc, argv, &id, &rest, err);
     if (r < 0)
         return r;
     const char *name = rest < argc ? argv[rest] : "SIGTERM";
@@ -194,10 +179,10 @@ static int delete_container(const struct global *global, struct state *state, in
 int command_delete(const struct global *global, int argc, char **argv, struct error *err)
 {
     bool force = false;
-    const struct option_row rows[] = {{"force", 'f', NULL, &force, ""}, {0}};
+    const struct option_row rows[] = {OPTION_FLAG("force", 'f', &force, ""), OPTION_END};
     const char *id;
     int rest;
-    int r = one_id(rows, argc, argv, &id, &rest, err);
+    int r = options_one_id(rows, argc, argv, &id, &rest, err);
     if (r < 0)
         return r;
     struct state state = {0};
@@ -233,7 +218,8 @@ int command_list(const struct global *global, int argc, char **argv, struct erro
 {
     const char *format = "table";
     bool quiet = false;
-    const struct option_row rows[] = {{"format", 'f', &format, NULL, ""}, {"quiet", 'q', NULL, &quiet, ""}, {0}};
+    const struct option_row rows[] = {OPTION_TEXT("format", 'f', &format, ""), OPTION_FLAG("quiet", 'q', &quiet, ""),
+                                      OPTION_END};
     int first;
     int r = options_parse(rows, argc, argv, &first, err);
     bool json = strcmp(format, "json") == 0;
@@ -317,10 +303,10 @@ static int filter_ps(const char *output, const pid_t *pids, size_t count, struct
 int command_ps(const struct global *global, int argc, char **argv, struct error *err)
 {
     const char *format = "table";
-    const struct option_row rows[] = {{"format", 'f', &format, NULL, ""}, {0}};
+    const struct option_row rows[] = {OPTION_TEXT("format", 'f', &format, ""), OPTION_END};
     const char *id;
     int rest;
-    int r = one_id(rows, argc, argv, &id, &rest, err);
+    int r = options_one_id(rows, argc, argv, &id, &rest, err);
     struct state state = {0};
     r = r < 0 ? r : state_read(global->root, id, &state, NULL, err);
     if (r < 0)

@@ -29,7 +29,7 @@ static const struct command commands[] = {
     {"ps", "CONTAINER [ps options]", "list the processes of a container", command_ps},
     {"spec", "", "write a config.json to start from", command_spec},
     {"features", "", "print what this runtime supports", command_features},
-    {"exec", "CONTAINER COMMAND", "(not implemented yet)", command_later},
+    {"exec", "CONTAINER COMMAND [ARG...]", "run another process in a container", command_exec},
     {"pause", "CONTAINER", "(not implemented yet)", command_later},
     {"resume", "CONTAINER", "(not implemented yet)", command_later},
     {"update", "CONTAINER", "(not implemented yet)", command_later},
@@ -38,17 +38,21 @@ static const struct command commands[] = {
     {"restore", "CONTAINER", "(not implemented yet)", command_later},
 };
 
-static void print_help(void)
+void command_help(const char *name, const struct option_row *rows)
 {
-    printf("Usage: dory-runtime [OPTIONS] COMMAND [ARGUMENTS]\n\nRuns containers from OCI bundles.\n\nOptions:\n"
-           "      --root DIR         where the states of containers are kept (default " DEFAULT_ROOT ")\n"
-           "      --log FILE         write errors to this file too\n"
-           "      --log-format FMT   text or json (default text)\n"
-           "      --debug            accepted for compatibility: there is no debug log\n"
-           "  -h, --help             this text\n"
-           "  -v, --version          the version\n\nCommands:\n");
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-        printf("  %-10s %-22s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        if (strcmp(commands[i].name, name) == 0) {
+            printf("Usage: dory-runtime %s [OPTIONS] %s\n\n%s\n\nOptions:\n", name, commands[i].arguments,
+                   commands[i].help);
+            options_print(rows);
+            exit(0);
+        }
+    printf("Usage: dory-runtime [OPTIONS] COMMAND [ARGUMENTS]\n\nRuns containers from OCI bundles.\n\nOptions:\n");
+    options_print(rows);
+    printf("\nCommands (COMMAND --help tells their options):\n");
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        printf("  %-10s %-26s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+    exit(0);
 }
 
 /* containerd and podman read the last line of level "error" from the file. */
@@ -78,6 +82,16 @@ static void log_error(const struct global *global, const struct error *err)
     (void)fd_write_all(fd, text.data, text.size);
 }
 
+/* docker's convention, which engines that run us in the foreground expect; an exec that did not come about is 255, as
+ * with runc, which leaves the rest to the process. */
+static int exit_status(const struct error *err)
+{
+    if (strncmp(err->message, "exec failed", 11) == 0)
+        return 255;
+    bool command = strncmp(err->message, "exec", 4) == 0;
+    return command && err->kind == ERROR_NOT_FOUND ? 127 : command && err->kind == ERROR_FORBIDDEN ? 126 : 1;
+}
+
 static int dispatch(const struct global *global, int argc, char **argv, struct error *err)
 {
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
@@ -89,18 +103,17 @@ static int dispatch(const struct global *global, int argc, char **argv, struct e
 static int run_main(struct global *global, int argc, char **argv, struct error *err)
 {
     const char *log_format = "text", *rootless = NULL, *criu = NULL;
-    bool help = false, version = false, debug = false, systemd = false;
+    bool version = false, debug = false, systemd = false;
     const struct option_row rows[] = {
-        {"root", 0, &global->root, NULL, ""},
-        {"log", 0, &global->log, NULL, ""},
-        {"log-format", 0, &log_format, NULL, ""},
-        {"debug", 0, NULL, &debug, ""},
-        {"help", 'h', NULL, &help, ""},
-        {"version", 'v', NULL, &version, ""},
-        {"rootless", 0, &rootless, NULL, ""},
-        {"criu", 0, &criu, NULL, ""},
-        {"systemd-cgroup", 0, NULL, &systemd, ""},
-        {0},
+        OPTION_TEXT("root", 0, &global->root, "where the states of containers are kept (default " DEFAULT_ROOT ")"),
+        OPTION_TEXT("log", 0, &global->log, "write errors to this file too"),
+        OPTION_TEXT("log-format", 0, &log_format, "text or json (default text)"),
+        OPTION_FLAG("debug", 0, &debug, ""),
+        OPTION_FLAG("version", 'v', &version, "print the version"),
+        OPTION_TEXT("rootless", 0, &rootless, ""),
+        OPTION_TEXT("criu", 0, &criu, ""),
+        OPTION_FLAG("systemd-cgroup", 0, &systemd, ""),
+        OPTION_END,
     };
     int first;
     int r = options_parse(rows, argc, argv, &first, err);
@@ -113,17 +126,16 @@ static int run_main(struct global *global, int argc, char **argv, struct error *
         printf("dory-runtime version " DORY_VERSION "\nspec: 1.2.0\n");
         return 0;
     }
-    if (help || first >= argc || strcmp(argv[first], "help") == 0) {
-        print_help();
-        return 0;
-    }
+    if (first >= argc || strcmp(argv[first], "help") == 0)
+        command_help(argv[0], rows);
     if (systemd)
         return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
                          "--systemd-cgroup is not supported: dory-runtime writes to the cgroup file system itself");
     if (criu != NULL || (rootless != NULL && strcmp(rootless, "auto") != 0 && strcmp(rootless, "false") != 0))
         return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "--%s is not supported",
                          criu != NULL ? "criu" : "rootless");
-    bool enters = strcmp(argv[first], "run") == 0 || strcmp(argv[first], "create") == 0;
+    bool enters =
+        strcmp(argv[first], "run") == 0 || strcmp(argv[first], "create") == 0 || strcmp(argv[first], "exec") == 0;
     r = enters ? sealed_exec(argv, err) : 0;
     return r < 0 ? r : dispatch(global, argc - first, argv + first, err);
 }
@@ -136,10 +148,7 @@ int main(int argc, char **argv)
     if (r < 0) {
         log_error(&global, &err);
         fprintf(stderr, "dory-runtime: %s\n", err.message);
-        /* docker's convention, which engines that run us in the foreground expect */
-        return err.kind == ERROR_NOT_FOUND && strncmp(err.message, "exec", 4) == 0   ? 127
-               : err.kind == ERROR_FORBIDDEN && strncmp(err.message, "exec", 4) == 0 ? 126
-                                                                                     : 1;
+        return exit_status(&err);
     }
     return r;
 }

@@ -1,7 +1,9 @@
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/memory.h"
 #include "base/parse.h"
+#include "base/strbuf.h"
 #include "cmd/dory-runtime/runtime.h"
 
 static const struct option_row *find(const struct option_row *rows, const char *name, size_t size)
@@ -13,6 +15,37 @@ static const struct option_row *find(const struct option_row *rows, const char *
     return NULL;
 }
 
+void options_print(const struct option_row *rows)
+{
+    for (; rows->name != NULL; rows++) {
+        CLEANUP_STRBUF struct strbuf left = STRBUF_INIT;
+        if (rows->letter != '\0')
+            strbuf_addf(&left, "  -%c, --%s", rows->letter, rows->name);
+        else
+            strbuf_addf(&left, "      --%s", rows->name);
+        if (rows->flag == NULL)
+            strbuf_adds(&left, " VALUE");
+        printf("%-32s %s%s\n", strbuf_str(&left), rows->help, rows->list != NULL ? " (may be repeated)" : "");
+    }
+}
+
+/* `-h` only where no row of the command claims the letter. */
+static bool is_help(const struct option_row *rows, const char *name)
+{
+    return (strcmp(name, "help") == 0 || strcmp(name, "h") == 0) && find(rows, name, strlen(name)) == NULL;
+}
+
+static int take_flag(const struct option_row *row, const char *text, struct error *err)
+{
+    bool value = true;
+    if (text != NULL && parse_bool(text, &value) < 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid boolean value \"%s\" for -%s", text, row->name);
+    *row->flag = value;
+    if (row->given != NULL)
+        *row->given = true;
+    return 0;
+}
+
 int options_parse(const struct option_row *rows, int argc, char **argv, int *ret_first, struct error *err)
 {
     int i = 1;
@@ -22,23 +55,47 @@ int options_parse(const struct option_row *rows, int argc, char **argv, int *ret
             break;
         }
         const char *name = argv[i] + 1 + (argv[i][1] == '-');
+        if (is_help(rows, name))
+            command_help(argv[0], rows);
         const char *equals = strchr(name, '=');
         const struct option_row *row = find(rows, name, equals != NULL ? (size_t)(equals - name) : strlen(name));
         if (row == NULL)
             return error_set(err, ERROR_INVALID, 0, "flag provided but not defined: -%s", name);
         if (row->flag != NULL) {
-            bool value = true;
-            if (equals != NULL && parse_bool(equals + 1, &value) < 0)
-                return error_set(err, ERROR_INVALID, 0, "invalid boolean value \"%s\" for -%s", equals + 1, row->name);
-            *row->flag = value;
-        } else if (equals != NULL) {
-            *row->text = equals + 1;
-        } else if (i + 1 < argc) {
-            *row->text = argv[++i];
-        } else {
-            return error_set(err, ERROR_INVALID, 0, "flag needs an argument: -%s", name);
+            int r = take_flag(row, equals != NULL ? equals + 1 : NULL, err);
+            if (r < 0)
+                return r;
+            continue;
         }
+        if (equals == NULL && i + 1 >= argc)
+            return error_set(err, ERROR_INVALID, 0, "flag needs an argument: -%s", name);
+        const char *value = equals != NULL ? equals + 1 : argv[++i];
+        if (row->list != NULL)
+            strv_add(row->list, value);
+        else
+            *row->text = value;
     }
     *ret_first = i;
+    return 0;
+}
+
+int option_number(const char *option, const char *text, int64_t min, int64_t max, int64_t *ret, struct error *err)
+{
+    return parse_int64(text, min, max, ret) < 0
+               ? error_set(err, ERROR_INVALID, 0, "invalid value \"%s\" for --%s", text, option)
+               : 0;
+}
+
+int options_one_id(const struct option_row *rows, int argc, char **argv, const char **ret_id, int *ret_rest,
+                   struct error *err)
+{
+    int first;
+    int r = options_parse(rows, argc, argv, &first, err);
+    if (r < 0)
+        return r;
+    if (argc - first < 1)
+        return error_set(err, ERROR_INVALID, 0, "\"%s\" requires a container ID", argv[0]);
+    *ret_id = argv[first];
+    *ret_rest = first + 1;
     return 0;
 }

@@ -39,16 +39,16 @@ struct launch {
 static int parse(struct launch *l, int argc, char **argv, struct error *err)
 {
     const struct option_row rows[] = {
-        {"bundle", 'b', &l->bundle, NULL, ""},
-        {"console-socket", 0, &l->console_socket, NULL, ""},
-        {"pid-file", 0, &l->pid_file, NULL, ""},
-        {"preserve-fds", 0, &l->preserve_text, NULL, ""},
-        {"no-pivot", 0, NULL, &l->no_pivot, ""},
-        {"no-new-keyring", 0, NULL, &l->no_keyring, ""},
-        {"no-subreaper", 0, NULL, &l->no_subreaper, ""},
-        {"detach", 'd', NULL, &l->detach, ""},
-        {"keep", 0, NULL, &l->keep, ""},
-        {0},
+        OPTION_TEXT("bundle", 'b', &l->bundle, ""),
+        OPTION_TEXT("console-socket", 0, &l->console_socket, ""),
+        OPTION_TEXT("pid-file", 0, &l->pid_file, ""),
+        OPTION_TEXT("preserve-fds", 0, &l->preserve_text, ""),
+        OPTION_FLAG("no-pivot", 0, &l->no_pivot, ""),
+        OPTION_FLAG("no-new-keyring", 0, &l->no_keyring, ""),
+        OPTION_FLAG("no-subreaper", 0, &l->no_subreaper, ""),
+        OPTION_FLAG("detach", 'd', &l->detach, ""),
+        OPTION_FLAG("keep", 0, &l->keep, ""),
+        OPTION_END,
     };
     int first;
     int r = options_parse(rows, argc, argv, &first, err);
@@ -135,6 +135,13 @@ static int launch_container(struct launch *l, struct error *err)
     return r;
 }
 
+int pid_file_write(const char *path, pid_t pid, struct error *err)
+{
+    char text[16];
+    int n = snprintf(text, sizeof(text), "%d", pid);
+    return file_write_atomic(AT_FDCWD, path, text, (size_t)n, 0644, err);
+}
+
 static int record(struct launch *l, struct error *err)
 {
     char now[TIMESTAMP_MAX];
@@ -157,12 +164,7 @@ static int record(struct launch *l, struct error *err)
     int r = state_write(l->state_fd, &state, err);
     if (r == 0 && l->console_socket != NULL)
         r = console_send(l->console_socket, l->container.console_fd, err);
-    if (r == 0 && l->pid_file != NULL) {
-        char text[16];
-        int n = snprintf(text, sizeof(text), "%d", l->container.pid);
-        r = file_write_atomic(AT_FDCWD, l->pid_file, text, (size_t)n, 0644, err);
-    }
-    return r;
+    return r == 0 && l->pid_file != NULL ? pid_file_write(l->pid_file, l->container.pid, err) : r;
 }
 
 static void forget(struct launch *l, bool poststop)
@@ -284,7 +286,7 @@ static int run_poststart(const struct state *state, struct error *err)
 
 int command_start(const struct global *global, int argc, char **argv, struct error *err)
 {
-    const struct option_row none[] = {{0}};
+    const struct option_row none[] = {OPTION_END};
     int first;
     int r = options_parse(none, argc, argv, &first, err);
     if (r < 0)

@@ -17,14 +17,33 @@ struct global {
     bool log_json;
 };
 
-/* One row per option of a command; the value goes where the row points to. */
+/* One row per option of a command; the value goes where the row points to: one of text, flag and list. */
 struct option_row {
     const char *name; /* without dashes */
     char letter;      /* or 0 */
     const char **text;
     bool *flag;
     const char *help;
+    struct strv *list; /* may be given several times */
+    bool *given;       /* with flag, may be NULL: it was said, true or false */
 };
+
+#define OPTION_TEXT(name_, letter_, to, help_)                                                                         \
+    {                                                                                                                  \
+        .name = name_, .letter = letter_, .text = to, .help = help_                                                    \
+    }
+#define OPTION_FLAG(name_, letter_, to, help_)                                                                         \
+    {                                                                                                                  \
+        .name = name_, .letter = letter_, .flag = to, .help = help_                                                    \
+    }
+#define OPTION_LIST(name_, letter_, to, help_)                                                                         \
+    {                                                                                                                  \
+        .name = name_, .letter = letter_, .list = to, .help = help_                                                    \
+    }
+#define OPTION_END                                                                                                     \
+    {                                                                                                                  \
+        .name = NULL                                                                                                   \
+    }
 
 struct command {
     const char *name;
@@ -36,9 +55,16 @@ struct command {
 
 /*
  * Go's flags, as runc takes them: --name=value, --name value, -n value, --flag, --flag=false. Stops at the first
- * argument; *ret_first is its place in argv. `rows` ends with a row without name.
+ * argument; *ret_first is its place in argv. `rows` ends with a row without name. --help prints what argv[0] is for and
+ * its rows, and ends the program.
  */
 int options_parse(const struct option_row *rows, int argc, char **argv, int *ret_first, struct error *err);
+/* options_parse() for commands whose first argument is a container's id. *ret_rest is the place behind it. */
+int options_one_id(const struct option_row *rows, int argc, char **argv, const char **ret_id, int *ret_rest,
+                   struct error *err);
+void options_print(const struct option_row *rows);
+/* main.c: the help of the command of this name (or of the whole program) with these rows. */
+__attribute__((noreturn)) void command_help(const char *name, const struct option_row *rows);
 
 int command_create(const struct global *global, int argc, char **argv, struct error *err);
 int command_run(const struct global *global, int argc, char **argv, struct error *err);
@@ -48,12 +74,18 @@ int command_kill(const struct global *global, int argc, char **argv, struct erro
 int command_delete(const struct global *global, int argc, char **argv, struct error *err);
 int command_list(const struct global *global, int argc, char **argv, struct error *err);
 int command_ps(const struct global *global, int argc, char **argv, struct error *err);
+int command_exec(const struct global *global, int argc, char **argv, struct error *err);
 int command_spec(const struct global *global, int argc, char **argv, struct error *err);
 int command_features(const struct global *global, int argc, char **argv, struct error *err);
 
 /* Replaces the process by one that runs from a sealed copy of the program, so that no container can write to the file
  * on disk through /proc/PID/exe (CVE-2019-5736). Returns when that is already so. */
 int sealed_exec(char **argv, struct error *err);
+
+/* The number behind `text`, an option's value: ERROR_INVALID names the option. */
+int option_number(const char *option, const char *text, int64_t min, int64_t max, int64_t *ret, struct error *err);
+/* Writes the pid as --pid-file wants it: no newline, replaced atomically. */
+int pid_file_write(const char *path, pid_t pid, struct error *err);
 
 /* Copies bytes between our terminal and the container's until the process ends; *ret_status is its wait status. */
 int terminal_proxy(int master_fd, int pid_fd, pid_t pid, int *ret_status, struct error *err);

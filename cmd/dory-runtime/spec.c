@@ -65,7 +65,8 @@ int command_spec(const struct global *global, int argc, char **argv, struct erro
     (void)global;
     const char *bundle = ".";
     bool rootless = false;
-    const struct option_row rows[] = {{"bundle", 'b', &bundle, NULL, ""}, {"rootless", 0, NULL, &rootless, ""}, {0}};
+    const struct option_row rows[] = {OPTION_TEXT("bundle", 'b', &bundle, ""),
+                                      OPTION_FLAG("rootless", 0, &rootless, ""), OPTION_END};
     int first;
     int r = options_parse(rows, argc, argv, &first, err);
     if (r < 0)

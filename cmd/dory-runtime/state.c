@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/beneath.h"
@@ -129,6 +130,16 @@ int64_t process_start_time(pid_t pid, bool *ret_zombie)
         p = p != NULL ? p + 1 : NULL;
     }
     return p != NULL ? strtoll(p, NULL, 10) : 0;
+}
+
+int state_open_init(const struct state *state, int *ret_pid_fd, struct error *err)
+{
+    CLEANUP_CLOSE int fd = state->pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)state->pid, 0) : -1;
+    bool zombie = false;
+    if (fd < 0 || process_start_time((pid_t)state->pid, &zombie) != state->start_time || zombie)
+        return error_set(err, ERROR_CONFLICT, ESRCH, "container not running");
+    *ret_pid_fd = TAKE_FD(fd);
+    return 0;
 }
 
 enum status state_status(const struct state *state, int dir_fd)

@@ -36,6 +36,10 @@ int state_read(const char *root, const char *id, struct state *ret, int *ret_fd,
 int state_remove(const char *root, const char *id, struct error *err);
 void state_release(struct state *state);
 
+/* A pidfd of the container's init, checked against the recorded start time: the pid may have been given to somebody
+ * else. ERROR_CONFLICT "container not running". */
+int state_open_init(const struct state *state, int *ret_pid_fd, struct error *err);
+
 enum status state_status(const struct state *state, int dir_fd);
 const char *status_name(enum status status);
 /* Field 22 of /proc/PID/stat, or 0; *ret_zombie (may be NULL) when it has ended. */

@@ -1,0 +1,50 @@
+/*
+ * Another process in a running container: joins its namespaces (setns(2) with a pidfd, Linux 5.8) and its cgroup, takes
+ * on the process's user, capabilities, limits, labels and filter, and runs the command. Single-threaded callers only:
+ * dory-shim and dory-runtime. The caller itself never leaves its namespaces: a helper joins them and forks the process,
+ * which is nevertheless the caller's child (CLONE_PARENT), so that it is waited for like any other.
+ */
+#ifndef DORY_RUNTIME_EXEC_H
+#define DORY_RUNTIME_EXEC_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "runtime/spec.h"
+
+/* A zeroed struct with id, pid, pid_fd, process and stdio set is the default. */
+struct runtime_exec_options {
+    const char *id;           /* of the container: names its session keyring */
+    pid_t pid;                /* the container's init, as this process's /proc names it */
+    int pid_fd;               /* a pidfd of it; borrowed */
+    const char *cgroups_path; /* as runtime_cgroup_open() takes it; NULL: the process stays in the caller's cgroups */
+    const char *sub_cgroup;   /* a cgroup below that one, which must exist; NULL: that one */
+    const struct oci_process *process; /* what to run: all of it is honoured. args, env and cwd must be complete; cwd
+                                          must exist. terminal: *ret console_fd is the pty master. Borrowed */
+    const void *seccomp_bpf;           /* a ready cBPF program (struct sock_filter[]), or NULL */
+    size_t seccomp_size;               /* bytes */
+    unsigned seccomp_flags;            /* SECCOMP_FILTER_FLAG_* */
+    int stdio[3];                      /* become 0, 1, 2 (ignored with a terminal); -1 is the container's /dev/null */
+    unsigned preserve_fds;             /* descriptors 3 .. 3+preserve_fds-1 of this process go along as they are */
+};
+
+/* A child of the caller, to be waited for by pid. Both descriptors are the caller's to close. */
+struct runtime_exec {
+    pid_t pid;
+    int pid_fd;
+    int console_fd; /* pty master, or -1 */
+};
+
+/*
+ * Returns when the process has exec'ed. Failures come back as the step and errno of whoever met them, in runc's words;
+ * the kinds are those of runtime_container_start(): ERROR_NOT_FOUND with ENOENT when the command is not found (127),
+ * ERROR_FORBIDDEN with EACCES when it cannot be executed (126), ERROR_CONFLICT with ESRCH when the container has ended,
+ * ERROR_INVALID for a bad process, else ERROR_SYSTEM. On failure no process is left. A container that is frozen takes
+ * the helper in and freezes it: the call then blocks until it is thawed or killed.
+ */
+int runtime_exec_start(const struct runtime_exec_options *options, struct runtime_exec *ret, struct error *err);
+/* Closes the descriptors and leaves the process alone. */
+void runtime_exec_release(struct runtime_exec *exec);
+
+#endif

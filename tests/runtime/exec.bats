@@ -1,0 +1,193 @@
+#!/usr/bin/env bats
+# dory-runtime exec: another process in a running container.
+load helper
+
+# Starts the container that the tests exec into.
+start_container() {
+    make_config sleep 1000
+    [ $# = 0 ] || edit "$1"
+    rt run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" </dev/null >/dev/null 2>&1
+}
+
+# ex ARG...: exec with $status and $output. (Not through bats's `run`, which takes 127 for a mistake in the test.)
+ex() {
+    status=0
+    output=$(rt exec "$@" </dev/null 2>&1) || status=$?
+}
+
+@test "exec joins namespaces, root and cgroup of the container" {
+    start_container
+    pid=$(cat "$T/pid")
+    ex "$ID" sh -c 'hostname; for n in cgroup ipc mnt net pid uts; do readlink /proc/self/ns/$n; done; ls /bin/busybox; cat /proc/self/cgroup'
+    [ "$status" = 0 ]
+    want="box"
+    for n in cgroup ipc mnt net pid uts; do want+=$'\n'$(readlink "/proc/$pid/ns/$n"); done
+    [[ "$output" == "$want"$'\n/bin/busybox\n'* ]]
+    # In its own cgroup namespace the container is at the root of every hierarchy that it was put into.
+    file=$(cgroup_file pids pids.max pids.max)
+    [ -e "$file" ]
+    ex "$ID" sh -c 'grep -E "^0::|pids" /proc/self/cgroup | grep -v ":/$"; true'
+    [ "$output" = "" ]
+}
+
+@test "the exit status is the process's, 128 and the signal's number, or 255 when there was no process" {
+    start_container
+    ex "$ID" sh -c 'echo out; echo err >&2; exit 42'
+    [ "$status" = 42 ]
+    [[ "$output" == *out* && "$output" == *err* ]]
+    ex "$ID" sh -c 'kill -TERM $$'
+    [ "$status" = 143 ]
+    ex "$ID" nosuch
+    [ "$status" = 255 ]
+    [[ "$output" == *'exec failed: exec: "nosuch": executable file not found in $PATH'* ]]
+    ex "$ID" /etc/passwd
+    [ "$status" = 255 ]
+    [[ "$output" == *'permission denied'* ]]
+    ex --cwd /no/where "$ID" true
+    [ "$status" = 255 ]
+    [[ "$output" == *'chdir to cwd ("/no/where")'*'No such file'* ]]
+    ex "$ID"
+    [ "$status" = 255 ]
+    [[ "$output" == *"process args cannot be empty"* ]]
+    ex "$ID-other" true
+    [ "$status" = 255 ]
+    [[ "$output" == *"container does not exist"* ]]
+}
+
+@test "options change user, groups, directory, environment, capabilities and no_new_privs" {
+    start_container
+    ex --user 1000:2000 --additional-gids 3000 -g 4000 --cwd /tmp --env A=1 -e B=2 "$ID" sh -c 'id -u; id -g; id -G; pwd; echo $A$B'
+    [ "$output" = "1000
+2000
+2000 3000 4000
+/tmp
+12" ]
+    ex "$ID" grep -E '^(CapInh|CapEff|CapAmb|NoNewPrivs)' /proc/self/status
+    [[ "$output" == *CapInh:*0000000000000000* && "$output" == *CapAmb:*0000000000000000* && "$output" == *NoNewPrivs:*0* ]]
+    before=$(grep CapEff <<<"$output" | grep -o '[0-9a-f]*$')
+    ex --cap CAP_SYS_PTRACE --no-new-privs "$ID" grep -E '^(CapInh|CapEff|NoNewPrivs)' /proc/self/status
+    [[ "$output" == *CapInh:*0000000000000000* && "$output" == *NoNewPrivs:*1* ]]
+    after=$(grep CapEff <<<"$output" | grep -o '[0-9a-f]*$')
+    [ $((0x$after)) = $((0x$before | 1 << 19)) ]
+    for bad in 4294967295 -1 0x0 1:x 99999999999; do
+        ex --user "$bad" "$ID" id
+        [ "$status" = 255 ]
+    done
+    ex --cap CAP_NONE "$ID" true
+    [ "$status" = 255 ]
+    [[ "$output" == *'unknown capability "CAP_NONE"'* ]]
+}
+
+@test "--process takes the whole process from a file" {
+    start_container
+    cat >"$T/process.json" <<'JSON'
+{"args": ["sh", "-c", "id -u; pwd; echo $X $HOME; ulimit -n; umask; cat /proc/self/oom_score_adj"], "cwd": "/tmp", "env": ["PATH=/bin", "X=y"],
+ "user": {"uid": 7, "gid": 8, "umask": 63}, "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 99, "hard": 100}], "oomScoreAdj": 500}
+JSON
+    ex --process "$T/process.json" "$ID"
+    [ "$output" = "7
+/tmp
+y /
+99
+0077
+500" ]
+    echo '{"args": 3}' >"$T/process.json"
+    ex --process "$T/process.json" "$ID"
+    [ "$status" = 255 ]
+    [[ "$output" == *"args: expected"* ]]
+    echo '{"args": ["true"], "cwd": "relative"}' >"$T/process.json"
+    ex --process "$T/process.json" "$ID"
+    [ "$status" = 255 ]
+    [[ "$output" == *"Cwd must be an absolute path"* ]]
+}
+
+@test "a detached process is left running and its pid written" {
+    start_container
+    rt exec -d --pid-file "$T/exec.pid" "$ID" sleep 999 </dev/null >/dev/null 2>&1
+    pid=$(cat "$T/exec.pid")
+    [ "$(tr '\0' ' ' <"/proc/$pid/cmdline")" = "sleep 999 " ]
+    run rt ps --format json "$ID"
+    [[ "$output" == *"$pid"* ]]
+    # It ends with the container.
+    rt kill "$ID" KILL
+    wait_for '[ ! -e /proc/'"$pid"'/root/. ]'
+    ex "$ID" true
+    [ "$status" = 255 ]
+    [[ "$output" == *"container not running"* ]]
+}
+
+@test "a terminal is the controlling one, and its master can be handed over" {
+    start_container
+    run timeout 60 script -qec "$DORY_BIN/dory-runtime --root $T/state exec -t $ID sh -c 'tty; exit 5'" /dev/null </dev/null
+    [ "$status" = 5 ]
+    [[ "$output" == */dev/pts/* ]]
+    ex -d -t "$ID" true
+    [ "$status" = 255 ]
+    [[ "$output" == *"without setting console socket"* ]]
+    cat >"$T/receive.py" <<'PY'
+import array, os, socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(1)
+c, _ = s.accept()
+fds = array.array("i")
+_, ancillary, _, _ = c.recvmsg(100, socket.CMSG_SPACE(4))
+fds.frombytes(ancillary[0][2][:4])
+text = b""
+try:
+    while b"done" not in text:
+        text += os.read(fds[0], 1000)
+except OSError:
+    pass
+print(text.decode())
+PY
+    timeout 60 python3 "$T/receive.py" "$T/console" >"$T/received" </dev/null 3>&- &
+    receiver=$!
+    wait_for '[ -S "$T/console" ]'
+    rt exec -d -t --console-socket "$T/console" "$ID" sh -c 'stty size; tty; echo done; sleep 1000' </dev/null >/dev/null 2>&1
+    wait "$receiver"
+    grep -q /dev/pts/ "$T/received"
+}
+
+@test "only the descriptors asked for go along" {
+    start_container
+    exec 7<"$T/pid" 8<"$T/bundle/config.json"
+    ex "$ID" sh -c 'ls /proc/self/fd | tr "\n" " "'
+    [ "$output" = "0 1 2 3 " ] # 3 is the directory that ls reads
+    status=0
+    output=$(rt exec --preserve-fds 1 "$ID" sh -c 'cat <&3' </dev/null 2>&1 3<"$T/pid") || status=$?
+    [ "$output" = "$(cat "$T/pid")" ]
+    exec 7<&- 8<&-
+}
+
+@test "no directory outside of the root can be the working directory" {
+    start_container
+    exec 7</
+    for fd in 3 4 5 6 7 8 9 10 11 12 13 14 15 20; do
+        ex --cwd "/proc/self/fd/$fd" "$ID" pwd
+        [ "$status" = 255 ]
+    done
+    exec 7<&-
+}
+
+@test "the process is under the container's seccomp filter and its limits" {
+    start_container "l['seccomp'] = {'defaultAction': 'SCMP_ACT_ALLOW', 'architectures': ['SCMP_ARCH_X86_64'], 'syscalls': [{'names': ['mkdir', 'mkdirat'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': 95}]}
+r['pids'] = {'limit': 6}"
+    ex "$ID" mkdir /tmp/x
+    [ "$status" = 1 ]
+    [[ "$output" == *"not supported"* ]]
+    ex "$ID" grep Seccomp: /proc/self/status
+    [[ "$output" == *2 ]]
+    ex "$ID" sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done; echo all'
+    [[ "$output" == *"can't fork"* ]]
+}
+
+@test "exec into a container with a user namespace" {
+    chown -R 100000:100000 "$ROOT"
+    start_container "
+l['namespaces'].append({'type': 'user'})
+l['uidMappings'] = l['gidMappings'] = [{'containerID': 0, 'hostID': 100000, 'size': 65536}]"
+    ex "$ID" sh -c 'id -u; cat /proc/self/uid_map; readlink /proc/self/ns/user'
+    [ "$status" = 0 ]
+    [[ "$output" == 0*100000*65536*"$(readlink "/proc/$(cat "$T/pid")/ns/user")" ]]
+    ex --user 1000 "$ID" sh -c 'id -u; touch /tmp/mine && ls -n /tmp/mine'
+    [[ "$output" == *1000* ]]
+}
