@@ -96,6 +96,10 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/dory $(DESTDIR)$(PREFIX)/share/doc/dory
 	install -m 755 $(BIN)/dory $(BIN)/doryd $(BIN)/dory-runtime $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(BIN)/dory-shim $(BIN)/dory-connect $(DESTDIR)$(PREFIX)/libexec/dory/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/man/man8
+	sed 's|@bindir@|$(PREFIX)/bin|' cmd/doryd/dory.service.in >$(DESTDIR)$(PREFIX)/lib/systemd/system/dory.service
+	install -m 644 cmd/doryd/dory.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/dory.socket
+	$(BIN)/doryd --man >$(DESTDIR)$(PREFIX)/share/man/man8/doryd.8
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/dory/
 
 .PHONY: deps

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "api/hijack.h"
+#include "api/listen_tls.h"
 #include "api/request.h"
 #include "api/server_private.h"
 #include "base/fd.h"
@@ -20,7 +21,7 @@
 /* How much of a body is still taken in after the handler has answered, so that the client reads the answer instead of
  * a reset. */
 #define DRAIN_MAX ((size_t)1024 * 1024)
-#define LISTENERS_MAX 16
+#define LISTENERS_MAX 32
 
 struct api_server {
     struct engine *engine;
@@ -28,6 +29,8 @@ struct api_server {
         char *host;
         int fd; /* -1 once libmicrohttpd owns it */
         struct MHD_Daemon *daemon;
+        const struct server_tls *tls; /* NULL: in the clear */
+        struct tls_listener *tls_listener;
     } listeners[LISTENERS_MAX];
     size_t count;
     pthread_mutex_t lock;
@@ -364,29 +367,60 @@ int api_server_new(struct api_server **ret, struct error *err)
     return 0;
 }
 
-int api_server_listen(struct api_server *server, const char *host, struct error *err)
+/* A passed socket may be of either kind. */
+static bool socket_is_unix(int fd)
 {
-    int fd;
+    int domain = 0;
+    socklen_t size = sizeof(domain);
 
-    if (server->count == LISTENERS_MAX)
-        return error_set(err, ERROR_INVALID, 0, "more than %d hosts to listen on", LISTENERS_MAX);
-    fd = api_listen_socket(host, err);
-    if (fd < 0)
-        return fd;
-    server->listeners[server->count++] = (struct listener){.host = xstrdup(host), .fd = fd};
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+int api_server_listen(struct api_server *server, const char *host, const struct api_listen_options *options,
+                      struct error *err)
+{
+    const struct server_tls *tls = strncmp(host, "unix://", strlen("unix://")) == 0 ? NULL : options->tls;
+    int fds[LISTEN_SOCKETS_MAX], r;
+    size_t count = 0;
+
+    r = api_listen_sockets(host, options->group, tls != NULL, fds, &count, err);
+    if (r < 0)
+        return r;
+    if (server->count + count > LISTENERS_MAX)
+        return error_set(err, ERROR_INVALID, 0, "more than %d sockets to listen on", LISTENERS_MAX);
+    for (size_t i = 0; i < count; i++)
+        server->listeners[server->count++] =
+            (struct listener){.host = xstrdup(host), .fd = fds[i], .tls = socket_is_unix(fds[i]) ? NULL : tls};
     return 0;
 }
 
+/* fd -1: connections are added by the TLS listener. */
 static struct MHD_Daemon *start_daemon(struct api_server *server, int fd)
 {
     const unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-                           MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG;
+                           MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG |
+                           (fd < 0 ? MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC : 0);
+
+    /* The option must not be there at all without a socket. */
+    const struct MHD_OptionItem listen[] = {{fd < 0 ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, fd, NULL},
+                                            {MHD_OPTION_END, 0, NULL}};
 
     return MHD_start_daemon(flags, 0, NULL, NULL, access_handler, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
-                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, target_seen, server,
+                            MHD_OPTION_ARRAY, listen, MHD_OPTION_URI_LOG_CALLBACK, target_seen, server,
                             MHD_OPTION_NOTIFY_COMPLETED, completed, server, MHD_OPTION_THREAD_STACK_SIZE,
                             API_THREAD_STACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_END);
+}
+
+static int start_listener(struct api_server *server, struct listener *listener, struct error *err)
+{
+    listener->daemon = start_daemon(server, listener->tls ? -1 : listener->fd);
+    if (!listener->daemon)
+        return error_errno(err, errno ? errno : EIO, "listen on %s", listener->host);
+    if (listener->tls)
+        return tls_listener_start(listener->fd, listener->tls, listener->daemon, &listener->tls_listener, err);
+    listener->fd = -1;
+    return 0;
 }
 
 int api_server_start(struct api_server *server, struct engine *engine, struct error *err)
@@ -395,14 +429,12 @@ int api_server_start(struct api_server *server, struct engine *engine, struct er
     for (size_t i = 0; i < server->count; i++) {
         struct listener *listener = &server->listeners[i];
 
-        listener->daemon = start_daemon(server, listener->fd);
-        if (!listener->daemon) {
-            int r = error_errno(err, errno ? errno : EIO, "listen on %s", listener->host);
+        int r = start_listener(server, listener, err);
 
+        if (r < 0) {
             api_server_stop(server);
             return r;
         }
-        listener->fd = -1;
     }
     return 0;
 }
@@ -411,6 +443,8 @@ void api_server_stop(struct api_server *server)
 {
     /* Shuts every connection's socket down first, which is how handlers that wait hear of it. */
     for (size_t i = 0; i < server->count; i++) {
+        tls_listener_stop(server->listeners[i].tls_listener);
+        server->listeners[i].tls_listener = NULL;
         if (server->listeners[i].daemon)
             MHD_stop_daemon(server->listeners[i].daemon);
         server->listeners[i].daemon = NULL;

@@ -21,6 +21,7 @@
 struct engine;
 struct api_request;
 struct api_server;
+struct server_tls;
 
 typedef int (*api_handler)(struct api_request *request, struct engine *engine, struct error *err);
 
@@ -87,9 +88,18 @@ int api_hijack(struct api_request *request, const char *content_type, int *ret_f
 
 /* ---- the server ---- */
 int api_server_new(struct api_server **ret, struct error *err);
-/* "unix:///path" (mode 0660, group dory or docker if it exists), "tcp://host:port", "fd://": binds and listens. Clients
- * may connect from now on; they are answered after api_server_start(). */
-int api_server_listen(struct api_server *server, const char *host, struct error *err);
+
+/* How to listen. */
+struct api_listen_options {
+    const char *group;            /* of a Unix socket: name or number; NULL: dory or docker if it exists; "": none */
+    const struct server_tls *tls; /* for tcp://, api/listen_tls.h; NULL: in the clear */
+};
+
+/* "unix:///path" (mode 0660), "tcp://host:port", "fd://" (every socket that the service manager passed) or "fd://N":
+ * binds and listens. Clients may connect from now on; they are answered after api_server_start(). What options point to
+ * must outlive the server. */
+int api_server_listen(struct api_server *server, const char *host, const struct api_listen_options *options,
+                      struct error *err);
 int api_server_start(struct api_server *server, struct engine *engine, struct error *err);
 /* Ends all connections and waits for the handlers; the engine is not used any more when it returns. */
 void api_server_stop(struct api_server *server);

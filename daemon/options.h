@@ -16,6 +16,9 @@ struct daemon_options {
     char *data_root;   /* /var/lib/dory */
     char *exec_root;   /* /run/dory */
     struct strv hosts; /* unix:///run/dory.sock */
+    char *group;       /* of Unix sockets; NULL: dory, else docker */
+    bool tls, tls_verify;
+    char *tls_ca, *tls_cert, *tls_key;
     char *pidfile;
     char *log_level;
     bool debug;

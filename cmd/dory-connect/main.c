@@ -6,6 +6,7 @@
  *   dory-connect plain HOST PORT               connects and sends the socket over descriptor 0 (SCM_RIGHTS)
  *   dory-connect client HOST PORT [FLAG...]    connects, and relays between descriptor 0 and TLS
  *   dory-connect server [FLAG...]              relays between descriptor 0 and the accepted connection, descriptor 3
+ *   dory-connect check [FLAG...]               whether the files of a server are usable; complains on standard error
  *
  * Descriptor 1 is a pipe: closed with nothing written once the connection stands, else it carries what went wrong.
  */
@@ -160,6 +161,21 @@ static int run_server(char **arguments, struct error *err)
     return relay_run(session, PLAIN_FD) < 0;
 }
 
+static int run_check(char **arguments)
+{
+    struct session_options options = {0};
+    struct error error = {0};
+    SSL_CTX *context = NULL;
+    int r = take_flags(&options, arguments, &error);
+
+    if (r == 0)
+        r = session_context(&options, true, &context, &error);
+    SSL_CTX_free(context);
+    if (r < 0)
+        fprintf(stderr, "%s\n", error.message);
+    return r < 0;
+}
+
 int main(int argc, char **argv)
 {
     struct error error = {0};
@@ -167,6 +183,8 @@ int main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN);
     alarm(CLIENT_PATIENCE);
+    if (argc >= 2 && strcmp(argv[1], "check") == 0)
+        return run_check(argv + 2);
     if (argc >= 2 && strcmp(argv[1], "plain") == 0)
         r = run_plain(argv + 2, &error);
     else if (argc >= 2 && strcmp(argv[1], "client") == 0)
@@ -174,7 +192,8 @@ int main(int argc, char **argv)
     else if (argc >= 2 && strcmp(argv[1], "server") == 0)
         r = run_server(argv + 2, &error);
     else
-        r = error_set(&error, ERROR_INVALID, 0, "dory-connect is started by dory and doryd: plain, client or server");
+        r = error_set(&error, ERROR_INVALID, 0,
+                      "dory-connect is started by dory and doryd: plain, client, server or check");
     if (r < 0) {
         dprintf(REPORT_FD, "%s", error.message);
         return 1;

@@ -129,29 +129,55 @@ static void remove_pidfile(struct boot *boot)
     boot->pid_lock = fd_close(boot->pid_lock);
 }
 
-/* dory-shim beside this program, else in libexec of the same prefix. */
-static int find_shim(struct boot *boot, struct error *err)
+/* A helper program beside this one, else in libexec of the same prefix; the caller frees. */
+static int find_program(const char *name, char **ret, struct error *err)
 {
     CLEANUP_FREE char *beside = NULL, *libexec = NULL;
     char self[4096];
-    ssize_t n;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
-    if (boot->options->shim_path)
-        return 0;
-    n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     if (n < 0)
         return error_errno(err, errno, "/proc/self/exe");
     self[n] = '\0';
     *strrchr(self, '/') = '\0';
-    beside = xasprintf("%s/dory-shim", self);
-    libexec = xasprintf("%s/../libexec/dory/dory-shim", self);
+    beside = xasprintf("%s/%s", self, name);
+    libexec = xasprintf("%s/../libexec/dory/%s", self, name);
     if (access(beside, X_OK) == 0)
-        boot->options->shim_path = TAKE_PTR(beside);
+        *ret = TAKE_PTR(beside);
     else if (access(libexec, X_OK) == 0)
-        boot->options->shim_path = TAKE_PTR(libexec);
+        *ret = TAKE_PTR(libexec);
     else
-        return error_set(err, ERROR_NOT_FOUND, 0, "dory-shim is neither %s nor %s", beside, libexec);
+        return error_set(err, ERROR_NOT_FOUND, 0, "%s is neither %s nor %s", name, beside, libexec);
     return 0;
+}
+
+static int find_shim(struct boot *boot, struct error *err)
+{
+    return boot->options->shim_path ? 0 : find_program("dory-shim", &boot->options->shim_path, err);
+}
+
+/* Certificates are looked at now: a wrong path is found before anything else is touched. */
+static int prepare_tls(struct boot *boot, struct error *err)
+{
+    const struct daemon_options *options = boot->options;
+    int r;
+
+    if (!options->tls && !options->tls_verify)
+        return 0;
+    r = find_program("dory-connect", &boot->connect_path, err);
+    if (r < 0)
+        return r;
+    boot->tls = (struct server_tls){.cert = options->tls_cert,
+                                    .key = options->tls_key,
+                                    .ca = options->tls_verify ? options->tls_ca : NULL,
+                                    .program = boot->connect_path};
+    return server_tls_check(&boot->tls, err);
+}
+
+static void forget_tls(struct boot *boot)
+{
+    boot->tls = (struct server_tls){0};
+    xstrset(&boot->connect_path, NULL);
 }
 
 static int open_engine(struct boot *boot, struct error *err)
@@ -182,10 +208,12 @@ static void close_sockets(struct boot *boot)
 
 static int open_sockets(struct boot *boot, struct error *err)
 {
+    const struct api_listen_options options = {.group = boot->options->group,
+                                               .tls = boot->tls.cert ? &boot->tls : NULL};
     int r = api_server_new(&boot->server, err);
 
     for (size_t i = 0; r == 0 && i < boot->options->hosts.count; i++)
-        r = api_server_listen(boot->server, boot->options->hosts.items[i], err);
+        r = api_server_listen(boot->server, boot->options->hosts.items[i], &options, err);
     if (r < 0)
         close_sockets(boot);
     return r;
@@ -228,6 +256,7 @@ static const struct {
     {"process limits", raise_limits, NULL},
     {"log level", set_log_level, NULL},
     {"shim", find_shim, NULL},
+    {"TLS", prepare_tls, forget_tls},
     {"data root", make_data_root, unlock_data_root},
     {"exec root", make_exec_root, NULL},
     {"pid file", write_pidfile, remove_pidfile},

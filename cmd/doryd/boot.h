@@ -2,6 +2,7 @@
 #ifndef DORY_CMD_DORYD_BOOT_H
 #define DORY_CMD_DORYD_BOOT_H
 
+#include "api/listen_tls.h"
 #include "base/error.h"
 #include "daemon/options.h"
 
@@ -12,6 +13,8 @@ struct api_server;
 struct boot {
     struct daemon_options *options;
     int root_lock, pid_lock;
+    struct server_tls tls;
+    char *connect_path; /* of dory-connect */
     struct engine *engine;
     struct api_server *server;
     size_t done; /* steps that stand */

@@ -43,8 +43,10 @@ static const struct row rows[] = {
     {"dns-opt", 0, "dns-opts", ROW_LIST, AT(dns_options), NULL, 0, "Resolver option that containers use"},
     {"dns-search", 0, NULL, ROW_LIST, AT(dns_search), NULL, 0, "Search domain that containers use"},
     {"exec-root", 0, NULL, ROW_STRING, AT(exec_root), "/run/dory", 0, "Root directory of execution state"},
+    {"group", 'G', NULL, ROW_STRING, AT(group), NULL, 0,
+     "Group that may use the Unix socket; dory or docker when not given and there is one"},
     {"host", 'H', "hosts", ROW_LIST, AT(hosts), "unix:///run/dory.sock", 0,
-     "Socket to listen on: unix:///path, tcp://address:port or fd://"},
+     "Socket to listen on: unix:///path, tcp://address:port or fd:// (as passed by systemd)"},
     {"init", 0, NULL, ROW_BOOL, AT(init), "false", 0, "Run an init in every container"},
     {"init-path", 0, NULL, ROW_STRING, AT(init_path), NULL, 0, "Program for --init; the built-in one when not given"},
     {"insecure-registry", 0, "insecure-registries", ROW_LIST, AT(insecure_registries), NULL, ROW_RELOAD,
@@ -69,6 +71,12 @@ static const struct row rows[] = {
      "The dory-shim program; looked for beside doryd when not given"},
     {"shutdown-timeout", 0, NULL, ROW_INT, AT(shutdown_timeout), "15", ROW_RELOAD,
      "Seconds that containers have to stop when the daemon ends without live-restore"},
+    {"tls", 0, NULL, ROW_BOOL, AT(tls), "false", 0, "Use TLS on tcp:// sockets; implied by --tlsverify"},
+    {"tlscacert", 0, NULL, ROW_STRING, AT(tls_ca), "/etc/dory/ca.pem", 0, "Who signs the certificates of clients"},
+    {"tlscert", 0, NULL, ROW_STRING, AT(tls_cert), "/etc/dory/cert.pem", 0, "The daemon's TLS certificate"},
+    {"tlskey", 0, NULL, ROW_STRING, AT(tls_key), "/etc/dory/key.pem", 0, "The key of the daemon's TLS certificate"},
+    {"tlsverify", 0, NULL, ROW_BOOL, AT(tls_verify), "false", 0,
+     "Use TLS, and serve nobody without a certificate that tlscacert signed"},
 };
 #define ROWS ARRAY_SIZE(rows)
 

@@ -151,7 +151,7 @@ static int start(void **state)
     snprintf(f->path, sizeof(f->path), "%s/s", f->directory);
     snprintf(f->host, sizeof(f->host), "unix://%s", f->path);
     assert_int_equal(api_server_new(&f->server, NULL), 0);
-    assert_int_equal(api_server_listen(f->server, f->host, NULL), 0);
+    assert_int_equal(api_server_listen(f->server, f->host, &(struct api_listen_options){0}, NULL), 0);
     assert_int_equal(api_server_start(f->server, NULL, NULL), 0);
     *state = f;
     return 0;
@@ -454,9 +454,9 @@ static void an_address_in_use_is_refused(void **state)
     struct error error = {0};
 
     assert_int_equal(api_server_new(&second, NULL), 0);
-    assert_true(api_server_listen(second, f->host, &error) < 0);
+    assert_true(api_server_listen(second, f->host, &(struct api_listen_options){0}, &error) < 0);
     assert_non_null(strstr(error.message, "in use"));
-    assert_true(api_server_listen(second, "ftp://x", &error) < 0);
+    assert_true(api_server_listen(second, "ftp://x", &(struct api_listen_options){0}, &error) < 0);
     assert_string_equal(error.message, "invalid bind address format: ftp://x");
     api_server_free(second);
     expect_answer(f, "GET /ok HTTP/1.1\r\n" END, "200 OK", "OK");
