@@ -34,7 +34,7 @@ endif
 
 # Lowest first: an archive may use those before it, never those after it. daemon/network and daemon/build are folders of
 # daemon.
-LIBS := base runtime image daemon api
+LIBS := base archive runtime image daemon api
 lib_sources = $(wildcard $(1)/*.c $(1)/*/*.c)
 lib_objects = $(patsubst %.c,$(B)/%.o,$(call lib_sources,$(1)))
 ARCHIVES := $(foreach l,$(LIBS),$(B)/lib$(l).a)
@@ -67,7 +67,7 @@ $(B)/%.o: %.c
 
 cmd_objects = $(patsubst %.c,$(B)/%.o,$(wildcard cmd/$(1)/*.c cmd/$(1)/*/*.c))
 
-$(BIN)/dory: $(call cmd_objects,dory) $(B)/libclient.a $(B)/libbase.a
+$(BIN)/dory: $(call cmd_objects,dory) $(B)/libclient.a $(B)/libarchive.a $(B)/libbase.a
 	@mkdir -p $(@D)
 	@echo '  LD $@'
 	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -lm -o $@
@@ -85,7 +85,7 @@ $(BIN)/dory-connect: $(call cmd_objects,dory-connect) $(B)/libbase.a
 	@mkdir -p $(@D)
 	@echo '  LD $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ -lssl -lcrypto -o $@
-$(BIN)/doryd: $(call cmd_objects,doryd) $(B)/libapi.a $(B)/libdaemon.a $(B)/libimage.a $(B)/libruntime.a $(B)/libbase.a
+$(BIN)/doryd: $(call cmd_objects,doryd) $(B)/libapi.a $(B)/libdaemon.a $(B)/libimage.a $(B)/libruntime.a $(B)/libarchive.a $(B)/libbase.a
 	@mkdir -p $(@D)
 	@echo '  LD $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@

@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "archive/tar.h"
+#include "archive/unpack.h"
 #include "base/beneath.h"
 #include "base/fd.h"
 #include "base/memory.h"
@@ -13,8 +15,6 @@
 #include "image/inflate.h"
 #include "image/layer.h"
 #include "image/store.h"
-#include "image/tar.h"
-#include "image/unpack.h"
 
 /*
  * caller -> `stream` pipe -> inflater -> `tar` pipe -> unpacker.

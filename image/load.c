@@ -4,12 +4,12 @@
 #include <limits.h>
 #include <malloc.h>
 
+#include "archive/tar.h"
 #include "base/id.h"
 #include "base/memory.h"
 #include "base/strbuf.h"
 #include "image/archive_stream.h"
 #include "image/digest.h"
-#include "image/tar.h"
 
 /* Symlinks within an archive that lead to one another. */
 #define LINKS_MAX 8

@@ -9,12 +9,12 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "archive/unpack.h"
 #include "base/beneath.h"
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/strbuf.h"
 #include "image/inflate.h"
-#include "image/unpack.h"
 #include "tests/unit/tar_builder.h"
 
 /* Inflated bytes beyond this are of no interest, and gzip can make many from few. */

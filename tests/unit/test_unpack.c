@@ -5,7 +5,7 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
-#include "image/unpack.h"
+#include "archive/unpack.h"
 
 struct source {
     const struct strbuf *data;

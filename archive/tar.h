@@ -5,8 +5,8 @@
  *
  * Blocks are lent by the source and lent on to the caller without a copy.
  */
-#ifndef DORY_IMAGE_TAR_H
-#define DORY_IMAGE_TAR_H
+#ifndef DORY_ARCHIVE_TAR_H
+#define DORY_ARCHIVE_TAR_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,10 +1,10 @@
-#include "image/tar.h"
+#include "archive/tar.h"
 
 #include <errno.h>
 #include <stddef.h>
 
+#include "archive/tar_reader.h"
 #include "base/memory.h"
-#include "image/tar_reader.h"
 
 #define STAR_MAGIC 508
 

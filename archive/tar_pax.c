@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "archive/tar_reader.h"
 #include "base/memory.h"
 #include "base/parse.h"
-#include "image/tar_reader.h"
 
 /* "1234567890.123456789", also negative. */
 static int pax_time(const char *text, int64_t *ret_seconds, long *ret_nanoseconds)

@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "archive/tar_reader.h"
 #include "base/memory.h"
-#include "image/tar_reader.h"
 
 #define GNU_SPARSE_OFFSET 386
 #define GNU_SPARSE_COUNT 4

@@ -1,9 +1,9 @@
 /* What the files of the tar reader share: headers (tar.c), pax records (tar_pax.c), sparse files (tar_sparse.c). */
-#ifndef DORY_IMAGE_TAR_READER_H
-#define DORY_IMAGE_TAR_READER_H
+#ifndef DORY_ARCHIVE_TAR_READER_H
+#define DORY_ARCHIVE_TAR_READER_H
 
+#include "archive/tar.h"
 #include "base/strbuf.h"
-#include "image/tar.h"
 
 #define TAR_BLOCK_SIZE 512
 
