@@ -198,9 +198,10 @@ static void compile_default_seccomp(void *data)
 
 static int prepare_seccomp(struct engine *engine, struct error *err)
 {
-    (void)err;
-    worker_add(engine->timer, 0, compile_default_seccomp, NULL, engine);
-    return 0;
+    int r = engine_seccomp_load(engine, err);
+    if (r == 0 && engine->seccomp_profile == NULL)
+        worker_add(engine->timer, 0, compile_default_seccomp, NULL, engine);
+    return r;
 }
 
 static int (*const open_steps[])(struct engine *engine, struct error *err) = {
@@ -231,6 +232,7 @@ static void engine_free(struct engine *engine)
     events_free(engine->events);
     for (size_t i = 0; i < engine->seccomp_count; i++)
         free(engine->seccomp[i].bpf);
+    free(engine->seccomp_profile);
     fd_close(engine->favordynmods_fd);
     fd_close(engine->bpf_fd);
     fd_close(engine->containers_fd);

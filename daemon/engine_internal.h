@@ -45,6 +45,7 @@ struct engine {
     pthread_mutex_t seccomp_lock;
     struct seccomp_program seccomp[SECCOMP_CACHE_MAX];
     size_t seccomp_count;
+    char *seccomp_profile; /* --seccomp-profile: JSON text or "unconfined"; NULL: the built-in one */
 };
 
 /* ---- container.c ---- */
@@ -118,6 +119,8 @@ void container_wake_exit(struct container *c);
 void container_wake_removed(struct container *c);
 
 /* ---- seccomp.c ---- */
+/* Reads and tries the daemon's own default profile, if it names one. */
+int engine_seccomp_load(struct engine *engine, struct error *err);
 /* The program of the default profile; NULL with size 0 when nothing is to be filtered. *ret_owned: the caller frees. */
 int engine_seccomp(struct engine *engine, const struct container *c, uint64_t capabilities, const void **ret_bpf,
                    size_t *ret_size, unsigned *ret_flags, bool *ret_owned, struct error *err);

@@ -1,5 +1,8 @@
 #include "daemon/host_config.h"
 
+#include "base/parse.h"
+#include "daemon/ulimits.h"
+
 #include <errno.h>
 
 #include "daemon/options.h"
@@ -354,21 +357,55 @@ static void default_paths(struct optional_strv *paths, const char *const *defaul
         strv_add(&paths->list, defaults[i]);
 }
 
+/* The daemon's ulimits for those names that the container does not set. */
+static void default_ulimits(struct host_config *host, const struct strmap *defaults)
+{
+    for (size_t i = 0; i < defaults->count; i++) {
+        const struct ulimit *items = host->ulimits.items;
+        struct ulimit limit = {.name = defaults->items[i].key};
+        bool given = false;
+
+        for (size_t k = 0; k < host->ulimits.count; k++)
+            given |= items[k].name != NULL && strcmp(items[k].name, limit.name) == 0;
+        if (given || ulimit_parse(limit.name, defaults->items[i].value, &limit.soft, &limit.hard, NULL) < 0)
+            continue;
+        limit.name = xstrdup(limit.name);
+        host->ulimits.items = xrealloc(host->ulimits.items, (host->ulimits.count + 1) * sizeof(limit));
+        ((struct ulimit *)host->ulimits.items)[host->ulimits.count++] = limit;
+    }
+}
+
+/* Whether the list has the option, with or without a value. */
+static bool says(const struct strv *list, const char *option)
+{
+    size_t size = strlen(option);
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (strncmp(list->items[i], option, size) == 0 && strchr("=:", list->items[i][size]) != NULL)
+            return true;
+    }
+    return false;
+}
+
 void host_config_set_defaults(struct host_config *host, const struct daemon_options *options)
 {
     /* The CLI says "default" where the API said nothing; inspect has shown "bridge" for both since docker 26. */
     if (host->network_mode == NULL || *host->network_mode == '\0' || strcmp(host->network_mode, "default") == 0)
         xstrset(&host->network_mode, "bridge");
     default_string(&host->restart_policy.name, "no");
-    default_string(&host->ipc_mode, "private");
+    default_string(&host->ipc_mode, options->default_ipc_mode ? options->default_ipc_mode : "private");
     /* docker on hosts with v1 controllers says "host" here; dory gives every container its own cgroup namespace. */
-    default_string(&host->cgroupns_mode, "private");
+    default_string(&host->cgroupns_mode, options->default_cgroupns_mode ? options->default_cgroupns_mode : "private");
     default_string(&host->runtime, "dory");
     /* Unset: as much swap as memory, docker's rule. */
     if (host->memory > 0 && host->memory_swap == 0)
         host->memory_swap = host->memory <= INT64_MAX / 2 ? host->memory * 2 : -1;
-    if (host->shm_size == 0)
+    if (host->shm_size == 0 &&
+        (options->default_shm_size == NULL || parse_size(options->default_shm_size, false, &host->shm_size) < 0))
         host->shm_size = DEFAULT_SHM_SIZE;
+    default_ulimits(host, &options->default_ulimits);
+    if (options->no_new_privileges && !says(&host->security_opt, "no-new-privileges"))
+        strv_add(&host->security_opt, "no-new-privileges");
     if (host->log_config.type == NULL || *host->log_config.type == '\0') {
         xstrset(&host->log_config.type, options->log_driver ? options->log_driver : "json-file");
         for (size_t i = 0; i < options->log_options.count; i++)

@@ -35,6 +35,14 @@ struct daemon_options {
     char *init_path;
     bool init;
     char *shim_path; /* next to doryd, else PREFIX/libexec */
+    /* What a container gets that does not say. */
+    char *default_cgroupns_mode, *default_ipc_mode;
+    char *default_shm_size;        /* "64m" */
+    struct strmap default_ulimits; /* "nofile": "1024:2048" */
+    bool no_new_privileges;
+    char *seccomp_profile; /* a file, "builtin" or "unconfined" */
+    char *storage_driver;  /* overlay2 */
+    struct strv exec_options;
     struct strv labels;
     int64_t shutdown_timeout;
     int64_t max_concurrent_downloads;

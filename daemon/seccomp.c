@@ -1,6 +1,9 @@
-#include "runtime/seccomp.h"
+#include <fcntl.h>
+
+#include "base/file.h"
 #include "daemon/engine_internal.h"
 #include "daemon/security_opt.h"
+#include "runtime/seccomp.h"
 
 static int compile_profile(const char *text, uint64_t capabilities, const void **ret_bpf, size_t *ret_size,
                            unsigned *ret_flags, struct error *err)
@@ -17,6 +20,29 @@ static int compile_profile(const char *text, uint64_t capabilities, const void *
     return 0;
 }
 
+#define PROFILE_MAX ((size_t)4 * 1024 * 1024)
+
+int engine_seccomp_load(struct engine *engine, struct error *err)
+{
+    const char *name = engine->options->seccomp_profile;
+    const void *bpf = NULL;
+    unsigned flags = 0;
+    size_t size;
+    int r;
+
+    if (name == NULL || *name == '\0' || strcmp(name, "builtin") == 0)
+        return 0;
+    if (strcmp(name, "unconfined") == 0) {
+        engine->seccomp_profile = xstrdup(name);
+        return 0;
+    }
+    r = file_read(AT_FDCWD, name, PROFILE_MAX, &engine->seccomp_profile, NULL, err);
+    if (r == 0)
+        r = compile_profile(engine->seccomp_profile, 0, &bpf, &size, &flags, err);
+    free((void *)bpf);
+    return r < 0 ? error_context(err, "seccomp profile %s", name) : 0;
+}
+
 int engine_seccomp(struct engine *engine, const struct container *c, uint64_t capabilities, const void **ret_bpf,
                    size_t *ret_size, unsigned *ret_flags, bool *ret_owned, struct error *err)
 {
@@ -25,14 +51,21 @@ int engine_seccomp(struct engine *engine, const struct container *c, uint64_t ca
     *ret_flags = 0;
     *ret_owned = false;
     struct security_options options = {0};
+    const char *profile = engine->seccomp_profile; /* the daemon's default; NULL: the built-in one */
     int r = c == NULL ? 0 : security_options_parse(&c->host.security_opt, &options, err);
     if (r < 0)
         return r;
     if (options.seccomp_unconfined || (c != NULL && c->host.privileged && options.seccomp_profile == NULL))
         return 0;
-    if (options.seccomp_profile != NULL) {
+    if (options.seccomp_profile != NULL)
+        profile = options.seccomp_profile;
+    else if (options.seccomp_builtin)
+        profile = NULL;
+    if (profile != NULL && strcmp(profile, "unconfined") == 0)
+        return 0;
+    if (profile != NULL) {
         *ret_owned = true;
-        return compile_profile(options.seccomp_profile, capabilities, ret_bpf, ret_size, ret_flags, err);
+        return compile_profile(profile, capabilities, ret_bpf, ret_size, ret_flags, err);
     }
     pthread_mutex_lock(&engine->seccomp_lock);
     for (size_t i = 0; i < engine->seccomp_count && *ret_bpf == NULL; i++) {

@@ -8,7 +8,9 @@ static int parse_pair(const char *entry, const char *value, size_t key_size, str
     if (strncmp(entry, "seccomp", key_size) == 0 && key_size == 7) {
         if (strcmp(value, "unconfined") == 0)
             ret->seccomp_unconfined = true;
-        else if (strcmp(value, "builtin") != 0)
+        else if (strcmp(value, "builtin") == 0)
+            ret->seccomp_builtin = true;
+        else
             ret->seccomp_profile = value;
         return 0;
     }

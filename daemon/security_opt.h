@@ -9,7 +9,7 @@
 
 struct security_options {
     bool no_new_privileges;
-    bool seccomp_unconfined;
+    bool seccomp_unconfined, seccomp_builtin;
     const char *seccomp_profile; /* JSON text of a profile, as the CLI sends it; points into the list */
     bool systempaths_unconfined;
 };

@@ -1,5 +1,6 @@
 #include "daemon/ulimits.h"
 
+#include "base/parse.h"
 #include "daemon/host_config.h"
 
 static const struct {
@@ -21,6 +22,23 @@ const char *ulimit_rlimit_name(const char *name)
         if (strcmp(names[i].name, name) == 0)
             return names[i].rlimit;
     return NULL;
+}
+
+int ulimit_parse(const char *name, const char *value, int64_t *ret_soft, int64_t *ret_hard, struct error *err)
+{
+    CLEANUP_FREE char *first = xstrndup(value, strcspn(value, ":"));
+    const char *second = strchr(value, ':');
+
+    if (ulimit_rlimit_name(name) == NULL)
+        return error_set(err, ERROR_INVALID, 0, "invalid ulimit type: %s", name);
+    if (parse_int64(first, -1, INT64_MAX, ret_soft) < 0 ||
+        parse_int64(second != NULL ? second + 1 : first, -1, INT64_MAX, ret_hard) < 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid ulimit argument: %s=%s", name, value);
+    if (*ret_hard >= 0 && (*ret_soft > *ret_hard || *ret_soft < 0))
+        return error_set(err, ERROR_INVALID, 0,
+                         "ulimit soft limit must be less than or equal to hard limit: %lld > %lld",
+                         (long long)*ret_soft, (long long)*ret_hard);
+    return 0;
 }
 
 int ulimits_validate(const struct host_config *host, struct error *err)

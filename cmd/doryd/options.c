@@ -1,4 +1,4 @@
-#include "cmd/doryd/options.h"
+#include "cmd/doryd/options_rows.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,84 +13,6 @@
 #include "base/parse.h"
 
 #define CONFIG_FILE_MAX ((size_t)1024 * 1024)
-
-enum row_type { ROW_STRING, ROW_LIST, ROW_BOOL, ROW_INT, ROW_MAP };
-enum row_flags {
-    ROW_RELOAD = 1 << 0,  /* SIGHUP may change it */
-    ROW_NO_JSON = 1 << 1, /* a flag only */
-};
-
-struct row {
-    const char *flag;
-    char letter;
-    const char *key; /* in daemon.json; NULL: as the flag */
-    enum row_type type;
-    size_t offset;
-    const char *initial; /* default as text; lists get it as their only item when nothing else is given */
-    unsigned flags;
-    const char *help;
-};
-
-#define AT(member) offsetof(struct daemon_options, member)
-static const struct row rows[] = {
-    {"bip", 0, NULL, ROW_STRING, AT(bip), NULL, 0, "Address of the default bridge in CIDR form"},
-    {"bridge", 'b', NULL, ROW_STRING, AT(bridge), "dory0", 0,
-     "Interface that containers are attached to; made if missing"},
-    {"cgroup-parent", 0, NULL, ROW_STRING, AT(cgroup_parent), "/dory", 0, "Parent cgroup of all containers"},
-    {"data-root", 0, NULL, ROW_STRING, AT(data_root), "/var/lib/dory", 0, "Root directory of persistent state"},
-    {"debug", 'D', NULL, ROW_BOOL, AT(debug), "false", ROW_RELOAD, "The same as --log-level debug"},
-    {"dns", 0, NULL, ROW_LIST, AT(dns), NULL, 0, "Name server that containers use"},
-    {"dns-opt", 0, "dns-opts", ROW_LIST, AT(dns_options), NULL, 0, "Resolver option that containers use"},
-    {"dns-search", 0, NULL, ROW_LIST, AT(dns_search), NULL, 0, "Search domain that containers use"},
-    {"exec-root", 0, NULL, ROW_STRING, AT(exec_root), "/run/dory", 0, "Root directory of execution state"},
-    {"group", 'G', NULL, ROW_STRING, AT(group), NULL, 0,
-     "Group that may use the Unix socket; dory or docker when not given and there is one"},
-    {"host", 'H', "hosts", ROW_LIST, AT(hosts), "unix:///run/dory.sock", 0,
-     "Socket to listen on: unix:///path, tcp://address:port or fd:// (as passed by systemd)"},
-    {"init", 0, NULL, ROW_BOOL, AT(init), "false", 0, "Run an init in every container"},
-    {"init-path", 0, NULL, ROW_STRING, AT(init_path), NULL, 0, "Program for --init; the built-in one when not given"},
-    {"insecure-registry", 0, "insecure-registries", ROW_LIST, AT(insecure_registries), NULL, ROW_RELOAD,
-     "Registry that may be spoken to without TLS"},
-    {"ip", 0, NULL, ROW_STRING, AT(ip), "0.0.0.0", 0, "Host address for published ports that name none"},
-    {"ip-forward", 0, NULL, ROW_BOOL, AT(ip_forward), "true", 0, "Enable net.ipv4.ip_forward"},
-    {"ip-masq", 0, NULL, ROW_BOOL, AT(ip_masq), "true", 0, "Masquerade what containers send out"},
-    {"iptables", 0, NULL, ROW_BOOL, AT(iptables), "true", 0, "Add firewall rules (nftables)"},
-    {"label", 0, "labels", ROW_LIST, AT(labels), NULL, ROW_RELOAD, "Label of this daemon, key=value"},
-    {"live-restore", 0, NULL, ROW_BOOL, AT(live_restore), "true", ROW_RELOAD, "Containers go on while no daemon runs"},
-    {"log-driver", 0, NULL, ROW_STRING, AT(log_driver), "json-file", 0,
-     "Default log driver of containers: json-file or none"},
-    {"log-level", 'l', NULL, ROW_STRING, AT(log_level), "info", ROW_RELOAD, "debug, info, warn, error or fatal"},
-    {"log-opt", 0, "log-opts", ROW_MAP, AT(log_options), NULL, 0, "Default option of the log driver, key=value"},
-    {"max-concurrent-downloads", 0, NULL, ROW_INT, AT(max_concurrent_downloads), "3", ROW_RELOAD,
-     "Layers of one pull that are fetched at a time"},
-    {"mtu", 0, NULL, ROW_INT, AT(mtu), "1500", 0, "MTU of the default bridge"},
-    {"pidfile", 'p', NULL, ROW_STRING, AT(pidfile), "/run/dory.pid", 0, "File for the daemon's process id"},
-    {"registry-mirror", 0, "registry-mirrors", ROW_LIST, AT(registry_mirrors), NULL, ROW_RELOAD,
-     "URL that is tried before Docker Hub"},
-    {"shim-path", 0, NULL, ROW_STRING, AT(shim_path), NULL, 0,
-     "The dory-shim program; looked for beside doryd when not given"},
-    {"shutdown-timeout", 0, NULL, ROW_INT, AT(shutdown_timeout), "15", ROW_RELOAD,
-     "Seconds that containers have to stop when the daemon ends without live-restore"},
-    {"tls", 0, NULL, ROW_BOOL, AT(tls), "false", 0, "Use TLS on tcp:// sockets; implied by --tlsverify"},
-    {"tlscacert", 0, NULL, ROW_STRING, AT(tls_ca), "/etc/dory/ca.pem", 0, "Who signs the certificates of clients"},
-    {"tlscert", 0, NULL, ROW_STRING, AT(tls_cert), "/etc/dory/cert.pem", 0, "The daemon's TLS certificate"},
-    {"tlskey", 0, NULL, ROW_STRING, AT(tls_key), "/etc/dory/key.pem", 0, "The key of the daemon's TLS certificate"},
-    {"tlsverify", 0, NULL, ROW_BOOL, AT(tls_verify), "false", 0,
-     "Use TLS, and serve nobody without a certificate that tlscacert signed"},
-};
-#define ROWS ARRAY_SIZE(rows)
-
-static const char *key_of(const struct row *row)
-{
-    return row->key ? row->key : row->flag;
-}
-
-static const char *type_name(const struct row *row)
-{
-    static const char *const names[] = {"string", "list", "", "int", "map"};
-
-    return names[row->type];
-}
 
 static void *field(struct daemon_options *options, const struct row *row)
 {
@@ -126,6 +48,7 @@ static int set_text(struct daemon_options *options, const struct row *row, const
                              value, row->flag);
         return 0;
     case ROW_MAP:
+    case ROW_ULIMITS:
         equals = strchr(value, '=');
         if (!equals || equals == value)
             return error_set(err, ERROR_INVALID, 0, "invalid argument \"%s\" for \"--%s\" flag: key=value is expected",
@@ -159,6 +82,7 @@ static char *get_text(const struct daemon_options *options, const struct row *ro
         return xasprintf("[%s]", joined);
     }
     case ROW_MAP:
+    case ROW_ULIMITS:
         for (size_t i = 0; i < ((const struct strmap *)at)->count; i++) {
             const struct strmap_entry *entry = &((const struct strmap *)at)->items[i];
 
@@ -177,23 +101,23 @@ static void release_row(struct daemon_options *options, const struct row *row)
         xstrset(at, NULL);
     else if (row->type == ROW_LIST)
         strv_release(at);
-    else if (row->type == ROW_MAP)
+    else if (row->type == ROW_MAP || row->type == ROW_ULIMITS)
         strmap_release(at);
 }
 
 void daemon_options_init(struct daemon_options *options)
 {
     pthread_rwlock_init(&options->reload, NULL);
-    for (size_t i = 0; i < ROWS; i++) {
-        if (rows[i].initial && rows[i].type != ROW_LIST)
-            set_text(options, &rows[i], rows[i].initial, NULL);
+    for (size_t i = 0; i < option_row_count; i++) {
+        if (option_rows[i].initial && option_rows[i].type != ROW_LIST)
+            set_text(options, &option_rows[i], option_rows[i].initial, NULL);
     }
 }
 
 void daemon_options_release(struct daemon_options *options)
 {
-    for (size_t i = 0; i < ROWS; i++)
-        release_row(options, &rows[i]);
+    for (size_t i = 0; i < option_row_count; i++)
+        release_row(options, &option_rows[i]);
     pthread_rwlock_destroy(&options->reload);
 }
 
@@ -207,18 +131,18 @@ void invocation_release(struct invocation *invocation)
 
 static const struct row *find_flag(const char *name, size_t size)
 {
-    for (size_t i = 0; i < ROWS; i++) {
-        if (strlen(rows[i].flag) == size && strncmp(rows[i].flag, name, size) == 0)
-            return &rows[i];
+    for (size_t i = 0; i < option_row_count; i++) {
+        if (strlen(option_rows[i].flag) == size && strncmp(option_rows[i].flag, name, size) == 0)
+            return &option_rows[i];
     }
     return NULL;
 }
 
 static const struct row *find_letter(char letter)
 {
-    for (size_t i = 0; i < ROWS; i++) {
-        if (rows[i].letter == letter)
-            return &rows[i];
+    for (size_t i = 0; i < option_row_count; i++) {
+        if (option_rows[i].letter == letter)
+            return &option_rows[i];
     }
     return NULL;
 }
@@ -246,7 +170,7 @@ struct flags {
     int argc;
     char **argv;
     int at;
-    bool given[ROWS];
+    bool given[OPTION_ROWS_MAX];
 };
 
 /* The value of the flag at flags->at: behind "=", right behind the letter, or the next argument. */
@@ -284,7 +208,7 @@ static int take_flag(struct daemon_options *options, struct invocation *invocati
     value = flag_value(flags, value, row->type == ROW_BOOL);
     if (!value)
         return error_set(err, ERROR_INVALID, 0, "flag needs an argument: --%s", row->flag);
-    flags->given[row - rows] = true;
+    flags->given[row - option_rows] = true;
     return set_text(options, row, value, err);
 }
 
@@ -310,7 +234,7 @@ static int parse_flags(struct daemon_options *options, struct invocation *invoca
 
 static int wrong_type(const struct row *row, const char *expected, struct error *err)
 {
-    return error_set(err, ERROR_INVALID, 0, "%s: expected %s", key_of(row), expected);
+    return error_set(err, ERROR_INVALID, 0, "%s: expected %s", option_key(row), expected);
 }
 
 static int set_json_list(struct daemon_options *options, const struct row *row, const struct json *value,
@@ -326,6 +250,23 @@ static int set_json_list(struct daemon_options *options, const struct row *row, 
         strv_add(field(options, row), text);
     }
     return 0;
+}
+
+/* {"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 2048}}, kept as on the command line: "1024:2048". */
+static int set_json_ulimits(struct daemon_options *options, const struct row *row, const struct json *value,
+                            struct error *err)
+{
+    for (size_t i = 0; value->kind == JSON_OBJECT && i < value->object.count; i++) {
+        const struct json *limit = &value->object.values[i];
+        const struct json *soft = json_get(limit, "Soft"), *hard = json_get(limit, "Hard");
+        CLEANUP_FREE char *text = NULL;
+
+        if (!soft || !hard || soft->kind != JSON_INTEGER || hard->kind != JSON_INTEGER)
+            return wrong_type(row, "an object of {\"Name\", \"Soft\", \"Hard\"}", err);
+        text = xasprintf("%" PRId64 ":%" PRId64, soft->integer, hard->integer);
+        strmap_set(field(options, row), value->object.keys[i], text);
+    }
+    return value->kind == JSON_OBJECT ? 0 : wrong_type(row, "an object of ulimits", err);
 }
 
 static int set_json(struct daemon_options *options, const struct row *row, const struct json *value, struct error *err)
@@ -348,6 +289,8 @@ static int set_json(struct daemon_options *options, const struct row *row, const
         return 0;
     case ROW_LIST:
         return set_json_list(options, row, value, err);
+    case ROW_ULIMITS:
+        return set_json_ulimits(options, row, value, err);
     case ROW_MAP:
         if (value->kind != JSON_OBJECT)
             return wrong_type(row, "an object of strings", err);
@@ -365,9 +308,9 @@ static int set_json(struct daemon_options *options, const struct row *row, const
 
 static const struct row *find_key(const char *key)
 {
-    for (size_t i = 0; i < ROWS; i++) {
-        if (!(rows[i].flags & ROW_NO_JSON) && strcmp(key_of(&rows[i]), key) == 0)
-            return &rows[i];
+    for (size_t i = 0; i < option_row_count; i++) {
+        if (!(option_rows[i].flags & ROW_NO_JSON) && strcmp(option_key(&option_rows[i]), key) == 0)
+            return &option_rows[i];
     }
     return NULL;
 }
@@ -382,7 +325,7 @@ static void describe_conflict(const struct daemon_options *options, const struct
     set_json(&file, row, value, NULL);
     file_text = get_text(&file, row);
     release_row(&file, row);
-    strv_addf(conflicts, "%s: (from flag: %s, from file: %s)", key_of(row), flag_text, file_text);
+    strv_addf(conflicts, "%s: (from flag: %s, from file: %s)", option_key(row), flag_text, file_text);
 }
 
 static int check_keys(const struct daemon_options *options, const struct json *tree, const bool *given,
@@ -396,7 +339,7 @@ static int check_keys(const struct daemon_options *options, const struct json *t
 
         if (!row)
             strv_add(&unknown, tree->object.keys[i]);
-        else if (given && given[row - rows])
+        else if (given && given[row - option_rows])
             describe_conflict(options, row, &tree->object.values[i], &conflicts);
     }
     if (unknown.count > 0) {
@@ -454,31 +397,6 @@ static int read_config_file(struct daemon_options *options, const struct invocat
 
 /* ---- the whole ---- */
 
-int daemon_options_check(const struct daemon_options *options, struct error *err)
-{
-    enum log_level level;
-
-    if (log_parse_level(options->log_level, &level) < 0)
-        return error_set(err, ERROR_INVALID, 0, "invalid logging level: %s", options->log_level);
-    if (options->data_root[0] != '/' || options->exec_root[0] != '/')
-        return error_set(err, ERROR_INVALID, 0, "data-root and exec-root have to be absolute paths");
-    if (strcmp(options->log_driver, "json-file") != 0 && strcmp(options->log_driver, "none") != 0)
-        return error_set(err, ERROR_INVALID, 0, "log driver %s is not implemented: json-file or none",
-                         options->log_driver);
-    if (options->mtu != 0 && (options->mtu < 68 || options->mtu > 65535))
-        return error_set(err, ERROR_INVALID, 0, "invalid default MTU: %" PRId64, options->mtu);
-    if (options->max_concurrent_downloads < 0)
-        return error_set(err, ERROR_INVALID, 0, "invalid max concurrent downloads: %" PRId64,
-                         options->max_concurrent_downloads);
-    if (options->shutdown_timeout < 0)
-        return error_set(err, ERROR_INVALID, 0, "invalid shutdown timeout: %" PRId64, options->shutdown_timeout);
-    for (size_t i = 0; i < options->labels.count; i++) {
-        if (!strchr(options->labels.items[i], '='))
-            return error_set(err, ERROR_INVALID, 0, "bad attribute format: %s", options->labels.items[i]);
-    }
-    return 0;
-}
-
 int daemon_options_load(struct daemon_options *options, struct invocation *invocation, int argc, char **argv,
                         struct error *err)
 {
@@ -490,10 +408,10 @@ int daemon_options_load(struct daemon_options *options, struct invocation *invoc
     r = read_config_file(options, invocation, flags.given, err);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < ROWS; i++) {
-        if (rows[i].type == ROW_LIST && rows[i].initial &&
-            ((const struct strv *)const_field(options, &rows[i]))->count == 0)
-            set_text(options, &rows[i], rows[i].initial, NULL);
+    for (size_t i = 0; i < option_row_count; i++) {
+        if (option_rows[i].type == ROW_LIST && option_rows[i].initial &&
+            ((const struct strv *)const_field(options, &option_rows[i]))->count == 0)
+            set_text(options, &option_rows[i], option_rows[i].initial, NULL);
     }
     if (options->debug)
         xstrset(&options->log_level, "debug");
@@ -502,8 +420,8 @@ int daemon_options_load(struct daemon_options *options, struct invocation *invoc
 
 static void swap_row(struct daemon_options *a, struct daemon_options *b, const struct row *row)
 {
-    static const size_t sizes[] = {sizeof(char *), sizeof(struct strv), sizeof(bool), sizeof(int64_t),
-                                   sizeof(struct strmap)};
+    static const size_t sizes[] = {sizeof(char *),  sizeof(struct strv),   sizeof(bool),
+                                   sizeof(int64_t), sizeof(struct strmap), sizeof(struct strmap)};
     char kept[sizeof(struct strmap)];
 
     memcpy(kept, field(a, row), sizes[row->type]);
@@ -514,61 +432,16 @@ static void swap_row(struct daemon_options *a, struct daemon_options *b, const s
 void daemon_options_reload(struct daemon_options *options, struct daemon_options *from, struct strv *ignored)
 {
     pthread_rwlock_wrlock(&options->reload);
-    for (size_t i = 0; i < ROWS; i++) {
-        CLEANUP_FREE char *now = get_text(options, &rows[i]), *then = get_text(from, &rows[i]);
+    for (size_t i = 0; i < option_row_count; i++) {
+        CLEANUP_FREE char *now = get_text(options, &option_rows[i]), *then = get_text(from, &option_rows[i]);
 
         if (strcmp(now, then) == 0)
             continue;
-        if (rows[i].flags & ROW_RELOAD)
-            swap_row(options, from, &rows[i]);
+        if (option_rows[i].flags & ROW_RELOAD)
+            swap_row(options, from, &option_rows[i]);
         else
-            strv_add(ignored, key_of(&rows[i]));
+            strv_add(ignored, option_key(&option_rows[i]));
     }
     pthread_rwlock_unlock(&options->reload);
     daemon_options_release(from);
-}
-
-/* ---- texts ---- */
-
-void daemon_options_print_help(FILE *out)
-{
-    fprintf(out, "\nUsage:  doryd [OPTIONS]\n\nA container engine with the Docker Engine API.\n\nOptions:\n");
-    for (size_t i = 0; i < ROWS; i++) {
-        CLEANUP_FREE char *left = xasprintf("%s %s", rows[i].flag, type_name(&rows[i]));
-
-        if (rows[i].letter)
-            fprintf(out, "  -%c, ", rows[i].letter);
-        else
-            fprintf(out, "      ");
-        fprintf(out, "--%-32s %s", left, rows[i].help);
-        if (rows[i].initial && strcmp(rows[i].initial, "false") != 0)
-            fprintf(out, " (default %s)", rows[i].initial);
-        fputc('\n', out);
-    }
-    fprintf(out, "      --%-32s Settings in JSON (default " DEFAULT_CONFIG_FILE ")\n", "config-file string");
-    fprintf(out,
-            "  -h, --%-32s Print this\n      --%-32s Check the settings and exit\n  -v, --%-32s Print the version\n",
-            "help", "validate", "version");
-}
-
-void daemon_options_print_man(FILE *out)
-{
-    fprintf(out,
-            ".TH DORYD 8\n.SH NAME\ndoryd \\- container engine with the Docker Engine API\n.SH SYNOPSIS\n.B doryd\n"
-            "[OPTIONS]\n.SH OPTIONS\n");
-    for (size_t i = 0; i < ROWS; i++) {
-        fprintf(out, ".TP\n");
-        if (rows[i].letter)
-            fprintf(out, "\\fB\\-%c\\fR, ", rows[i].letter);
-        fprintf(out, "\\fB\\-\\-%s\\fR \\fI%s\\fR\n%s.", rows[i].flag, type_name(&rows[i]), rows[i].help);
-        if (rows[i].initial)
-            fprintf(out, " Default: %s.", rows[i].initial);
-        if (!(rows[i].flags & ROW_NO_JSON))
-            fprintf(out, " In daemon.json: \"%s\"%s.", key_of(&rows[i]),
-                    rows[i].flags & ROW_RELOAD ? " (read again on SIGHUP)" : "");
-        fputc('\n', out);
-    }
-    fprintf(out, ".TP\n\\fB\\-\\-config\\-file\\fR \\fIstring\\fR\nSettings in JSON. Default: " DEFAULT_CONFIG_FILE
-                 ". A setting that is also given as a flag is an error.\n.SH SIGNALS\nSIGTERM and SIGINT end the "
-                 "daemon; SIGHUP reads daemon.json again.\n");
 }

@@ -7,6 +7,9 @@
 #include <cmocka.h>
 
 #include "cmd/doryd/options.c"
+#include "cmd/doryd/options_check.c"
+#include "cmd/doryd/options_print.c"
+#include "cmd/doryd/options_rows.c"
 
 static void expect_json(const char *text, const char *message)
 {
@@ -144,11 +147,11 @@ static void a_setting_in_both_places_is_a_conflict(void **state)
     const char *text = "{\"log-level\":\"info\"}";
     struct daemon_options options = {0};
     struct error error = {0};
-    bool given[ROWS] = {false};
+    bool given[OPTION_ROWS_MAX] = {false};
 
     (void)state;
     daemon_options_init(&options);
-    given[find_flag("log-level", strlen("log-level")) - rows] = true;
+    given[find_flag("log-level", strlen("log-level")) - option_rows] = true;
     xstrset(&options.log_level, "debug");
     assert_true(daemon_options_read_json(&options, text, strlen(text), given, &error) < 0);
     assert_string_equal(error.message, "the following directives are specified both as a flag and in the configuration "

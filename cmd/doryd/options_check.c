@@ -1,0 +1,75 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "cmd/doryd/options.h"
+#include "daemon/ulimits.h"
+
+/* One of two words. */
+static int check_choice(const char *name, const char *value, const char *one, const char *other, struct error *err)
+{
+    if (strcmp(value, one) == 0 || strcmp(value, other) == 0)
+        return 0;
+    return error_set(err, ERROR_INVALID, 0, "invalid %s \"%s\": it is \"%s\" or \"%s\"", name, value, one, other);
+}
+
+static int check_container_defaults(const struct daemon_options *options, struct error *err)
+{
+    int64_t size;
+    int r = check_choice("default-cgroupns-mode", options->default_cgroupns_mode, "private", "host", err);
+
+    if (r == 0)
+        r = check_choice("default-ipc-mode", options->default_ipc_mode, "private", "shareable", err);
+    if (r < 0)
+        return r;
+    if (parse_size(options->default_shm_size, false, &size) < 0 || size <= 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid default-shm-size: %s", options->default_shm_size);
+    for (size_t i = 0; i < options->default_ulimits.count; i++) {
+        const struct strmap_entry *entry = &options->default_ulimits.items[i];
+        int64_t soft, hard;
+
+        r = ulimit_parse(entry->key, entry->value, &soft, &hard, err);
+        if (r < 0)
+            return error_context(err, "default-ulimits");
+    }
+    if (strcmp(options->storage_driver, "overlay2") != 0)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "storage driver %s is not there: overlay2 is the only one",
+                         options->storage_driver);
+    for (size_t i = 0; i < options->exec_options.count; i++) {
+        if (strcmp(options->exec_options.items[i], "native.cgroupdriver=cgroupfs") != 0)
+            return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                             "exec-opt %s is not there: native.cgroupdriver=cgroupfs is the only one",
+                             options->exec_options.items[i]);
+    }
+    return 0;
+}
+
+int daemon_options_check(const struct daemon_options *options, struct error *err)
+{
+    enum log_level level;
+    int r;
+
+    if (log_parse_level(options->log_level, &level) < 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid logging level: %s", options->log_level);
+    if (options->data_root[0] != '/' || options->exec_root[0] != '/')
+        return error_set(err, ERROR_INVALID, 0, "data-root and exec-root have to be absolute paths");
+    if (strcmp(options->log_driver, "json-file") != 0 && strcmp(options->log_driver, "none") != 0)
+        return error_set(err, ERROR_INVALID, 0, "log driver %s is not implemented: json-file or none",
+                         options->log_driver);
+    r = check_container_defaults(options, err);
+    if (r < 0)
+        return r;
+    if (options->mtu != 0 && (options->mtu < 68 || options->mtu > 65535))
+        return error_set(err, ERROR_INVALID, 0, "invalid default MTU: %" PRId64, options->mtu);
+    if (options->max_concurrent_downloads < 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid max concurrent downloads: %" PRId64,
+                         options->max_concurrent_downloads);
+    if (options->shutdown_timeout < 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid shutdown timeout: %" PRId64, options->shutdown_timeout);
+    for (size_t i = 0; i < options->labels.count; i++) {
+        if (!strchr(options->labels.items[i], '='))
+            return error_set(err, ERROR_INVALID, 0, "bad attribute format: %s", options->labels.items[i]);
+    }
+    return 0;
+}

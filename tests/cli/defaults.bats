@@ -1,0 +1,55 @@
+# What containers get that do not say: the daemon's settings, from daemon.json and flags.
+bats_require_minimum_version 1.5.0
+load ../lib/env
+
+setup_file() {
+    export PROFILE=$BATS_FILE_TMPDIR/profile.json
+    # Everything but chmod(2) and its relatives.
+    cat >"$PROFILE" <<'JSON'
+{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["chmod", "fchmod", "fchmodat", "fchmodat2"], "action": "SCMP_ACT_ERRNO"}]}
+JSON
+    ENV_CONFIG='{"default-shm-size": "8m", "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 100, "Hard": 200},
+        "core": {"Name": "core", "Soft": 0, "Hard": 0}},
+        "no-new-privileges": true, "seccomp-profile": "'$PROFILE'", "default-ipc-mode": "shareable",
+        "storage-driver": "overlay2", "exec-opts": ["native.cgroupdriver=cgroupfs"]}' env_start
+    env_images busybox
+}
+
+teardown_file() {
+    env_stop
+}
+
+@test "the daemon's defaults reach a container, and its own settings win" {
+    run -0 dory run --rm busybox sh -c 'ulimit -n; ulimit -Hn; ulimit -c; df -k /dev/shm | tail -1 | tr -s " " | cut -d" " -f2'
+    [ "$output" = $'100\n200\n0\n8192' ]
+    run -0 dory run --rm --ulimit nofile=50:60 --shm-size 4m busybox sh -c 'ulimit -n; df -k /dev/shm | tail -1 | tr -s " " | cut -d" " -f2'
+    [ "$output" = $'50\n4096' ]
+    run -0 dory run --rm busybox grep NoNewPrivs /proc/self/status
+    [ "$output" = $'NoNewPrivs:\t1' ]
+    run -0 dory run --rm --security-opt no-new-privileges=false busybox grep NoNewPrivs /proc/self/status
+    [ "$output" = $'NoNewPrivs:\t0' ]
+    dory create --name defaults busybox
+    run -0 dory inspect -f '{{.HostConfig.IpcMode}} {{.HostConfig.ShmSize}}' defaults
+    [ "$output" = "shareable 8388608" ]
+}
+
+@test "the daemon's seccomp profile is the default, and can be left for the built-in one or none" {
+    run -1 dory run --rm busybox chmod 700 /tmp
+    [[ "$output" == *"Operation not permitted"* ]]
+    run -0 dory run --rm --security-opt seccomp=builtin busybox chmod 700 /tmp
+    run -0 dory run --rm --security-opt seccomp=unconfined busybox chmod 700 /tmp
+}
+
+@test "settings that cannot be had are refused by name, before anything starts" {
+    local options=(--data-root "$BATS_TEST_TMPDIR/data" --exec-root "$BATS_TEST_TMPDIR/run" --pidfile "$BATS_TEST_TMPDIR/pid"
+        -H "unix://$BATS_TEST_TMPDIR/sock" --bridge none)
+    local case
+    for case in '--storage-driver btrfs=storage driver btrfs' '--exec-opt native.cgroupdriver=systemd=native.cgroupdriver=systemd' \
+        '--default-ulimit nofiles=1=invalid ulimit type: nofiles' '--default-ulimit nofile=9:1=less than or equal to hard limit: 9 > 1' \
+        '--default-shm-size lots=invalid default-shm-size: lots' '--default-ipc-mode host=invalid default-ipc-mode' \
+        '--seccomp-profile /nonexistent=/nonexistent'; do
+        # shellcheck disable=SC2086
+        run -1 "$DORY_BIN/doryd" "${options[@]}" --config-file <(echo '{}') ${case%=*}
+        [[ "$output" == *"${case##*=}"* ]] || { echo "$case: $output"; false; }
+    done
+}
