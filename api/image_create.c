@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "api/base64.h"
 #include "api/progress.h"
+#include "base/base64.h"
 #include "base/json_table.h"
 #include "base/timestamp.h"
 #include "daemon/engine.h"

@@ -9,23 +9,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/digest.h"
 #include "image/reference.h"
-#include "image/sha256.h"
 
-#define DIGEST_SIZE 32
 #define DIGEST_PREFIX "sha256:"
 
-/* A running SHA-256, from digest_init to digest_final; plain storage. */
-struct digest {
-    uint32_t state[8];
-    uint64_t size;
-    enum sha256_kind kind;
-    unsigned char tail[SHA256_BLOCK]; /* the last size % SHA256_BLOCK bytes */
-};
-
-void digest_init(struct digest *digest);
-void digest_update(struct digest *digest, const void *data, size_t size);
-void digest_final(struct digest *digest, unsigned char ret[DIGEST_SIZE]);
 /* As digest_final, in text form. */
 void digest_final_text(struct digest *digest, char ret[DIGEST_TEXT_MAX]);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/base64.h"
+#include "base/base64.h"
 #include "api/filters.h"
 #include "api/target.h"
 

@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "api/base64.h"
 #include "api/progress.h"
+#include "base/base64.h"
 
 static void expect_line(const char *id, const char *status, int64_t current, int64_t total, const char *line)
 {

@@ -204,7 +204,7 @@ static __m128i emulated_msg2(__m128i first, __m128i second)
 #define SHA256_RNDS2 emulated_rnds2
 #define SHA256_MSG1 emulated_msg1
 #define SHA256_MSG2 emulated_msg2
-#include "image/sha256_extensions.h"
+#include "base/sha256_extensions.h"
 
 static void the_sha_extensions_are_used_as_intel_describes_them(void **state)
 {

@@ -1,4 +1,4 @@
-#include "image/sha256.h"
+#include "base/sha256.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -61,7 +61,7 @@ static void plain_block(uint32_t state[8], const unsigned char *data)
 /* ---- the SHA extensions ---- */
 
 /* tests/unit/test_sha256.c runs this on processors without the extensions, too, by standing in for the intrinsics. */
-#include "image/sha256_extensions.h"
+#include "base/sha256_extensions.h"
 
 static void extensions_blocks(uint32_t state[8], const unsigned char *data, size_t blocks)
 {
@@ -76,7 +76,7 @@ static void extensions_blocks(uint32_t state[8], const unsigned char *data, size
 #define CHOOSE(e, f, g) _mm256_xor_si256(g, _mm256_and_si256(e, _mm256_xor_si256(f, g)))
 #define MAJORITY(a, b, c) _mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(c, _mm256_or_si256(a, b)))
 #define XOR3(x, y, z) _mm256_xor_si256(x, _mm256_xor_si256(y, z))
-#include "image/sha256_lanes.h"
+#include "base/sha256_lanes.h"
 
 #define LANES_NAME(suffix) lanes_avx512##suffix
 #define LANES_TARGET "avx2,avx512f,avx512vl"
@@ -84,7 +84,7 @@ static void extensions_blocks(uint32_t state[8], const unsigned char *data, size
 #define CHOOSE(e, f, g) _mm256_ternarylogic_epi32(e, f, g, 0xca)
 #define MAJORITY(a, b, c) _mm256_ternarylogic_epi32(a, b, c, 0xe8)
 #define XOR3(x, y, z) _mm256_ternarylogic_epi32(x, y, z, 0x96)
-#include "image/sha256_lanes.h"
+#include "base/sha256_lanes.h"
 
 /* Do the extensions give what plain C gives? One block; so an emulator's or our own mistake cannot spoil a store. */
 static bool extensions_work(void)

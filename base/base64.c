@@ -1,4 +1,4 @@
-#include "api/base64.h"
+#include "base/base64.h"
 
 #include <errno.h>
 #include <string.h>
@@ -33,4 +33,18 @@ int base64_decode(const char *text, struct strbuf *out)
         }
     }
     return text[strspn(text, "=")] ? -EINVAL : 0;
+}
+
+void base64_encode(const void *data, size_t size, bool url, struct strbuf *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    const unsigned char *p = data;
+    for (size_t i = 0; i < size; i += 3) {
+        size_t have = size - i < 3 ? size - i : 3;
+        unsigned bits = (unsigned)p[i] << 16 | (have > 1 ? (unsigned)p[i + 1] << 8 : 0) | (have > 2 ? p[i + 2] : 0);
+        for (size_t n = 0; n < 4; n++) {
+            unsigned digit = bits >> (18 - 6 * n) & 63;
+            strbuf_addc(out, n > have ? '=' : digit < 62 ? digits[digit] : "+/-_"[digit - 62 + (url ? 2 : 0)]);
+        }
+    }
 }

@@ -3,8 +3,8 @@
  * instructions want the state as ABEF and CDGH and do two rounds at a time, four words of the message being in one
  * register. Included by sha256.c and by its test, which defines SHA256_EMULATED to stand in for the three instructions.
  */
-#ifndef DORY_IMAGE_SHA256_EXTENSIONS_H
-#define DORY_IMAGE_SHA256_EXTENSIONS_H
+#ifndef DORY_BASE_SHA256_EXTENSIONS_H
+#define DORY_BASE_SHA256_EXTENSIONS_H
 
 #ifndef SHA256_EMULATED
 #define SHA256_RNDS2 _mm_sha256rnds2_epu32

@@ -3,8 +3,8 @@
  * with the SHA extensions, eight streams at once in the lanes of AVX registers, and plain C. Blocks of 64 bytes;
  * padding is the caller's (image/digest.c).
  */
-#ifndef DORY_IMAGE_SHA256_H
-#define DORY_IMAGE_SHA256_H
+#ifndef DORY_BASE_SHA256_H
+#define DORY_BASE_SHA256_H
 
 #include <stddef.h>
 #include <stdint.h>
