@@ -1,6 +1,6 @@
 /*
- * The commands as a table: name, flags, arguments, what runs. Dispatch, --help and completion read the same rows. One
- * file per command; each defines one `const struct command`.
+ * The commands as a table: name, flags, arguments, what runs. Dispatch, --help, man pages and completion read the same
+ * rows. One file per command; each defines one or more `const struct command`, listed in commands.c.
  */
 #ifndef DORY_CMD_DORY_COMMAND_H
 #define DORY_CMD_DORY_COMMAND_H
@@ -18,24 +18,34 @@ struct client_tls; /* api/client.h */
 /* What every command gets. */
 struct cli {
     const char *program; /* "dory", or "docker" when called so */
-    const char *host;    /* -H, else DORY_HOST, DOCKER_HOST, the default */
+    const char *host;    /* where the daemon is, decided from flags, environment and context; NULL for local commands */
     const char *config;  /* directory of config.json */
-    const struct client_tls *tls;
-    struct client *client; /* connected lazily by cli_client() */
+    const char *context; /* name of the context in use; "default" when none is */
+    const struct client_tls *tls; /* for tcp://; NULL for local commands */
+    bool debug;                   /* -D */
+    struct client *client;        /* see cli_client() */
 };
 
-/* The connection, made on first use. */
+/* The connection; connected on first use. Not for commands with `local`. */
 struct client *cli_client(struct cli *cli);
+
+/* The groups of `dory --help`, in their order there. */
+enum command_place { PLACE_COMMANDS, PLACE_COMMON };
 
 struct command {
     const char *name;    /* "ps"; for subcommands "container ls" */
     const char *aliases; /* other full names, comma separated: "container ps,container list" */
-    const char *usage;   /* "[OPTIONS] CONTAINER [CONTAINER...]" */
-    const char *summary;
+    const char *usage;   /* "[OPTIONS] CONTAINER [CONTAINER...]"; more forms after newlines. The words tell completion
+                          * what the arguments are names of. */
+    const char *summary; /* one line */
+    const char *description;          /* --help's text where it says more than the summary; NULL: the summary */
     const struct option *options;     /* ends with a row without a name; NULL: none */
     size_t flags_size;                /* of the struct the options point into */
     int min_arguments, max_arguments; /* max -1: any number */
     bool stop_at_argument;
+    bool hidden; /* not in --help of its group */
+    bool local;  /* needs no daemon: no host is looked for */
+    enum command_place place;
     int failure_status; /* exit status when run() fails with an error: 1 (default 0 means 1), 125 for run and create */
     /*
      * Does it. `flags` was filled from the options after `defaults` (may be NULL) put the defaults in. Returns the exit
@@ -47,5 +57,15 @@ struct command {
 
 extern const struct command *const commands[];
 extern const size_t command_count;
+
+/* "container", "image", ...: the first word of the names of subcommands. */
+struct command_group {
+    const char *name, *summary;
+};
+extern const struct command_group command_groups[];
+extern const size_t command_group_count;
+
+/* The flags in front of the command. */
+extern const struct option global_options[];
 
 #endif

@@ -1,4 +1,4 @@
-/* The table of commands, in the order of --help. */
+/* The table of commands: the common ones in the order of --help, then the rest by name. */
 #include "cmd/dory/command.h"
 
 #define COMMANDS(X)                                                                                                    \
@@ -30,6 +30,9 @@
     X(unpause)                                                                                                         \
     X(update)                                                                                                          \
     X(wait)                                                                                                            \
+    X(completion_bash)                                                                                                 \
+    X(completion_fish)                                                                                                 \
+    X(completion_zsh)                                                                                                  \
     X(container_inspect)                                                                                               \
     X(image_inspect)                                                                                                   \
     X(network_inspect)                                                                                                 \
@@ -49,3 +52,11 @@ const struct command *const commands[] = {COMMANDS(ENTRY)};
 #undef ENTRY
 
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);
+
+const struct command_group command_groups[] = {
+    {"builder", "Manage builds"},       {"completion", "Generate the autocompletion script for a shell"},
+    {"container", "Manage containers"}, {"context", "Manage contexts"},
+    {"image", "Manage images"},         {"network", "Manage networks"},
+    {"system", "Manage Dory"},          {"volume", "Manage volumes"},
+};
+const size_t command_group_count = sizeof(command_groups) / sizeof(command_groups[0]);

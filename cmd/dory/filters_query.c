@@ -13,11 +13,11 @@ int filters_query_add(struct strbuf *path, const struct strv *filters, struct er
     CLEANUP_STRV struct strv names = STRV_INIT;
     for (size_t i = 0; i < filters->count; i++) {
         const char *equals = strchr(filters->items[i], '=');
+        if (!equals && *filters->items[i])
+            return error_set(err, ERROR_INVALID, 0, "bad format of filter (expected name=value): %s",
+                             filters->items[i]);
         if (!equals)
-            return error_set(
-                err, ERROR_INVALID, 0,
-                "invalid argument \"%s\" for \"-f, --filter\" flag: bad format of filter (expected name=value)",
-                filters->items[i]);
+            continue;
         CLEANUP_FREE char *name = xstrndup(filters->items[i], (size_t)(equals - filters->items[i]));
         for (char *p = name; *p; p++)
             *p = (char)tolower((unsigned char)*p);
@@ -34,9 +34,9 @@ int filters_query_add(struct strbuf *path, const struct strv *filters, struct er
         CLEANUP_STRV struct strv seen = STRV_INIT;
         for (size_t i = 0; i < filters->count; i++) {
             const char *equals = strchr(filters->items[i], '=');
-            size_t size = (size_t)(equals - filters->items[i]);
-            if (size != strlen(names.items[n]) || strncasecmp(filters->items[i], names.items[n], size) != 0 ||
-                strv_contains(&seen, equals + 1))
+            size_t size = equals ? (size_t)(equals - filters->items[i]) : 0;
+            if (!equals || size != strlen(names.items[n]) ||
+                strncasecmp(filters->items[i], names.items[n], size) != 0 || strv_contains(&seen, equals + 1))
                 continue;
             strv_add(&seen, equals + 1);
             json_member_bool(&w, equals + 1, true);

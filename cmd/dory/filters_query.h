@@ -7,7 +7,7 @@
 #include "base/strbuf.h"
 #include "base/strv.h"
 
-/* Adds "filters={...}" to a path from "key=value" entries; docker's error for an entry without '='. */
+/* Adds "filters={...}" to a path from "key=value" entries; empty entries are nothing. */
 int filters_query_add(struct strbuf *path, const struct strv *filters, struct error *err);
 
 /* "2 minutes ago" for Unix seconds. */

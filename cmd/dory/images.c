@@ -149,6 +149,7 @@ static int run_images(struct cli *cli, void *data, const struct strv *arguments,
 
 const struct command command_images = {
     .name = "images",
+    .place = PLACE_COMMON,
     .aliases = "image ls,image list",
     .usage = "[OPTIONS] [REPOSITORY[:TAG]]",
     .summary = "List images",

@@ -104,6 +104,7 @@ static int run_info(struct cli *cli, void *data, const struct strv *arguments, s
 
 const struct command command_info = {
     .name = "info",
+    .place = PLACE_COMMON,
     .aliases = "system info",
     .usage = "[OPTIONS]",
     .summary = "Display system-wide information",

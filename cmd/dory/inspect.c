@@ -141,7 +141,7 @@ static int run_inspect(struct cli *cli, void *data, const struct strv *arguments
     return inspect_all(cli, flags->type, flags, arguments);
 }
 
-#define TYPED_INSPECT(kind, title)                                                                                     \
+#define TYPED_INSPECT(kind, title, argument)                                                                           \
     static int run_inspect_##kind(struct cli *cli, void *flags, const struct strv *arguments, struct error *err)       \
     {                                                                                                                  \
         (void)err;                                                                                                     \
@@ -149,7 +149,7 @@ static int run_inspect(struct cli *cli, void *data, const struct strv *arguments
     }                                                                                                                  \
     const struct command command_##kind##_inspect = {                                                                  \
         .name = #kind " inspect",                                                                                      \
-        .usage = "[OPTIONS] NAME [NAME...]",                                                                           \
+        .usage = "[OPTIONS] " argument " [" argument "...]",                                                           \
         .summary = "Display detailed information on one or more " title,                                               \
         .options = inspect_options,                                                                                    \
         .flags_size = sizeof(struct inspect_flags),                                                                    \
@@ -157,10 +157,10 @@ static int run_inspect(struct cli *cli, void *data, const struct strv *arguments
         .max_arguments = -1,                                                                                           \
         .run = run_inspect_##kind,                                                                                     \
     }
-TYPED_INSPECT(container, "containers");
-TYPED_INSPECT(image, "images");
-TYPED_INSPECT(network, "networks");
-TYPED_INSPECT(volume, "volumes");
+TYPED_INSPECT(container, "containers", "CONTAINER");
+TYPED_INSPECT(image, "images", "IMAGE");
+TYPED_INSPECT(network, "networks", "NETWORK");
+TYPED_INSPECT(volume, "volumes", "VOLUME");
 
 const struct command command_inspect = {
     .name = "inspect",

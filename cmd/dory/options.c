@@ -2,22 +2,24 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/parse.h"
 #include "base/strbuf.h"
 
-static const struct option *find_long(const struct option_parse *parse, const char *name, size_t size)
+const struct option *options_find(const struct option *options, const char *name, size_t size)
 {
-    for (const struct option *o = parse->options; o && o->name; o++) {
+    for (const struct option *o = options; o && o->name; o++) {
         if (strlen(o->name) == size && memcmp(o->name, name, size) == 0)
             return o;
     }
     return NULL;
 }
 
-static const struct option *find_letter(const struct option_parse *parse, char letter)
+const struct option *options_find_letter(const struct option *options, char letter)
 {
-    for (const struct option *o = parse->options; o && o->name; o++) {
+    for (const struct option *o = options; o && o->name; o++) {
         if (o->letter == letter)
             return o;
     }
@@ -94,6 +96,9 @@ static int set_option(const struct option *o, const char *value, void *flags, st
 {
     if (o->flags & OPTION_REFUSED)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "--%s is not supported", o->name);
+    bool filter = o->value_name && strcmp(o->value_name, "filter") == 0;
+    if (filter && *value && !strchr(value, '='))
+        return invalid_argument(o, value, "bad format of filter (expected name=value)", err);
     if (o->check) {
         struct error why = {0};
         if (o->check(value, &why) < 0)
@@ -111,7 +116,7 @@ static int parse_long(const struct option_parse *parse, const char *text, const 
 {
     const char *equals = strchr(text, '=');
     size_t size = equals ? (size_t)(equals - text) : strlen(text);
-    const struct option *o = find_long(parse, text, size);
+    const struct option *o = options_find(parse->options, text, size);
     if (!o && size == 4 && memcmp(text, "help", 4) == 0) {
         *ret_help = true;
         return 0;
@@ -133,13 +138,13 @@ static int parse_short(const struct option_parse *parse, const char *text, const
                        bool *ret_help, struct error *err)
 {
     for (const char *p = text; *p; p++) {
-        const struct option *o = find_letter(parse, *p);
+        const struct option *o = options_find_letter(parse->options, *p);
         if (!o && *p == 'h') {
             *ret_help = true;
             return 0;
         }
         if (!o)
-            return error_set(err, ERROR_INVALID, 0, "unknown shorthand flag: '%c' in -%s", *p, text);
+            return error_set(err, ERROR_INVALID, 0, "unknown shorthand flag: '%c' in -%s", *p, p);
         if (o->type == OPTION_BOOL && p[1] != '=') {
             int r = set_option(o, "true", flags, err);
             if (r < 0)
@@ -151,7 +156,7 @@ static int parse_short(const struct option_parse *parse, const char *text, const
         if (p[1])
             return set_option(o, p + 1, flags, err);
         if (!next)
-            return error_set(err, ERROR_INVALID, 0, "flag needs an argument: '%c' in -%s", *p, text);
+            return error_set(err, ERROR_INVALID, 0, "flag needs an argument: '%c' in -%s", *p, p);
         *used = 2;
         return set_option(o, next, flags, err);
     }
@@ -197,51 +202,87 @@ void options_release(const struct option *options, void *flags)
     }
 }
 
-/* Prints text in a column that starts at `indent`, breaking at blanks; newlines in the text are kept. */
-static void print_wrapped(const char *text, int indent, int width)
+/* Text is broken this much earlier than it must, unless its rest fits: docker's way of wrapping. */
+#define WRAP_SLOP 5
+
+/* How much of the text goes into a line of `room` columns. */
+static size_t line_take(const char *text, size_t room)
 {
-    int room = width - indent < 20 ? 20 : width - indent;
+    size_t line = strcspn(text, "\n"), left = strlen(text);
+    if (left <= room && line == left)
+        return left;
+    size_t limit = room - WRAP_SLOP;
+    if (line < limit)
+        return line;
+    size_t take = limit;
+    while (take > 0 && text[take] != ' ')
+        take--;
+    return take > 0 ? take : strcspn(text, " \n");
+}
+
+/* Prints text in a column that starts at `indent`, breaking at blanks; newlines in the text are kept. */
+static void print_wrapped(FILE *out, const char *text, int indent, int width)
+{
+    size_t room = width - indent < 24 ? 24 : (size_t)(width - indent);
     bool first = true;
+    if (!*text)
+        fprintf(out, "\n");
     while (*text) {
-        size_t line = strcspn(text, "\n"), take = line;
-        if (take > (size_t)room) {
-            take = (size_t)room;
-            while (take > 0 && text[take] != ' ')
-                take--;
-            if (take == 0)
-                take = strcspn(text, " \n");
-        }
-        printf("%*s%.*s\n", first ? 0 : indent, "", (int)take, text);
+        size_t take = line_take(text, room);
+        fprintf(out, "%*s%.*s\n", first ? 0 : indent, "", (int)take, text);
         first = false;
         text += take;
-        while (*text == ' ')
-            text++;
-        if (*text == '\n')
+        if (*text == ' ' || *text == '\n')
             text++;
     }
 }
 
-void options_print(const struct option *options, int width)
+static bool is_visible(const struct option *o)
 {
-    int widest = 0;
-    for (const struct option *o = options; o->name; o++) {
-        if (o->flags & (OPTION_HIDDEN | OPTION_REFUSED))
-            continue;
-        int w = (int)strlen(o->name) + (o->value_name ? 1 + (int)strlen(o->value_name) : 0);
-        widest = w > widest ? w : widest;
+    return !(o->flags & (OPTION_HIDDEN | OPTION_REFUSED));
+}
+
+bool options_visible(const struct option *options)
+{
+    for (const struct option *o = options; o && o->name; o++) {
+        if (is_visible(o))
+            return true;
     }
-    int column = 2 + 4 + 2 + widest + 3;
+    return false;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const struct option *const *)a)->name, (*(const struct option *const *)b)->name);
+}
+
+static void print_row(FILE *out, const struct option *o, int column, int width)
+{
+    CLEANUP_STRBUF struct strbuf head = STRBUF_INIT;
+    if (o->letter)
+        strbuf_addf(&head, "  -%c, --%s", o->letter, o->name);
+    else
+        strbuf_addf(&head, "      --%s", o->name);
+    if (o->value_name)
+        strbuf_addf(&head, " %s", o->value_name);
+    fprintf(out, "%-*s", column, strbuf_str(&head));
+    print_wrapped(out, o->help, column, width - 1);
+}
+
+void options_print(FILE *out, const struct option *options, int width)
+{
+    CLEANUP_FREE const struct option **rows = NULL;
+    size_t count = 0, capacity = 0, widest = 0;
     for (const struct option *o = options; o->name; o++) {
-        if (o->flags & (OPTION_HIDDEN | OPTION_REFUSED))
+        if (!is_visible(o))
             continue;
-        CLEANUP_STRBUF struct strbuf head = STRBUF_INIT;
-        if (o->letter)
-            strbuf_addf(&head, "  -%c, --%s", o->letter, o->name);
-        else
-            strbuf_addf(&head, "      --%s", o->name);
-        if (o->value_name)
-            strbuf_addf(&head, " %s", o->value_name);
-        printf("%-*s", column, strbuf_str(&head));
-        print_wrapped(o->help, column, width);
+        size_t size = strlen(o->name) + (o->value_name ? 1 + strlen(o->value_name) : 0);
+        widest = size > widest ? size : widest;
+        xgrow((void **)&rows, count, &capacity, sizeof(const struct option *));
+        rows[count++] = o;
     }
+    if (count > 0)
+        qsort(rows, count, sizeof(const struct option *), by_name);
+    for (size_t i = 0; i < count; i++)
+        print_row(out, rows[i], 2 + 4 + 2 + (int)widest + 3, width);
 }

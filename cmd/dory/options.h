@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/error.h"
 #include "base/strv.h"
@@ -33,7 +34,8 @@ struct option {
     char letter; /* 0: none */
     enum option_type type;
     size_t offset;
-    const char *value_name; /* "string", "list", "bytes", ... as --help shows it; NULL for booleans */
+    const char *value_name; /* "string", "list", "bytes", ... as --help shows it; NULL for booleans. The values of a
+                             * "filter" are checked to be name=value. */
     const char *help;
     unsigned flags;
     /* Remembers that the flag was given at all: offset of a bool, 0 if nobody asks. */
@@ -56,7 +58,12 @@ int options_parse(const struct option_parse *parse, int argc, char **argv, void 
                   bool *ret_help, struct error *err);
 /* Frees strings and lists of the struct. */
 void options_release(const struct option *options, void *flags);
-/* The aligned list of --help, wrapped to `width` columns, on standard output. */
-void options_print(const struct option *options, int width);
+/* The aligned list of --help by name, wrapped to `width` columns. */
+void options_print(FILE *out, const struct option *options, int width);
+/* Is there any that --help shows? options may be NULL. */
+bool options_visible(const struct option *options);
+/* The row of "--name" (size bytes of it) or of a letter; NULL when there is none. */
+const struct option *options_find(const struct option *options, const char *name, size_t size);
+const struct option *options_find_letter(const struct option *options, char letter);
 
 #endif

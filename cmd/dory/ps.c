@@ -187,6 +187,7 @@ static int run_ps(struct cli *cli, void *data, const struct strv *arguments, str
 
 const struct command command_ps = {
     .name = "ps",
+    .place = PLACE_COMMON,
     .aliases = "container ls,container list,container ps",
     .usage = "[OPTIONS]",
     .summary = "List containers",

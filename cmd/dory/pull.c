@@ -84,6 +84,7 @@ static int run_pull(struct cli *cli, void *data, const struct strv *arguments, s
 
 const struct command command_pull = {
     .name = "pull",
+    .place = PLACE_COMMON,
     .aliases = "image pull",
     .usage = "[OPTIONS] NAME[:TAG|@DIGEST]",
     .summary = "Download an image from a registry",

@@ -126,6 +126,7 @@ static int run_run(struct cli *cli, void *data, const struct strv *arguments, st
 
 const struct command command_run = {
     .name = "run",
+    .place = PLACE_COMMON,
     .aliases = "container run",
     .usage = "[OPTIONS] IMAGE [COMMAND] [ARG...]",
     .summary = "Create and run a new container from an image",

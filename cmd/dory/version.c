@@ -100,6 +100,7 @@ static int run_version(struct cli *cli, void *data, const struct strv *arguments
 
 const struct command command_version = {
     .name = "version",
+    .place = PLACE_COMMON,
     .usage = "[OPTIONS]",
     .summary = "Show the version information",
     .options = version_options,

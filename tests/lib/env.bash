@@ -12,10 +12,10 @@ export DORY_BIN DORY_CACHE
 PATH=$DORY_BIN:$PATH
 
 # The command under test. ENV_ENGINE=docker runs the same tests against a private dockerd and its CLI: what they state is
-# then known to be docker's behaviour.
+# then known to be docker's behaviour. ENV_DOCKER names another docker CLI.
 ENV_ENGINE=${ENV_ENGINE:-dory}
 ENV_CLI=$DORY_BIN/dory
-[ "$ENV_ENGINE" = dory ] || ENV_CLI=/usr/bin/docker
+[ "$ENV_ENGINE" = dory ] || ENV_CLI=${ENV_DOCKER:-/usr/bin/docker}
 export ENV_ENGINE ENV_CLI
 dory() {
     "$ENV_CLI" "$@"

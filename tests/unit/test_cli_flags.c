@@ -49,7 +49,7 @@ static void bad_flags_are_refused_in_dockers_words(void **state)
 {
     (void)state;
     assert_line_fails("--nope x", "unknown flag: --nope");
-    assert_line_fails("-dZ x", "unknown shorthand flag: 'Z' in -dZ");
+    assert_line_fails("-dZ x", "unknown shorthand flag: 'Z' in -Z");
     assert_line_fails("-m", "flag needs an argument: 'm' in -m");
     assert_line_fails("--name", "flag needs an argument: --name");
     assert_line_fails("-m 12pot x", "invalid argument \"12pot\" for \"-m, --memory\" flag: invalid suffix: 'pot'");

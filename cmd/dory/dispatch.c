@@ -1,0 +1,175 @@
+#include "cmd/dory/dispatch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/client.h"
+#include "cmd/dory/completion.h"
+#include "cmd/dory/help.h"
+
+struct client *cli_client(struct cli *cli)
+{
+    return cli->client;
+}
+
+/* "Usage: ..." and where to read more, behind an error about the command line. */
+static void usage_hint(const char *program, const struct command_match *match)
+{
+    CLEANUP_STRBUF struct strbuf name = STRBUF_INIT;
+    command_name_in(match->command, match->group, &name);
+    fprintf(stderr, "\n\nUsage:  ");
+    help_usage(stderr, program, match);
+    fprintf(stderr, "\nRun '%s %s --help' for more information\n", program, strbuf_str(&name));
+}
+
+/* Docker's sentences about the number of arguments. The caller frees. */
+static char *wanted_arguments(const struct command *command)
+{
+    int min = command->min_arguments, max = command->max_arguments;
+    const char *plural = (max > min ? max : min) == 1 ? "" : "s";
+    if (max == 0)
+        return xstrdup("accepts no arguments");
+    if (min == max)
+        return xasprintf("requires %d argument%s", min, plural);
+    if (max < 0)
+        return xasprintf("requires at least %d argument%s", min, plural);
+    if (min == 0)
+        return xasprintf("requires at most %d argument%s", max, plural);
+    return xasprintf("requires at least %d and at most %d arguments", min, max);
+}
+
+static int check_arguments(const char *program, const struct command_match *match, size_t count)
+{
+    const struct command *command = match->command;
+    if ((int)count >= command->min_arguments && (command->max_arguments < 0 || (int)count <= command->max_arguments))
+        return 0;
+    CLEANUP_FREE char *wanted = wanted_arguments(command);
+    CLEANUP_STRBUF struct strbuf name = STRBUF_INIT;
+    command_name_in(command, match->group, &name);
+    fprintf(stderr, "%s: '%s %s' %s", program, program, strbuf_str(&name), wanted);
+    usage_hint(program, match);
+    return 1;
+}
+
+/* run and create prefix their failures with the program's name and point at their help, as docker's do. */
+static int report_failure(const char *program, const struct command *command, const struct error *err)
+{
+    int status = command->failure_status ? command->failure_status : 1;
+    if (status == EXIT_CLI)
+        fprintf(stderr, "%s: %s\n\nRun '%s %s --help' for more information\n", program, err->message, program,
+                command->name);
+    else
+        fprintf(stderr, "%s\n", err->message);
+    return status;
+}
+
+static int run_found(struct cli *cli, const struct endpoint_choice *choice, const struct command_match *match,
+                     void *flags, const struct strv *arguments)
+{
+    struct error err = {0};
+    CLEANUP_ENDPOINT struct endpoint endpoint = {0};
+    const struct command *command = match->command;
+    int r = 0;
+    if (!command->local) {
+        r = endpoint_resolve(cli, choice, &endpoint, &err);
+        if (r == 0)
+            r = client_new(cli->host, cli->tls, &cli->client, &err);
+        if (r < 0) {
+            fprintf(stderr, "%s\n", err.message);
+            return 1;
+        }
+    }
+    r = command->run(cli, flags, arguments, &err);
+    if (r < 0)
+        r = report_failure(cli->program, command, &err);
+    client_free(cli->client);
+    cli->client = NULL;
+    return r;
+}
+
+static int run_command(struct cli *cli, const struct endpoint_choice *choice, const struct command_match *match,
+                       int argc, char **argv)
+{
+    struct error err = {0};
+    const struct command *command = match->command;
+    CLEANUP_FREE void *flags = xcalloc(1, command->flags_size ? command->flags_size : 1);
+    CLEANUP_STRV struct strv arguments = STRV_INIT;
+    bool help = false;
+    struct option_parse parse = {command->options, command->stop_at_argument};
+    if (command->defaults)
+        command->defaults(flags);
+    int status = 0;
+    if (options_parse(&parse, argc, argv, flags, &arguments, &help, &err) < 0) {
+        fprintf(stderr, "%s", err.message);
+        usage_hint(cli->program, match);
+        status = EXIT_CLI;
+    } else if (help) {
+        help_command(stdout, cli->program, match);
+    } else if ((status = check_arguments(cli->program, match, arguments.count)) == 0) {
+        status = run_found(cli, choice, match, flags, &arguments);
+    }
+    options_release(command->options, flags);
+    return status;
+}
+
+/* "dory container", "dory container --help", "dory container nonsense". */
+static int run_group(const char *program, const struct command_group *group, const struct strv *words)
+{
+    const char *word = words->count > 1 ? words->items[1] : NULL;
+    if (!word) {
+        help_group(stderr, program, group);
+        return 0;
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        help_group(stdout, program, group);
+        return 0;
+    }
+    if (word[0] == '-' && word[1] == '-')
+        fprintf(stderr, "unknown flag: %s", word);
+    else if (word[0] == '-')
+        fprintf(stderr, "unknown shorthand flag: '%c' in %s", word[1], word);
+    else
+        fprintf(stderr, "%s: unknown command: %s %s %s", program, program, group->name, word);
+    fprintf(stderr, "\n\nUsage:  %s %s\n\nRun '%s %s --help' for more information\n", program, group->name, program,
+            group->name);
+    return word[0] == '-' ? EXIT_CLI : 1;
+}
+
+/* "dory help", "dory help container ls". */
+static int run_help(const char *program, const struct strv *words)
+{
+    struct command_match match;
+    command_find(words->items + 1, words->count - 1, &match);
+    if (words->count == 1) {
+        help_program(stdout, program);
+    } else if (match.command) {
+        help_command(stdout, program, &match);
+    } else if (match.group && words->count == 2) {
+        help_group(stdout, program, match.group);
+    } else {
+        fprintf(stderr, "unknown help topic:");
+        for (size_t i = 1; i < words->count; i++)
+            fprintf(stderr, " %s", words->items[i]);
+        fprintf(stderr, "\n");
+        return 1;
+    }
+    return 0;
+}
+
+int dispatch(struct cli *cli, const struct endpoint_choice *choice, const struct strv *words)
+{
+    struct command_match match;
+    const char *word = words->items[0];
+    command_find(words->items, words->count, &match);
+    if (match.command)
+        return run_command(cli, choice, &match, (int)words->count - match.words, words->items + match.words);
+    if (match.group)
+        return run_group(cli->program, match.group, words);
+    if (strcmp(word, "help") == 0)
+        return run_help(cli->program, words);
+    if (strcmp(word, "__complete") == 0)
+        return completion_answer(cli, choice, words);
+    fprintf(stderr, "%s: unknown command: %s %s\n\nRun '%s --help' for more information\n", cli->program, cli->program,
+            word, cli->program);
+    return 1;
+}

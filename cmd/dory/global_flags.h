@@ -1,0 +1,23 @@
+/* The flags in front of the command, and what follows from them. */
+#ifndef DORY_CMD_DORY_GLOBAL_FLAGS_H
+#define DORY_CMD_DORY_GLOBAL_FLAGS_H
+
+#include "cmd/dory/command.h"
+#include "cmd/dory/tls_options.h"
+
+struct global_flags {
+    struct strv hosts;
+    char *config, *context, *log_level;
+    bool debug, version;
+    struct tls_flags tls;
+};
+
+/* The directory of config.json: --config, DOCKER_CONFIG or ~/.docker: credentials and contexts are docker's own. The
+ * caller frees. */
+char *global_flags_config(const struct global_flags *flags);
+/* Puts them into cli (pointers into flags). A log level that is none is ERROR_SYSTEM. */
+int global_flags_apply(const struct global_flags *flags, struct cli *cli, struct error *err);
+/* The commit that the program was built from. */
+const char *cli_git_commit(void);
+
+#endif
