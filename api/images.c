@@ -55,12 +55,6 @@ static void publish_removed(struct engine *engine, const char *id, const struct 
 
 static int remove_image(struct api_request *request, struct engine *engine, struct error *err)
 {
-    const struct image_remove_options options = {
-        .force = api_query_bool(request, "force", false),
-        .no_prune = api_query_bool(request, "noprune", false),
-        .used_by = engine_image_used_by,
-        .data = engine,
-    };
     CLEANUP_IMAGE struct image *image = NULL;
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     struct image_removed *rows = NULL;
@@ -69,7 +63,8 @@ static int remove_image(struct api_request *request, struct engine *engine, stru
     int r = image_lookup(engine_images(engine), api_path(request, 0), &image, err);
 
     if (r == 0)
-        r = image_remove(engine_images(engine), api_path(request, 0), &options, &rows, &count, err);
+        r = engine_image_remove(engine, api_path(request, 0), api_query_bool(request, "force", false),
+                                api_query_bool(request, "noprune", false), &rows, &count, err);
     if (r < 0)
         return r;
     publish_removed(engine, image->id, rows, count);
@@ -136,13 +131,12 @@ static bool prune_matches(const struct image *image, const struct prune *prune)
 /* All names of one image that no container uses; what cannot be removed stays, as docker leaves it. */
 static void prune_one(struct engine *engine, const struct image *image, struct json_writer *w)
 {
-    const struct image_remove_options options = {.force = true, .used_by = engine_image_used_by, .data = engine};
     struct image_removed *rows = NULL;
     size_t count = 0;
 
     if (engine_image_containers(engine, image->id) > 0)
         return;
-    if (image_remove(engine_images(engine), image->id, &options, &rows, &count, NULL) < 0)
+    if (engine_image_remove(engine, image->id, true, false, &rows, &count, NULL) < 0)
         return;
     publish_removed(engine, image->id, rows, count);
     for (size_t i = 0; i < count; i++) {

@@ -286,6 +286,13 @@ static int make_volumes(struct engine *engine, struct container *c, struct strv 
 
 /* ---- row and index ---- */
 
+/* Images are removed with the index locked: from here on nobody removes ours. index lock held. */
+static int check_image_there(struct engine *engine, const struct container *c, struct error *err)
+{
+    CLEANUP_IMAGE struct image *image = NULL;
+    return image_lookup(engine->images, c->image_id, &image, err);
+}
+
 static int insert(struct engine *engine, struct container *c, const char *name, struct error *err)
 {
     int r = 0;
@@ -299,6 +306,8 @@ static int insert(struct engine *engine, struct container *c, const char *name, 
         if (map_get(&engine->by_name, c->name) != NULL)
             xstrset(&c->name, NULL);
     }
+    if (r == 0)
+        r = check_image_there(engine, c, err);
     if (r == 0)
         r = store_insert(engine, c, err);
     if (r == 0)
@@ -323,6 +332,20 @@ static int materialise(struct engine *engine, struct container *c, const struct 
         image_rootfs_remove(engine->images, c->rootfs_id, NULL);
     }
     return r;
+}
+
+/* Clients take 404 here for a missing image and go and pull it; other names that do not exist are bad requests. An
+ * image that was removed meanwhile shows itself in many ways: it is the missing image that is told. */
+static int creation_error(struct engine *engine, const struct container *c, struct error *failed, struct error *err)
+{
+    struct image *image = NULL;
+    int r = image_lookup(engine->images, c->image_id, &image, NULL);
+    image_unref(image);
+    if (r == -ENOENT)
+        return error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", c->config.image);
+    if (failed->kind == ERROR_NOT_FOUND)
+        failed->kind = ERROR_INVALID;
+    return error_propagate(err, failed);
 }
 
 int container_create(struct engine *engine, const struct container_create *request, struct container **ret,
@@ -352,11 +375,8 @@ int container_create(struct engine *engine, const struct container_create *reque
     r = prepare(engine, request, c, image, warnings, &failed);
     if (r == 0)
         r = materialise(engine, c, image, name, &failed);
-    /* Clients take 404 here for a missing image and go and pull it; other names that do not exist are bad requests. */
-    if (r < 0 && failed.kind == ERROR_NOT_FOUND)
-        failed.kind = ERROR_INVALID;
     if (r < 0)
-        return error_propagate(err, &failed);
+        return creation_error(engine, c, &failed, err);
     container_event(engine, c, "create", NULL, NULL);
     *ret = TAKE_PTR(c);
     return 0;

@@ -313,29 +313,6 @@ void engine_counts(struct engine *engine, struct engine_counts *ret)
     engine_snapshot_free(list, count);
 }
 
-char *engine_image_used_by(const char *image_id, bool *ret_running, void *data)
-{
-    struct engine *engine = data;
-    char *result = NULL;
-    *ret_running = false;
-    size_t count;
-    struct container **list = engine_snapshot(engine, &count);
-    for (size_t i = 0; i < count && !*ret_running; i++) {
-        struct container *c = list[i];
-        if (c->image_id == NULL || strcmp(c->image_id, image_id) != 0)
-            continue;
-        pthread_mutex_lock(&c->lock);
-        *ret_running = container_state_is_running(c->state) || c->state == CONTAINER_RESTARTING;
-        pthread_mutex_unlock(&c->lock);
-        if (result != NULL && !*ret_running)
-            continue; /* the first one will do, but a running one counts for more */
-        free(result);
-        result = xasprintf("container %.*s", ID_SHORT_SIZE, c->id);
-    }
-    engine_snapshot_free(list, count);
-    return result;
-}
-
 int64_t engine_image_containers(struct engine *engine, const char *image_id)
 {
     int64_t n = 0;

@@ -46,8 +46,10 @@ struct engine_counts {
 };
 void engine_counts(struct engine *engine, struct engine_counts *ret);
 
-/* For image_remove_options.used_by, with the engine as data: "container 0123456789ab" (caller frees) or NULL. */
-char *engine_image_used_by(const char *image_id, bool *ret_running, void *engine);
+/* image_remove() with the engine's knowledge of which containers use what. No container is made or removed meanwhile.
+ */
+int engine_image_remove(struct engine *engine, const char *name, bool force, bool no_prune, struct image_removed **ret,
+                        size_t *ret_count, struct error *err);
 /* How many containers were made from the image. */
 int64_t engine_image_containers(struct engine *engine, const char *image_id);
 /* Publishes an image event: action is pull, tag, untag, delete, load, import, push; id is the image's ("sha256:...") or

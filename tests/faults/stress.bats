@@ -1,0 +1,27 @@
+#!/usr/bin/env bats
+# Operations that lock several things, against each other: nothing hangs, and nothing is half done.
+
+bats_require_minimum_version 1.5.0
+load ../lib/env
+
+setup_file() {
+    env_start
+    env_images busybox
+}
+
+teardown_file() {
+    env_stop
+}
+
+stress() {
+    run /usr/bin/python3 "$BATS_TEST_DIRNAME/stress.py" "$ENV_DIR/dory.sock" "$@"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    run timeout 20 dory ps -aq
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+}
+
+@test "images are removed while containers are made from them, listed and inspected" {
+    stress create:stress1 create:stress1 create:stress2 remove:stress1 remove:stress2 remove:stress2 list
+}
