@@ -61,15 +61,21 @@ int child_reset_signals(struct child *child, struct error *err)
 
 static int step_namespaces(struct child *child, struct error *err)
 {
-    int r = 0;
-    if (child->plan->new_user) {
-        r = sync_expect(child->sync_fd, SYNC_MAPPED, err);
-        if (r < 0)
-            return r;
-        if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-            return error_errno(err, errno, "cannot become root of the user namespace");
+    const struct namespace_plan *plan = child->plan;
+    CLEANUP_CLOSE int offsets_fd = -1;
+    if (plan->new_time && plan->spec->linux_.time_offsets != NULL) {
+        offsets_fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+        if (offsets_fd < 0)
+            return error_errno(err, errno, "linux.timeOffsets: cannot open /proc/self/timens_offsets");
     }
-    return namespace_join_child(child->plan, err);
+    int r = plan->new_user ? sync_expect(child->sync_fd, SYNC_MAPPED, err) : 0;
+    if (r < 0)
+        return r;
+    if ((plan->new_user || plan->joins_user) && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+        return error_errno(err, errno, "cannot become root of the user namespace");
+    if (plan->new_time)
+        r = namespace_enter_time(plan, offsets_fd, err);
+    return r < 0 ? r : namespace_join_child(plan, err);
 }
 
 int child_new_session(struct child *child, struct error *err)

@@ -74,7 +74,8 @@ static int step_cgroup(struct start *start, struct error *err)
 static int step_sources(struct start *start, struct error *err)
 {
     start->sources = (struct sources){.spec = start->options->spec, .bundle = start->bundle, .root_fd = -1};
-    return start->plan.new_user ? sources_open(&start->sources, !start->options->has_rootfs_fd, err) : 0;
+    bool elsewhere = start->plan.new_user || start->plan.joins_user || start->plan.joins_mount;
+    return elsewhere ? sources_open(&start->sources, !start->options->has_rootfs_fd, err) : 0;
 }
 
 static int step_pair(struct start *start, struct error *err)
@@ -90,35 +91,9 @@ static int step_pair(struct start *start, struct error *err)
     return start->child_sync_fd < 0 ? error_errno(err, errno, "socketpair") : 0;
 }
 
-static pid_t do_clone(struct start *start, uint64_t flags, int cgroup_fd)
-{
-    struct clone_args args = {
-        .flags = flags | CLONE_PIDFD,
-        .pidfd = (uintptr_t)&start->pid_fd,
-        .exit_signal = SIGCHLD,
-    };
-    if (cgroup_fd >= 0) {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = (uint64_t)cgroup_fd;
-    }
-    return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-}
-
 static int step_clone(struct start *start, struct error *err)
 {
-    struct namespace_return back = {0};
-    int r = namespace_join_parent(&start->plan, &back, err);
-    pid_t pid = -1;
-    int errnum = 0;
-    if (r == 0) {
-        start->in_unified = start->cgroup->unified_fd >= 0;
-        pid = do_clone(start, start->plan.clone_flags, start->cgroup->unified_fd);
-        if (pid < 0 && start->in_unified && errno != EAGAIN && errno != ENOMEM) {
-            start->in_unified = false; /* the cgroup may refuse processes at clone that it takes later */
-            pid = do_clone(start, start->plan.clone_flags, -1);
-        }
-        errnum = errno;
-    }
+    pid_t pid = namespace_clone(&start->plan, start->cgroup->unified_fd, &start->pid_fd, &start->in_unified, err);
     if (pid == 0) {
         struct child_start child = {
             .options = start->options,
@@ -131,20 +106,18 @@ static int step_clone(struct start *start, struct error *err)
         child_main(&child);
     }
     start->child_sync_fd = fd_close(start->child_sync_fd);
-    int returned = namespace_return(&back, r == 0 ? err : NULL);
-    if (r == 0 && pid < 0)
-        return error_errno(err, errnum, "cannot clone the container's process");
-    if (r < 0)
-        return r;
+    if (pid < 0)
+        return pid;
     start->pid = pid;
-    return returned;
+    return 0;
 }
 
 static int step_maps(struct start *start, struct error *err)
 {
     if (!start->plan.new_user)
         return 0;
-    int r = namespace_write_maps(start->pid, start->options->spec, err);
+    const struct oci_linux *l = &start->options->spec->linux_;
+    int r = namespace_write_maps(start->pid, "linux", &l->uid_mappings, &l->gid_mappings, err);
     if (r < 0)
         return r;
     r = sync_send(start->sync_fd, SYNC_MAPPED, -1);

@@ -2,7 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -11,15 +14,14 @@
 #include "base/strbuf.h"
 
 #define MAPPINGS_MAX 340 /* the kernel's limit */
+#define MOUNTINFO_MAX (16u << 20)
 
 static const struct {
     const char *name;
     int flag;
-    const char *file; /* in /proc/self/ns */
 } namespaces[] = {
-    {"user", CLONE_NEWUSER, "user"},  {"ipc", CLONE_NEWIPC, "ipc"}, {"uts", CLONE_NEWUTS, "uts"},
-    {"network", CLONE_NEWNET, "net"}, {"pid", CLONE_NEWPID, "pid"}, {"cgroup", CLONE_NEWCGROUP, "cgroup"},
-    {"mount", CLONE_NEWNS, "mnt"},
+    {"user", CLONE_NEWUSER}, {"ipc", CLONE_NEWIPC},       {"uts", CLONE_NEWUTS},  {"network", CLONE_NEWNET},
+    {"pid", CLONE_NEWPID},   {"cgroup", CLONE_NEWCGROUP}, {"mount", CLONE_NEWNS}, {"time", CLONE_NEWTIME},
 };
 
 static int flag_of(const char *name)
@@ -30,25 +32,44 @@ static int flag_of(const char *name)
     return 0;
 }
 
-static int add_join(struct namespace_plan *plan, int flag, const char *path, struct error *err)
+static const char *name_of(int flag)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
+        if (namespaces[i].flag == flag)
+            return namespaces[i].name;
+    return "unknown";
+}
+
+/* ---- the plan ---- */
+
+static int add_join(struct namespace_plan *plan, size_t index, const struct oci_namespace *ns, struct error *err)
+{
+    CLEANUP_CLOSE int fd = open(ns->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
-        return error_errno(err, errno, "cannot join namespace: open %s", path);
-    plan->joins[plan->join_count++] = (struct namespace_join){.fd = fd, .flag = flag};
+        return error_errno(err, errno, "linux.namespaces[%zu].path: cannot open %s", index, ns->path);
+    int type = ioctl(fd, NS_GET_NSTYPE);
+    if (type < 0)
+        return error_set(err, ERROR_INVALID, 0, "linux.namespaces[%zu].path: %s is not a namespace", index, ns->path);
+    int flag = flag_of(ns->type);
+    if (type != flag)
+        return error_set(err, ERROR_INVALID, 0, "linux.namespaces[%zu].path: %s is a %s namespace, not a %s namespace",
+                         index, ns->path, name_of(type), ns->type);
+    plan->joins_user = plan->joins_user || flag == CLONE_NEWUSER;
+    plan->joins_mount = plan->joins_mount || flag == CLONE_NEWNS;
+    plan->joins[plan->join_count++] = (struct namespace_join){.fd = TAKE_FD(fd), .flag = flag, .index = index};
     return 0;
 }
 
 int namespace_plan_make(const struct runtime_options *options, struct namespace_plan *ret, struct error *err)
 {
-    *ret = (struct namespace_plan){0};
+    *ret = (struct namespace_plan){.spec = options->spec};
     const struct oci_namespace *items = options->spec->linux_.namespaces.items;
     for (size_t i = 0; i < options->spec->linux_.namespaces.count; i++) {
         int flag = flag_of(items[i].type);
         if (flag == CLONE_NEWNET && options->has_netns_fd)
             continue;
         if (items[i].path != NULL && items[i].path[0] != '\0') {
-            int r = add_join(ret, flag, items[i].path, err);
+            int r = add_join(ret, i, &items[i], err);
             if (r < 0)
                 return r;
             continue;
@@ -56,7 +77,8 @@ int namespace_plan_make(const struct runtime_options *options, struct namespace_
         ret->new_cgroup = ret->new_cgroup || flag == CLONE_NEWCGROUP;
         ret->new_user = ret->new_user || flag == CLONE_NEWUSER;
         ret->new_network = ret->new_network || flag == CLONE_NEWNET;
-        if (flag != CLONE_NEWCGROUP)
+        ret->new_time = ret->new_time || flag == CLONE_NEWTIME;
+        if (flag != CLONE_NEWCGROUP && flag != CLONE_NEWTIME)
             ret->clone_flags |= (uint64_t)flag;
     }
     if (options->has_netns_fd)
@@ -73,73 +95,128 @@ void namespace_plan_release(struct namespace_plan *plan)
     plan->join_count = 0;
 }
 
-static const char *file_of(int flag)
+int namespace_user_fd(const struct namespace_plan *plan)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
-        if (namespaces[i].flag == flag)
-            return namespaces[i].file;
-    return "";
+    for (size_t i = 0; i < plan->join_count; i++)
+        if (plan->joins[i].flag == CLONE_NEWUSER)
+            return plan->joins[i].fd;
+    return -1;
 }
 
-static bool parent_joins(const struct namespace_plan *plan, const struct namespace_join *join)
+/* ---- joining ---- */
+
+int namespace_join_error(const struct namespace_join *join, int errnum, struct error *err)
 {
-    return join->flag == CLONE_NEWPID || plan->new_user;
+    if (join->borrowed)
+        return error_errno(err, errnum, "cannot join the %s namespace", name_of(join->flag));
+    return error_errno(err, errnum, "linux.namespaces[%zu].path: cannot join the %s namespace", join->index,
+                       name_of(join->flag));
 }
 
-int namespace_join_parent(const struct namespace_plan *plan, struct namespace_return *ret, struct error *err)
+bool namespace_joined_before_clone(const struct namespace_plan *plan, const struct namespace_join *join)
 {
-    *ret = (struct namespace_return){0};
+    if (join->flag == CLONE_NEWNS)
+        return false;
+    return join->flag == CLONE_NEWPID || plan->new_user || plan->joins_user;
+}
+
+static int join_some(const struct namespace_plan *plan, bool mount, struct error *err)
+{
     for (size_t i = 0; i < plan->join_count; i++) {
         const struct namespace_join *join = &plan->joins[i];
-        if (!parent_joins(plan, join))
+        if (namespace_joined_before_clone(plan, join) || (join->flag == CLONE_NEWNS) != mount)
             continue;
-        CLEANUP_FREE char *own = xasprintf("/proc/self/ns/%s", file_of(join->flag));
-        int back = open(own, O_RDONLY | O_CLOEXEC);
-        if (back < 0)
-            return error_errno(err, errno, "cannot open %s", own);
-        ret->fds[ret->count] = back;
-        ret->flags[ret->count++] = join->flag;
         if (setns(join->fd, join->flag) < 0)
-            return error_errno(err, errno, "cannot join the %s namespace", file_of(join->flag));
+            return namespace_join_error(join, errno, err);
     }
     return 0;
 }
 
-int namespace_return(struct namespace_return *back, struct error *err)
+/* What is mounted in a joined mount namespace must stay in it. The last line of "/" is the one on top. */
+static int check_root_private(int proc_fd, struct error *err)
 {
-    int result = 0;
-    while (back->count > 0) {
-        back->count--;
-        if (setns(back->fds[back->count], back->flags[back->count]) < 0 && result == 0)
-            result =
-                error_errno(err, errno, "cannot return to our own %s namespace", file_of(back->flags[back->count]));
-        fd_close(back->fds[back->count]);
+    CLEANUP_FREE char *text = NULL;
+    size_t size;
+    int r = file_read(proc_fd, "thread-self/mountinfo", MOUNTINFO_MAX, &text, &size, err);
+    if (r < 0)
+        return r;
+    bool shared = false;
+    for (char *line = text, *next; line != NULL && *line != '\0'; line = next) {
+        next = strchr(line, '\n');
+        if (next != NULL)
+            *next++ = '\0';
+        /* id, parent, device, root, mount point, options, then tags */
+        char point[16];
+        if (sscanf(line, "%*s %*s %*s %*s %15s", point) == 1 && strcmp(point, "/") == 0)
+            shared = strstr(line, " shared:") != NULL;
     }
-    return result;
+    if (shared)
+        return error_set(err, ERROR_INVALID, EINVAL,
+                         "the root of the mount namespace is shared: the container's mounts would reach other "
+                         "namespaces; make it private first");
+    return 0;
 }
 
 int namespace_join_child(const struct namespace_plan *plan, struct error *err)
 {
-    for (size_t i = 0; i < plan->join_count; i++)
-        if (!parent_joins(plan, &plan->joins[i]) && setns(plan->joins[i].fd, plan->joins[i].flag) < 0)
-            return error_errno(err, errno, "cannot join the %s namespace", file_of(plan->joins[i].flag));
+    int r = join_some(plan, false, err);
+    if (r < 0 || !plan->joins_mount)
+        return r;
+    CLEANUP_CLOSE int proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC); /* of the mounts that we leave */
+    if (proc_fd < 0)
+        return error_errno(err, errno, "cannot open /proc");
+    r = join_some(plan, true, err);
+    r = r < 0 ? r : check_root_private(proc_fd, err);
+    return r < 0 ? error_context(err, "linux.namespaces: mount") : 0;
+}
+
+/* ---- time ---- */
+
+int namespace_enter_time(const struct namespace_plan *plan, int offsets_fd, struct error *err)
+{
+    if (unshare(CLONE_NEWTIME) < 0)
+        return error_errno(err, errno, "linux.namespaces: cannot make a time namespace");
+    const struct oci_time_offsets *offsets = plan->spec->linux_.time_offsets;
+    const struct {
+        const char *name;
+        const struct oci_time_offset *offset;
+    } clocks[] = {{"monotonic", offsets != NULL ? offsets->monotonic : NULL},
+                  {"boottime", offsets != NULL ? offsets->boottime : NULL}};
+    for (size_t i = 0; i < ARRAY_SIZE(clocks); i++) {
+        if (clocks[i].offset == NULL)
+            continue;
+        char text[64];
+        int n = snprintf(text, sizeof(text), "%s %lld %u\n", clocks[i].name, (long long)clocks[i].offset->secs,
+                         clocks[i].offset->nanosecs);
+        if (write(offsets_fd, text, (size_t)n) != n)
+            return error_errno(err, errno, "linux.timeOffsets.%s: cannot set the offset", clocks[i].name);
+    }
+    /* Children would be in it by themselves; we are to be in it as well. */
+    CLEANUP_CLOSE int fd = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || setns(fd, CLONE_NEWTIME) < 0)
+        return error_errno(err, errno, "linux.namespaces: cannot enter the new time namespace");
     return 0;
 }
 
-static int write_map(pid_t pid, const char *file, const struct json_array *mappings, struct error *err)
+/* ---- maps ---- */
+
+static int write_map(pid_t pid, const char *file, const char *where, const struct json_array *mappings,
+                     struct error *err)
 {
+    const char *field = file[0] == 'u' ? "uidMappings" : "gidMappings";
     if (mappings->count > MAPPINGS_MAX)
-        return error_set(err, ERROR_INVALID, 0, "more than %d mappings for %s", MAPPINGS_MAX, file);
+        return error_set(err, ERROR_INVALID, 0, "%s.%s: more than %d mappings", where, field, MAPPINGS_MAX);
     const struct oci_id_mapping *items = mappings->items;
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
     for (size_t i = 0; i < mappings->count; i++)
         strbuf_addf(&text, "%u %u %u\n", items[i].container_id, items[i].host_id, items[i].size);
     CLEANUP_FREE char *path = xasprintf("/proc/%d/%s", pid, file);
     int r = file_write_control(AT_FDCWD, path, strbuf_str(&text));
-    return r < 0 ? error_errno(err, r, "cannot write %s", path) : 0;
+    return r < 0 ? error_errno(err, r, "%s.%s: cannot write %s", where, field, path) : 0;
 }
 
-int namespace_write_maps(pid_t pid, const struct oci_spec *spec, struct error *err)
+int namespace_write_maps(pid_t pid, const char *where, const struct json_array *uids, const struct json_array *gids,
+                         struct error *err)
 {
     if (geteuid() != 0) { /* an unprivileged parent must give up setgroups before it may map groups */
         CLEANUP_FREE char *path = xasprintf("/proc/%d/setgroups", pid);
@@ -147,6 +224,6 @@ int namespace_write_maps(pid_t pid, const struct oci_spec *spec, struct error *e
         if (r < 0)
             return error_errno(err, r, "cannot write %s", path);
     }
-    int r = write_map(pid, "uid_map", &spec->linux_.uid_mappings, err);
-    return r < 0 ? r : write_map(pid, "gid_map", &spec->linux_.gid_mappings, err);
+    int r = write_map(pid, "uid_map", where, uids, err);
+    return r < 0 ? r : write_map(pid, "gid_map", where, gids, err);
 }

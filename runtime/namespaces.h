@@ -1,4 +1,11 @@
-/* Internal to runtime/: which namespaces are made by clone3 and which are joined, and by whom. */
+/*
+ * Internal to runtime/: which namespaces are made and which are joined, and by whom. See namespaces(7),
+ * user_namespaces(7), time_namespaces(7).
+ *
+ * A pid namespace takes effect for children only, and a process in a new user namespace may no longer join the others:
+ * the parent does those around clone3 and comes back. Nobody comes back from a user namespace, so that one is joined by
+ * a helper process, whose child becomes ours (CLONE_PARENT). The rest is done by the child.
+ */
 #ifndef DORY_RUNTIME_NAMESPACES_H
 #define DORY_RUNTIME_NAMESPACES_H
 
@@ -15,11 +22,16 @@ struct namespace_join {
     int fd;
     int flag;      /* CLONE_NEW* */
     bool borrowed; /* not ours to close */
+    size_t index;  /* in linux.namespaces, for errors; unless borrowed */
 };
 
 struct namespace_plan {
-    uint64_t clone_flags; /* for clone3; without the cgroup namespace, which is made after the cgroup is entered */
-    bool new_cgroup, new_user, new_network;
+    const struct oci_spec *spec;
+    /* For clone3; without the cgroup namespace, which is made after the cgroup is entered, and without the time
+     * namespace, whose offsets have to be set before anybody is in it. */
+    uint64_t clone_flags;
+    bool new_cgroup, new_user, new_network, new_time;
+    bool joins_user, joins_mount;
     struct namespace_join joins[NAMESPACE_JOINS_MAX];
     size_t join_count;
 };
@@ -27,22 +39,29 @@ struct namespace_plan {
 /* Opens the paths. Released with namespace_plan_release in every case. */
 int namespace_plan_make(const struct runtime_options *options, struct namespace_plan *ret, struct error *err);
 void namespace_plan_release(struct namespace_plan *plan);
+/* The user namespace that is joined, or -1. */
+int namespace_user_fd(const struct namespace_plan *plan);
 
 /*
- * Joining: a pid namespace takes effect for children only, and a process in a new user namespace may no longer join the
- * others, so the parent does those around clone3 and comes back; the child does the rest.
+ * fork, into what the plan says for the parent's side, and into the v2 cgroup at cgroup_fd (-1: none), which
+ * *ret_in_cgroup says has worked. 0 in the child, the pid in the parent, -errno. After a failure to come back from a
+ * joined namespace the process is in foreign namespaces: there is nothing to do but to end it.
  */
-struct namespace_return {
-    int fds[NAMESPACE_JOINS_MAX];
-    int flags[NAMESPACE_JOINS_MAX];
-    size_t count;
-};
-int namespace_join_parent(const struct namespace_plan *plan, struct namespace_return *ret, struct error *err);
-/* Failure leaves the process in foreign namespaces: there is nothing to do but to end it. */
-int namespace_return(struct namespace_return *back, struct error *err);
-int namespace_join_child(const struct namespace_plan *plan, struct error *err);
+pid_t namespace_clone(const struct namespace_plan *plan, int cgroup_fd, int *ret_pid_fd, bool *ret_in_cgroup,
+                      struct error *err);
 
-/* uid_map, gid_map of a child in a new user namespace. */
-int namespace_write_maps(pid_t pid, const struct oci_spec *spec, struct error *err);
+/* The child's side, after the user namespace has its maps. */
+int namespace_join_child(const struct namespace_plan *plan, struct error *err);
+/* A new time namespace with the spec's offsets. offsets_fd is /proc/self/timens_offsets, opened for writing while the
+ * process was still its owner. */
+int namespace_enter_time(const struct namespace_plan *plan, int offsets_fd, struct error *err);
+
+/* Whether the parent or the helper joins it, not the child. */
+bool namespace_joined_before_clone(const struct namespace_plan *plan, const struct namespace_join *join);
+int namespace_join_error(const struct namespace_join *join, int errnum, struct error *err);
+
+/* uid_map, gid_map of a child in a new user namespace. `where`: what in config.json has the mappings, "linux". */
+int namespace_write_maps(pid_t pid, const char *where, const struct json_array *uids, const struct json_array *gids,
+                         struct error *err);
 
 #endif

@@ -41,7 +41,8 @@ static int set_host_propagation(const struct oci_spec *spec, struct error *err)
 int child_attach_root(struct child *child, struct error *err)
 {
     const struct runtime_options *options = child->options;
-    int r = set_host_propagation(child->spec, err);
+    /* A joined mount namespace has others in it, whose mounts stay as they are; its root was found to be private. */
+    int r = child->plan->joins_mount ? 0 : set_host_propagation(child->spec, err);
     if (r < 0)
         return r;
     child->root_fd = options->has_rootfs_fd ? options->rootfs_fd : sources_root(child->sources, err);
@@ -149,7 +150,8 @@ int child_pivot(struct child *child, struct error *err)
 {
     if (fchdir(child->root_fd) < 0)
         return error_errno(err, errno, "cannot enter the root filesystem");
-    if (child->options->no_pivot) {
+    /* pivot_root(2) would take everybody in a joined mount namespace along. */
+    if (child->options->no_pivot || child->plan->joins_mount) {
         if (chroot(".") < 0 || chdir("/") < 0)
             return error_errno(err, errno, "cannot change the root");
         return set_root_propagation(child->spec, err);

@@ -11,6 +11,45 @@
 
 static const char *const namespace_types[] = {"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"};
 
+static bool is_joined(const struct oci_namespace *ns)
+{
+    return ns != NULL && ns->path != NULL && ns->path[0] != '\0';
+}
+
+static int check_user_namespace(const struct oci_spec *spec, struct error *err)
+{
+    const struct oci_namespace *user = oci_spec_namespace(spec, "user");
+    size_t uids = spec->linux_.uid_mappings.count, gids = spec->linux_.gid_mappings.count;
+    if (user == NULL && uids + gids > 0)
+        return error_set(err, ERROR_INVALID, 0,
+                         "user namespace mappings specified, but user namespace isn't enabled in the config");
+    if (user == NULL || is_joined(user))
+        return 0;
+    if (uids == 0 || gids == 0)
+        return error_set(err, ERROR_INVALID, 0, "linux.%s: a new user namespace needs mappings",
+                         uids == 0 ? "uidMappings" : "gidMappings");
+    if (is_joined(oci_spec_namespace(spec, "mount")))
+        return error_set(err, ERROR_INVALID, 0,
+                         "linux.namespaces: a new user namespace has no rights in the mount namespace that is joined");
+    return 0;
+}
+
+static int check_time_namespace(const struct oci_spec *spec, struct error *err)
+{
+    const struct oci_namespace *time = oci_spec_namespace(spec, "time");
+    const struct oci_time_offsets *offsets = spec->linux_.time_offsets;
+    if (offsets == NULL)
+        return 0;
+    if (time == NULL || is_joined(time))
+        return error_set(err, ERROR_INVALID, 0, "linux.timeOffsets: %s",
+                         time == NULL ? "time namespace isn't enabled in the config"
+                                      : "a time namespace that is joined has its offsets already");
+    if ((offsets->monotonic != NULL && offsets->monotonic->nanosecs > 999999999) ||
+        (offsets->boottime != NULL && offsets->boottime->nanosecs > 999999999))
+        return error_set(err, ERROR_INVALID, 0, "linux.timeOffsets: nanosecs is not below 1000000000");
+    return 0;
+}
+
 static int check_namespaces(const struct oci_spec *spec, struct error *err)
 {
     const struct oci_namespace *items = spec->linux_.namespaces.items;
@@ -23,24 +62,17 @@ static int check_namespaces(const struct oci_spec *spec, struct error *err)
         for (size_t k = 0; k < i; k++)
             if (strcmp(items[k].type, items[i].type) == 0)
                 return error_set(err, ERROR_INVALID, 0, "malformed spec file: duplicated ns \"%s\"", items[i].type);
-        if (strcmp(items[i].type, "time") == 0)
-            return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "time namespaces are not supported");
+        if (items[i].path != NULL && items[i].path[0] != '\0' && items[i].path[0] != '/')
+            return error_set(err, ERROR_INVALID, 0, "linux.namespaces[%zu].path: \"%s\" is not absolute", i,
+                             items[i].path);
     }
-    const struct oci_namespace *mount = oci_spec_namespace(spec, "mount");
-    if (mount == NULL || mount->path != NULL)
+    if (oci_spec_namespace(spec, "mount") == NULL)
         return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
-                         "a container without a mount namespace of its own is not supported");
+                         "linux.namespaces: a container without a mount namespace is not supported");
     if ((spec->hostname != NULL || spec->domainname != NULL) && oci_spec_namespace(spec, "uts") == NULL)
         return error_set(err, ERROR_INVALID, 0, "unable to set hostname without a private UTS namespace");
-    const struct oci_namespace *user = oci_spec_namespace(spec, "user");
-    if (user != NULL && user->path != NULL)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "joining a user namespace is not supported");
-    if (user == NULL && spec->linux_.uid_mappings.count + spec->linux_.gid_mappings.count > 0)
-        return error_set(err, ERROR_INVALID, 0,
-                         "user namespace mappings specified, but user namespace isn't enabled in the config");
-    if (user != NULL && (spec->linux_.uid_mappings.count == 0 || spec->linux_.gid_mappings.count == 0))
-        return error_set(err, ERROR_INVALID, 0, "a user namespace needs uidMappings and gidMappings");
-    return 0;
+    int r = check_user_namespace(spec, err);
+    return r < 0 ? r : check_time_namespace(spec, err);
 }
 
 static int check_refused(const struct oci_spec *spec, struct error *err)
@@ -59,8 +91,6 @@ static int check_refused(const struct oci_spec *spec, struct error *err)
         if (!empty)
             return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "%s is not supported", refused[i].name);
     }
-    if (spec->linux_.time_offsets != NULL)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "linux.timeOffsets is not supported");
     if (spec->linux_.net_devices.count > 0)
         return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "linux.netDevices is not supported");
     if (spec->linux_.seccomp != NULL && spec->linux_.seccomp->listener_path != NULL)

@@ -19,6 +19,7 @@ setup() {
 teardown() {
     [ -n "$T" ] || return 0
     rt delete --force "$ID" 2>/dev/null || true
+    [ -z "${UNSHARE:-}" ] || kill -9 "$UNSHARE"
     # Nothing may be left of the container.
     leftovers=$(find /sys/fs/cgroup -maxdepth 4 -type d -name "$ID" 2>/dev/null)
     mounts=$(grep -c "$T" /proc/self/mountinfo || true)
@@ -90,10 +91,26 @@ cgroup_file() {
 }
 
 wait_for() {
-    for _ in $(seq 200); do
+    for _ in $(seq 1500); do
         eval "$1" && return 0
         sleep 0.02
     done
     echo "timed out: $1"
     return 1
+}
+
+# A process in new namespaces that stays until the test is over: holder FLAG...; its pid is $HOLDER.
+holder() {
+    unshare --fork --kill-child "$@" sh -c 'echo ready; exec sleep 1000' </dev/null >"$T/holder" 2>&1 3>&- &
+    UNSHARE=$!
+    wait_for 'grep -q ready "$T/holder"'
+    # Not unshare itself: that is outside of new pid and time namespaces.
+    HOLDER=$(pgrep -P $UNSHARE)
+}
+
+release() {
+    kill -9 "$UNSHARE"
+    wait "$UNSHARE" || true
+    wait_for '[ ! -e /proc/$HOLDER ] || grep -q "^State:.Z" /proc/$HOLDER/status'
+    UNSHARE=
 }
