@@ -353,6 +353,11 @@ int runtime_cgroup_freeze(struct runtime_cgroup *cgroup, bool frozen, struct err
     return cgroup->ops->freeze(cgroup, frozen, err);
 }
 
+int runtime_cgroup_frozen(struct runtime_cgroup *cgroup, bool *ret, struct error *err)
+{
+    return cgroup->ops->frozen(cgroup, ret, err);
+}
+
 int runtime_cgroup_oom_kills(struct runtime_cgroup *cgroup, uint64_t *ret, struct error *err)
 {
     return cgroup->ops->oom_kills(cgroup, ret, err);

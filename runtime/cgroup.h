@@ -36,6 +36,7 @@ struct cgroup_ops {
                  struct error *err);
     int (*open)(struct runtime_cgroup *cgroup, struct error *err);
     int (*freeze)(struct runtime_cgroup *cgroup, bool frozen, struct error *err);
+    int (*frozen)(struct runtime_cgroup *cgroup, bool *ret, struct error *err);
     int (*oom_kills)(struct runtime_cgroup *cgroup, uint64_t *ret, struct error *err);
     int (*update)(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err);
     int (*stats)(struct runtime_cgroup *cgroup, struct runtime_stats *ret, struct error *err);

@@ -146,6 +146,17 @@ static int v1_freeze(struct runtime_cgroup *cgroup, bool frozen, struct error *e
     return error_set(err, ERROR_SYSTEM, EBUSY, "unable to freeze cgroup %s", cgroup->path);
 }
 
+static int v1_frozen(struct runtime_cgroup *cgroup, bool *ret, struct error *err)
+{
+    char state[32];
+    int fd = cgroup->fds[CGROUP_FREEZER];
+    ssize_t n = fd < 0 ? 0 : cgroup_read(fd, "freezer.state", state, sizeof(state));
+    if (n < 0)
+        return error_errno(err, (int)n, "cannot read freezer.state of %s", cgroup->path);
+    *ret = n > 0 && strncmp(state, "FR", 2) == 0; /* FROZEN, FREEZING */
+    return 0;
+}
+
 static int v1_oom_kills(struct runtime_cgroup *cgroup, uint64_t *ret, struct error *err)
 {
     char text[256];
@@ -186,6 +197,7 @@ const struct cgroup_ops cgroup_ops_v1 = {
     .enter = v1_enter,
     .open = v1_open,
     .freeze = v1_freeze,
+    .frozen = v1_frozen,
     .oom_kills = v1_oom_kills,
     .update = v1_update,
     .stats = cgroup_v1_stats,

@@ -270,6 +270,16 @@ static int v2_freeze(struct runtime_cgroup *cgroup, bool frozen, struct error *e
     return r;
 }
 
+static int v2_frozen(struct runtime_cgroup *cgroup, bool *ret, struct error *err)
+{
+    uint64_t frozen = 0;
+    int r = cgroup_read_number(cgroup->unified_fd, "cgroup.freeze", &frozen);
+    if (r < 0)
+        return error_errno(err, r, "cannot read cgroup.freeze of %s", cgroup->path);
+    *ret = frozen != 0;
+    return 0;
+}
+
 static int v2_oom_kills(struct runtime_cgroup *cgroup, uint64_t *ret, struct error *err)
 {
     char text[512];
@@ -292,6 +302,7 @@ const struct cgroup_ops cgroup_ops_v2 = {
     .enter = v2_enter,
     .open = v2_open,
     .freeze = v2_freeze,
+    .frozen = v2_frozen,
     .oom_kills = v2_oom_kills,
     .update = v2_update,
     .stats = cgroup_v2_stats,

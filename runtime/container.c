@@ -64,11 +64,35 @@ static int step_plan(struct start *start, struct error *err)
     return namespace_plan_make(start->options, &start->plan, err);
 }
 
+/* One that is there already may be left from a killed runtime; with processes in it it is somebody else's, and neither
+ * our limits nor our end may be theirs. */
+static int refuse_inhabited(struct runtime_cgroup *cgroup, struct error *err)
+{
+    int root = cgroup->unified_root_fd;
+    for (int c = 0; root < 0 && c < CGROUP_CONTROLLERS; c++)
+        root = cgroup->root_fds[c];
+    CLEANUP_FREE char *file = xasprintf("%s/cgroup.procs", cgroup->path);
+    char text[16];
+    ssize_t n = cgroup_read(root, file, text, sizeof(text));
+    if (n == 0 || n == -ENOENT)
+        return 0;
+    if (n < 0)
+        return error_errno(err, (int)n, "cannot read cgroup.procs of cgroup %s", cgroup->path);
+    return error_set(err, ERROR_CONFLICT, EBUSY, "container's cgroup %s is not empty", cgroup->path);
+}
+
 static int step_cgroup(struct start *start, struct error *err)
 {
     const struct oci_linux *l = &start->options->spec->linux_;
-    int r = cgroup_new(l->cgroups_path, start->options->id, &start->cgroup, err);
-    return r < 0 ? r : start->cgroup->ops->prepare(start->cgroup, &l->resources, err);
+    struct runtime_cgroup *cgroup = NULL;
+    int r = cgroup_new(l->cgroups_path, start->options->id, &cgroup, err);
+    r = r < 0 ? r : refuse_inhabited(cgroup, err);
+    if (r < 0) {
+        runtime_cgroup_free(cgroup);
+        return r;
+    }
+    start->cgroup = cgroup;
+    return cgroup->ops->prepare(cgroup, &l->resources, err);
 }
 
 static int step_sources(struct start *start, struct error *err)

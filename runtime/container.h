@@ -65,6 +65,8 @@ int runtime_cgroup_freeze(struct runtime_cgroup *cgroup, bool frozen, struct err
 int runtime_cgroup_join(struct runtime_cgroup *cgroup, pid_t pid, bool in_unified, struct error *err);
 /* Removes all its directories; processes must be gone. Retries EBUSY briefly. */
 int runtime_cgroup_remove(struct runtime_cgroup *cgroup, struct error *err);
+/* Whether it is frozen, or on its way there. A host without freezer has no frozen cgroups. */
+int runtime_cgroup_frozen(struct runtime_cgroup *cgroup, bool *ret, struct error *err);
 /* Count of OOM kills in it so far. */
 int runtime_cgroup_oom_kills(struct runtime_cgroup *cgroup, uint64_t *ret, struct error *err);
 /* Pids of every process in it; the caller frees. */

@@ -79,6 +79,9 @@ static int find_container(struct exec *e, const struct global *global, struct er
     r = state_open_init(&e->state, &e->pid_fd, err);
     if (r < 0)
         return r;
+    if (!e->ignore_paused && state_status(&e->state, e->state_fd) == STATUS_PAUSED)
+        return error_set(err, ERROR_CONFLICT, EBUSY,
+                         "cannot exec in a paused container (use --ignore-paused to override)");
     CLEANUP_CLOSE int bundle = open(e->state.bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (bundle < 0)
         return error_errno(err, errno, "bundle %s", e->state.bundle);

@@ -98,6 +98,36 @@ static int load(struct launch *l, struct error *err)
     return runtime_seccomp_compile(l->spec.linux_.seccomp, &l->seccomp, &l->seccomp_size, &l->seccomp_flags, err);
 }
 
+int pid_file_write(const char *path, pid_t pid, struct error *err)
+{
+    char text[16];
+    int n = snprintf(text, sizeof(text), "%d", pid);
+    return file_write_atomic(AT_FDCWD, path, text, (size_t)n, 0644, err);
+}
+
+/* Before the start, without a pid, so that nothing of it is ever unaccounted for; and with it after. */
+static int write_record(struct launch *l, struct error *err)
+{
+    char now[TIMESTAMP_MAX];
+    timestamp_format(now, timestamp_now());
+    const char *root = l->spec.root.path != NULL ? l->spec.root.path : "";
+    CLEANUP_FREE char *rootfs = root[0] == '/' ? xstrdup(root) : xasprintf("%s/%s", l->bundle_path, root);
+    struct state state = {
+        /* borrows everything */
+        .id = (char *)l->id,
+        .version = l->spec.version,
+        .pid = l->container.pid,
+        .start_time = l->container.pid > 0 ? process_start_time(l->container.pid, NULL) : 0,
+        .bundle = l->bundle_path,
+        .rootfs = rootfs,
+        .created = now,
+        .cgroups_path = l->spec.linux_.cgroups_path,
+        .annotations = l->spec.annotations,
+        .poststop = l->spec.hooks.poststop,
+    };
+    return state_write(l->state_fd, &state, err);
+}
+
 /* The FIFO stays until `start` has read from it; its mode lets the process of any user open it. */
 static int make_state(struct launch *l, struct error *err)
 {
@@ -105,8 +135,9 @@ static int make_state(struct launch *l, struct error *err)
     if (r < 0)
         return r;
     l->state_made = true;
-    if (!l->create)
-        return 0;
+    r = write_record(l, err);
+    if (r < 0 || !l->create)
+        return r;
     if (mkfifoat(l->state_fd, STATE_FIFO, 0) < 0 || fchmodat(l->state_fd, STATE_FIFO, 0622, 0) < 0)
         return error_errno(err, errno, "cannot create the start FIFO");
     l->fifo_fd = openat(l->state_fd, STATE_FIFO, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -135,36 +166,16 @@ static int launch_container(struct launch *l, struct error *err)
     return r;
 }
 
-int pid_file_write(const char *path, pid_t pid, struct error *err)
-{
-    char text[16];
-    int n = snprintf(text, sizeof(text), "%d", pid);
-    return file_write_atomic(AT_FDCWD, path, text, (size_t)n, 0644, err);
-}
-
 static int record(struct launch *l, struct error *err)
 {
-    char now[TIMESTAMP_MAX];
-    timestamp_format(now, timestamp_now());
-    const char *root = l->spec.root.path;
-    CLEANUP_FREE char *rootfs = root[0] == '/' ? xstrdup(root) : xasprintf("%s/%s", l->bundle_path, root);
-    struct state state = {
-        /* borrows everything */
-        .id = (char *)l->id,
-        .version = l->spec.version,
-        .pid = l->container.pid,
-        .start_time = process_start_time(l->container.pid, NULL),
-        .bundle = l->bundle_path,
-        .rootfs = rootfs,
-        .created = now,
-        .cgroups_path = l->spec.linux_.cgroups_path,
-        .annotations = l->spec.annotations,
-        .poststop = l->spec.hooks.poststop,
-    };
-    int r = state_write(l->state_fd, &state, err);
+    int r = write_record(l, err);
     if (r == 0 && l->console_socket != NULL)
         r = console_send(l->console_socket, l->container.console_fd, err);
-    return r == 0 && l->pid_file != NULL ? pid_file_write(l->pid_file, l->container.pid, err) : r;
+    if (r == 0 && l->pid_file != NULL)
+        r = pid_file_write(l->pid_file, l->container.pid, err);
+    if (r == 0)
+        state_unlock(l->state_fd);
+    return r;
 }
 
 static void forget(struct launch *l, bool poststop)
@@ -180,7 +191,8 @@ static void forget(struct launch *l, bool poststop)
         if (poststop)
             runtime_hooks_run(&l->spec.hooks.poststop, &state, NULL); /* the spec: log and go on */
     }
-    if (l->state_made)
+    /* Somebody else may have deleted it meanwhile, and the id may be a new container's. */
+    if (l->state_made && state_relock(l->state_fd))
         state_remove(l->global->root, l->id, NULL);
 }
 
@@ -295,13 +307,17 @@ int command_start(const struct global *global, int argc, char **argv, struct err
         return error_set(err, ERROR_INVALID, 0, "\"start\" requires exactly 1 argument(s)");
     struct state state = {0};
     CLEANUP_CLOSE int dir = -1;
-    r = state_read(global->root, argv[first], &state, &dir, err);
+    r = state_lock(global->root, argv[first], &state, &dir, err);
     if (r < 0)
         return r;
     switch (state_status(&state, dir)) {
     case STATUS_CREATED:
         r = open_gate(dir, &state, err);
+        state_unlock(dir); /* hooks may use us */
         r = r < 0 ? r : run_poststart(&state, err);
+        break;
+    case STATUS_CREATING:
+        r = error_set(err, ERROR_CONFLICT, EBUSY, "cannot start a container whose creation was cut short");
         break;
     case STATUS_STOPPED:
         r = error_set(err, ERROR_CONFLICT, ESRCH, "cannot start a container that has stopped");

@@ -74,6 +74,9 @@ int command_kill(const struct global *global, int argc, char **argv, struct erro
 int command_delete(const struct global *global, int argc, char **argv, struct error *err);
 int command_list(const struct global *global, int argc, char **argv, struct error *err);
 int command_ps(const struct global *global, int argc, char **argv, struct error *err);
+int command_pause(const struct global *global, int argc, char **argv, struct error *err);
+int command_resume(const struct global *global, int argc, char **argv, struct error *err);
+int command_update(const struct global *global, int argc, char **argv, struct error *err);
 int command_exec(const struct global *global, int argc, char **argv, struct error *err);
 int command_spec(const struct global *global, int argc, char **argv, struct error *err);
 int command_features(const struct global *global, int argc, char **argv, struct error *err);

@@ -157,9 +157,11 @@ static void write_linux_features(struct json_writer *w)
 int command_features(const struct global *global, int argc, char **argv, struct error *err)
 {
     (void)global;
-    (void)argc;
-    (void)argv;
-    (void)err;
+    const struct option_row none[] = {OPTION_END};
+    int first;
+    int r = options_parse(none, argc, argv, &first, err);
+    if (r < 0)
+        return r;
     static const char *const hooks[] = {
         "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop", NULL};
     static const char *const options[] = {"async",       "atime",          "bind",       "defaults",     "dev",

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -47,19 +48,29 @@ int state_check_id(const char *id, struct error *err)
     return 0;
 }
 
+/* Locks a directory that somebody else made; it may be taken over when it holds no record. */
+static int take_over(int fd)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return -EEXIST;
+    return faccessat(fd, STATE_FILE, F_OK, 0) == 0 ? -EEXIST : 0;
+}
+
 int state_make(const char *root, const char *id, int *ret_fd, struct error *err)
 {
     int r = file_mkdirs(root, 0700, err);
     if (r < 0)
         return r;
     CLEANUP_FREE char *path = xasprintf("%s/%s", root, id);
-    if (mkdir(path, 0711) < 0) {
-        if (errno == EEXIST)
-            return error_set(err, ERROR_CONFLICT, EEXIST, "container with given ID already exists: %s", id);
+    if (mkdir(path, 0711) < 0 && errno != EEXIST)
         return error_errno(err, errno, "cannot create %s", path);
-    }
-    *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return *ret_fd < 0 ? error_errno(err, errno, "cannot open %s", path) : 0;
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "cannot open %s", path);
+    if (take_over(fd) < 0)
+        return error_set(err, ERROR_CONFLICT, EEXIST, "container with given ID already exists: %s", id);
+    *ret_fd = TAKE_FD(fd);
+    return 0;
 }
 
 int state_write(int dir_fd, const struct state *state, struct error *err)
@@ -71,30 +82,72 @@ int state_write(int dir_fd, const struct state *state, struct error *err)
     return file_write_atomic(dir_fd, STATE_FILE, text.data, text.size, 0600, err);
 }
 
-int state_read(const char *root, const char *id, struct state *ret, int *ret_fd, struct error *err)
+static int open_dir(const char *root, const char *id, int *ret_fd, struct error *err)
 {
     int r = state_check_id(id, err);
     if (r < 0)
         return r;
     CLEANUP_FREE char *path = xasprintf("%s/%s", root, id);
-    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (*ret_fd < 0 && errno == ENOENT)
+        return error_set(err, ERROR_NOT_FOUND, ENOENT, "container does not exist: %s", id);
+    return *ret_fd < 0 ? error_errno(err, errno, "cannot open %s", path) : 0;
+}
+
+static int read_record(int fd, const char *id, struct state *ret, struct error *err)
+{
     CLEANUP_FREE char *text = NULL;
     size_t size;
-    if (fd < 0 && errno != ENOENT)
-        return error_errno(err, errno, "cannot open %s", path);
-    r = fd < 0 ? -ENOENT : file_read(fd, STATE_FILE, STATE_MAX, &text, &size, err);
+    int r = file_read(fd, STATE_FILE, STATE_MAX, &text, &size, err);
     if (r == -ENOENT) {
-        error_clear(err);
+        if (err != NULL)
+            error_clear(err);
         return error_set(err, ERROR_NOT_FOUND, ENOENT, "container does not exist: %s", id);
     }
     r = r < 0 ? r : json_table_decode_text(&table, text, size, ret, err);
     if (r < 0) {
         state_release(ret);
-        return error_context(err, "the state of container %s", id);
+        error_context(err, "the state of container %s", id);
     }
-    if (ret_fd != NULL)
+    return r;
+}
+
+static int read_state(const char *root, const char *id, bool lock, struct state *ret, int *ret_fd, struct error *err)
+{
+    CLEANUP_CLOSE int fd = -1;
+    int r = open_dir(root, id, &fd, err);
+    while (r == 0 && lock && flock(fd, LOCK_EX) < 0)
+        if (errno != EINTR)
+            r = error_errno(err, errno, "cannot lock container %s", id);
+    /* After the wait: whoever had the lock may have deleted the container. */
+    r = r < 0 ? r : read_record(fd, id, ret, err);
+    if (r == 0 && ret_fd != NULL)
         *ret_fd = TAKE_FD(fd);
-    return 0;
+    return r;
+}
+
+int state_read(const char *root, const char *id, struct state *ret, int *ret_fd, struct error *err)
+{
+    return read_state(root, id, false, ret, ret_fd, err);
+}
+
+int state_lock(const char *root, const char *id, struct state *ret, int *ret_fd, struct error *err)
+{
+    return read_state(root, id, true, ret, ret_fd, err);
+}
+
+bool state_relock(int dir_fd)
+{
+    while (flock(dir_fd, LOCK_EX) < 0)
+        if (errno != EINTR)
+            return false;
+    struct stat st;
+    return fstat(dir_fd, &st) == 0 && st.st_nlink > 0;
+}
+
+void state_unlock(int dir_fd)
+{
+    flock(dir_fd, LOCK_UN);
 }
 
 int state_remove(const char *root, const char *id, struct error *err)
@@ -142,6 +195,21 @@ int state_open_init(const struct state *state, int *ret_pid_fd, struct error *er
     return 0;
 }
 
+int state_open_cgroup(const struct state *state, struct runtime_cgroup **ret, struct error *err)
+{
+    return runtime_cgroup_open(state->cgroups_path, ret, err);
+}
+
+static bool is_paused(const struct state *state)
+{
+    struct runtime_cgroup *cgroup = NULL;
+    bool paused = false;
+    if (state_open_cgroup(state, &cgroup, NULL) == 0)
+        runtime_cgroup_frozen(cgroup, &paused, NULL);
+    runtime_cgroup_free(cgroup);
+    return paused;
+}
+
 enum status state_status(const struct state *state, int dir_fd)
 {
     bool zombie = false;
@@ -149,11 +217,13 @@ enum status state_status(const struct state *state, int dir_fd)
         return STATUS_CREATING;
     if (process_start_time((pid_t)state->pid, &zombie) != state->start_time || zombie)
         return STATUS_STOPPED;
-    return faccessat(dir_fd, STATE_FIFO, F_OK, 0) == 0 ? STATUS_CREATED : STATUS_RUNNING;
+    if (faccessat(dir_fd, STATE_FIFO, F_OK, 0) == 0)
+        return STATUS_CREATED;
+    return is_paused(state) ? STATUS_PAUSED : STATUS_RUNNING;
 }
 
 const char *status_name(enum status status)
 {
-    static const char *const names[] = {"creating", "created", "running", "stopped"};
+    static const char *const names[] = {"creating", "created", "running", "paused", "stopped"};
     return names[status];
 }

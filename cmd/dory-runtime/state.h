@@ -1,4 +1,9 @@
-/* A container between commands: <root>/<id>/state.json and, until it is started, <root>/<id>/exec.fifo. */
+/*
+ * A container between commands: <root>/<id>/state.json and, until it is started, <root>/<id>/exec.fifo. The record is
+ * there from before anything else is made, so that whatever a killed command leaves behind is found and removed by
+ * `delete`. Commands that move a container from one state to another hold a lock on the directory (flock(2)), which
+ * ends with the process.
+ */
 #ifndef DORY_CMD_RUNTIME_STATE_H
 #define DORY_CMD_RUNTIME_STATE_H
 
@@ -7,16 +12,17 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "runtime/container.h"
 #include "runtime/spec.h"
 
 #define STATE_FIFO "exec.fifo"
 
-enum status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_STOPPED };
+enum status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_PAUSED, STATUS_STOPPED };
 
 struct state {
     char *id;
-    char *version; /* ociVersion */
-    int64_t pid;
+    char *version;      /* ociVersion */
+    int64_t pid;        /* 0: being created, or left by a create that was killed */
     int64_t start_time; /* of the process, in clock ticks since boot: tells whether the pid is still ours */
     char *bundle;
     char *rootfs;
@@ -28,11 +34,18 @@ struct state {
 
 /* Letters, digits and _ + - . only, as runc. */
 int state_check_id(const char *id, struct error *err);
-/* Makes the container's directory; EEXIST when the id is taken. *ret_fd is the directory. */
+/* Makes the container's directory, locked; EEXIST when the id is taken. A directory without a record, left by a command
+ * that was killed, is taken over. *ret_fd is the directory. */
 int state_make(const char *root, const char *id, int *ret_fd, struct error *err);
 int state_write(int dir_fd, const struct state *state, struct error *err);
 /* ERROR_NOT_FOUND "container does not exist". ret_fd may be NULL. */
 int state_read(const char *root, const char *id, struct state *ret, int *ret_fd, struct error *err);
+/* The same with the lock, waited for. */
+int state_lock(const char *root, const char *id, struct state *ret, int *ret_fd, struct error *err);
+/* Takes the lock of a directory that was made or read; false when the container has been deleted meanwhile. */
+bool state_relock(int dir_fd);
+/* Before the descriptor is closed: our children may still have it. */
+void state_unlock(int dir_fd);
 int state_remove(const char *root, const char *id, struct error *err);
 void state_release(struct state *state);
 
@@ -40,8 +53,13 @@ void state_release(struct state *state);
  * else. ERROR_CONFLICT "container not running". */
 int state_open_init(const struct state *state, int *ret_pid_fd, struct error *err);
 
+/* Asks the kernel. Paused is what the cgroup says. */
 enum status state_status(const struct state *state, int dir_fd);
 const char *status_name(enum status status);
+/* kill.c: a signal to the container's init, which is thawed if that is what it takes to die. */
+int container_signal(const struct state *state, int signal, struct error *err);
+/* The container's cgroup, which exists. */
+int state_open_cgroup(const struct state *state, struct runtime_cgroup **ret, struct error *err);
 /* Field 22 of /proc/PID/stat, or 0; *ret_zombie (may be NULL) when it has ended. */
 int64_t process_start_time(pid_t pid, bool *ret_zombie);
 

@@ -1,0 +1,241 @@
+#!/usr/bin/env bats
+# What is done to a container that exists: states and their moves, signals, limits, several commands at once, and what
+# killed commands leave behind.
+load helper
+
+start_sleeper() {
+    make_config sh -c "${1:-sleep 1000}"
+    [ $# -lt 2 ] || edit "$2"
+    rt run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" </dev/null >/dev/null 2>&1
+    PID=$(cat "$T/pid")
+}
+
+# try COMMAND...: dory-runtime with $status and $output
+try() {
+    status=0
+    output=$(rt "$@" </dev/null 2>&1) || status=$?
+}
+
+status_of() { rt state "$1" | python3 -c 'import json, sys; print(json.load(sys.stdin)["status"])'; }
+
+@test "a paused container stands still, says so, and goes on" {
+    start_sleeper 'while :; do echo x >>/tmp/beat; usleep 10000; done'
+    wait_for '[ -s "$ROOT/tmp/beat" ]'
+    rt pause "$ID"
+    [ "$(status_of "$ID")" = paused ]
+    before=$(stat -c %s "$ROOT/tmp/beat")
+    [ "$(stat -c %s "$ROOT/tmp/beat")" = "$before" ]
+    try pause "$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *"container not running or created: paused"* ]]
+    try exec "$ID" true
+    [ "$status" = 255 ]
+    [[ "$output" == *"cannot exec in a paused container"* ]]
+    try delete "$ID"
+    [[ "$output" == *"that is not stopped: paused"* ]]
+    run rt list
+    [[ "${lines[1]}" =~ ^$ID\ .*paused ]]
+    [ "$(stat -c %s "$ROOT/tmp/beat")" = "$before" ]
+    rt resume "$ID"
+    [ "$(status_of "$ID")" = running ]
+    wait_for '[ "$(stat -c %s "$ROOT/tmp/beat")" -gt '"$before"' ]'
+    try resume "$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *"container not paused"* ]]
+}
+
+@test "a paused container can be killed and deleted" {
+    start_sleeper
+    rt pause "$ID"
+    rt kill "$ID" KILL
+    wait_for '[ "$(status_of "$ID")" = stopped ]'
+    rt delete "$ID"
+    start_sleeper
+    rt pause "$ID"
+    rt delete --force "$ID"
+    try state "$ID"
+    [[ "$output" == *"does not exist"* ]]
+}
+
+@test "exec --ignore-paused waits for the container to go on" {
+    start_sleeper
+    rt pause "$ID"
+    rt exec --ignore-paused "$ID" touch /tmp/ran </dev/null >/dev/null 2>&1 3>&- &
+    waiting=$!
+    wait_for '[ "$(rt ps --format json "$ID" | tr "," "\n" | wc -l)" = 2 ]'
+    [ ! -e "$ROOT/tmp/ran" ]
+    rt resume "$ID"
+    wait "$waiting"
+    [ -e "$ROOT/tmp/ran" ]
+}
+
+@test "kill knows signals by name and number, and --all reaches every process" {
+    cat >"$ROOT/bin/signals" <<'SH'
+#!/bin/sh
+for s in 1 2 3 10 12 15 28 34 36 64; do trap "echo $s >>/tmp/got" $s; done
+touch /tmp/ready
+while :; do usleep 20000; done
+SH
+    chmod +x "$ROOT/bin/signals"
+    start_sleeper /bin/signals
+    wait_for '[ -e "$ROOT/tmp/ready" ]'
+    want=
+    for pair in HUP:1 SIGINT:2 quit:3 sigusr1:10 12:12 TERM:15 WINCH:28 RTMIN:34 SIGRTMIN+2:36 RTMAX:64; do
+        rt kill "$ID" "${pair%:*}"
+        want+="${pair#*:} "
+        wait_for '[ "$(tr "\n" " " <"$ROOT/tmp/got")" = "'"$want"'" ]'
+    done
+    rt kill "$ID" 0
+    for bad in NONE SIGNONE 65 -1 RTMIN+31 ""; do
+        try kill "$ID" "$bad"
+        [ "$status" = 1 ]
+        [[ "$output" == *"unknown signal"* ]]
+    done
+    rt kill --all "$ID" KILL
+    wait_for '[ "$(status_of "$ID")" = stopped ]'
+    try kill "$ID" TERM
+    [ "$status" = 1 ]
+    [[ "$output" == *"container not running"* ]]
+}
+
+@test "kill --all signals processes outside of init's session too" {
+    start_sleeper 'setsid sleep 999 & setsid sleep 999 & exec sleep 1000'
+    wait_for '[ "$(rt ps --format json "$ID" | tr "," "\n" | wc -l)" = 3 ]'
+    rt kill --all "$ID" TERM # pid 1 of a namespace does not take it by default: the others do
+    wait_for '[ "$(rt ps "$ID" | grep -c "sleep 999")" = 0 ]'
+    [ "$(status_of "$ID")" = running ]
+}
+
+@test "update changes limits by options and by a file" {
+    start_sleeper
+    limit() { cat "$(cgroup_file "$@")"; }
+    rt update --memory 64m --memory-swap 96m --pids-limit 33 --cpu-share 512 --cpu-quota 50000 --cpu-period 100000 "$ID"
+    [ "$(limit memory memory.limit_in_bytes memory.max)" = 67108864 ]
+    [ "$(limit pids pids.max pids.max)" = 33 ]
+    [[ "$(limit cpu cpu.cfs_quota_us cpu.max)" == 50000* ]]
+    rt update --cpuset-cpus 0 "$ID"
+    [ "$(limit cpuset cpuset.cpus cpuset.cpus)" = 0 ]
+    grep -q 'Cpus_allowed_list:.0$' "/proc/$PID/status"
+    echo '{"memory": {"limit": 134217728, "swap": 134217728}, "pids": {"limit": 44}}' >"$T/resources.json"
+    rt update -r "$T/resources.json" "$ID"
+    [ "$(limit memory memory.limit_in_bytes memory.max)" = 134217728 ]
+    [ "$(limit pids pids.max pids.max)" = 44 ]
+    echo '{"pids": {"limit": -1}}' | rt update -r - "$ID"
+    [ "$(limit pids pids.max pids.max)" = max ]
+    rt update --memory-swap -1 "$ID"
+    rt update --memory -1 "$ID"
+}
+
+@test "what update cannot do is an error and changes nothing" {
+    start_sleeper
+    for options in "--memory lots" "--pids-limit x" "--cpu-quota 1.5" "--l3-cache-schema L3:0=f" "--mem-bw-schema MB:0=20" "--cpuset-cpus 4096" "--nonsense 1"; do
+        # shellcheck disable=SC2086
+        try update $options "$ID"
+        [ "$status" = 1 ]
+    done
+    echo '{"memory": {"limit": "x"}}' >"$T/resources.json"
+    try update -r "$T/resources.json" "$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *"memory.limit: expected"* ]]
+    try update -r "$T/nosuch" "$ID"
+    [ "$status" = 1 ]
+    try update --pids-limit 5 "$ID-other"
+    [[ "$output" == *"container does not exist"* ]]
+    rt kill "$ID" KILL
+    wait_for '[ "$(status_of "$ID")" = stopped ]'
+    try update --pids-limit 5 "$ID"
+    [[ "$output" == *"container not running"* ]]
+}
+
+@test "of ten creations of one name at once one succeeds, and ten deletions remove it" {
+    make_config sleep 1000
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        { rt create --bundle "$T/bundle" "$ID" </dev/null >/dev/null 2>"$T/error$i" && touch "$T/done$i" || true; } 3>&- &
+    done
+    wait
+    [ "$(ls "$T"/done* | wc -l)" = 1 ]
+    [ "$(cat "$T"/error* | grep -c 'already exists')" = 9 ]
+    [ "$(status_of "$ID")" = created ]
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        { rt start "$ID" >/dev/null 2>&1 && touch "$T/started$i" || true; } 3>&- &
+    done
+    wait
+    [ "$(ls "$T"/started* | wc -l)" = 1 ]
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        rt delete --force "$ID" >/dev/null 2>"$T/delete$i" 3>&- &
+    done
+    wait
+    [ "$(cat "$T"/delete*)" = "" ]
+    [ "$(ls -A "$T/state")" = "" ]
+}
+
+@test "whatever a killed create leaves behind, delete removes and the name is free again" {
+    make_config sleep 1000
+    for delay in 0 1000 2000 3000 4000 5000 6000 8000 10000 15000; do
+        "$DORY_BIN/dory-runtime" --root "$T/state" create --bundle "$T/bundle" "$ID" </dev/null >/dev/null 2>&1 3>&- &
+        creator=$!
+        "$ROOT/bin/busybox" usleep "$delay"
+        kill -9 "$creator" 2>/dev/null || true
+        wait "$creator" 2>/dev/null || true
+        rt delete --force "$ID"
+        [ "$(ls -A "$T/state" 2>/dev/null)" = "" ]
+        [ "$(find /sys/fs/cgroup -maxdepth 4 -type d -name "$ID")" = "" ]
+    done
+    mkdir "$T/state/$ID" # killed between its first two system calls
+    rt create --bundle "$T/bundle" "$ID" </dev/null >/dev/null 2>&1
+    [ "$(status_of "$ID")" = created ]
+    rt delete --force "$ID"
+}
+
+@test "a start that fails leaves nothing, and processes of others are not harmed by it" {
+    start_sleeper
+    cgroup=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["cgroupsPath"])' "$T/state/$ID/state.json")
+    edit "l['cgroupsPath'] = '$cgroup'"
+    try run --bundle "$T/bundle" "$ID-b"
+    [ "$status" = 1 ]
+    [[ "$output" == *"is not empty"* ]]
+    [ "$(status_of "$ID")" = running ]
+    [ "$(ls "$T/state")" = "$ID" ]
+    for wrong in "c['root'] = {'path': 'nosuch'}" "del c['root']" "proc['args'] = ['nosuch']" "mount('/x', 'nosuchfs', 'x')" \
+        "l['namespaces'] = [{'type': 'nosuch'}]" "r['pids'] = {'limit': 'many'}" "proc['cwd'] = 'x'" \
+        "c['hooks'] = {'createRuntime': [{'path': '/bin/false'}]}" "mount('/y', 'bind', '/no/such/source', 'bind')"; do
+        make_config true
+        edit "l['cgroupsPath'] = '/dory/$ID-b'"
+        edit "$wrong"
+        try run --bundle "$T/bundle" "$ID-b"
+        [ "$status" != 0 ]
+        [ "$(ls "$T/state")" = "$ID" ]
+        [ "$(find /sys/fs/cgroup -maxdepth 4 -type d -name "$ID-b")" = "" ]
+    done
+}
+
+@test "list is a table, JSON or ids" {
+    start_sleeper
+    run rt list
+    [[ "${lines[0]}" =~ ^ID\ +PID\ +STATUS\ +BUNDLE\ +CREATED\ +OWNER$ ]]
+    [[ "${lines[1]}" =~ ^$ID\ +$PID\ +running\ +$T/bundle\ +20[0-9-]+T.*\ +root$ ]]
+    run rt list -q
+    [ "$output" = "$ID" ]
+    rt list -f json | python3 -c '
+import json, sys
+c, = json.load(sys.stdin)
+assert (c["id"], c["pid"], c["status"], c["bundle"], c["owner"]) == (sys.argv[1], int(sys.argv[2]), "running", sys.argv[3], "root"), c
+assert c["rootfs"] == sys.argv[3] + "/rootfs" and c["ociVersion"] == "1.0.2", c' "$ID" "$PID" "$T/bundle"
+    try list -f xml
+    [ "$status" = 1 ]
+    run rt ps "$ID" -o pid,args
+    [[ "${lines[1]}" == *"$PID"*"sleep 1000"* ]]
+}
+
+@test "every command tells its options" {
+    for command in create start run state kill delete list ps exec pause resume update spec features; do
+        run rt "$command" --help
+        [ "$status" = 0 ]
+        [[ "${lines[0]}" == "Usage: dory-runtime $command"* ]]
+    done
+    run rt --help
+    [[ "$output" == *--root*Commands*exec* ]]
+    try run --nonsense x
+    [ "$status" = 1 ]
+    [[ "$output" == *"flag provided but not defined: -nonsense"* ]]
+}
