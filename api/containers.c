@@ -240,17 +240,6 @@ static int handle_archive(struct api_request *request, struct engine *engine, st
     return not_yet(request, engine, "copying files to and from a container", err);
 }
 
-static int handle_exec_create(struct api_request *request, struct engine *engine, struct error *err)
-{
-    return not_yet(request, engine, "exec", err);
-}
-
-static int handle_exec(struct api_request *request, struct engine *engine, struct error *err)
-{
-    (void)engine;
-    return error_set(err, ERROR_NOT_FOUND, 0, "No such exec instance: %s", api_path(request, 0));
-}
-
 static int handle_checkpoints(struct api_request *request, struct engine *engine, struct error *err)
 {
     return not_yet(request, engine, "checkpoint", err);
@@ -281,10 +270,6 @@ const struct api_route api_container_routes[] = {
     {"GET", "/containers/{}/export", handle_export, 0},
     {"GET", "/containers/{}/archive", handle_archive, 0},
     {"PUT", "/containers/{}/archive", handle_archive, API_BODY_STREAM},
-    {"POST", "/containers/{}/exec", handle_exec_create, API_BODY_JSON},
-    {"POST", "/exec/{}/start", handle_exec, API_BODY_JSON},
-    {"POST", "/exec/{}/resize", handle_exec, 0},
-    {"GET", "/exec/{}/json", handle_exec, 0},
     {"GET", "/containers/{}/checkpoints", handle_checkpoints, 0},
     {"POST", "/containers/{}/checkpoints", handle_checkpoints, API_BODY_JSON},
     {"POST", "/commit", handle_commit, API_BODY_JSON},

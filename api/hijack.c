@@ -103,7 +103,8 @@ static int hijack_plain(struct api_request *request, const char *content_type, s
     request->phase = REQUEST_TAKEN;
     pthread_cond_broadcast(&request->changed);
     pthread_mutex_unlock(&request->lock);
-    if (fd >= 0 && request->body.size > 0)
+    /* What came after the headers is the beginning of the stream, unless it was the request's own body. */
+    if (fd >= 0 && request->body.size > 0 && !(request->route->flags & API_BODY_JSON))
         fd = hijack_push_back(fd, request->body.data, request->body.size);
     if (fd < 0)
         return error_errno(err, fd, "take over the connection");

@@ -1,11 +1,11 @@
 /* /containers: what goes on while the container runs: attach, logs, wait, stats, top, resize. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 
 #include "api/server.h"
 #include "base/fd.h"
 #include "base/parse.h"
+#include "base/stream_frame.h"
 #include "base/timestamp.h"
 #include "daemon/container.h"
 #include "daemon/logs.h"
@@ -23,12 +23,10 @@ static const char *stream_type(const struct api_request *request, const struct c
     return "application/vnd.docker.raw-stream";
 }
 
-/* docker's frame header: stream, three zeros, size big-endian. */
 static void add_header(struct strbuf *out, bool is_stderr, size_t size)
 {
-    unsigned char header[8] = {is_stderr ? 2 : 1};
-    uint32_t length = htonl((uint32_t)size);
-    memcpy(header + 4, &length, sizeof(length));
+    unsigned char header[STREAM_FRAME_HEADER];
+    stream_frame_header(header, is_stderr, size);
     strbuf_add(out, header, sizeof(header));
 }
 

@@ -108,10 +108,18 @@ char *container_slash_name(struct engine *engine, const struct container *c)
 
 void container_event(struct engine *engine, struct container *c, const char *action, const char *key, const char *value)
 {
+    CLEANUP_STRMAP struct strmap extra = STRMAP_INIT;
+    if (key != NULL)
+        strmap_set(&extra, key, value);
+    container_event_with(engine, c, action, &extra);
+}
+
+void container_event_with(struct engine *engine, struct container *c, const char *action, const struct strmap *extra)
+{
     CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
     strmap_copy(&attributes, &c->config.labels);
-    if (key != NULL)
-        strmap_set(&attributes, key, value);
+    for (size_t i = 0; i < extra->count; i++)
+        strmap_set(&attributes, extra->items[i].key, extra->items[i].value);
     strmap_set(&attributes, "image", c->config.image ? c->config.image : "");
     CLEANUP_FREE char *name = container_slash_name(engine, c);
     strmap_set(&attributes, "name", name + 1);

@@ -160,6 +160,7 @@ void container_process_exit(struct engine *engine, struct container *c, const st
     container_wake_exit(c);
     pthread_mutex_unlock(&c->lock);
 
+    container_execs_ended(engine, c);
     publish_exit(engine, c, exit);
     struct error err = {0};
     if (auto_remove && container_forget(engine, c, true, &err) < 0)
@@ -186,10 +187,12 @@ void engine_exited(const char *id, const struct shim_exit *exit, void *data)
         container_process_exit(engine, c, exit, false);
 }
 
-void engine_detached(const char *id, void *data)
+void engine_detached(const char *id, const char *exec_id, void *data)
 {
     struct engine *engine = data;
     CLEANUP_CONTAINER struct container *c = NULL;
-    if (container_find(engine, id, &c, NULL) == 0)
+    if (exec_id != NULL)
+        engine_exec_detached(engine, exec_id);
+    else if (container_find(engine, id, &c, NULL) == 0)
         container_event(engine, c, "detach", NULL, NULL);
 }

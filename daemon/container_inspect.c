@@ -238,7 +238,8 @@ int container_inspect(struct engine *engine, struct container *c, bool size, str
     json_member_string(&w, "MountLabel", "");
     json_member_string(&w, "ProcessLabel", "");
     json_member_string(&w, "AppArmorProfile", "");
-    json_member_null(&w, "ExecIDs");
+    json_key(&w, "ExecIDs");
+    container_put_exec_ids(engine, c, &w);
     json_key(&w, "HostConfig");
     json_table_encode(&host_config_table, &c->host, &w);
     put_graph_driver(&w, engine, c);

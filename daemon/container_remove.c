@@ -100,6 +100,7 @@ int container_forget(struct engine *engine, struct container *c, bool volumes, s
         return r;
     }
     container_drop_pending(c);
+    container_execs_forget(engine, c);
     container_event(engine, c, "destroy", NULL, NULL);
     worker_add(engine->cleaner, 0, delete_remains, remains_free, remains);
     return 0;

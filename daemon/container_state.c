@@ -44,6 +44,7 @@ enum refusal {
     REFUSE_START_REMOVED,
     REFUSE_RESTARTING,
     REFUSE_ATTACH_PAUSED,
+    REFUSE_EXEC_PAUSED,
     REFUSE_REMOVE_RUNNING,
     REFUSE_REMOVE_PAUSED,
     REFUSE_REMOVE_RESTARTING,
@@ -66,6 +67,7 @@ static const struct {
     [REFUSE_START_REMOVED] = {ERROR_CONFLICT, "container is marked for removal and cannot be started"},
     [REFUSE_RESTARTING] = {ERROR_CONFLICT, "container %s is restarting, wait until the container is running"},
     [REFUSE_ATTACH_PAUSED] = {ERROR_CONFLICT, "container %s is paused, unpause the container before attach"},
+    [REFUSE_EXEC_PAUSED] = {ERROR_CONFLICT, "container %s is paused, unpause the container before exec"},
     [REFUSE_REMOVE_RUNNING] = {ERROR_CONFLICT, "cannot remove container \"%s\": container is running: stop the "
                                                "container before removing or force remove"},
     [REFUSE_REMOVE_PAUSED] = {ERROR_CONFLICT,
@@ -119,6 +121,7 @@ static const struct cell table[CONTAINER_EVENT_COUNT][CONTAINER_STATE_COUNT] = {
     [CONTAINER_ATTACH] =         ROW(TO(CREATED),           TO(RUNNING),        NO(ATTACH_PAUSED), NO(RESTARTING),          NO(REMOVING),       TO(EXITED),            NO(DEAD)),
     [CONTAINER_RESIZE] =         ROW(NO(NOT_RUNNING),       TO(RUNNING),        TO(PAUSED),        NO(NOT_RUNNING),         NO(NOT_RUNNING),    NO(NOT_RUNNING),       NO(NOT_RUNNING)),
     [CONTAINER_TOP] =            ROW(NO(NOT_RUNNING),       TO(RUNNING),        TO(PAUSED),        NO(RESTARTING),          NO(NOT_RUNNING),    NO(NOT_RUNNING),       NO(NOT_RUNNING)),
+    [CONTAINER_EXEC] =           ROW(NO(NOT_RUNNING),       TO(RUNNING),        NO(EXEC_PAUSED),   NO(RESTARTING),          NO(NOT_RUNNING),    NO(NOT_RUNNING),       NO(NOT_RUNNING)),
     [CONTAINER_UPDATE] =         ROW(TO(CREATED),           TO(RUNNING),        TO(PAUSED),        TO(RESTARTING),          NO(UPDATE),         TO(EXITED),            NO(UPDATE)),
 };
 /* clang-format on */

@@ -151,6 +151,7 @@ static int open_supervisor(struct engine *engine, struct error *err)
                                          .shim_path = engine->options->shim_path,
                                          .exited = engine_exited,
                                          .detached = engine_detached,
+                                         .exec_exited = engine_exec_exited,
                                          .data = engine};
     return supervisor_open(&options, &engine->supervisor, err);
 }
@@ -217,6 +218,7 @@ static void engine_free(struct engine *engine)
     if (engine->supervisor != NULL)
         supervisor_close(engine->supervisor);
     worker_free(engine->cleaner);
+    exec_table_free(engine->execs);
     for (size_t i = 0; i < engine->count; i++)
         container_unref(engine->list[i]);
     free(engine->list);
@@ -250,6 +252,7 @@ int engine_open(const struct daemon_options *options, struct engine **ret, struc
     engine->options = options;
     engine->containers_fd = engine->etc_fd = engine->favordynmods_fd = engine->bpf_fd = -1;
     engine->events = events_new();
+    engine->execs = exec_table_new();
     pthread_mutex_init(&engine->index_lock, NULL);
     pthread_mutex_init(&engine->seccomp_lock, NULL);
     for (size_t i = 0; i < ARRAY_SIZE(open_steps); i++) {

@@ -17,6 +17,8 @@ struct seccomp_program {
     size_t size;
 };
 
+struct exec_table;
+
 struct engine {
     const struct daemon_options *options;
     struct db *db;
@@ -25,6 +27,7 @@ struct engine {
     struct supervisor *supervisor;
     struct events *events;
     struct volumes *volumes;
+    struct exec_table *execs;
     struct worker *cleaner; /* takes down what ended containers leave */
     struct worker *timer;   /* restarts */
     char *containers_dir;   /* <data_root>/containers */
@@ -58,6 +61,8 @@ char *container_slash_name(struct engine *engine, const struct container *c);
 /* Publishes a container event with image, name, labels and an extra attribute (key may be NULL). */
 void container_event(struct engine *engine, struct container *c, const char *action, const char *key,
                      const char *value);
+/* The same with any number of extra attributes. */
+void container_event_with(struct engine *engine, struct container *c, const char *action, const struct strmap *extra);
 /* "connect" or "disconnect" of the network that the container is on. */
 void container_network_event(struct engine *engine, const struct container *c, const char *action);
 /* References to all, oldest first; each to unref, the array to free. */
@@ -94,12 +99,27 @@ void index_remove(struct engine *engine, struct container *c);
 /* supervisor_options.exited */
 void engine_exited(const char *id, const struct shim_exit *exit, void *engine);
 /* supervisor_options.detached */
-void engine_detached(const char *id, void *engine);
+void engine_detached(const char *id, const char *exec_id, void *engine);
 /* Records the end of the process and everything that follows from it. daemon_start: found at the daemon's start. */
 void container_process_exit(struct engine *engine, struct container *c, const struct shim_exit *exit,
                             bool daemon_start);
 /* Starts the container again after delay_ms unless something else happens to it first. Lock held. */
 void container_schedule_restart(struct engine *engine, struct container *c, int64_t delay_ms);
+
+/* ---- exec.c ---- */
+struct exec_table *exec_table_new(void);
+void exec_table_free(struct exec_table *table); /* NULL is fine */
+/* supervisor_options.exec_exited */
+void engine_exec_exited(const char *id, const char *exec_id, const struct shim_exit *exit, void *engine);
+void engine_exec_detached(struct engine *engine, const char *exec_id);
+/* The container's process has ended, and its execs with it, whether that was reported or not. */
+void container_execs_ended(struct engine *engine, struct container *c);
+/* The container is removed. */
+void container_execs_forget(struct engine *engine, struct container *c);
+/* The container was found running when the daemon started. */
+void container_execs_recover(struct engine *engine, struct container *c);
+/* Value of ExecIDs: those that have not ended. */
+void container_put_exec_ids(struct engine *engine, const struct container *c, struct json_writer *w);
 
 /* ---- container_start.c ---- */
 /* The turn is held and stays so; `starting` was set together with the decision to start, and is cleared here. */

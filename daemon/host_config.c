@@ -105,7 +105,7 @@ static void console_size_encode(const void *field, struct json_writer *w)
     json_end_array(w);
 }
 
-static const struct json_custom console_size_json = {.decode = console_size_decode, .encode = console_size_encode};
+const struct json_custom console_size_json = {.decode = console_size_decode, .encode = console_size_encode};
 
 /* ---- MaskedPaths, ReadonlyPaths: null is the default, [] is none ---- */
 

@@ -126,6 +126,8 @@ struct host_config {
 };
 
 extern const struct json_table host_config_table;
+/* ConsoleSize: uint32_t[2], rows and columns. */
+extern const struct json_custom console_size_json;
 #define host_config_release(h) json_table_release(&host_config_table, (h))
 
 /*

@@ -35,6 +35,7 @@ static void adopt(struct engine *engine, struct container *c, struct shim *shim,
     bool ended = c->early_exit;
     struct shim_exit exit = c->early;
     pthread_mutex_unlock(&c->lock);
+    container_execs_recover(engine, c);
     if (ended)
         container_process_exit(engine, c, &exit, true);
 }

@@ -5,15 +5,20 @@
  * receiver takes what it knows of it, the rest reads as zero, and what it does not know is ignored. A type that the
  * receiver does not know is answered with SHIM_FAILED (ENOSYS). SHIM_VERSION changes when that is not enough.
  *
- * The daemon asks with a sequence number > 0 and gets exactly one answer that carries it: SHIM_OK, SHIM_FAILED, or
- * SHIM_STATE. With sequence 0 nothing is answered. What the shim says by itself (SHIM_EXITED, SHIM_CLEANED,
- * SHIM_DETACHED, SHIM_LOG_FAILED) has sequence 0.
+ * The daemon asks with a sequence number > 0 and gets exactly one answer that carries it: SHIM_OK, SHIM_FAILED,
+ * SHIM_STATE, or SHIM_EXEC_STARTED. With sequence 0 nothing is answered. What the shim says by itself (SHIM_EXITED,
+ * SHIM_CLEANED, SHIM_DETACHED, SHIM_LOG_FAILED, SHIM_EXEC_EXITED) has sequence 0.
  *
  * Life: descriptor 3 of a new shim is one end of a socketpair. ATTACH messages may come first, then START. If the
  * connection ends before START the shim exits. START carries a listening socket (exec_root/shim/ID/sock) on which a
  * later daemon connects and asks STATUS. After the container's end: the record is written, EXITED is sent, the cgroup
  * is removed, CLEANED is sent, and the shim goes once it was acknowledged (or has no daemon) and every client has its
  * output.
+ *
+ * EXEC starts a further process in the container. Its clients' connections end only after the daemon has acknowledged
+ * EXEC_EXITED (or is gone), so that whoever sees the end of the stream and asks for the exit code gets it. The note
+ * that came with EXEC, and the end, are kept as files for a later daemon, which removes them when it has no more use
+ * for them; an exec that is transient has none, and is killed when the connection of its daemon ends.
  */
 #ifndef DORY_DAEMON_SHIM_PROTOCOL_H
 #define DORY_DAEMON_SHIM_PROTOCOL_H
@@ -39,25 +44,33 @@
 #define SHIM_SOCKET_NAME "sock"
 #define SHIM_EXIT_NAME "exit"           /* {"status":0,"oom_killed":false,"finished":NS} */
 #define SHIM_CONTAINER_NAME "container" /* {"pid":1,"start_time":TICKS,"cgroups_path":""} */
+#define SHIM_EXEC_PREFIX "exec."        /* exec.EXECID: {"pid":1,"note":...} */
+#define SHIM_EXEC_EXIT_SUFFIX ".exit"   /* exec.EXECID.exit: {"status":0,"finished":NS} */
 
 enum shim_message_type {
     /* requests */
-    SHIM_START = 1,   /* struct shim_start_request; descriptors by its flags; answer: SHIM_STATE */
-    SHIM_ATTACH,      /* struct shim_attach_request, tail: detach keys; one descriptor */
-    SHIM_RESIZE,      /* struct shim_resize_request */
-    SHIM_SIGNAL,      /* struct shim_signal_request */
-    SHIM_STATUS,      /* answer: SHIM_STATE */
-    SHIM_ACKNOWLEDGE, /* the daemon has taken note of EXITED; never answered */
-    SHIM_END,         /* kill the container; EXITED follows */
+    SHIM_START = 1,        /* struct shim_start_request; descriptors by its flags; answer: SHIM_STATE */
+    SHIM_ATTACH,           /* struct shim_attach_request, tail: detach keys; one descriptor */
+    SHIM_RESIZE,           /* struct shim_resize_request */
+    SHIM_SIGNAL,           /* struct shim_signal_request */
+    SHIM_STATUS,           /* answer: SHIM_STATE */
+    SHIM_ACKNOWLEDGE,      /* the daemon has taken note of EXITED; never answered */
+    SHIM_END,              /* kill the container; EXITED follows */
+    SHIM_EXEC,             /* struct shim_exec_request; answer: SHIM_EXEC_STARTED */
+    SHIM_EXEC_RESIZE,      /* struct shim_resize_request, tail: id of the exec */
+    SHIM_EXEC_SIGNAL,      /* struct shim_signal_request, tail: id of the exec */
+    SHIM_EXEC_ACKNOWLEDGE, /* tail: id of the exec; the daemon has taken note of EXEC_EXITED; never answered */
     /* answers */
     SHIM_OK = 64,
-    SHIM_FAILED, /* struct shim_failure, tail: message */
-    SHIM_STATE,  /* struct shim_state, tail: cgroups path; while it runs one descriptor: pidfd of the container */
+    SHIM_FAILED,       /* struct shim_failure, tail: message */
+    SHIM_STATE,        /* struct shim_state, tail: cgroups path; while it runs one descriptor: pidfd of the container */
+    SHIM_EXEC_STARTED, /* struct shim_exec_started */
     /* by itself */
     SHIM_EXITED = 128, /* struct shim_state */
     SHIM_CLEANED,      /* the cgroup is gone: the container may be started again */
-    SHIM_DETACHED,     /* a client has left by its detach keys */
+    SHIM_DETACHED,     /* a client has left by its detach keys; tail: id of the exec, or nothing: the container's */
     SHIM_LOG_FAILED,   /* struct shim_failure: the log cannot be written; said once until it works again */
+    SHIM_EXEC_EXITED,  /* struct shim_exec_exit, tail: id of the exec */
 };
 
 struct shim_header {
@@ -107,6 +120,36 @@ struct shim_resize_request {
 
 struct shim_signal_request {
     int32_t signal;
+};
+
+enum shim_exec_flags {
+    SHIM_EXEC_TTY = 1 << 0,
+    SHIM_EXEC_STDIN = 1 << 1, /* what the client takes part in; the rest is /dev/null */
+    SHIM_EXEC_STDOUT = 1 << 2,
+    SHIM_EXEC_STDERR = 1 << 3,
+    SHIM_EXEC_CLIENT = 1 << 4, /* the first descriptor is the client's connection; else nobody is attached */
+    SHIM_EXEC_KEYS = 1 << 5,   /* the tail has the detach keys; empty: none. Else the default keys */
+    SHIM_EXEC_TRANSIENT = 1 << 6,
+    SHIM_EXEC_RAW = 1 << 7,           /* the client gets no frames */
+    SHIM_EXEC_TAIL_IN_MEMFD = 1 << 8, /* the tail is the content of the last descriptor */
+};
+
+/* The tail is the exec's id, the spec's `process`, the seccomp program, the detach keys and the note (JSON). */
+struct shim_exec_request {
+    uint32_t flags;
+    uint16_t rows, columns;
+    uint32_t id_size, process_size, seccomp_size, keys_size, note_size;
+    uint32_t seccomp_flags;
+};
+
+struct shim_exec_started {
+    int32_t pid;
+};
+
+struct shim_exec_exit {
+    int32_t status; /* exit code, or 128 + signal */
+    uint32_t reserved;
+    int64_t finished;
 };
 
 struct shim_failure {

@@ -30,19 +30,25 @@ static void put_strings(struct json_writer *w, const char *key, const struct str
 
 /* ---- process ---- */
 
-void spec_environment(const struct spec_input *in, struct strv *env)
+static void apply_environment(const struct strv *list, struct strv *env)
 {
-    const struct container_config *config = &in->container->config;
+    for (size_t i = 0; i < list->count; i++) {
+        if (strchr(list->items[i], '=') != NULL)
+            strv_env_set(env, list->items[i]);
+        else
+            strv_env_unset(env, list->items[i]);
+    }
+}
+
+static void make_environment(const struct spec_input *in, const struct spec_process *process, struct strv *env)
+{
     strv_add(env, DEFAULT_PATH);
     strv_addf(env, "HOSTNAME=%s", in->hostname);
-    if (config->tty)
+    if (process->tty)
         strv_add(env, "TERM=xterm");
-    for (size_t i = 0; i < config->env.count; i++) {
-        if (strchr(config->env.items[i], '=') != NULL)
-            strv_env_set(env, config->env.items[i]);
-        else
-            strv_env_unset(env, config->env.items[i]);
-    }
+    apply_environment(&in->container->config.env, env);
+    if (process->env != NULL)
+        apply_environment(process->env, env);
     if (strv_env_get(env, "HOME") == NULL)
         strv_addf(env, "HOME=%s", in->identity->home);
 }
@@ -97,30 +103,31 @@ static void put_user(struct json_writer *w, const struct identity *identity)
     json_end_object(w);
 }
 
-static void put_process(struct json_writer *w, const struct spec_input *in, const struct security_options *security)
+static void put_process(struct json_writer *w, const struct spec_input *in, const struct spec_process *process,
+                        const struct security_options *security)
 {
     const struct container *c = in->container;
-    json_key(w, "process");
     json_begin_object(w);
-    if (c->config.tty) {
+    if (process->tty) {
         json_member_bool(w, "terminal", true);
         json_key(w, "consoleSize");
         json_begin_object(w);
-        json_member_int(w, "height", c->host.console_size[0]);
-        json_member_int(w, "width", c->host.console_size[1]);
+        json_member_int(w, "height", process->console_size[0]);
+        json_member_int(w, "width", process->console_size[1]);
         json_end_object(w);
     }
     put_user(w, in->identity);
     json_key(w, "args");
     json_begin_array(w);
-    json_put_string(w, c->path);
-    for (size_t i = 0; i < c->args.count; i++)
-        json_put_string(w, c->args.items[i]);
+    if (process->path != NULL)
+        json_put_string(w, process->path);
+    for (size_t i = 0; i < process->args->count; i++)
+        json_put_string(w, process->args->items[i]);
     json_end_array(w);
     CLEANUP_STRV struct strv env = STRV_INIT;
-    spec_environment(in, &env);
+    make_environment(in, process, &env);
     put_strings(w, "env", &env);
-    json_member_string(w, "cwd", is_set(c->config.working_dir) ? c->config.working_dir : "/");
+    json_member_string(w, "cwd", is_set(process->cwd) ? process->cwd : "/");
     put_capabilities(w, in->capabilities);
     put_rlimits(w, &c->host);
     if (security->no_new_privileges)
@@ -354,6 +361,31 @@ static void put_linux(struct json_writer *w, const struct spec_input *in, const 
     json_end_object(w);
 }
 
+/* The container's own process. */
+static struct spec_process main_process(const struct container *c)
+{
+    return (struct spec_process){.path = c->path,
+                                 .args = &c->args,
+                                 .cwd = c->config.working_dir,
+                                 .tty = c->config.tty,
+                                 .console_size = {c->host.console_size[0], c->host.console_size[1]}};
+}
+
+void spec_environment(const struct spec_input *in, struct strv *env)
+{
+    struct spec_process process = main_process(in->container);
+    make_environment(in, &process, env);
+}
+
+void spec_generate_process(const struct spec_input *in, const struct spec_process *process, struct strbuf *out)
+{
+    struct security_options security = {0};
+    security_options_parse(&in->container->host.security_opt, &security, NULL); /* was checked, too */
+    struct json_writer w;
+    json_writer_init(&w, out);
+    put_process(&w, in, process, &security);
+}
+
 void spec_generate(const struct spec_input *in, struct strbuf *out)
 {
     const struct container *c = in->container;
@@ -363,7 +395,9 @@ void spec_generate(const struct spec_input *in, struct strbuf *out)
     json_writer_init(&w, out);
     json_begin_object(&w);
     json_member_string(&w, "ociVersion", "1.2.0");
-    put_process(&w, in, &security);
+    struct spec_process process = main_process(c);
+    json_key(&w, "process");
+    put_process(&w, in, &process, &security);
     json_key(&w, "root");
     json_begin_object(&w);
     json_member_string(&w, "path", "rootfs");

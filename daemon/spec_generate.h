@@ -29,6 +29,19 @@ struct spec_input {
 
 void spec_generate(const struct spec_input *input, struct strbuf *out);
 
+/* What differs between the container's own process and an exec. Everything is borrowed. */
+struct spec_process {
+    const char *path; /* goes before args; NULL: args are all of it */
+    const struct strv *args;
+    const struct strv *env; /* over the container's; may be NULL */
+    const char *cwd;        /* NULL or "": / */
+    bool tty;
+    uint32_t console_size[2]; /* rows, columns */
+};
+/* `process` of the spec for a further process in the container; of the input, container, identity, capabilities and
+ * hostname count. */
+void spec_generate_process(const struct spec_input *input, const struct spec_process *process, struct strbuf *out);
+
 /* "size=1m,exec" over docker's noexec,nosuid,nodev: 'invalid tmpfs option ["x"]'. Pure. */
 int spec_tmpfs_options(const char *text, struct strv *ret, struct error *err);
 

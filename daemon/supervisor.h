@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/strmap.h"
 
+struct json;
 struct supervisor;
 struct shim; /* reference counted, thread-safe */
 
@@ -39,8 +40,11 @@ struct supervisor_options {
      * the log and with the attached clients (the shim waits for pipes to reach end of file, but at most briefly when
      * background processes hold them). */
     void (*exited)(const char *id, const struct shim_exit *exit, void *data);
-    /* A client has left by typing its detach keys. From the supervisor's thread. May be NULL. */
-    void (*detached)(const char *id, void *data);
+    /* A client has left by typing its detach keys: the container's, or (exec_id not NULL) an exec's. From the
+     * supervisor's thread. May be NULL. */
+    void (*detached)(const char *id, const char *exec_id, void *data);
+    /* An exec has ended; may come before shim_exec() has returned. From the supervisor's thread. May be NULL. */
+    void (*exec_exited)(const char *id, const char *exec_id, const struct shim_exit *exit, void *data);
     void *data;
 };
 
@@ -86,6 +90,28 @@ int shim_add_client(struct shim *shim, const struct shim_attach *attach, struct 
 int shim_resize(struct shim *shim, uint16_t rows, uint16_t columns, struct error *err);
 /* To the container's init. ESRCH when it has ended. */
 int shim_signal(struct shim *shim, int signal, struct error *err);
+
+/* A further process in the container. */
+struct shim_exec {
+    const char *exec_id;      /* unique among the container's; the files of its record are named by it */
+    const char *process_json; /* the OCI spec's `process` */
+    size_t process_size;
+    const void *seccomp_bpf; /* NULL: none */
+    size_t seccomp_size;
+    unsigned seccomp_flags;
+    bool tty;
+    uint16_t tty_rows, tty_columns;
+    bool raw;                         /* the client gets the output without frames, also where there is no terminal */
+    bool transient;                   /* no record, and ended when the daemon goes: for the daemon's own use */
+    const char *note;                 /* JSON that supervisor_find_execs() gives back; unused when transient */
+    const struct shim_attach *attach; /* the client, or NULL: nobody. The shim duplicates fd, which stays the caller's,
+                                         and closes it only when the end was given to exec_exited() */
+};
+/* Waits until the process has exec'ed. Errors are those of runtime_exec_start(); nothing is left then. */
+int shim_exec(struct shim *shim, const struct shim_exec *exec, pid_t *ret_pid, struct error *err);
+/* ESRCH when it has ended. */
+int shim_exec_resize(struct shim *shim, const char *exec_id, uint16_t rows, uint16_t columns, struct error *err);
+int shim_exec_signal(struct shim *shim, const char *exec_id, int signal, struct error *err);
 /* For a shim that was spawned but must not start: ends it. */
 void shim_abandon(struct shim *shim);
 struct shim *shim_ref(struct shim *shim);
@@ -99,6 +125,14 @@ enum shim_found {
 };
 int supervisor_find(struct supervisor *supervisor, const char *id, enum shim_found *ret_found, struct shim **ret_shim,
                     pid_t *ret_pid, struct shim_exit *ret_exit, struct error *err);
+/* The container's execs as their records tell: those that run (exit NULL; exec_exited will be called) and those that
+ * have ended. `found` may be called for the same one twice, the second time with its end. */
+void supervisor_find_execs(struct supervisor *supervisor, const char *id,
+                           void (*found)(const char *exec_id, pid_t pid, const struct json *note,
+                                         const struct shim_exit *exit, void *data),
+                           void *data);
+/* Removes the record of an exec that has ended. */
+void supervisor_forget_exec(struct supervisor *supervisor, const char *id, const char *exec_id);
 /* Removes <exec_root>/shim/ID after the engine has taken note of the exit. */
 void supervisor_forget(struct supervisor *supervisor, const char *id);
 /* Directories under <exec_root>/shim that belong to no id in `known` are leftovers: ended and removed. */

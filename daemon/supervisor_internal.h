@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/fd.h"
+#include "base/strbuf.h"
 #include "daemon/shim_protocol.h"
 #include "daemon/supervisor.h"
 
@@ -44,6 +45,7 @@ struct answer {
     uint32_t sequence; /* 0: nobody waits */
     bool ready;
     int result;
+    pid_t pid; /* of SHIM_EXEC_STARTED */
     struct error error;
 };
 
@@ -81,6 +83,16 @@ void shim_on_hangup(struct shim *shim);
 /* SHIM_STATE: takes pid, descriptor and cgroup. */
 void shim_take_state(struct shim *shim, struct shim_message *message, struct shim_state *ret);
 int shim_send(struct shim *shim, enum shim_message_type type, uint32_t sequence, const void *fixed, size_t size);
+
+/* Sends the message with a sequence number of its own and waits for the answer; ret_pid may be NULL. */
+int shim_request(struct shim *shim, struct shim_outgoing *message, pid_t *ret_pid, struct error *err);
+
+/* supervisor_start.c */
+/* Moves a tail that is too long for a packet into a memfd, which is the caller's. */
+int shim_tail_to_memfd(struct strbuf *tail, int *ret_fd, struct error *err);
+
+/* supervisor_exec.c */
+void shim_on_exec_exited(struct shim *shim, struct shim_message *message);
 
 /* supervisor_spawn.c */
 int supervisor_copy_image(const char *path, int *ret_fd, struct error *err);

@@ -166,6 +166,12 @@ static void take_answer(struct shim *shim, struct shim_message *message)
         shim->answer.ready = true;
         shim->answer.result =
             message->header.type == SHIM_FAILED ? shim_message_error(message, &shim->answer.error) : 0;
+        if (message->header.type == SHIM_EXEC_STARTED) {
+            struct shim_exec_started started;
+
+            shim_message_fixed(message, &started, sizeof(started));
+            shim->answer.pid = started.pid;
+        }
         pthread_cond_broadcast(&shim->answered);
     }
     pthread_mutex_unlock(&shim->lock);
@@ -191,10 +197,17 @@ static void on_exited(struct shim *shim, struct shim_message *message)
     shim_send(shim, SHIM_ACKNOWLEDGE, 0, NULL, 0);
 }
 
-void shim_on_message(struct shim *shim, struct shim_message *message)
+static void on_detached(struct shim *shim, const struct shim_message *message)
 {
     const struct supervisor_options *options = &shim->supervisor->options;
+    CLEANUP_FREE char *exec_id = message->tail_size ? xstrndup(message->tail, message->tail_size) : NULL;
 
+    if (options->detached)
+        options->detached(shim->id, exec_id, options->data);
+}
+
+void shim_on_message(struct shim *shim, struct shim_message *message)
+{
     if (message->header.sequence > 0) {
         take_answer(shim, message);
         return;
@@ -207,8 +220,10 @@ void shim_on_message(struct shim *shim, struct shim_message *message)
         shim_set_cleaned(shim);
         break;
     case SHIM_DETACHED:
-        if (options->detached)
-            options->detached(shim->id, options->data);
+        on_detached(shim, message);
+        break;
+    case SHIM_EXEC_EXITED:
+        shim_on_exec_exited(shim, message);
         break;
     case SHIM_LOG_FAILED:
         log_warn("container %s: its log cannot be written: %.*s", shim->id, (int)message->tail_size, message->tail);
@@ -258,7 +273,7 @@ static void forget_answer(struct shim *shim)
     pthread_mutex_unlock(&shim->lock);
 }
 
-static int wait_for_answer(struct shim *shim, struct error *err)
+static int wait_for_answer(struct shim *shim, pid_t *ret_pid, struct error *err)
 {
     struct timespec until;
     int timed_out = 0, r;
@@ -272,12 +287,14 @@ static int wait_for_answer(struct shim *shim, struct error *err)
         r = shim->answer.result < 0 ? error_propagate(err, &shim->answer.error) : 0;
     else
         r = error_set(err, ERROR_SYSTEM, ETIMEDOUT, "the container's shim does not answer");
+    if (r >= 0 && ret_pid)
+        *ret_pid = shim->answer.pid;
     shim->answer.sequence = 0;
     pthread_mutex_unlock(&shim->lock);
     return r;
 }
 
-static int request(struct shim *shim, struct shim_outgoing *message, struct error *err)
+int shim_request(struct shim *shim, struct shim_outgoing *message, pid_t *ret_pid, struct error *err)
 {
     int r;
 
@@ -298,7 +315,7 @@ static int request(struct shim *shim, struct shim_outgoing *message, struct erro
         forget_answer(shim);
         error_errno(err, r, "ask the container's shim");
     } else {
-        r = wait_for_answer(shim, err);
+        r = wait_for_answer(shim, ret_pid, err);
     }
     pthread_mutex_unlock(&shim->request_lock);
     return r;
@@ -328,7 +345,7 @@ int shim_add_client(struct shim *shim, const struct shim_attach *attach, struct 
         r = shim_message_send(shim->socket_fd, &message);
         return r < 0 ? error_errno(err, r, "attach") : 0;
     }
-    return request(shim, &message, err);
+    return shim_request(shim, &message, NULL, err);
 }
 
 int shim_resize(struct shim *shim, uint16_t rows, uint16_t columns, struct error *err)
@@ -336,7 +353,7 @@ int shim_resize(struct shim *shim, uint16_t rows, uint16_t columns, struct error
     struct shim_resize_request q = {.rows = rows, .columns = columns};
     struct shim_outgoing message = {.type = SHIM_RESIZE, .fixed = &q, .fixed_size = sizeof(q)};
 
-    return request(shim, &message, err);
+    return shim_request(shim, &message, NULL, err);
 }
 
 int shim_signal(struct shim *shim, int signal, struct error *err)
@@ -344,7 +361,7 @@ int shim_signal(struct shim *shim, int signal, struct error *err)
     struct shim_signal_request q = {.signal = signal};
     struct shim_outgoing message = {.type = SHIM_SIGNAL, .fixed = &q, .fixed_size = sizeof(q)};
 
-    return request(shim, &message, err);
+    return shim_request(shim, &message, NULL, err);
 }
 
 void shim_abandon(struct shim *shim)

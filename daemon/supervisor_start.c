@@ -142,19 +142,18 @@ static uint32_t add_attrs(struct outgoing_start *out, const struct strmap *attrs
     return (uint32_t)(out->tail.size - before);
 }
 
-static int move_tail_to_memfd(struct outgoing_start *out, struct error *err)
+int shim_tail_to_memfd(struct strbuf *tail, int *ret_fd, struct error *err)
 {
+    CLEANUP_CLOSE int fd = memfd_create("dory-request", MFD_CLOEXEC);
     int r;
 
-    out->memfd = memfd_create("dory-start", MFD_CLOEXEC);
-    if (out->memfd < 0)
+    if (fd < 0)
         return error_errno(err, errno, "pass the container's configuration on");
-    r = fd_write_all(out->memfd, out->tail.data, out->tail.size);
+    r = fd_write_all(fd, tail->data, tail->size);
     if (r < 0)
         return error_errno(err, r, "pass the container's configuration on");
-    out->request.flags |= SHIM_FLAG_TAIL_IN_MEMFD;
-    out->fds[out->fd_count++] = out->memfd;
-    strbuf_clear(&out->tail);
+    strbuf_clear(tail);
+    *ret_fd = TAKE_FD(fd);
     return 0;
 }
 
@@ -189,8 +188,13 @@ static int compose(const struct shim *shim, const struct shim_start *start, stru
         out->fds[out->fd_count++] = start->rootfs_fd;
     if (start->netns_fd >= 0)
         out->fds[out->fd_count++] = start->netns_fd;
-    if (sizeof(struct shim_header) + sizeof(*q) + out->tail.size > SHIM_MESSAGE_MAX)
-        return move_tail_to_memfd(out, err);
+    if (sizeof(struct shim_header) + sizeof(*q) + out->tail.size > SHIM_MESSAGE_MAX) {
+        r = shim_tail_to_memfd(&out->tail, &out->memfd, err);
+        if (r < 0)
+            return r;
+        q->flags |= SHIM_FLAG_TAIL_IN_MEMFD;
+        out->fds[out->fd_count++] = out->memfd;
+    }
     return 0;
 }
 

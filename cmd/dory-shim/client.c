@@ -4,20 +4,8 @@
 #include <sys/uio.h>
 
 #include "base/fd.h"
+#include "base/stream_frame.h"
 #include "cmd/dory-shim/shim.h"
-
-/* Docker's frame: stream (1 or 2), three zeros, size in network order. */
-#define FRAME_HEADER 8
-
-static void frame_header(unsigned char header[FRAME_HEADER], enum log_stream stream, size_t size)
-{
-    header[0] = stream == LOG_STDERR ? 2 : 1;
-    header[1] = header[2] = header[3] = 0;
-    header[4] = (unsigned char)(size >> 24);
-    header[5] = (unsigned char)(size >> 16);
-    header[6] = (unsigned char)(size >> 8);
-    header[7] = (unsigned char)size;
-}
 
 static bool has_queue(const struct client *client)
 {
@@ -50,9 +38,9 @@ void client_drop(struct client *client)
     forget_queue(client);
 }
 
-void client_sweep(struct shim *shim)
+void client_sweep(struct streams *streams)
 {
-    struct client **link = &shim->clients;
+    struct client **link = &streams->clients;
 
     while (*link) {
         struct client *client = *link;
@@ -103,7 +91,7 @@ static void hang_up(struct client *client)
 static void on_client(struct loop_source *source, int fd, uint32_t events, void *data)
 {
     struct client *client = data;
-    struct shim *shim = client->shim;
+    struct streams *streams = client->streams;
 
     (void)source;
     (void)fd;
@@ -115,8 +103,8 @@ static void on_client(struct loop_source *source, int fd, uint32_t events, void 
         hang_up(client);
     else
         client_update(client);
-    output_update(shim);
-    ending_advance(shim);
+    output_update(streams);
+    ending_advance(streams->shim);
 }
 
 void client_update(struct client *client)
@@ -124,7 +112,7 @@ void client_update(struct client *client)
     uint32_t events = 0;
     int r;
 
-    if (client->fd < 0 || client->shim->life == LIFE_WAITING)
+    if (client->fd < 0 || !client->streams->running)
         return;
     if (!client->input_ended && !client->pending)
         events |= EPOLLIN;
@@ -133,13 +121,13 @@ void client_update(struct client *client)
     if (client->source)
         r = loop_source_set_events(client->source, events);
     else
-        r = loop_add_io(client->shim->loop, client->fd, events, on_client, client, &client->source);
+        r = loop_add_io(client->streams->shim->loop, client->fd, events, on_client, client, &client->source);
     if (r < 0)
         client_drop(client);
 }
 
-int client_add(struct shim *shim, const struct shim_attach_request *request, const struct detach_keys *keys, int fd,
-               struct error *err)
+int client_add(struct streams *streams, const struct shim_attach_request *request, const struct detach_keys *keys,
+               int fd, struct error *err)
 {
     CLEANUP_CLOSE int owned = fd;
     struct client *client;
@@ -149,34 +137,34 @@ int client_add(struct shim *shim, const struct shim_attach_request *request, con
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM)
         return error_set(err, ERROR_INVALID, ENOTSOCK, "a client is a stream socket");
     client = xcalloc(1, sizeof(*client));
-    client->shim = shim;
+    client->streams = streams;
     client->fd = TAKE_FD(owned);
     client->to_stdin = request->flags & SHIM_ATTACH_STDIN;
     client->from_stream[LOG_STDOUT] = request->flags & SHIM_ATTACH_STDOUT;
     client->from_stream[LOG_STDERR] = request->flags & SHIM_ATTACH_STDERR;
     client->matcher.keys = *keys;
-    client->next = shim->clients;
-    shim->clients = client;
+    client->next = streams->clients;
+    streams->clients = client;
     client_update(client);
     return 0;
 }
 
-void client_start_all(struct shim *shim)
+void client_start_all(struct streams *streams)
 {
-    for (struct client *client = shim->clients; client; client = client->next)
+    for (struct client *client = streams->clients; client; client = client->next)
         client_update(client);
 }
 
 static void send_frame(struct client *client, enum log_stream stream, const char *data, size_t size)
 {
-    unsigned char header[FRAME_HEADER];
-    size_t header_size = client->shim->tty ? 0 : FRAME_HEADER;
+    unsigned char header[STREAM_FRAME_HEADER];
+    size_t header_size = client->streams->raw ? 0 : STREAM_FRAME_HEADER;
     struct iovec parts[2] = {{header, header_size}, {(void *)data, size}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     size_t sent = 0, header_rest;
     ssize_t n;
 
-    frame_header(header, stream, size);
+    stream_frame_header(header, stream == LOG_STDERR, size);
     do {
         n = sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
@@ -198,37 +186,37 @@ static void send_frame(struct client *client, enum log_stream stream, const char
     client_update(client);
 }
 
-void client_broadcast(struct shim *shim, enum log_stream stream, const char *data, size_t size)
+void client_broadcast(struct streams *streams, enum log_stream stream, const char *data, size_t size)
 {
-    for (struct client *client = shim->clients; client; client = client->next) {
+    for (struct client *client = streams->clients; client; client = client->next) {
         if (client->fd >= 0 && client->from_stream[stream])
             send_frame(client, stream, data, size);
     }
 }
 
-bool client_is_slow(const struct shim *shim, enum log_stream stream)
+bool client_is_slow(const struct streams *streams, enum log_stream stream)
 {
-    for (const struct client *client = shim->clients; client; client = client->next) {
+    for (const struct client *client = streams->clients; client; client = client->next) {
         if (client->fd >= 0 && client->from_stream[stream] && has_queue(client))
             return true;
     }
     return false;
 }
 
-bool client_all_sent(const struct shim *shim)
+bool client_all_sent(const struct streams *streams)
 {
-    for (const struct client *client = shim->clients; client; client = client->next) {
+    for (const struct client *client = streams->clients; client; client = client->next) {
         if (client->fd >= 0 && has_queue(client))
             return false;
     }
     return true;
 }
 
-bool client_finish_all(struct shim *shim)
+bool client_finish_all(struct streams *streams)
 {
     bool left = false;
 
-    for (struct client *client = shim->clients; client; client = client->next) {
+    for (struct client *client = streams->clients; client; client = client->next) {
         if (!has_queue(client))
             client_drop(client);
         left |= client->fd >= 0;

@@ -31,12 +31,13 @@ void control_close(struct shim *shim)
     loop_remove(shim->control_source);
     shim->control_source = NULL;
     shim->control_fd = fd_close(shim->control_fd);
+    exec_abandon_transient(shim);
 }
 
 void control_say(struct shim *shim, enum shim_message_type type, const void *fixed, size_t size, const char *text)
 {
     struct pollfd writable = {.fd = shim->control_fd, .events = POLLOUT};
-    bool may_wait = type == SHIM_EXITED || type == SHIM_CLEANED;
+    bool may_wait = type == SHIM_EXITED || type == SHIM_CLEANED || type == SHIM_EXEC_EXITED;
 
     if (shim->control_fd < 0)
         return;
@@ -119,25 +120,28 @@ static int on_attach(struct shim *shim, struct shim_message *message, struct err
     r = detach_keys_parse(request.flags & SHIM_ATTACH_KEYS ? text : NULL, &keys, err);
     if (r < 0)
         return r;
-    return client_add(shim, &request, &keys, TAKE_FD(fd), err);
+    return client_add(&shim->streams, &request, &keys, TAKE_FD(fd), err);
 }
 
-static int on_resize(struct shim *shim, struct shim_message *message, struct error *err)
+static int resize(const struct streams *streams, const struct shim_message *message, struct error *err)
 {
     struct shim_resize_request request;
     struct winsize size = {0};
 
-    shim_message_fixed(message, &request, sizeof(request));
-    if (shim->life != LIFE_RUNNING)
-        return not_running(err);
     /* Without a terminal there is nothing to do, and docker does not call that a mistake. */
-    if (!shim->tty)
+    if (!streams->tty || streams->outputs[LOG_STDOUT].fd < 0)
         return 0;
+    shim_message_fixed(message, &request, sizeof(request));
     size.ws_row = request.rows;
     size.ws_col = request.columns;
-    if (ioctl(shim->outputs[LOG_STDOUT].fd, TIOCSWINSZ, &size) < 0)
+    if (ioctl(streams->outputs[LOG_STDOUT].fd, TIOCSWINSZ, &size) < 0)
         return error_errno(err, errno, "resize terminal");
     return 0;
+}
+
+static int on_resize(struct shim *shim, struct shim_message *message, struct error *err)
+{
+    return shim->life == LIFE_RUNNING ? resize(&shim->streams, message, err) : not_running(err);
 }
 
 static int on_signal(struct shim *shim, struct shim_message *message, struct error *err)
@@ -183,14 +187,80 @@ static int on_end(struct shim *shim, struct shim_message *message, struct error 
     return 0;
 }
 
+static int on_exec(struct shim *shim, struct shim_message *message, struct error *err)
+{
+    struct shim_exec_started started = {0};
+    struct exec *exec = NULL;
+    int r;
+
+    if (shim->life != LIFE_RUNNING)
+        return not_running(err);
+    r = exec_start(shim, message, &exec, err);
+    if (r < 0)
+        return r;
+    started.pid = exec->pid;
+    if (send_message(shim, SHIM_EXEC_STARTED, message->header.sequence, &started, sizeof(started), NULL, NULL) < 0)
+        control_close(shim);
+    exec_settle(exec);
+    return 0;
+}
+
+static int find_exec(struct shim *shim, const struct shim_message *message, struct exec **ret, struct error *err)
+{
+    struct exec *exec = exec_find(shim, message->tail, message->tail_size);
+
+    if (!exec || exec->life != EXEC_RUNNING)
+        return error_set(err, ERROR_CONFLICT, ESRCH, "exec %.*s is not running", (int)message->tail_size,
+                         message->tail);
+    *ret = exec;
+    return 0;
+}
+
+static int on_exec_resize(struct shim *shim, struct shim_message *message, struct error *err)
+{
+    struct exec *exec = NULL;
+    int r = find_exec(shim, message, &exec, err);
+
+    return r < 0 ? r : resize(&exec->streams, message, err);
+}
+
+static int on_exec_signal(struct shim *shim, struct shim_message *message, struct error *err)
+{
+    struct shim_signal_request request;
+    struct exec *exec = NULL;
+    int r = find_exec(shim, message, &exec, err);
+
+    if (r < 0)
+        return r;
+    shim_message_fixed(message, &request, sizeof(request));
+    if (syscall(SYS_pidfd_send_signal, exec->pid_fd, request.signal, NULL, 0) < 0)
+        return error_errno(err, errno, "send signal %d", request.signal);
+    return 0;
+}
+
+static int on_exec_acknowledge(struct shim *shim, struct shim_message *message, struct error *err)
+{
+    (void)err;
+    exec_acknowledge(shim, message->tail, message->tail_size);
+    return 0;
+}
+
 static const struct {
     enum shim_message_type type;
     int (*handle)(struct shim *shim, struct shim_message *message, struct error *err);
     bool answers; /* has answered by itself when it succeeded */
 } handlers[] = {
-    {SHIM_START, on_start, true},    {SHIM_ATTACH, on_attach, false}, {SHIM_RESIZE, on_resize, false},
-    {SHIM_SIGNAL, on_signal, false}, {SHIM_STATUS, on_status, true},  {SHIM_ACKNOWLEDGE, on_acknowledge, true},
+    {SHIM_START, on_start, true},
+    {SHIM_ATTACH, on_attach, false},
+    {SHIM_RESIZE, on_resize, false},
+    {SHIM_SIGNAL, on_signal, false},
+    {SHIM_STATUS, on_status, true},
+    {SHIM_ACKNOWLEDGE, on_acknowledge, true},
     {SHIM_END, on_end, false},
+    {SHIM_EXEC, on_exec, true},
+    {SHIM_EXEC_RESIZE, on_exec_resize, false},
+    {SHIM_EXEC_SIGNAL, on_exec_signal, false},
+    {SHIM_EXEC_ACKNOWLEDGE, on_exec_acknowledge, true},
 };
 
 static void dispatch(struct shim *shim, struct shim_message *message)

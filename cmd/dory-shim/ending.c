@@ -13,7 +13,7 @@ static void on_grace(struct loop_source *source, void *data)
 
     (void)source;
     shim->grace_timer = NULL;
-    shim->grace_over = true;
+    shim->streams.grace_over = true;
     ending_advance(shim);
 }
 
@@ -30,9 +30,9 @@ static void container_ended(struct shim *shim, int wait_status)
     /* With its own pid namespace the kernel has ended everything already. */
     if (cgroup && !shim->own_pid_namespace)
         runtime_cgroup_kill(cgroup, SIGKILL, NULL);
-    output_finish(shim);
+    output_finish(&shim->streams);
     if (loop_add_timer(shim->loop, ENDING_GRACE_MS, on_grace, shim, &shim->grace_timer) < 0)
-        shim->grace_over = true;
+        shim->streams.grace_over = true;
 }
 
 void ending_reap(struct shim *shim)
@@ -44,6 +44,8 @@ void ending_reap(struct shim *shim)
     while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
         if (shim->life == LIFE_RUNNING && pid == shim->container.pid)
             container_ended(shim, status);
+        else
+            exec_ended(shim, pid, status);
     }
     ending_advance(shim);
 }
@@ -103,14 +105,18 @@ static void clean(struct shim *shim)
 
 void ending_advance(struct shim *shim)
 {
+    struct streams *streams = &shim->streams;
     bool no_clients = false;
 
-    if (shim->life >= LIFE_ENDED && shim->grace_over && !output_ended(shim))
-        output_finish(shim);
-    if (shim->life == LIFE_ENDED && ((output_ended(shim) && client_all_sent(shim)) || shim->grace_over))
+    exec_advance(shim);
+    if (shim->life >= LIFE_ENDED && streams->grace_over && !output_ended(streams))
+        output_finish(streams);
+    /* The execs' ends are told first: they belong to the life that is over then. */
+    if (shim->life == LIFE_ENDED &&
+        ((output_ended(streams) && client_all_sent(streams) && exec_all_reported(shim)) || streams->grace_over))
         report(shim);
-    if (shim->life == LIFE_REPORTED && output_ended(shim))
-        no_clients = client_finish_all(shim);
+    if (shim->life == LIFE_REPORTED && output_ended(streams))
+        no_clients = client_finish_all(streams);
     if (shim->life == LIFE_REPORTED && !shim->cleaned)
         clean(shim);
     if (shim->life == LIFE_REPORTED && shim->control_fd < 0)
@@ -118,14 +124,14 @@ void ending_advance(struct shim *shim)
     if (shim->acknowledged) {
         control_stop_listening(shim);
         /* Not before: whoever follows the log looks up when it is closed, and finds that the daemon knows. */
-        if (output_ended(shim)) {
-            log_writer_close(shim->log);
-            shim->log = NULL;
+        if (output_ended(streams)) {
+            log_writer_close(streams->log);
+            streams->log = NULL;
         }
-        if (no_clients)
+        if (no_clients && !shim->execs)
             loop_quit(shim->loop, 0);
     }
-    client_sweep(shim);
+    client_sweep(streams);
 }
 
 void ending_abandon(struct shim *shim)

@@ -12,12 +12,12 @@ static void forget_pending(struct client *client)
     client->pending_size = client->pending_sent = 0;
 }
 
-void input_close(struct shim *shim)
+void input_close(struct streams *streams)
 {
-    loop_remove(shim->input.source);
-    shim->input.source = NULL;
-    shim->input.fd = fd_close(shim->input.fd);
-    for (struct client *client = shim->clients; client; client = client->next) {
+    loop_remove(streams->input.source);
+    streams->input.source = NULL;
+    streams->input.fd = fd_close(streams->input.fd);
+    for (struct client *client = streams->clients; client; client = client->next) {
         if (client->pending) {
             forget_pending(client);
             client_update(client);
@@ -26,12 +26,12 @@ void input_close(struct shim *shim)
 }
 
 /* Bytes that were taken (0: full). -errno: nobody reads there any more. */
-static ssize_t write_input(struct shim *shim, const char *data, size_t size)
+static ssize_t write_input(struct streams *streams, const char *data, size_t size)
 {
     size_t done = 0;
 
     while (done < size) {
-        ssize_t n = write(shim->input.fd, data + done, size - done);
+        ssize_t n = write(streams->input.fd, data + done, size - done);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -45,35 +45,35 @@ static ssize_t write_input(struct shim *shim, const char *data, size_t size)
 }
 
 /*
- * A client has said all it will say, and the container has it. What follows is docker's rule: with stdin_once and no
- * terminal the container's stdin ends too, otherwise the client's session does.
+ * A client has said all it will say, and the process has it. What follows is docker's rule: with stdin_once and no
+ * terminal the process's stdin ends too, otherwise the client's session does.
  */
 static void input_done(struct client *client)
 {
     if (!client->to_stdin)
         return;
-    if (client->shim->stdin_once && !client->shim->tty)
-        input_close(client->shim);
+    if (client->streams->stdin_once && !client->streams->tty)
+        input_close(client->streams);
     else
         client_drop(client);
 }
 
 static void on_room(struct loop_source *source, int fd, uint32_t events, void *data)
 {
-    struct shim *shim = data;
+    struct streams *streams = data;
     bool waiting = false;
 
     (void)source;
     (void)fd;
     (void)events;
-    for (struct client *client = shim->clients; client && shim->input.fd >= 0; client = client->next) {
+    for (struct client *client = streams->clients; client && streams->input.fd >= 0; client = client->next) {
         ssize_t n;
 
         if (!client->pending)
             continue;
-        n = write_input(shim, client->pending + client->pending_sent, client->pending_size - client->pending_sent);
+        n = write_input(streams, client->pending + client->pending_sent, client->pending_size - client->pending_sent);
         if (n < 0) {
-            input_close(shim);
+            input_close(streams);
             break;
         }
         client->pending_sent += (size_t)n;
@@ -86,20 +86,20 @@ static void on_room(struct loop_source *source, int fd, uint32_t events, void *d
             input_done(client);
         client_update(client);
     }
-    if (!waiting && shim->input.source) {
-        loop_remove(shim->input.source);
-        shim->input.source = NULL;
+    if (!waiting && streams->input.source) {
+        loop_remove(streams->input.source);
+        streams->input.source = NULL;
     }
-    ending_advance(shim);
+    ending_advance(streams->shim);
 }
 
 static void give(struct client *client, const char *data, size_t size)
 {
-    struct shim *shim = client->shim;
-    ssize_t n = write_input(shim, data, size);
+    struct streams *streams = client->streams;
+    ssize_t n = write_input(streams, data, size);
 
     if (n < 0) {
-        input_close(shim);
+        input_close(streams);
         return;
     }
     if ((size_t)n == size)
@@ -107,18 +107,19 @@ static void give(struct client *client, const char *data, size_t size)
     client->pending_size = size - (size_t)n;
     client->pending_sent = 0;
     client->pending = xmemdup(data + n, client->pending_size);
-    if (!shim->input.source &&
-        loop_add_io(shim->loop, shim->input.fd, EPOLLOUT, on_room, shim, &shim->input.source) < 0)
-        input_close(shim);
+    if (!streams->input.source &&
+        loop_add_io(streams->shim->loop, streams->input.fd, EPOLLOUT, on_room, streams, &streams->input.source) < 0)
+        input_close(streams);
 }
 
 void input_from_client(struct client *client)
 {
-    struct shim *shim = client->shim;
-    const char *data = shim->scratch;
+    struct streams *streams = client->streams;
+    char *scratch = streams->shim->scratch;
+    const char *data = scratch;
     size_t size;
     bool detach = false;
-    ssize_t n = recv(client->fd, shim->scratch, INPUT_CHUNK, MSG_DONTWAIT);
+    ssize_t n = recv(client->fd, scratch, INPUT_CHUNK, MSG_DONTWAIT);
 
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR)
@@ -131,18 +132,18 @@ void input_from_client(struct client *client)
         return;
     }
     /* Nobody to give it to: read all the same, to see the end. */
-    if (!client->to_stdin || shim->input.fd < 0)
+    if (!client->to_stdin || streams->input.fd < 0)
         return;
     size = (size_t)n;
     /* As with docker only a terminal's input is searched: any other may be binary. */
-    if (shim->tty) {
-        detach = detach_matcher_feed(&client->matcher, data, size, shim->scratch + INPUT_CHUNK, &size);
-        data = shim->scratch + INPUT_CHUNK;
+    if (streams->tty) {
+        detach = detach_matcher_feed(&client->matcher, data, size, scratch + INPUT_CHUNK, &size);
+        data = scratch + INPUT_CHUNK;
     }
     if (size > 0)
         give(client, data, size);
     if (detach) {
-        control_say(shim, SHIM_DETACHED, NULL, 0, NULL);
+        control_say(streams->shim, SHIM_DETACHED, NULL, 0, streams->exec_id);
         client_drop(client);
     }
 }

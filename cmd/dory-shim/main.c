@@ -45,10 +45,9 @@ static int become_supervisor(struct error *err)
 static void init(struct shim *shim)
 {
     shim->control_fd = SHIM_CONTROL_FD;
-    shim->listen_fd = shim->dir_fd = shim->rootfs_fd = shim->input.fd = -1;
+    shim->listen_fd = shim->dir_fd = shim->rootfs_fd = -1;
     shim->container.pid_fd = shim->container.console_fd = shim->container.start_fd = -1;
-    for (int i = 0; i < LOG_STREAM_COUNT; i++)
-        shim->outputs[i].fd = -1;
+    streams_init(&shim->streams, shim);
 }
 
 int main(int argc, char **argv)

@@ -18,8 +18,8 @@ static void on_trim(struct loop_source *source, void *data)
     (void)source;
     shim->trim_timer = NULL;
     madvise(shim->scratch, SCRATCH, MADV_DONTNEED);
-    if (shim->log)
-        log_writer_trim(shim->log);
+    if (shim->streams.log)
+        log_writer_trim(shim->streams.log);
 }
 
 /* After a burst the buffers are given back, but not between two reads of it. */
@@ -30,33 +30,34 @@ static void trim_later(struct shim *shim)
 }
 
 /* The container goes on when its log cannot be written; the daemon is told when that begins. */
-static void note_log_result(struct shim *shim, int result)
+static void note_log_result(struct streams *streams, int result)
 {
     struct shim_failure failure = {.kind = ERROR_SYSTEM, .errnum = -result};
 
-    if (result < 0 && !shim->log_failing)
-        control_say(shim, SHIM_LOG_FAILED, &failure, sizeof(failure), strerror(-result));
-    shim->log_failing = result < 0;
+    if (result < 0 && !streams->log_failing)
+        control_say(streams->shim, SHIM_LOG_FAILED, &failure, sizeof(failure), strerror(-result));
+    streams->log_failing = result < 0;
 }
 
 static void end_output(struct output *o)
 {
-    struct shim *shim = o->shim;
+    struct streams *streams = o->streams;
 
     loop_remove(o->source);
     o->source = NULL;
-    if (shim->tty)
-        input_close(shim);
+    if (streams->tty)
+        input_close(streams);
     o->fd = fd_close(o->fd);
-    if (shim->log)
-        note_log_result(shim, log_writer_end(shim->log, o->stream));
+    if (streams->log)
+        note_log_result(streams, log_writer_end(streams->log, o->stream));
 }
 
 /* 1: something was read, 0: nothing there now, -1: the end. */
 static int read_once(struct output *o)
 {
-    struct shim *shim = o->shim;
-    ssize_t n = read(o->fd, shim->scratch, CHUNK);
+    struct streams *streams = o->streams;
+    char *scratch = streams->shim->scratch;
+    ssize_t n = read(o->fd, scratch, CHUNK);
 
     if (n < 0 && errno == EINTR)
         return 1;
@@ -65,11 +66,11 @@ static int read_once(struct output *o)
     /* A terminal whose last user has gone says EIO. */
     if (n <= 0)
         return -1;
-    client_broadcast(shim, o->stream, shim->scratch, (size_t)n);
-    if (shim->log)
-        note_log_result(shim, log_writer_add(shim->log, o->stream, shim->scratch, (size_t)n, timestamp_now()));
+    client_broadcast(streams, o->stream, scratch, (size_t)n);
+    if (streams->log)
+        note_log_result(streams, log_writer_add(streams->log, o->stream, scratch, (size_t)n, timestamp_now()));
     if (n >= 4096)
-        trim_later(shim);
+        trim_later(streams->shim);
     return 1;
 }
 
@@ -80,7 +81,7 @@ static void on_output(struct loop_source *source, int fd, uint32_t events, void 
     (void)source;
     (void)fd;
     (void)events;
-    for (int i = 0; i < READS_PER_TURN && !client_is_slow(o->shim, o->stream); i++) {
+    for (int i = 0; i < READS_PER_TURN && !client_is_slow(o->streams, o->stream); i++) {
         int r = read_once(o);
 
         if (r < 0)
@@ -88,29 +89,29 @@ static void on_output(struct loop_source *source, int fd, uint32_t events, void 
         if (r <= 0)
             break;
     }
-    output_update(o->shim);
-    ending_advance(o->shim);
+    output_update(o->streams);
+    ending_advance(o->streams->shim);
 }
 
-int output_open(struct shim *shim, enum log_stream stream, int fd, struct error *err)
+int output_open(struct streams *streams, enum log_stream stream, int fd, struct error *err)
 {
-    struct output *o = &shim->outputs[stream];
+    struct output *o = &streams->outputs[stream];
     int r;
 
-    o->shim = shim;
+    o->streams = streams;
     o->stream = stream;
     o->fd = fd;
     r = fd_set_nonblock(fd, 1);
     if (r >= 0)
-        r = loop_add_io(shim->loop, fd, EPOLLIN, on_output, o, &o->source);
-    return r < 0 ? error_errno(err, r, "watch the container's output") : 0;
+        r = loop_add_io(streams->shim->loop, fd, EPOLLIN, on_output, o, &o->source);
+    return r < 0 ? error_errno(err, r, "watch the output") : 0;
 }
 
-void output_update(struct shim *shim)
+void output_update(struct streams *streams)
 {
     for (int i = 0; i < LOG_STREAM_COUNT; i++) {
-        struct output *o = &shim->outputs[i];
-        bool hold = o->fd >= 0 && client_is_slow(shim, o->stream);
+        struct output *o = &streams->outputs[i];
+        bool hold = o->fd >= 0 && client_is_slow(streams, o->stream);
 
         if (o->fd < 0)
             continue;
@@ -118,27 +119,28 @@ void output_update(struct shim *shim)
         if (hold && o->source) {
             loop_remove(o->source);
             o->source = NULL;
-        } else if (!hold && !o->source && loop_add_io(shim->loop, o->fd, EPOLLIN, on_output, o, &o->source) < 0) {
+        } else if (!hold && !o->source &&
+                   loop_add_io(streams->shim->loop, o->fd, EPOLLIN, on_output, o, &o->source) < 0) {
             end_output(o);
         }
     }
 }
 
-bool output_ended(const struct shim *shim)
+bool output_ended(const struct streams *streams)
 {
-    return shim->outputs[LOG_STDOUT].fd < 0 && shim->outputs[LOG_STDERR].fd < 0;
+    return streams->outputs[LOG_STDOUT].fd < 0 && streams->outputs[LOG_STDERR].fd < 0;
 }
 
-void output_finish(struct shim *shim)
+void output_finish(struct streams *streams)
 {
     for (int i = 0; i < LOG_STREAM_COUNT; i++) {
-        struct output *o = &shim->outputs[i];
+        struct output *o = &streams->outputs[i];
         int r = 1;
 
-        for (int n = 0; n < READS_AT_END && o->fd >= 0 && r > 0 && !client_is_slow(shim, o->stream); n++)
+        for (int n = 0; n < READS_AT_END && o->fd >= 0 && r > 0 && !client_is_slow(streams, o->stream); n++)
             r = read_once(o);
-        if (o->fd >= 0 && (r < 0 || (shim->grace_over && !client_is_slow(shim, o->stream))))
+        if (o->fd >= 0 && (r < 0 || (streams->grace_over && !client_is_slow(streams, o->stream))))
             end_output(o);
     }
-    output_update(shim);
+    output_update(streams);
 }

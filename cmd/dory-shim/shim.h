@@ -7,9 +7,12 @@
  *   main.c     the process: signals, identity, loop
  *   control.c  the daemon's connection and its requests
  *   start.c    START: spec, log, pipes, runtime
- *   output.c   container -> log and clients
+ *   tail.c     the long part of a request, wherever it travelled
+ *   exec.c     EXEC: further processes in the container, from their start to their end
+ *   streams.c  pipes or terminal of one process
+ *   output.c   process -> log and clients
  *   client.c   attached clients and what waits to be sent to them
- *   input.c    clients -> container
+ *   input.c    clients -> process
  *   ending.c   the end: status, record, report, cgroup, exit
  */
 #ifndef DORY_CMD_SHIM_SHIM_H
@@ -47,23 +50,24 @@ enum shim_life {
 _Static_assert(SCRATCH >= CHUNK && SCRATCH >= 2 * INPUT_CHUNK + DETACH_KEYS_MAX, "every read fits");
 
 struct shim;
+struct streams;
 
-/* One of the container's outputs: a pipe, or the terminal (as stdout). */
+/* One of a process's outputs: a pipe, or the terminal (as stdout). */
 struct output {
-    struct shim *shim;
+    struct streams *streams;
     enum log_stream stream;
     int fd;                     /* -1: ended */
     struct loop_source *source; /* NULL while it is held back because a client is slow */
 };
 
-/* The one way into the container: the write end of its stdin, or the terminal. */
+/* The one way into the process: the write end of its stdin, or the terminal. */
 struct input {
     int fd;                     /* -1: none, or closed */
     struct loop_source *source; /* while it is full */
 };
 
 struct client {
-    struct shim *shim;
+    struct streams *streams;
     struct client *next;
     int fd; /* -1: dropped, freed at the end of the pass */
     struct loop_source *source;
@@ -72,8 +76,46 @@ struct client {
     struct detach_matcher matcher;
     char *queue; /* what the socket did not take yet */
     size_t queue_size, queue_sent;
-    char *pending; /* what the container's stdin did not take yet */
+    char *pending; /* what the process's stdin did not take yet */
     size_t pending_size, pending_sent;
+};
+
+/* What goes in and out of one process: the container's init, or an exec. */
+struct streams {
+    struct shim *shim;
+    const char *exec_id; /* NULL: the container's. Not owned */
+    bool tty, stdin_once;
+    bool raw;        /* clients get the output without frames */
+    bool running;    /* clients are served; before that they wait */
+    bool grace_over; /* no more patience: what has not ended by itself is cut off */
+    struct output outputs[LOG_STREAM_COUNT];
+    struct input input;
+    struct client *clients;
+    struct log_writer *log; /* NULL: none */
+    bool log_failing;
+};
+
+enum exec_life {
+    EXEC_RUNNING,
+    EXEC_ENDED,    /* the process has ended, output is being drained */
+    EXEC_REPORTED, /* the record is written, the daemon told if there is one */
+    EXEC_DONE,     /* the daemon knows, or there is none: clients may go */
+};
+
+/* One further process in the container. */
+struct exec {
+    struct shim *shim;
+    struct exec *next;
+    char *id;
+    char *note; /* until it is written */
+    enum exec_life life;
+    bool transient; /* of no use without the daemon that asked: no records, killed when its connection ends */
+    pid_t pid;
+    int pid_fd;
+    struct streams streams;
+    int status;
+    int64_t finished;
+    struct loop_source *grace_timer;
 };
 
 struct shim {
@@ -90,26 +132,25 @@ struct shim {
     int dir_fd;
     struct oci_spec *spec; /* until start_settle */
     bool start_failed;
-    bool tty, open_stdin, stdin_once, own_pid_namespace;
+    bool open_stdin, own_pid_namespace;
     char *cgroups_path;
     /* The container's root stays open until its end is reported: whoever closes an overlay last waits for a sync of the
      * file system below it, and that must not be the container's init. */
     int rootfs_fd;
     struct runtime_container container;
 
-    struct output outputs[LOG_STREAM_COUNT];
-    struct input input;
-    struct log_writer *log;
-    bool log_failing;
+    struct streams streams;
     char *scratch; /* SCRATCH bytes, mapped: every read goes there and is dealt with before the next */
     struct loop_source *trim_timer;
-    struct client *clients;
+
+    /* exec.c */
+    struct exec *execs;
 
     /* ending.c */
     int status;
     bool oom_killed;
     int64_t finished;
-    bool grace_over, cleaned;
+    bool cleaned;
     struct loop_source *grace_timer;
 };
 
@@ -123,6 +164,22 @@ void control_say(struct shim *shim, enum shim_message_type type, const void *fix
 void control_state(const struct shim *shim, struct shim_state *ret);
 void control_close(struct shim *shim);
 
+/* ---- tail.c ---- */
+struct tail {
+    const char *data;
+    size_t size;
+    void *mapping; /* NULL: it lies in the message */
+    size_t mapped;
+};
+#define CLEANUP_TAIL CLEANUP(tail_release)
+/* The message's own tail, or the content of its descriptor `i`. */
+int tail_open(struct tail *tail, struct shim_message *message, bool in_memfd, size_t i, struct error *err);
+void tail_release(struct tail *tail);
+/* The next `size` bytes of it; for sizes whose sum was checked. */
+const char *tail_take(struct tail *tail, size_t size);
+/* The same as a string of its own, NULL when it is empty. */
+char *tail_take_text(struct tail *tail, size_t size);
+
 /* ---- start.c ---- */
 int start_container(struct shim *shim, struct shim_message *message, struct error *err);
 /*
@@ -131,36 +188,77 @@ int start_container(struct shim *shim, struct shim_message *message, struct erro
  */
 void start_settle(struct shim *shim);
 
+/* ---- streams.c ---- */
+/* The two sides of a process's descriptors 0, 1 and 2: -1 where it has /dev/null or the terminal. */
+struct streams_pipes {
+    int theirs[3];
+    int ours[3];
+};
+#define STREAMS_PIPES_INIT                                                                                             \
+    {                                                                                                                  \
+        {-1, -1, -1},                                                                                                  \
+        {                                                                                                              \
+            -1, -1, -1                                                                                                 \
+        }                                                                                                              \
+    }
+void streams_init(struct streams *streams, struct shim *shim);
+int streams_make_pipes(struct streams_pipes *pipes, bool use_stdin, bool use_stdout, bool use_stderr,
+                       struct error *err);
+void streams_release_pipes(struct streams_pipes *pipes);
+/* Begins to serve a process that runs; takes our ends, or the terminal (console_fd >= 0), over. */
+int streams_open(struct streams *streams, struct streams_pipes *pipes, int console_fd, bool use_stdin,
+                 struct error *err);
+/* Everything that is held for it is closed and freed. */
+void streams_release(struct streams *streams);
+
+/* ---- exec.c ---- */
+/* EXEC: on success the process has exec'ed. */
+int exec_start(struct shim *shim, struct shim_message *message, struct exec **ret, struct error *err);
+/* What need not happen before the daemon has its answer: the note for a later daemon. May free the exec. */
+void exec_settle(struct exec *exec);
+/* NULL when there is none that lives or waits for its daemon. */
+struct exec *exec_find(struct shim *shim, const char *id, size_t id_size);
+/* A child has ended. */
+void exec_ended(struct shim *shim, pid_t pid, int wait_status);
+/* The daemon has taken note of the end. */
+void exec_acknowledge(struct shim *shim, const char *id, size_t id_size);
+/* The daemon's connection has ended. */
+void exec_abandon_transient(struct shim *shim);
+/* Moves all of them on as far as they can. */
+void exec_advance(struct shim *shim);
+/* The end of every one is recorded. */
+bool exec_all_reported(const struct shim *shim);
+
 /* ---- output.c ---- */
-int output_open(struct shim *shim, enum log_stream stream, int fd, struct error *err);
+int output_open(struct streams *streams, enum log_stream stream, int fd, struct error *err);
 /* Starts or stops reading according to what the clients can take. */
-void output_update(struct shim *shim);
-bool output_ended(const struct shim *shim);
-/* The container is gone: reads what is there already and ends. */
-void output_finish(struct shim *shim);
+void output_update(struct streams *streams);
+bool output_ended(const struct streams *streams);
+/* The process is gone: reads what is there already and ends. */
+void output_finish(struct streams *streams);
 
 /* ---- client.c ---- */
-int client_add(struct shim *shim, const struct shim_attach_request *request, const struct detach_keys *keys, int fd,
-               struct error *err);
+int client_add(struct streams *streams, const struct shim_attach_request *request, const struct detach_keys *keys,
+               int fd, struct error *err);
 /* Begins to watch those that came before the start. */
-void client_start_all(struct shim *shim);
+void client_start_all(struct streams *streams);
 /* One frame to everyone who wants the stream. */
-void client_broadcast(struct shim *shim, enum log_stream stream, const char *data, size_t size);
-bool client_is_slow(const struct shim *shim, enum log_stream stream);
-/* Everything that was read from the container is out. */
-bool client_all_sent(const struct shim *shim);
+void client_broadcast(struct streams *streams, enum log_stream stream, const char *data, size_t size);
+bool client_is_slow(const struct streams *streams, enum log_stream stream);
+/* Everything that was read from the process is out. */
+bool client_all_sent(const struct streams *streams);
 void client_drop(struct client *client);
 /* What the loop should wait for, from the client's state. */
 void client_update(struct client *client);
 /* Once the outputs have ended: closes those who have everything. True when none is left. */
-bool client_finish_all(struct shim *shim);
-void client_sweep(struct shim *shim); /* frees the dropped */
+bool client_finish_all(struct streams *streams);
+void client_sweep(struct streams *streams); /* frees the dropped */
 
 /* ---- input.c ---- */
 /* The client's socket has something, or its end. */
 void input_from_client(struct client *client);
-/* Closes the container's stdin for good. */
-void input_close(struct shim *shim);
+/* Closes the process's stdin for good. */
+void input_close(struct streams *streams);
 
 /* ---- ending.c ---- */
 int ending_watch(struct shim *shim, struct error *err);

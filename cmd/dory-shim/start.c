@@ -16,20 +16,16 @@
 struct start {
     struct shim_start_request request;
     int listen_fd, dir_fd, rootfs_fd, netns_fd;
-    void *mapping;
-    size_t mapping_size;
+    struct tail tail;
     char *id;
     char *log_path, *log_attrs;
     const char *spec, *seccomp;
-    int stdio[3]; /* the container's ends */
-    int ours[3];  /* the other ends */
+    struct streams_pipes pipes;
 };
 
 static void start_init(struct start *s)
 {
-    *s = (struct start){.listen_fd = -1, .dir_fd = -1, .rootfs_fd = -1, .netns_fd = -1};
-    for (int i = 0; i < 3; i++)
-        s->stdio[i] = s->ours[i] = -1;
+    *s = (struct start){.listen_fd = -1, .dir_fd = -1, .rootfs_fd = -1, .netns_fd = -1, .pipes = STREAMS_PIPES_INIT};
 }
 
 static void start_release(struct start *s)
@@ -38,44 +34,17 @@ static void start_release(struct start *s)
     fd_close(s->dir_fd);
     fd_close(s->rootfs_fd);
     fd_close(s->netns_fd);
-    for (int i = 0; i < 3; i++) {
-        fd_close(s->stdio[i]);
-        fd_close(s->ours[i]);
-    }
-    if (s->mapping)
-        munmap(s->mapping, s->mapping_size);
+    streams_release_pipes(&s->pipes);
+    tail_release(&s->tail);
     free(s->id);
     free(s->log_path);
     free(s->log_attrs);
 }
 
-static int map_tail(struct start *s, int fd, const char **ret_tail, size_t *ret_size, struct error *err)
-{
-    struct stat st;
-    void *p;
-
-    if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > SHIM_TAIL_MAX)
-        return error_set(err, ERROR_INVALID, EPROTO, "start request without its content");
-    p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (p == MAP_FAILED)
-        return error_errno(err, errno, "map start request");
-    s->mapping = p;
-    s->mapping_size = (size_t)st.st_size;
-    *ret_tail = p;
-    *ret_size = s->mapping_size;
-    return 0;
-}
-
-static char *text_or_null(const char *text, size_t size)
-{
-    return size ? xstrndup(text, size) : NULL;
-}
-
 static int start_decode(struct start *s, struct shim_message *message, struct error *err)
 {
     const struct shim_start_request *q = &s->request;
-    const char *tail = message->tail;
-    size_t size = message->tail_size, fd = 0;
+    size_t fd = 0;
     uint64_t expected;
     int r;
 
@@ -86,21 +55,17 @@ static int start_decode(struct start *s, struct shim_message *message, struct er
         s->rootfs_fd = shim_message_take_fd(message, fd++);
     if (q->flags & SHIM_FLAG_HAS_NETNS)
         s->netns_fd = shim_message_take_fd(message, fd++);
-    if (q->flags & SHIM_FLAG_TAIL_IN_MEMFD) {
-        CLEANUP_CLOSE int memfd = shim_message_take_fd(message, fd++);
-
-        r = map_tail(s, memfd, &tail, &size, err);
-        if (r < 0)
-            return r;
-    }
+    r = tail_open(&s->tail, message, q->flags & SHIM_FLAG_TAIL_IN_MEMFD, fd, err);
+    if (r < 0)
+        return r;
     expected = (uint64_t)q->id_size + q->spec_size + q->seccomp_size + q->log_path_size + q->log_attrs_size;
-    if (s->listen_fd < 0 || s->dir_fd < 0 || message->fd_count < fd || expected != size || !q->id_size)
+    if (s->listen_fd < 0 || s->dir_fd < 0 || message->fd_count < fd || expected != s->tail.size || !q->id_size)
         return error_set(err, ERROR_INVALID, EPROTO, "malformed start request");
-    s->id = xstrndup(tail, q->id_size);
-    s->spec = tail + q->id_size;
-    s->seccomp = s->spec + q->spec_size;
-    s->log_path = text_or_null(s->seccomp + q->seccomp_size, q->log_path_size);
-    s->log_attrs = text_or_null(s->seccomp + q->seccomp_size + q->log_path_size, q->log_attrs_size);
+    s->id = tail_take_text(&s->tail, q->id_size);
+    s->spec = tail_take(&s->tail, q->spec_size);
+    s->seccomp = tail_take(&s->tail, q->seccomp_size);
+    s->log_path = tail_take_text(&s->tail, q->log_path_size);
+    s->log_attrs = tail_take_text(&s->tail, q->log_attrs_size);
     return 0;
 }
 
@@ -115,7 +80,7 @@ static int open_log(struct shim *shim, const struct start *s, struct error *err)
 
     if (!s->log_path)
         return 0;
-    if (log_writer_open(&options, &shim->log, err) < 0)
+    if (log_writer_open(&options, &shim->streams.log, err) < 0)
         return error_context(err, "failed to initialize logging driver");
     return 0;
 }
@@ -131,7 +96,7 @@ static int load_spec(struct shim *shim, const struct start *s, struct error *err
     if (r < 0)
         return r;
     process = &shim->spec->process;
-    process->terminal = shim->tty;
+    process->terminal = shim->streams.tty;
     if (s->request.rows && s->request.columns)
         process->console_size = (struct oci_console_size){.height = s->request.rows, .width = s->request.columns};
     /* Our own value is that of a supervisor. */
@@ -140,23 +105,6 @@ static int load_spec(struct shim *shim, const struct start *s, struct error *err
     pid_namespace = oci_spec_namespace(shim->spec, "pid");
     shim->own_pid_namespace = pid_namespace && !pid_namespace->path;
     shim->cgroups_path = xstrdup(shim->spec->linux_.cgroups_path);
-    return 0;
-}
-
-/* Pipes for a container without a terminal. */
-static int make_pipes(const struct shim *shim, struct start *s, struct error *err)
-{
-    for (int i = 0; i < 3; i++) {
-        int pair[2], r;
-
-        if (i == 0 && !shim->open_stdin)
-            continue;
-        r = fd_pipe(pair);
-        if (r < 0)
-            return error_errno(err, r, "make pipes for the container");
-        s->stdio[i] = pair[i == 0 ? 0 : 1];
-        s->ours[i] = pair[i == 0 ? 1 : 0];
-    }
     return 0;
 }
 
@@ -173,8 +121,8 @@ static int run(struct shim *shim, struct start *s, struct error *err)
         .seccomp_bpf = s->request.seccomp_size ? s->seccomp : NULL,
         .seccomp_size = s->request.seccomp_size,
         .seccomp_flags = s->request.seccomp_flags,
-        .stdio = {s->stdio[0], s->stdio[1], s->stdio[2]},
-        .has_console = shim->tty,
+        .stdio = {s->pipes.theirs[0], s->pipes.theirs[1], s->pipes.theirs[2]},
+        .has_console = shim->streams.tty,
         .init = s->request.flags & SHIM_FLAG_INIT,
     };
     sigset_t none, former;
@@ -185,32 +133,6 @@ static int run(struct shim *shim, struct start *s, struct error *err)
     sigprocmask(SIG_SETMASK, &none, &former);
     r = runtime_container_start(&options, &shim->container, err);
     sigprocmask(SIG_SETMASK, &former, NULL);
-    return r;
-}
-
-static int open_streams(struct shim *shim, struct start *s, struct error *err)
-{
-    int r;
-
-    if (shim->tty) {
-        if (shim->open_stdin) {
-            /* Its own descriptor: the loop watches each of them for one purpose. */
-            r = fd_dup(shim->container.console_fd);
-            if (r < 0)
-                return error_errno(err, r, "terminal of the container");
-            shim->input.fd = r;
-        }
-        return output_open(shim, LOG_STDOUT, TAKE_FD(shim->container.console_fd), err);
-    }
-    if (s->ours[0] >= 0) {
-        r = fd_set_nonblock(s->ours[0], 1);
-        if (r < 0)
-            return error_errno(err, r, "stdin of the container");
-        shim->input.fd = TAKE_FD(s->ours[0]);
-    }
-    r = output_open(shim, LOG_STDOUT, TAKE_FD(s->ours[1]), err);
-    if (r >= 0)
-        r = output_open(shim, LOG_STDERR, TAKE_FD(s->ours[2]), err);
     return r;
 }
 
@@ -229,17 +151,17 @@ static int start_steps(struct shim *shim, struct start *s, struct error *err)
 {
     int r;
 
-    shim->tty = s->request.flags & SHIM_FLAG_TTY;
+    shim->streams.tty = shim->streams.raw = s->request.flags & SHIM_FLAG_TTY;
     shim->open_stdin = s->request.flags & SHIM_FLAG_OPEN_STDIN;
-    shim->stdin_once = s->request.flags & SHIM_FLAG_STDIN_ONCE;
+    shim->streams.stdin_once = s->request.flags & SHIM_FLAG_STDIN_ONCE;
     show_id(shim->title, s->id);
     r = control_listen(shim, TAKE_FD(s->listen_fd), err);
     if (r >= 0)
         r = load_spec(shim, s, err);
     if (r >= 0)
         r = open_log(shim, s, err);
-    if (r >= 0 && !shim->tty)
-        r = make_pipes(shim, s, err);
+    if (r >= 0 && !shim->streams.tty)
+        r = streams_make_pipes(&s->pipes, shim->open_stdin, true, true, err);
     if (r >= 0)
         r = run(shim, s, err);
     if (r < 0)
@@ -249,10 +171,10 @@ static int start_steps(struct shim *shim, struct start *s, struct error *err)
     shim->dir_fd = TAKE_FD(s->dir_fd);
     shim->rootfs_fd = TAKE_FD(s->rootfs_fd);
     for (int i = 0; i < 3; i++)
-        s->stdio[i] = fd_close(s->stdio[i]);
-    if (open_streams(shim, s, NULL) < 0)
+        s->pipes.theirs[i] = fd_close(s->pipes.theirs[i]);
+    if (streams_open(&shim->streams, &s->pipes, TAKE_FD(shim->container.console_fd), shim->open_stdin, NULL) < 0)
         kill(shim->container.pid, SIGKILL);
-    client_start_all(shim);
+    client_start_all(&shim->streams);
     return 0;
 }
 

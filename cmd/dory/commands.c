@@ -3,6 +3,7 @@
 
 #define COMMANDS(X)                                                                                                    \
     X(run)                                                                                                             \
+    X(exec)                                                                                                            \
     X(ps)                                                                                                              \
     X(pull)                                                                                                            \
     X(images)                                                                                                          \

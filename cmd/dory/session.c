@@ -51,6 +51,14 @@ static int take_signals(struct session *session, struct error *err)
     return state->signal_fd < 0 ? error_errno(err, errno, "signalfd") : 0;
 }
 
+static int start_exec(struct session *session, struct error *err)
+{
+    CLEANUP_FREE char *path = xasprintf("/exec/%s/start", session->exec);
+    CLEANUP_FREE char *body = xasprintf("{\"Detach\":false,\"Tty\":%s}", session->tty ? "true" : "false");
+    struct client_request request = {.method = "POST", .path = path, .body = body, .body_size = strlen(body)};
+    return client_hijack(session->client, &request, &session->stream, err);
+}
+
 int session_attach(struct session *session, struct error *err)
 {
     struct session_state *state = session->state = xcalloc(1, sizeof(*state));
@@ -62,6 +70,8 @@ int session_attach(struct session *session, struct error *err)
     if (r < 0)
         return r;
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
+    if (session->exec)
+        return start_exec(session, err);
     strbuf_adds(&path, "/containers/");
     client_path_escape(&path, session->container);
     strbuf_adds(&path, "/attach?stream=1");
@@ -80,8 +90,8 @@ static void send_size(struct session *session)
     if (!session->tty || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row == 0)
         return;
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
-    strbuf_adds(&path, "/containers/");
-    client_path_escape(&path, session->container);
+    strbuf_adds(&path, session->exec ? "/exec/" : "/containers/");
+    client_path_escape(&path, session->exec ? session->exec : session->container);
     strbuf_addf(&path, "/resize?h=%d&w=%d", size.ws_row, size.ws_col);
     struct client_request request = {.method = "POST", .path = strbuf_str(&path)};
     client_call(session->client, &request, NULL, NULL, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * An attached session of run, start -a and attach: copies between the terminal or pipes of the caller and the stream of
- * the container; raw terminal, window size, detach keys, forwarded signals.
+ * An attached session of run, start -a, attach and exec: copies between the terminal or pipes of the caller and the
+ * stream of the container or exec; raw terminal, window size, detach keys, forwarded signals.
  */
 #ifndef DORY_CMD_DORY_SESSION_H
 #define DORY_CMD_DORY_SESSION_H
@@ -12,6 +12,7 @@
 struct session {
     struct client *client;
     const char *container; /* id */
+    const char *exec;      /* id of an exec that attaching starts; NULL: the container itself */
     bool tty, use_stdin, use_stdout, use_stderr, forward_signals;
     const char *detach_keys; /* NULL: the default */
     struct client_stream stream;
@@ -21,8 +22,8 @@ struct session {
 
 /* docker's check for -it: "the input device is not a TTY". */
 int session_check_tty(const struct session *session, struct error *err);
-/* POST /containers/ID/attach; the stream is then open. Takes over the caller's signals from here on, so that none is
- * lost between attach and start. */
+/* POST /containers/ID/attach, or /exec/ID/start; the stream is then open. Takes over the caller's signals from here on,
+ * so that none is lost between attach and start. */
 int session_attach(struct session *session, struct error *err);
 /* Puts the terminal into raw mode and sends the window size: call once the container runs. */
 void session_started(struct session *session);

@@ -59,11 +59,12 @@ static inline void rig_on_exit(const char *id, const struct shim_exit *exit, voi
     pthread_mutex_unlock(&rig->lock);
 }
 
-static inline void rig_on_detach(const char *id, void *data)
+static inline void rig_on_detach(const char *id, const char *exec_id, void *data)
 {
     struct rig *rig = data;
 
     (void)id;
+    (void)exec_id;
     pthread_mutex_lock(&rig->lock);
     rig->detaches++;
     pthread_cond_broadcast(&rig->changed);

@@ -39,6 +39,7 @@ static const int expected[CONTAINER_EVENT_COUNT][CONTAINER_STATE_COUNT] = {
     [CONTAINER_ATTACH] = {C, R, NO, NO, NO, X, NO},
     [CONTAINER_RESIZE] = {NO, R, P, NO, NO, NO, NO},
     [CONTAINER_TOP] = {NO, R, P, NO, NO, NO, NO},
+    [CONTAINER_EXEC] = {NO, R, NO, NO, NO, NO, NO},
     [CONTAINER_UPDATE] = {C, R, P, S, NO, X, NO},
 };
 
