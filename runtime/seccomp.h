@@ -17,8 +17,12 @@
  */
 int runtime_seccomp_default(uint64_t capabilities, void **ret_bpf, size_t *ret_size, struct error *err);
 
-/* linux.seccomp of a spec. ERROR_INVALID for unknown actions, operators and architectures; system calls that libseccomp
- * does not know are skipped, as runc does. */
+/*
+ * linux.seccomp of a spec. ERROR_INVALID for unknown actions, operators, flags and architectures, with the JSON path
+ * below "seccomp"; names of system calls that nobody knows are skipped, as runc does. Conditions, and what they mean
+ * together, are as libseccomp has them. *ret_flags: SECCOMP_FILTER_FLAG_* for seccomp(2), with NEW_LISTENER when a rule
+ * notifies.
+ */
 int runtime_seccomp_compile(const struct oci_seccomp *seccomp, void **ret_bpf, size_t *ret_size, unsigned *ret_flags,
                             struct error *err);
 
@@ -31,5 +35,15 @@ int runtime_seccomp_parse_docker(const char *text, size_t size, uint64_t capabil
 /* The default profile in the OCI form, for other runtimes: released with json_table_release(&oci_seccomp_table, ret).
  */
 void runtime_seccomp_default_spec(uint64_t capabilities, struct oci_seccomp *ret);
+
+/* What `features` tells: names that are known. Both end with an empty entry. */
+#define RUNTIME_SECCOMP_ACTIONS 9
+extern const char *const runtime_seccomp_actions[RUNTIME_SECCOMP_ACTIONS + 1];
+struct runtime_seccomp_flag {
+    const char *name;
+    unsigned flag;
+};
+#define RUNTIME_SECCOMP_FLAGS 4
+extern const struct runtime_seccomp_flag runtime_seccomp_flags[RUNTIME_SECCOMP_FLAGS + 1];
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "base/memory.h"
 #include "runtime/seccomp.h"
+#include "tests/unit/filter_machine.h"
 
 #define DEFAULT_CAPABILITIES UINT64_C(0xa80425fb)
 #define REFUSED (SECCOMP_RET_ERRNO | EPERM)
@@ -28,50 +29,10 @@
 #define NATIVE AUDIT_ARCH_AARCH64
 #endif
 
-static uint32_t run(const void *program, size_t size, const struct seccomp_data *data)
-{
-    const struct sock_filter *p = program;
-    uint32_t a = 0;
-    for (size_t pc = 0; pc < size / sizeof(*p); pc++) {
-        const struct sock_filter *i = &p[pc];
-        bool jump = BPF_CLASS(i->code) == BPF_JMP;
-        bool yes = false;
-        switch (i->code) {
-        case BPF_LD | BPF_W | BPF_ABS:
-            memcpy(&a, (const char *)data + i->k, 4);
-            break;
-        case BPF_ALU | BPF_AND | BPF_K:
-            a &= i->k;
-            break;
-        case BPF_JMP | BPF_JA:
-            pc += i->k;
-            jump = false;
-            break;
-        case BPF_JMP | BPF_JEQ | BPF_K:
-            yes = a == i->k;
-            break;
-        case BPF_JMP | BPF_JGE | BPF_K:
-            yes = a >= i->k;
-            break;
-        case BPF_JMP | BPF_JGT | BPF_K:
-            yes = a > i->k;
-            break;
-        case BPF_RET | BPF_K:
-            return i->k;
-        default:
-            fail_msg("instruction 0x%x", i->code);
-        }
-        if (jump)
-            pc += yes ? i->jt : i->jf;
-    }
-    fail_msg("ran off the end");
-    return 0;
-}
-
 static uint32_t call(const void *program, size_t size, int number, uint64_t arg0)
 {
     struct seccomp_data data = {.nr = number, .arch = NATIVE, .args = {arg0}};
-    return run(program, size, &data);
+    return filter_run(program, size, &data);
 }
 
 static void the_default_profile_allows_work_and_refuses_the_kernels_dark_corners(void **state)
@@ -177,11 +138,11 @@ static void other_architectures_of_the_machine_are_filtered_too(void **state)
     size_t n = 0;
     assert_int_equal(runtime_seccomp_default(DEFAULT_CAPABILITIES, &p, &n, &err), 0);
     struct seccomp_data i386 = {.nr = 21 /* mount */, .arch = AUDIT_ARCH_I386};
-    assert_int_equal(run(p, n, &i386), REFUSED);
+    assert_int_equal(filter_run(p, n, &i386), REFUSED);
     i386.nr = 3; /* read */
-    assert_int_equal(run(p, n, &i386), SECCOMP_RET_ALLOW);
+    assert_int_equal(filter_run(p, n, &i386), SECCOMP_RET_ALLOW);
     struct seccomp_data x32 = {.nr = 0x40000000 | SYS_mount, .arch = AUDIT_ARCH_X86_64};
-    assert_int_equal(run(p, n, &x32), REFUSED);
+    assert_int_equal(filter_run(p, n, &x32), REFUSED);
     free(p);
 }
 #endif
@@ -198,7 +159,7 @@ static void profiles_in_dockers_form_are_decided_by_capability_architecture_and_
         "{\"names\":[\"clone\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}},"
         "{\"names\":[\"write\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"arches\":[\"s390\"]}},"
         "{\"names\":[\"bpf\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"99.0\"}},"
-        "{\"names\":[\"ptrace\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"4.8\"}}]}";
+        "{\"names\":[\"ptrace\",\"openat2\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"4.8\"}}]}";
     struct oci_seccomp profile = {0};
     struct error err = {0};
     void *p = NULL;
