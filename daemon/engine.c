@@ -175,9 +175,10 @@ static int open_bpf(struct engine *engine, struct error *err)
 /* Makes moves between v1 cgroups quick; a host that refuses is merely slower. */
 static int open_cgroups(struct engine *engine, struct error *err)
 {
+    (void)engine;
     (void)err;
     struct error failed = {0};
-    if (runtime_cgroup_favordynmods(&engine->favordynmods_fd, &failed) < 0)
+    if (runtime_cgroup_favordynmods(&failed) < 0)
         log_debug("favordynmods: %s", failed.message);
     return 0;
 }
@@ -235,7 +236,6 @@ static void engine_free(struct engine *engine)
     for (size_t i = 0; i < engine->seccomp_count; i++)
         free(engine->seccomp[i].bpf);
     free(engine->seccomp_profile);
-    fd_close(engine->favordynmods_fd);
     fd_close(engine->bpf_fd);
     fd_close(engine->containers_fd);
     fd_close(engine->etc_fd);
@@ -250,7 +250,7 @@ int engine_open(const struct daemon_options *options, struct engine **ret, struc
 {
     struct engine *engine = xcalloc(1, sizeof(*engine));
     engine->options = options;
-    engine->containers_fd = engine->etc_fd = engine->favordynmods_fd = engine->bpf_fd = -1;
+    engine->containers_fd = engine->etc_fd = engine->bpf_fd = -1;
     engine->events = events_new();
     engine->execs = exec_table_new();
     pthread_mutex_init(&engine->index_lock, NULL);

@@ -36,8 +36,7 @@ struct engine {
     char *etc_dir;
     int etc_fd;
     char id[ID_SIZE + 1];
-    int favordynmods_fd; /* -1: none */
-    int bpf_fd;          /* a socket whose filter keeps the kernel's memory for BPF programs allocated */
+    int bpf_fd; /* a socket whose filter keeps the kernel's memory for BPF programs allocated */
     bool closing;
 
     pthread_mutex_t index_lock;

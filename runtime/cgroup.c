@@ -445,36 +445,3 @@ int runtime_cgroup_remove(struct runtime_cgroup *cgroup, struct error *err)
     }
     return result;
 }
-
-/* ---- favordynmods ---- */
-
-static int mount_favordynmods(const char *name)
-{
-    CLEANUP_CLOSE int fs = fsopen("cgroup", FSOPEN_CLOEXEC);
-    if (fs < 0 || fsconfig(fs, FSCONFIG_SET_FLAG, "none", NULL, 0) < 0 ||
-        fsconfig(fs, FSCONFIG_SET_STRING, "name", name, 0) < 0 ||
-        fsconfig(fs, FSCONFIG_SET_FLAG, "favordynmods", NULL, 0) < 0 ||
-        fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-        return -errno;
-    int fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
-    return fd < 0 ? -errno : fd;
-}
-
-int runtime_cgroup_favordynmods(int *ret_fd, struct error *err)
-{
-    CLEANUP_CLOSE int root = open(CGROUP_MOUNT, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root >= 0 && is_filesystem(root, CGROUP2_SUPER_MAGIC)) {
-        *ret_fd = -1;
-        return 0;
-    }
-    int fd = mount_favordynmods("dory");
-    if (fd == -EBUSY) { /* that of a daemon which has just ended is still being taken down */
-        char name[32];
-        snprintf(name, sizeof(name), "dory-%d", getpid());
-        fd = mount_favordynmods(name);
-    }
-    if (fd < 0)
-        return error_errno(err, fd, "cannot mount a cgroup hierarchy with favordynmods");
-    *ret_fd = fd;
-    return 0;
-}

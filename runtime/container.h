@@ -83,10 +83,11 @@ struct runtime_stats {
 int runtime_cgroup_stats(struct runtime_cgroup *cgroup, struct runtime_stats *ret, struct error *err);
 
 /*
- * On a host with v1 controllers every move of a process between cgroups waits for an RCU grace period (5 to 20 ms)
- * unless some hierarchy is mounted with `favordynmods`. Mounts a private, named, detached v1 hierarchy that way; the
- * effect lasts while *ret_fd stays open. On a pure v2 host *ret_fd is -1 and nothing is done. Failure is harmless.
+ * On hosts with v1 controllers, moving a process into a cgroup waits for an RCU grace period (5 to 22 ms measured)
+ * unless some hierarchy has the option `favordynmods` (cgroup2(5), kernel 6.0). Sets it on the cgroup2 hierarchy,
+ * mounted or not, keeping the options that it has; it stays set. Nothing is done where the controllers are v2's: there
+ * containers are cloned into their cgroups. A kernel that refuses is an error that does no harm.
  */
-int runtime_cgroup_favordynmods(int *ret_fd, struct error *err);
+int runtime_cgroup_favordynmods(struct error *err);
 
 #endif

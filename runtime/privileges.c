@@ -151,8 +151,11 @@ int child_drop_privileges(struct child *child, struct error *err)
         return error_errno(err, r, "unable to apply caps");
     if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
         return error_errno(err, errno, "unable to clear keep caps");
+    /* Only what is permitted and inheritable can be ambient (capabilities(7)); engines ask for more, and runc drops it.
+     */
+    uint64_t ambient = want.ambient & want.permitted & want.inheritable;
     for (int c = 0; c <= last; c++)
-        if ((want.ambient >> c & 1) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, c, 0, 0) < 0)
+        if ((ambient >> c & 1) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, c, 0, 0) < 0)
             return error_errno(err, errno, "unable to raise ambient capability %s", runtime_capability_name(c));
     if (process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return error_errno(err, errno, "unable to set no_new_privs");
