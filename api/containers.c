@@ -225,21 +225,6 @@ static int handle_update(struct api_request *request, struct engine *engine, str
     return api_reply_json(request, 200, &out);
 }
 
-static int handle_changes(struct api_request *request, struct engine *engine, struct error *err)
-{
-    return not_yet(request, engine, "diff of a container's filesystem", err);
-}
-
-static int handle_export(struct api_request *request, struct engine *engine, struct error *err)
-{
-    return not_yet(request, engine, "export of a container", err);
-}
-
-static int handle_archive(struct api_request *request, struct engine *engine, struct error *err)
-{
-    return not_yet(request, engine, "copying files to and from a container", err);
-}
-
 static int handle_checkpoints(struct api_request *request, struct engine *engine, struct error *err)
 {
     return not_yet(request, engine, "checkpoint", err);
@@ -266,10 +251,6 @@ const struct api_route api_container_routes[] = {
     {"POST", "/containers/{}/rename", handle_rename, 0},
     {"DELETE", "/containers/{}", handle_remove, 0},
     {"POST", "/containers/{}/update", handle_update, API_BODY_JSON},
-    {"GET", "/containers/{}/changes", handle_changes, 0},
-    {"GET", "/containers/{}/export", handle_export, 0},
-    {"GET", "/containers/{}/archive", handle_archive, 0},
-    {"PUT", "/containers/{}/archive", handle_archive, API_BODY_STREAM},
     {"GET", "/containers/{}/checkpoints", handle_checkpoints, 0},
     {"POST", "/containers/{}/checkpoints", handle_checkpoints, API_BODY_JSON},
     {"POST", "/commit", handle_commit, API_BODY_JSON},

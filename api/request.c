@@ -95,7 +95,7 @@ void request_handle(struct api_request *request)
         error_set(&error, ERROR_SYSTEM, 0, "%s %s was not answered", request->method, request->target_text);
         api_reply_error(request, &error);
     }
-    if (request->streaming)
+    if (request->streaming && r >= 0) /* after a failure the body has no end, so that nobody takes it for whole */
         request_stream_end(request);
 }
 

@@ -42,6 +42,7 @@ struct api_route {
 /* Tables of the resources, each in its own file; the list of them is in api/routes.c. NULL method ends a table. */
 extern const struct api_route api_container_routes[]; /* containers.c: life cycle, list, inspect */
 extern const struct api_route api_exec_routes[];      /* exec.c */
+extern const struct api_route api_archive_routes[];   /* archive.c: archive export changes */
 extern const struct api_route api_stream_routes[];    /* streams.c: attach, logs, wait, stats, resize */
 extern const struct api_route api_image_routes[];     /* images.c */
 extern const struct api_route api_system_routes[];    /* system.c: _ping version info events df auth */

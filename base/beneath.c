@@ -187,6 +187,60 @@ static int walk(int root_fd, const char *path, mode_t mode, bool file)
     return r < 0 ? r : TAKE_FD(w.fd);
 }
 
+/* What does not exist is taken as it is written. */
+static void resolve_rest(struct walk *w, char *name)
+{
+    while (name) {
+        char *slash = w->at.size > 0 ? strrchr(w->at.data, '/') : NULL;
+        if (strcmp(name, "..") == 0) {
+            w->at.size = slash ? (size_t)(slash - w->at.data) : 0;
+            strbuf_terminate(&w->at);
+        } else if (strcmp(name, ".") != 0) {
+            strbuf_addf(&w->at, "%s%s", w->at.size > 0 ? "/" : "", name);
+        }
+        free(name);
+        name = walk_next(w);
+    }
+}
+
+/* One component that is not "..". 1: what follows does not exist. */
+static int resolve_step(struct walk *w, const char *name)
+{
+    CLEANUP_CLOSE int fd = openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR ? 1 : -errno;
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (S_ISLNK(st.st_mode))
+        return walk_symlink(w, fd);
+    strbuf_addf(&w->at, "%s%s", w->at.size > 0 ? "/" : "", name);
+    fd_close(w->fd);
+    w->fd = TAKE_FD(fd);
+    return 0;
+}
+
+int beneath_resolve(int root_fd, const char *path, char **ret)
+{
+    if (strlen(path) >= PATH_MAX)
+        return -ENAMETOOLONG;
+    CLEANUP(walk_release) struct walk w = {.root_fd = root_fd, .fd = -1, .rest = xstrdup(path)};
+    int r = walk_reopen(&w);
+    while (r == 0) {
+        char *name = walk_next(&w);
+        if (!name)
+            break;
+        r = strcmp(name, ".") == 0 ? 0 : strcmp(name, "..") == 0 ? walk_up(&w) : resolve_step(&w, name);
+        if (r == 1)
+            resolve_rest(&w, TAKE_PTR(name));
+        free(name);
+    }
+    if (r < 0)
+        return r;
+    *ret = xasprintf("/%s", w.at.size > 0 ? strbuf_str(&w.at) : "");
+    return 0;
+}
+
 int beneath_mkdirs(int root_fd, const char *path, mode_t mode)
 {
     /* Mostly it is there. */

@@ -29,6 +29,9 @@ int beneath_mkdirs(int root_fd, const char *path, mode_t mode);
  * ("/", "a/..") is -EINVAL. With make_parents missing parents are made 0755.
  */
 int beneath_open_parent(int root_fd, const char *path, bool make_parents, char **ret_name);
+/* The path without symlinks and dots, "/a/b", as it is inside the root now (somebody may change that at once: for
+ * texts, not for access). Components that do not exist are kept as they are written. The caller frees. 0 or -errno. */
+int beneath_resolve(int root_fd, const char *path, char **ret);
 /* Makes an empty regular file (0644) or a directory (is_dir, 0755) at path with its parents (0755), unless something is
  * there already. Returns an O_PATH descriptor to it, symlinks resolved inside the root. */
 int beneath_make_target(int root_fd, const char *path, bool is_dir);

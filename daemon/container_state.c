@@ -123,6 +123,7 @@ static const struct cell table[CONTAINER_EVENT_COUNT][CONTAINER_STATE_COUNT] = {
     [CONTAINER_TOP] =            ROW(NO(NOT_RUNNING),       TO(RUNNING),        TO(PAUSED),        NO(RESTARTING),          NO(NOT_RUNNING),    NO(NOT_RUNNING),       NO(NOT_RUNNING)),
     [CONTAINER_EXEC] =           ROW(NO(NOT_RUNNING),       TO(RUNNING),        NO(EXEC_PAUSED),   NO(RESTARTING),          NO(NOT_RUNNING),    NO(NOT_RUNNING),       NO(NOT_RUNNING)),
     [CONTAINER_UPDATE] =         ROW(TO(CREATED),           TO(RUNNING),        TO(PAUSED),        TO(RESTARTING),          NO(UPDATE),         TO(EXITED),            NO(UPDATE)),
+    [CONTAINER_FILES] =          ROW(TO(CREATED),           TO(RUNNING),        TO(PAUSED),        TO(RESTARTING),          NO(REMOVING),       TO(EXITED),            NO(DEAD)),
 };
 /* clang-format on */
 

@@ -39,6 +39,7 @@ enum container_event {
     CONTAINER_TOP,
     CONTAINER_EXEC,
     CONTAINER_UPDATE,
+    CONTAINER_FILES, /* files are read or written from outside */
     CONTAINER_EVENT_COUNT,
 };
 

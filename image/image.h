@@ -135,6 +135,14 @@ int image_rootfs_mount(struct image_store *store, const char *rootfs_id, struct 
 /* The same for a root that goes with its container (run --rm): nothing of it is written back to the disk when the mount
  * ends (overlayfs's "volatile"; without it the last close waits until all of the host's filesystem is written). */
 int image_rootfs_mount_once(struct image_store *store, const char *rootfs_id, struct error *err);
+/*
+ * A detached mount for looking at the files of a container from outside. ROOTFS_READ: all layers, read-only, nothing of
+ * it in anybody's way (what a running container changes meanwhile may show or not); ROOTFS_LOWER: the same without the
+ * container's own layer, ENODATA when there is nothing beneath it; ROOTFS_WRITE: for a container that does not run, and
+ * is kept from starting.
+ */
+enum rootfs_view { ROOTFS_READ, ROOTFS_LOWER, ROOTFS_WRITE };
+int image_rootfs_view(struct image_store *store, const char *rootfs_id, enum rootfs_view view, struct error *err);
 /* O_PATH|O_DIRECTORY descriptor of the upper directory (size, diff), or -errno. */
 int image_rootfs_upper(struct image_store *store, const char *rootfs_id, struct error *err);
 /* Forgets the row and renames the directory away; the bytes are deleted by the store's own cleaner thread. */

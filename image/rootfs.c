@@ -303,6 +303,9 @@ static int set_layers(struct image_store *store, int fs_fd, const char *id, cons
             return mount_failed(fs_fd, r, path, err);
         }
     }
+    if (id == NULL) {
+        return 0; /* a view without an upper directory is read-only */
+    }
     overlay_path(store, path, sizeof(path), id, "diff");
     int r = set_string(fs_fd, "upperdir", path);
     if (r == 0) {
@@ -355,7 +358,9 @@ static char *old_options(const struct old_mount *mount)
     for (const char *p = mount->lowers; strlen(p) >= STORE_ID_SIZE; p += STORE_ID_SIZE + (p[STORE_ID_SIZE] == ' ')) {
         strbuf_addf(&options, "%s%.*s/diff", p == mount->lowers ? "" : ":", STORE_ID_SIZE, p);
     }
-    strbuf_addf(&options, ",upperdir=%s/diff,workdir=%s/work", mount->id, mount->id);
+    if (mount->id != NULL) {
+        strbuf_addf(&options, ",upperdir=%s/diff,workdir=%s/work", mount->id, mount->id);
+    }
     for (size_t i = 0; i < ARRAY_SIZE(overlay_options); i++) {
         strbuf_addf(&options, ",%s=%s", overlay_options[i].key, overlay_options[i].value);
     }
@@ -487,6 +492,26 @@ static int rootfs_mount(struct image_store *store, const char *rootfs_id, bool o
     }
     int r = rootfs_lowers(store, rootfs_id, &lowers, err);
     return r < 0 ? r : rootfs_mount_layers(store, rootfs_id, lowers, once, err);
+}
+
+int image_rootfs_view(struct image_store *store, const char *rootfs_id, enum rootfs_view view, struct error *err)
+{
+    CLEANUP_FREE char *lowers = NULL;
+    int r = rootfs_lowers(store, rootfs_id, &lowers, err);
+    if (r < 0) {
+        return r;
+    }
+    if (view == ROOTFS_WRITE) {
+        fd_close(rootfs_pool_held(store, rootfs_id, true)); /* its start makes a new one */
+        forget_volatile(store, rootfs_id);
+        return rootfs_mount_layers(store, rootfs_id, lowers, false, err);
+    }
+    if (lowers[0] == 0) {
+        return view == ROOTFS_READ ? mount_plain(store, rootfs_id, err)
+                                   : error_set(err, ERROR_SYSTEM, ENODATA, "an empty root has no layers");
+    }
+    CLEANUP_FREE char *all = xasprintf("%s %s", rootfs_id, lowers);
+    return rootfs_mount_layers(store, NULL, view == ROOTFS_READ ? all : lowers, false, err);
 }
 
 int image_rootfs_mount(struct image_store *store, const char *rootfs_id, struct error *err)

@@ -41,6 +41,7 @@ static const int expected[CONTAINER_EVENT_COUNT][CONTAINER_STATE_COUNT] = {
     [CONTAINER_TOP] = {NO, R, P, NO, NO, NO, NO},
     [CONTAINER_EXEC] = {NO, R, NO, NO, NO, NO, NO},
     [CONTAINER_UPDATE] = {C, R, P, S, NO, X, NO},
+    [CONTAINER_FILES] = {C, R, P, S, NO, X, NO},
 };
 
 static void check_cell(enum container_state from, enum container_event event)

@@ -1,0 +1,237 @@
+#include "daemon/container_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/beneath.h"
+#include "base/fd.h"
+#include "daemon/engine_internal.h"
+
+/* Trees are walked by recursion (PACK_DEPTH_MAX levels). */
+#define STACK ((size_t)4 * 1024 * 1024)
+#define CGROUP_FILE_MAX 65536
+
+struct job {
+    struct engine *engine;
+    struct container *c;
+    bool write;
+    bool alone;
+    enum rootfs_view view;
+    container_files_fn fn;
+    void *data;
+    pid_t pid;  /* of the running container, or 0 */
+    bool ended; /* it was gone before anything was done */
+    int result;
+    struct error error;
+};
+
+/* ---- a running container ---- */
+
+/* Is the process behind /proc/PID the container's, and not one that got its number? Its cgroup has the id in it. */
+static bool is_container_process(int proc_fd, const char *id)
+{
+    CLEANUP_FREE char *text = NULL;
+    CLEANUP_CLOSE int fd = openat(proc_fd, "cgroup", O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && fd_read_all(fd, CGROUP_FILE_MAX, &text, NULL) == 0 && strstr(text, id) != NULL;
+}
+
+/* Both through the same directory of /proc, which never becomes another process's. */
+static int open_running(struct job *job)
+{
+    char path[32];
+    snprintf(path, sizeof(path), "/proc/%d", job->pid);
+    CLEANUP_CLOSE int proc_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (proc_fd < 0 || !is_container_process(proc_fd, job->c->id))
+        return -ESRCH;
+    int root = openat(proc_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return root < 0 ? -ESRCH : root;
+}
+
+/* ---- one that does not run ---- */
+
+/* A copy of what shall be mounted; -ENOENT when it is not there. */
+static int open_source(struct job *job, const struct mount_point *m, struct error *err)
+{
+    CLEANUP_FREE char *volume = m->type == MOUNT_VOLUME ? volume_path(job->engine->volumes, m->name) : NULL;
+    const char *path = volume != NULL ? volume : m->source;
+    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+    if (m->type == MOUNT_BIND && !m->non_recursive)
+        flags |= AT_RECURSIVE;
+    CLEANUP_CLOSE int fd = open_tree(AT_FDCWD, path, flags);
+    if (fd < 0)
+        return errno == ENOENT ? -ENOENT : error_errno(err, errno, "mount source %s", path);
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+    if (m->read_only && mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+        return error_errno(err, errno, "mount source %s", path);
+    return TAKE_FD(fd);
+}
+
+static int attach(int fd, int root_fd, const struct mount_point *m, bool make, struct error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return error_errno(err, errno, "mount %s", m->destination);
+    CLEANUP_CLOSE int target = make ? beneath_make_target(root_fd, m->destination, S_ISDIR(st.st_mode))
+                                    : beneath_open(root_fd, m->destination, O_PATH, 0);
+    if (target == -ENOENT && !make)
+        return 0; /* nothing can be mounted there without writing */
+    if (target < 0)
+        return error_errno(err, target, "mount %s", m->destination);
+    if (move_mount(fd, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+        return error_errno(err, errno, "mount %s", m->destination);
+    return 0;
+}
+
+static void close_sources(int *sources, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        fd_close(sources[i]);
+    free(sources);
+}
+
+/* Sources are copied before the root appears anywhere, so that none of them can contain it. tmpfs has no contents while
+ * the container does not run. */
+static int attach_all(struct job *job, int root_fd, struct error *err)
+{
+    const struct container *c = job->c;
+    int *sources = xcalloc(c->mount_count + 1, sizeof(*sources));
+    size_t count = 0;
+    int r = 0;
+    for (; r >= 0 && count < c->mount_count; count++) {
+        const struct mount_point *m = &c->mounts[count];
+        r = sources[count] = m->type == MOUNT_TMPFS ? -ENOENT : open_source(job, m, err);
+        if (r == -ENOENT)
+            r = 0;
+    }
+    if (r >= 0)
+        r = move_mount(root_fd, "", AT_FDCWD, job->engine->containers_dir, MOVE_MOUNT_F_EMPTY_PATH) < 0
+                ? error_errno(err, errno, "mount the root of container %s", c->id)
+                : 0;
+    for (size_t i = 0; r >= 0 && i < count; i++)
+        r = sources[i] >= 0 ? attach(sources[i], root_fd, &c->mounts[i], job->write, err) : 0;
+    close_sources(sources, count);
+    return r < 0 ? r : 0;
+}
+
+/* The namespace is this thread's and ends with it, and its mounts with it. */
+static int open_stopped(struct job *job, struct error *err)
+{
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return error_errno(err, errno, "mount namespace");
+    CLEANUP_CLOSE int root =
+        image_rootfs_view(job->engine->images, job->c->rootfs_id, job->write ? ROOTFS_WRITE : ROOTFS_READ, err);
+    int r = root < 0 ? root : attach_all(job, root, err);
+    return r < 0 ? r : TAKE_FD(root);
+}
+
+/* ---- the thread ---- */
+
+static int open_root(struct job *job)
+{
+    if (job->alone)
+        return image_rootfs_view(job->engine->images, job->c->rootfs_id, job->view, &job->error);
+    if (job->pid == 0)
+        return open_stopped(job, &job->error);
+    int root = open_running(job);
+    job->ended = root < 0;
+    return root;
+}
+
+static void *run_job(void *data)
+{
+    struct job *job = data;
+    if (unshare(CLONE_FS) < 0) {
+        job->result = error_errno(&job->error, errno, "unshare");
+        return NULL;
+    }
+    umask(0);
+    CLEANUP_CLOSE int root = open_root(job);
+    job->result = root < 0 ? root : job->fn(root, job->data, &job->error);
+    return NULL;
+}
+
+static int run_in_thread(struct job *job, struct error *err)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK);
+    int r = pthread_create(&thread, &attributes, run_job, job);
+    pthread_attr_destroy(&attributes);
+    if (r != 0)
+        return error_errno(err, r, "start a thread");
+    pthread_join(thread, NULL);
+    return job->result < 0 && !job->ended ? error_propagate(err, &job->error) : job->result;
+}
+
+static pid_t running_pid(struct container *c)
+{
+    pthread_mutex_lock(&c->lock);
+    pid_t pid = c->pid;
+    pthread_mutex_unlock(&c->lock);
+    return pid;
+}
+
+static bool was_started(struct container *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool started = c->started != 0;
+    pthread_mutex_unlock(&c->lock);
+    return started;
+}
+
+static int run_stopped(struct job *job, struct error *err)
+{
+    /* The mount points of a container that never ran are not there yet. */
+    job->write = job->write || !was_started(job->c);
+    if (!job->write)
+        return run_in_thread(job, err);
+    int r = container_turn_begin(job->c, CONTAINER_FILES, job->c->id, err);
+    if (r < 0)
+        return r;
+    job->pid = running_pid(job->c); /* it may have been started while we waited */
+    r = run_in_thread(job, err);
+    container_turn_end(job->c);
+    return r;
+}
+
+static int check_state(struct container *c, struct error *err)
+{
+    enum container_state next;
+    pthread_mutex_lock(&c->lock);
+    int r = container_state_next(c->state, CONTAINER_FILES, c->id, &next, err);
+    pthread_mutex_unlock(&c->lock);
+    return r;
+}
+
+int container_files_run(struct engine *engine, struct container *c, bool write, container_files_fn fn, void *data,
+                        struct error *err)
+{
+    struct job job = {.engine = engine, .c = c, .write = write, .fn = fn, .data = data, .pid = running_pid(c)};
+    int r = check_state(c, err);
+    if (r < 0)
+        return r;
+    if (job.pid != 0) {
+        r = run_in_thread(&job, err);
+        if (!job.ended)
+            return r;
+        job.pid = 0;
+        job.ended = false;
+    }
+    r = run_stopped(&job, err);
+    return job.ended ? error_set(err, ERROR_CONFLICT, ESRCH, "container %s has just ended", c->id) : r;
+}
+
+int container_files_run_alone(struct engine *engine, struct container *c, enum rootfs_view view, container_files_fn fn,
+                              void *data, struct error *err)
+{
+    struct job job = {.engine = engine, .c = c, .alone = true, .view = view, .fn = fn, .data = data};
+    int r = check_state(c, err);
+    return r < 0 ? r : run_in_thread(&job, err);
+}
