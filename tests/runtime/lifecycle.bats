@@ -107,9 +107,9 @@ load helper
 }
 
 @test "commands and options that are missing say so" {
-    run rt exec "$ID" true
+    run rt nosuch "$ID"
     [ "$status" = 1 ]
-    [[ "$output" == *"not implemented yet"* ]]
+    [[ "$output" == *'unknown command "nosuch"'* ]]
     run rt --systemd-cgroup list
     [[ "$output" == *"not supported"* ]]
     run rt run --nonsense x
