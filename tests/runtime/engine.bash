@@ -102,3 +102,28 @@ with tarfile.open(sys.argv[3], "w") as out:
 EOF_PY
     ctr --address "$CONTAINERD" -n "$1" images import --snapshotter overlayfs "$ENGINE_DIR/image.tar" >/dev/null
 }
+
+# engine_remove_cgroups CGROUP-PARENT: the parent that the engine was given, with what is still below it after a failure.
+engine_remove_cgroups() {
+    local dir pids
+    for dir in $(find /sys/fs/cgroup -mindepth 2 -type d -path "*$1/*" 2>/dev/null); do
+        pids=$(cat "$dir/cgroup.procs" 2>/dev/null) || continue
+        # shellcheck disable=SC2086
+        [ -z "$pids" ] || kill -9 $pids 2>/dev/null || true
+    done
+    local i
+    for ((i = 0; i < 100; i++)); do
+        find /sys/fs/cgroup -depth -mindepth 2 -type d \( -path "*$1" -o -path "*$1/*" \) -exec rmdir {} + 2>/dev/null || true
+        [ -n "$(find /sys/fs/cgroup -mindepth 2 -maxdepth 2 -type d -path "*$1" 2>/dev/null)" ] || return 0
+        sleep 0.1
+    done
+    echo "cgroups left below $1" >&2
+}
+
+# Prints the v1 hierarchies that exist and are mounted nowhere: containerd 1.6 finds no statistics on such a machine.
+engine_hidden_hierarchies() {
+    local name
+    cut -d: -f2 /proc/self/cgroup | tr , '\n' | grep . | while read -r name; do
+        grep -qE " - cgroup .*[ ,]$name(,|$)" /proc/self/mountinfo || echo "$name"
+    done
+}
