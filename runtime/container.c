@@ -97,9 +97,12 @@ static int step_cgroup(struct start *start, struct error *err)
 
 static int step_sources(struct start *start, struct error *err)
 {
-    start->sources = (struct sources){.spec = start->options->spec, .bundle = start->bundle, .root_fd = -1};
+    start->sources = (struct sources){.spec = start->options->spec,
+                                      .bundle = start->bundle,
+                                      .root_fd = -1,
+                                      .user_fd = namespace_user_fd(&start->plan)};
     bool elsewhere = start->plan.new_user || start->plan.joins_user || start->plan.joins_mount;
-    return elsewhere ? sources_open(&start->sources, !start->options->has_rootfs_fd, err) : 0;
+    return sources_open(&start->sources, elsewhere, elsewhere && !start->options->has_rootfs_fd, err);
 }
 
 static int step_pair(struct start *start, struct error *err)

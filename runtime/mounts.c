@@ -23,13 +23,22 @@ static bool is_type(const struct oci_mount *mount, const char *type)
 
 /* ---- bind mounts ---- */
 
-static int apply_attributes(int fd, const struct mount_options *options)
+static int apply_recursive(int fd, const struct mount_options *options)
 {
     struct mount_attr attr = {.attr_set = options->recursive_set, .attr_clr = options->recursive_clear};
     if ((attr.attr_set | attr.attr_clr) != 0 &&
         mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
         return -errno;
-    attr = (struct mount_attr){.attr_set = options->set, .attr_clr = options->clear};
+    return 0;
+}
+
+/* What is not mentioned stays as it is at the source. */
+static int apply_attributes(int fd, const struct mount_options *options)
+{
+    int r = apply_recursive(fd, options);
+    if (r < 0)
+        return r;
+    struct mount_attr attr = {.attr_set = options->set, .attr_clr = options->clear};
     if ((attr.attr_set | attr.attr_clr) != 0 && mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
         return -errno;
     return 0;
@@ -84,14 +93,10 @@ static bool is_virtual(const struct oci_mount *mount)
     return false;
 }
 
-static int configure(int fs, struct child *child, const struct oci_mount *mount, const struct mount_options *options,
-                     const char *extra)
+static int set_parameters(int fs, const struct oci_mount *mount, const struct mount_options *options)
 {
-    const char *label = child->spec->linux_.mount_label;
     int r = 0;
-    if (mount->source != NULL && mount->source[0] != '\0')
-        r = fsconfig(fs, FSCONFIG_SET_STRING, "source", mount->source, 0);
-    if (r == 0 && (options->set & MOUNT_ATTR_RDONLY) && !is_virtual(mount))
+    if ((options->set & MOUNT_ATTR_RDONLY) && !is_virtual(mount))
         r = fsconfig(fs, FSCONFIG_SET_FLAG, "ro", NULL, 0);
     if (r == 0 && options->synchronous)
         r = fsconfig(fs, FSCONFIG_SET_FLAG, "sync", NULL, 0);
@@ -101,6 +106,17 @@ static int configure(int fs, struct child *child, const struct oci_mount *mount,
         r = fsconfig(fs, FSCONFIG_SET_FLAG, "lazytime", NULL, 0);
     for (size_t i = 0; r == 0 && i < options->data.count; i++)
         r = set_parameter(fs, options->data.items[i]);
+    return r;
+}
+
+static int configure(int fs, struct child *child, const struct oci_mount *mount, const struct mount_options *options,
+                     const char *extra)
+{
+    const char *label = child->spec->linux_.mount_label;
+    int r = 0;
+    if (mount->source != NULL && mount->source[0] != '\0')
+        r = fsconfig(fs, FSCONFIG_SET_STRING, "source", mount->source, 0);
+    r = r < 0 ? r : set_parameters(fs, mount, options);
     if (r == 0 && extra != NULL)
         r = set_parameter(fs, extra);
     if (r == 0 && label != NULL && label[0] != '\0' && !is_type(mount, "proc") && !is_type(mount, "sysfs"))
@@ -157,12 +173,12 @@ static int open_target(struct child *child, const struct oci_mount *mount, bool 
 static int set_propagation(int fd, const struct mount_options *options, const struct oci_mount *mount,
                            struct error *err)
 {
-    if (options->propagation == 0)
-        return 0;
-    struct mount_attr attr = {.propagation = options->propagation};
-    if (mount_setattr(fd, "", AT_EMPTY_PATH | (options->recursive_propagation ? AT_RECURSIVE : 0), &attr,
-                      sizeof(attr)) < 0)
-        return error_errno(err, errno, "cannot set the propagation of mount %s", mount->destination);
+    for (size_t i = 0; i < options->propagation_count; i++) {
+        struct mount_attr attr = {.propagation = options->propagations[i].kind};
+        unsigned depth = options->propagations[i].recursive ? AT_RECURSIVE : 0;
+        if (mount_setattr(fd, "", AT_EMPTY_PATH | depth, &attr, sizeof(attr)) < 0)
+            return error_errno(err, errno, "cannot set the propagation of mount %s", mount->destination);
+    }
     return 0;
 }
 
@@ -257,6 +273,27 @@ static void covered_mode(struct child *child, const struct oci_mount *mount, cha
         snprintf(out, 32, "mode=%04o", st.st_mode & 07777);
 }
 
+/* The new mount API has no word for it: mount(2) by way of the descriptor, which sets all flags anew. */
+static int set_iversion(int fd, const struct mount_options *options)
+{
+    static const struct {
+        uint64_t attribute;
+        unsigned long flag;
+    } flags[] = {
+        {MOUNT_ATTR_RDONLY, MS_RDONLY},         {MOUNT_ATTR_NOSUID, MS_NOSUID},
+        {MOUNT_ATTR_NODEV, MS_NODEV},           {MOUNT_ATTR_NOEXEC, MS_NOEXEC},
+        {MOUNT_ATTR_NOATIME, MS_NOATIME},       {MOUNT_ATTR_STRICTATIME, MS_STRICTATIME},
+        {MOUNT_ATTR_NODIRATIME, MS_NODIRATIME}, {MOUNT_ATTR_NOSYMFOLLOW, MS_NOSYMFOLLOW},
+    };
+    unsigned long all =
+        MS_REMOUNT | MS_I_VERSION | (options->synchronous ? MS_SYNCHRONOUS : 0) | (options->lazytime ? MS_LAZYTIME : 0);
+    for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+        all |= (options->set & flags[i].attribute) != 0 ? flags[i].flag : 0;
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return mount(NULL, path, NULL, all, NULL) < 0 ? -errno : 0;
+}
+
 static int mount_filesystem(struct child *child, const struct oci_mount *mount, struct mount_options *options,
                             struct error *err)
 {
@@ -284,7 +321,9 @@ static int mount_filesystem(struct child *child, const struct oci_mount *mount, 
     int r = check_proc(mount, target, fd, err);
     if (r < 0)
         return r;
-    r = mount_attach(fd, target);
+    r = apply_recursive(fd, options);
+    r = r < 0 ? r : mount_attach(fd, target);
+    r = r < 0 || !options->iversion ? r : set_iversion(fd, options);
     if (r < 0)
         return error_errno(err, r, "error mounting \"%s\" to rootfs at \"%s\"", mount->type, mount->destination);
     r = set_propagation(fd, options, mount, err);
@@ -294,6 +333,23 @@ static int mount_filesystem(struct child *child, const struct oci_mount *mount, 
     if (r == 0 && later)
         child->readonly_fds[child->readonly_count++] = TAKE_FD(fd);
     return r;
+}
+
+/* Changes what is mounted there already: the mount, and unless it says bind its file system. */
+static int remount(struct child *child, const struct oci_mount *mount, const struct mount_options *options,
+                   struct error *err)
+{
+    CLEANUP_CLOSE int fd = beneath_open(child->root_fd, mount->destination, O_PATH, 0);
+    int r = fd < 0 ? fd : 0;
+    if (r == 0 && !options->bind && !options->recursive_bind &&
+        (options->data.count > 0 || options->synchronous || options->dirsync || options->lazytime)) {
+        CLEANUP_CLOSE int fs = fspick(fd, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
+        if (fs < 0 || set_parameters(fs, mount, options) < 0 ||
+            fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+            return mount_error(fs, errno, mount, err);
+    }
+    r = r < 0 ? r : apply_attributes(fd, options);
+    return r < 0 ? error_errno(err, r, "cannot remount \"%s\"", mount->destination) : 0;
 }
 
 static bool is_cgroup(const struct oci_mount *mount)
@@ -307,6 +363,8 @@ static int mount_one(struct child *child, const struct oci_mount *mount, struct 
     int r = mount_options_parse(mount, &options, err);
     if (r < 0)
         return r;
+    if (options.remount)
+        return remount(child, mount, &options, err);
     if (options.bind || options.recursive_bind)
         return mount_bind(child, mount, &options, err);
     if (is_cgroup(mount)) {

@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/memory.h"
+#include "runtime/idmap.h"
 
 /* open_tree(2) with OPEN_TREE_CLONE; descriptor or -errno. */
 static int clone_path(const struct sources *sources, const char *path, bool recursive)
@@ -33,18 +34,62 @@ static int clone_bind(const struct sources *sources, const struct oci_mount *mou
                   : fd;
 }
 
-int sources_open(struct sources *sources, bool with_root, struct error *err)
+/* The mount's own mappings, or the container's. A descriptor that stays the caller's only when *ret_owned. */
+static int mapping_of(struct sources *sources, size_t i, bool *ret_owned, struct error *err)
+{
+    const struct oci_mount *mount = (const struct oci_mount *)sources->spec->mounts.items + i;
+    const struct oci_linux *l = &sources->spec->linux_;
+    *ret_owned = mount->uid_mappings.count > 0;
+    if (*ret_owned) {
+        CLEANUP_FREE char *where = xasprintf("mounts[%zu]", i);
+        return idmap_open_namespace(where, &mount->uid_mappings, &mount->gid_mappings, err);
+    }
+    if (sources->user_fd < 0) {
+        sources->user_fd = idmap_open_namespace("linux", &l->uid_mappings, &l->gid_mappings, err);
+        sources->owns_user_fd = true;
+    }
+    return sources->user_fd;
+}
+
+static int map_ids(struct sources *sources, size_t i, const struct mount_options *options, int fd, struct error *err)
+{
+    bool owned;
+    int user_fd = mapping_of(sources, i, &owned, err);
+    if (user_fd < 0)
+        return user_fd;
+    int r = idmap_apply(fd, user_fd, options->recursive_idmap);
+    if (owned)
+        fd_close(user_fd);
+    const struct oci_mount *mount = (const struct oci_mount *)sources->spec->mounts.items + i;
+    return r < 0 ? error_errno(err, r, "mounts[%zu]: cannot map the ids of \"%s\"", i, mount->source) : 0;
+}
+
+static int open_one(struct sources *sources, size_t i, struct error *err)
+{
+    const struct oci_mount *mount = (const struct oci_mount *)sources->spec->mounts.items + i;
+    CLEANUP(mount_options_release) struct mount_options options = {0};
+    int r = mount_options_parse(mount, &options, err);
+    if (r < 0 || options.remount || !(options.bind || options.recursive_bind))
+        return r;
+    sources->fds[i] = clone_bind(sources, mount, &options, err);
+    if (sources->fds[i] < 0)
+        return sources->fds[i];
+    return options.idmap ? map_ids(sources, i, &options, sources->fds[i], err) : 0;
+}
+
+int sources_open(struct sources *sources, bool all, bool with_root, struct error *err)
 {
     const struct json_array *mounts = &sources->spec->mounts;
     const struct oci_mount *items = mounts->items;
-    sources->fds = xcalloc(mounts->count + 1, sizeof(sources->fds[0]));
-    for (size_t i = 0; i < mounts->count; i++)
-        sources->fds[i] = -1;
     for (size_t i = 0; i < mounts->count; i++) {
-        CLEANUP(mount_options_release) struct mount_options options = {0};
-        int r = mount_options_parse(&items[i], &options, err);
-        if (r == 0 && (options.bind || options.recursive_bind))
-            r = sources->fds[i] = clone_bind(sources, &items[i], &options, err);
+        if (!all && !mount_is_idmapped(&items[i]))
+            continue;
+        if (sources->fds == NULL) {
+            sources->fds = xcalloc(mounts->count, sizeof(sources->fds[0]));
+            for (size_t k = 0; k < mounts->count; k++)
+                sources->fds[k] = -1;
+        }
+        int r = open_one(sources, i, err);
         if (r < 0)
             return r;
     }
@@ -60,6 +105,8 @@ void sources_release(struct sources *sources)
     free(sources->fds);
     sources->fds = NULL;
     sources->root_fd = fd_close(sources->root_fd);
+    if (sources->owns_user_fd)
+        sources->user_fd = fd_close(sources->user_fd);
 }
 
 int sources_root(struct sources *sources, struct error *err)
@@ -70,8 +117,8 @@ int sources_root(struct sources *sources, struct error *err)
 int sources_bind(struct sources *sources, const struct oci_mount *mount, const struct mount_options *options,
                  struct error *err)
 {
-    if (sources->fds == NULL)
-        return clone_bind(sources, mount, options, err);
     size_t i = (size_t)(mount - (const struct oci_mount *)sources->spec->mounts.items);
+    if (sources->fds == NULL || sources->fds[i] < 0)
+        return clone_bind(sources, mount, options, err);
     return TAKE_FD(sources->fds[i]);
 }

@@ -2,7 +2,7 @@
  * Internal to runtime/: the root and the sources of bind mounts, paths of the host, as detached clones of their mounts.
  * They can be cloned only in the mount namespace that they belong to: normally in the child, which has a copy of the
  * host's mounts. A child in a new user namespace may have no right to walk there, then the parent does it before
- * clone3.
+ * clone3; it also does so for mounts whose ids are mapped, which takes rights over the file system.
  */
 #ifndef DORY_RUNTIME_SOURCES_H
 #define DORY_RUNTIME_SOURCES_H
@@ -17,11 +17,14 @@ struct sources {
     const struct oci_spec *spec;
     const char *bundle; /* where relative paths start */
     int root_fd;        /* -1 unless opened before */
-    int *fds;           /* one per mount of the spec, -1 for those that are no bind mounts; NULL: not opened before */
+    int *fds;           /* one per mount of the spec, -1 for those that were not opened before; NULL: none was */
+    int user_fd;        /* the user namespace of mounts that are mapped as the container is; -1 until it is needed */
+    bool owns_user_fd;
 };
 
-/* In the parent: opens everything now. with_root: root.path too. */
-int sources_open(struct sources *sources, bool with_root, struct error *err);
+/* In the parent: opens now what the child could not open, which is everything (`all`) or the mapped mounts. with_root:
+ * root.path too. */
+int sources_open(struct sources *sources, bool all, bool with_root, struct error *err);
 void sources_release(struct sources *sources);
 
 /* A descriptor that the caller owns, or -errno. */

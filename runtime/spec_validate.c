@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "runtime/defaults.h"
+#include "runtime/mount_options.h"
 #include "runtime/settings.h"
 
 #define MOUNTS_MAX 10000
@@ -120,15 +121,26 @@ static int check_settings(const struct oci_spec *spec, struct error *err)
     return r;
 }
 
+static int check_mount(const struct oci_spec *spec, const struct oci_mount *mount, struct error *err)
+{
+    CLEANUP(mount_options_release) struct mount_options options = {0};
+    int r = mount_options_parse(mount, &options, err);
+    if (r < 0 || !options.idmap || mount->uid_mappings.count > 0)
+        return r;
+    if (oci_spec_namespace(spec, "user") == NULL)
+        return error_set(err, ERROR_INVALID, 0, "mount %s: ids cannot be mapped: there are no mappings",
+                         mount->destination);
+    return 0;
+}
+
 static int check_mounts(const struct oci_spec *spec, struct error *err)
 {
     if (spec->mounts.count > MOUNTS_MAX)
-        return error_set(err, ERROR_INVALID, 0, "more than %d mounts", MOUNTS_MAX);
+        return error_set(err, ERROR_INVALID, 0, "mounts: more than %d", MOUNTS_MAX);
     const struct oci_mount *mounts = spec->mounts.items;
     for (size_t i = 0; i < spec->mounts.count; i++)
-        if (mounts[i].uid_mappings.count + mounts[i].gid_mappings.count > 0)
-            return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "mount %s: id-mapped mounts are not supported",
-                             mounts[i].destination);
+        if (check_mount(spec, &mounts[i], err) < 0)
+            return error_context(err, "mounts[%zu]", i);
     return 0;
 }
 

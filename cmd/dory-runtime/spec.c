@@ -11,6 +11,7 @@
 #include "base/strbuf.h"
 #include "cmd/dory-runtime/runtime.h"
 #include "runtime/defaults.h"
+#include "runtime/mount_options.h"
 #include "runtime/spec.h"
 
 static const struct {
@@ -109,7 +110,7 @@ static void member_list(struct json_writer *w, const char *key, const char *cons
 
 static void write_linux_features(struct json_writer *w)
 {
-    static const char *const namespaces[] = {"cgroup", "ipc", "mount", "network", "pid", "user", "uts", NULL};
+    static const char *const namespaces[] = {"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts", NULL};
     static const char *const actions[] = {"SCMP_ACT_ALLOW",        "SCMP_ACT_ERRNO",       "SCMP_ACT_KILL",
                                           "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG",
                                           "SCMP_ACT_TRACE",        "SCMP_ACT_TRAP",        NULL};
@@ -149,7 +150,7 @@ static void write_linux_features(struct json_writer *w)
     json_begin_object(w);
     json_key(w, "idmap");
     json_begin_object(w);
-    json_member_bool(w, "enabled", false);
+    json_member_bool(w, "enabled", true);
     json_end_object(w);
     json_end_object(w);
 }
@@ -164,18 +165,8 @@ int command_features(const struct global *global, int argc, char **argv, struct 
         return r;
     static const char *const hooks[] = {
         "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop", NULL};
-    static const char *const options[] = {"async",       "atime",          "bind",       "defaults",     "dev",
-                                          "diratime",    "dirsync",        "exec",       "lazytime",     "loud",
-                                          "noatime",     "nodev",          "nodiratime", "noexec",       "nomand",
-                                          "norelatime",  "nostrictatime",  "nosuid",     "nosymfollow",  "private",
-                                          "ratime",      "rbind",          "rdev",       "rdiratime",    "relatime",
-                                          "rexec",       "rnoatime",       "rnodev",     "rnodiratime",  "rnoexec",
-                                          "rnorelatime", "rnostrictatime", "rnosuid",    "rnosymfollow", "ro",
-                                          "rprivate",    "rrelatime",      "rro",        "rrw",          "rshared",
-                                          "rslave",      "rstrictatime",   "rsuid",      "rsymfollow",   "runbindable",
-                                          "rw",          "shared",         "silent",     "slave",        "strictatime",
-                                          "suid",        "symfollow",      "sync",       "tmpcopyup",    "unbindable",
-                                          NULL};
+    CLEANUP_STRV struct strv options = STRV_INIT;
+    mount_options_names(&options);
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
     struct json_writer w;
     json_writer_init(&w, &text);
@@ -183,7 +174,7 @@ int command_features(const struct global *global, int argc, char **argv, struct 
     json_member_string(&w, "ociVersionMin", "1.0.0");
     json_member_string(&w, "ociVersionMax", "1.2.0");
     member_list(&w, "hooks", hooks);
-    member_list(&w, "mountOptions", options);
+    member_list(&w, "mountOptions", (const char *const *)options.items);
     json_key(&w, "linux");
     json_begin_object(&w);
     write_linux_features(&w);

@@ -23,6 +23,7 @@ teardown() {
     # Nothing may be left of the container.
     leftovers=$(find /sys/fs/cgroup -maxdepth 4 -type d -name "$ID" 2>/dev/null)
     mounts=$(grep -c "$T" /proc/self/mountinfo || true)
+    [ "$mounts" = 0 ] || awk -v t="$T" 'index($5, t) == 1 { print $5 }' /proc/self/mountinfo | sort -r | xargs -r umount -l
     rm -rf "$T"
     [ -z "$leftovers" ] || { echo "left behind: $leftovers"; return 1; }
     [ "$mounts" = 0 ] || { echo "$mounts mounts left behind"; return 1; }

@@ -169,17 +169,38 @@ static void mount_options_are_sorted_into_attributes_propagation_and_data(void *
     assert_true(options.set == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY));
     assert_true(options.clear == MOUNT_ATTR__ATIME);
     assert_true(options.recursive_set == MOUNT_ATTR_RDONLY);
-    assert_true(options.propagation == MS_SLAVE && options.recursive_propagation);
+    assert_int_equal(options.propagation_count, 1);
+    assert_true(options.propagations[0].kind == MS_SLAVE && options.propagations[0].recursive);
     assert_int_equal(options.data.count, 2);
     mount_options_release(&options);
     strv_clear(&mount.options);
     strv_split(&mount.options, "rbind size=1m", ' ');
     assert_true(mount_options_parse(&mount, &options, &err) < 0);
     mount_options_release(&options);
-    strv_clear(&mount.options);
-    strv_split(&mount.options, "idmap", ' ');
-    assert_int_equal(mount_options_parse(&mount, &options, &err), -ENOTSUP);
-    mount_options_release(&options);
+    static const struct {
+        const char *type, *options, *wrong; /* NULL: good */
+    } cases[] = {
+        {"bind", "idmap", NULL},
+        {"tmpfs", "idmap", "for bind mounts only"},
+        {"tmpfs", "mand", "options[0]"},
+        {"", "ro", "neither a type nor bind"},
+        {"", "remount,ro", NULL},
+        {"tmpfs", "remount,rslave", "neither tmpcopyup nor propagation"},
+        {"tmpfs", "private,shared,private,shared,private,shared,private,shared", NULL},
+        {"tmpfs", "private,shared,private,shared,private,shared,private,shared,slave", "options[8]"},
+        {"none", "rbind,sync,async", NULL},
+        {"none", "rbind,sync", "\"sync\" has no meaning"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        mount.type = (char *)cases[i].type;
+        strv_clear(&mount.options);
+        strv_split(&mount.options, cases[i].options, ',');
+        error_clear(&err);
+        int r = mount_options_parse(&mount, &options, &err);
+        mount_options_release(&options);
+        if (cases[i].wrong == NULL ? r != 0 : r == 0 || strstr(err.message, cases[i].wrong) == NULL)
+            fail_msg("%s of %s: %d %s", cases[i].options, cases[i].type, r, err.message);
+    }
     strv_release(&mount.options);
 }
 
