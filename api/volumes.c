@@ -95,18 +95,41 @@ static int handle_remove(struct api_request *request, struct engine *engine, str
     return r < 0 ? r : api_reply_empty(request, 204);
 }
 
+/* dory's own: a volume that nobody uses gets another name. */
+static int handle_rename(struct api_request *request, struct engine *engine, struct error *err)
+{
+    const char *name = api_query(request, "name");
+    int r = name == NULL || *name == '\0' ? error_set(err, ERROR_INVALID, 0, "Neither old nor new names may be empty")
+                                          : engine_volume_rename(engine, api_path(request, 0), name, err);
+    return r < 0 ? r : api_reply_empty(request, 204);
+}
+
+/* Only cluster volumes can be updated, and there are none without a swarm. */
+static int handle_update(struct api_request *request, struct engine *engine, struct error *err)
+{
+    (void)request;
+    (void)engine;
+    return error_set(err, ERROR_UNAVAILABLE, 0,
+                     "volume update is only valid for cluster volumes: this node is not a swarm manager");
+}
+
 static int handle_prune(struct api_request *request, struct engine *engine, struct error *err)
 {
     CLEANUP_JSON struct json *filters = NULL;
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     int r = api_filters(request, volume_prune_filters, &filters, err);
     if (r == 0)
-        r = engine_volume_prune(engine, filters, &out, err);
+        r = engine_volume_prune(engine, filters, api_version(request) < 42, &out, err); /* before: named ones, too */
     return r < 0 ? r : api_reply_json(request, 200, &out);
 }
 
 const struct api_route api_volume_routes[] = {
-    {"GET", "/volumes", handle_list, 0},         {"POST", "/volumes/create", handle_create, API_BODY_JSON},
-    {"POST", "/volumes/prune", handle_prune, 0}, {"GET", "/volumes/{}", handle_inspect, 0},
-    {"DELETE", "/volumes/{}", handle_remove, 0}, {0},
+    {"GET", "/volumes", handle_list, 0},
+    {"POST", "/volumes/create", handle_create, API_BODY_JSON},
+    {"POST", "/volumes/prune", handle_prune, 0},
+    {"GET", "/volumes/{}", handle_inspect, 0},
+    {"DELETE", "/volumes/{}", handle_remove, 0},
+    {"POST", "/volumes/{}/rename", handle_rename, 0},
+    {"PUT", "/volumes/{}", handle_update, API_BODY_JSON},
+    {0},
 };

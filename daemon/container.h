@@ -72,10 +72,11 @@ struct container {
     /* The root's mount, held while the container runs: its last close makes the kernel write the whole filesystem's
      * dirty data back, which is not to happen in the exit of the container's init. -1: none. */
     int rootfs_fd;
-    bool starting;   /* a start is under way */
-    bool cleaning;   /* the cleaner still takes down what the last run left; a start waits for it */
-    bool removed;    /* the row is gone */
-    bool early_exit; /* ended before start was through */
+    bool has_volumes; /* volume_mount() was called for each of its volumes */
+    bool starting;    /* a start is under way */
+    bool cleaning;    /* the cleaner still takes down what the last run left; a start waits for it */
+    bool removed;     /* the row is gone */
+    bool early_exit;  /* ended before start was through */
     struct shim_exit early;
     struct pending_attach *pending;
     unsigned attaching; /* clients between container_attach_begin and container_attach */

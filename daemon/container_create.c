@@ -237,25 +237,46 @@ static int prepare(struct engine *engine, const struct container_create *request
 
 /* ---- volumes ---- */
 
-/* Volumes made for a container that then could not be. */
+/* Volumes made for a container that then could not be: they go, unless somebody else has begun to use one. */
 static void undo_volumes(struct engine *engine, const struct strv *made)
 {
     for (size_t i = 0; i < made->count; i++)
-        volume_remove(engine->volumes, made->items[i], NULL);
+        engine_volume_remove(engine, made->items[i], true, NULL);
 }
 
-static int make_volume(struct engine *engine, struct mount_point *m, int root_fd, struct strv *made, struct error *err)
+static int populate(struct engine *engine, const struct mount_point *m, int root_fd, struct error *err)
 {
-    struct volume_create request = {
-        .name = m->anonymous ? NULL : m->name, .labels = &m->labels, .pending = m->anonymous};
+    int r = volume_mount(engine->volumes, m->name, err);
+    if (r < 0)
+        return r;
+    r = volume_populate(engine->volumes, m->name, root_fd, m->destination, err);
+    volume_unmount(engine->volumes, m->name);
+    return r;
+}
+
+/* held: names that are to be given back with volume_unhold() once the container is in the index. */
+static int make_volume(struct engine *engine, struct mount_point *m, int root_fd, struct strv *made, struct strv *held,
+                       struct error *err)
+{
+    char generated[ID_SIZE + 1];
+    if (m->name == NULL) {
+        id_generate(generated);
+        m->name = xstrdup(generated);
+    }
+    struct volume_create request = {.name = m->name,
+                                    .labels = &m->labels,
+                                    .options = &m->driver_options,
+                                    .anonymous = m->anonymous,
+                                    .pending = m->anonymous};
     struct volume volume = {0};
     bool new = false;
+    volume_hold(engine->volumes, m->name);
+    strv_add(held, m->name);
     int r = volume_create(engine->volumes, &request, &volume, &new, err);
     if (r < 0)
         return r;
     if (new)
         strv_add(made, volume.name);
-    xstrset(&m->name, volume.name);
     xstrset(&m->source, NULL);
     m->source = volume_path(engine->volumes, volume.name);
     volume_release(&volume);
@@ -264,10 +285,11 @@ static int make_volume(struct engine *engine, struct mount_point *m, int root_fd
         strmap_set(&attributes, "driver", "local");
         events_publish(engine->events, "volume", "create", m->name, &attributes);
     }
-    return m->no_copy ? 0 : volume_populate(engine->volumes, m->name, root_fd, m->destination, err);
+    return m->no_copy || m->subpath != NULL ? 0 : populate(engine, m, root_fd, err);
 }
 
-static int make_volumes(struct engine *engine, struct container *c, struct strv *made, struct error *err)
+static int make_volumes(struct engine *engine, struct container *c, struct strv *made, struct strv *held,
+                        struct error *err)
 {
     CLEANUP_CLOSE int root_fd = -1;
     int r = 0;
@@ -279,7 +301,7 @@ static int make_volumes(struct engine *engine, struct container *c, struct strv 
             if (root_fd < 0)
                 return root_fd;
         }
-        r = make_volume(engine, &c->mounts[i], root_fd, made, err);
+        r = make_volume(engine, &c->mounts[i], root_fd, made, held, err);
     }
     return r;
 }
@@ -321,12 +343,15 @@ static int materialise(struct engine *engine, struct container *c, const struct 
                        struct error *err)
 {
     CLEANUP_STRV struct strv made = STRV_INIT;
+    CLEANUP_STRV struct strv held = STRV_INIT;
     int r = image_rootfs_create(engine->images, image, c->host.auto_remove, &c->rootfs_id, err);
     if (r < 0)
         return r;
-    r = make_volumes(engine, c, &made, err);
+    r = make_volumes(engine, c, &made, &held, err);
     if (r == 0)
         r = insert(engine, c, name, err);
+    for (size_t i = 0; i < held.count; i++)
+        volume_unhold(engine->volumes, held.items[i]);
     if (r < 0) {
         undo_volumes(engine, &made);
         image_rootfs_remove(engine->images, c->rootfs_id, NULL);

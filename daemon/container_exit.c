@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "daemon/engine_internal.h"
+#include "daemon/mount_sources.h"
 #include "daemon/restart_policy.h"
 
 /* What an ended run leaves for the cleaner. */
@@ -143,6 +144,8 @@ void container_process_exit(struct engine *engine, struct container *c, const st
     c->has_endpoint = false;
     c->endpoint = (struct network_endpoint){0};
     c->cleaning = true;
+    bool has_volumes = c->has_volumes;
+    c->has_volumes = false;
     bool auto_remove = c->state == CONTAINER_EXITED && c->host.auto_remove && !c->kept;
     if (auto_remove)
         c->state = CONTAINER_REMOVING;
@@ -161,6 +164,8 @@ void container_process_exit(struct engine *engine, struct container *c, const st
     pthread_mutex_unlock(&c->lock);
 
     container_execs_ended(engine, c);
+    if (has_volumes) /* before anybody hears that it is gone and removes one */
+        mount_sources_unmount(engine, c);
     publish_exit(engine, c, exit);
     struct error err = {0};
     if (auto_remove && container_forget(engine, c, true, &err) < 0)

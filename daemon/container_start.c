@@ -15,6 +15,7 @@
 #include "daemon/capabilities.h"
 #include "daemon/engine_internal.h"
 #include "daemon/etc_files.h"
+#include "daemon/mount_sources.h"
 #include "daemon/spec_generate.h"
 
 /* How long a start waits for a client that does not take its answer. */
@@ -35,6 +36,7 @@ struct start {
     struct identity identity;
     struct device_list devices;
     uint64_t capabilities;
+    struct mount_sources sources;
     struct strbuf spec;
     const void *seccomp_bpf;
     size_t seccomp_size;
@@ -177,26 +179,12 @@ static int step_working_directory(struct start *s, struct error *err)
 
 static int step_sources(struct start *s, struct error *err)
 {
-    for (size_t i = 0; i < s->c->mount_count; i++) {
-        const struct mount_point *m = &s->c->mounts[i];
-        if (m->type == MOUNT_VOLUME) {
-            CLEANUP_CLOSE int fd = volume_open_data(s->engine->volumes, m->name, err);
-            if (fd < 0)
-                return fd;
-        }
-        struct stat st;
-        if (m->type != MOUNT_BIND || stat(m->source, &st) == 0)
-            continue;
-        if (errno != ENOENT)
-            return error_errno(err, errno, "mount source %s", m->source);
-        if (!m->create_source)
-            return error_set(err, ERROR_INVALID, ENOENT,
-                             "invalid mount config for type \"bind\": bind source path does not exist: %s", m->source);
-        int r = file_mkdirs(m->source, 0755, err);
-        if (r < 0)
-            return error_context(err, "error while creating mount source path '%s'", m->source);
-    }
-    return 0;
+    return mount_sources_prepare(s->engine, s->c, &s->sources, err);
+}
+
+static void undo_sources(struct start *s)
+{
+    mount_sources_undo(s->engine, s->c, &s->sources);
 }
 
 static int step_security(struct start *s, struct error *err)
@@ -228,6 +216,7 @@ static int step_spec(struct start *s, struct error *err)
                                .hostname = s->hostname,
                                .cgroups_path = cgroup,
                                .etc_dir = s->etc_dir,
+                               .sources = s->sources.paths,
                                .host_network = s->host_network,
                                .host_mqueue = access("/dev/mqueue", F_OK) == 0,
                                .pid_path = s->pid_path};
@@ -366,6 +355,7 @@ static int step_launch(struct start *s, struct error *err)
     c->stopped_by_user = false;
     c->shim = TAKE_PTR(s->shim);
     c->rootfs_fd = TAKE_FD(s->rootfs_fd);
+    c->has_volumes = true;
     c->state = CONTAINER_RUNNING;
     free(c->sandbox_key);
     c->sandbox_key = s->host_network ? NULL : xasprintf("/proc/%d/ns/net", pid);
@@ -386,7 +376,7 @@ static const struct {
     {"files", step_files, NULL},
     {"identity", step_identity, NULL},
     {"working directory", step_working_directory, NULL},
-    {"mount sources", step_sources, NULL},
+    {"mount sources", step_sources, undo_sources},
     {"security", step_security, NULL},
     {"spec", step_spec, NULL},
     {"row", step_row, undo_row},
@@ -404,6 +394,7 @@ static void start_release(struct start *s)
     free(s->pid_path);
     identity_release(&s->identity);
     device_list_release(&s->devices);
+    mount_sources_release(s->engine, s->c, &s->sources);
     strbuf_release(&s->spec);
     if (s->seccomp_owned)
         free((void *)s->seccomp_bpf);

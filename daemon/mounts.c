@@ -27,6 +27,8 @@ static const struct json_field mount_point_rows[] = {
     ROW(BOOL, "FromMounts", from_mounts, OMIT),
     ROW(STRING, "TmpfsOptions", tmpfs_options, OMIT),
     ROW(STRMAP, "Labels", labels, OMIT),
+    ROW(STRMAP, "DriverOptions", driver_options, OMIT),
+    ROW(STRING, "Subpath", subpath, OMIT),
 };
 const struct json_table mount_point_table = JSON_TABLE(struct mount_point, mount_point_rows);
 
@@ -254,16 +256,21 @@ static int parse_volume_request(const struct mount_request *q, struct mount_poin
         return 0;
     ret->no_copy = o->no_copy;
     strmap_copy(&ret->labels, &o->labels);
-    if (o->subpath != NULL && *o->subpath != '\0')
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "VolumeOptions.Subpath is not supported by dory yet");
+    if (o->subpath != NULL && *o->subpath != '\0') {
+        if (ret->anonymous)
+            return bad_config(err, "volume", "must not set Subpath when using anonymous volumes");
+        if (o->subpath[0] == '/' || strstr(o->subpath, "..") != NULL)
+            return error_set(err, ERROR_INVALID, 0,
+                             "invalid mount config for type \"volume\": subpath must be a relative path within the "
+                             "volume");
+        ret->subpath = xstrdup(o->subpath);
+    }
     if (o->driver_config != NULL) {
         const char *driver = o->driver_config->name;
         if (driver != NULL && *driver != '\0' && strcmp(driver, "local") != 0)
             return error_set(err, ERROR_NOT_FOUND, 0, "error looking up volume plugin %s: plugin \"%s\" not found",
                              driver, driver);
-        if (o->driver_config->options.count > 0)
-            return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                             "VolumeOptions.DriverConfig.Options are not supported by dory yet");
+        strmap_copy(&ret->driver_options, &o->driver_config->options);
     }
     return 0;
 }

@@ -28,9 +28,11 @@ struct mount_point {
     bool create_source; /* bind: a missing source is made (as -v does; --mount does not) */
     bool non_recursive;
     bool read_only_non_recursive;
-    bool from_mounts;     /* asked for with --mount: bind errors are docker's for --mount */
-    char *tmpfs_options;  /* tmpfs: "size=1m,mode=700" */
-    struct strmap labels; /* volume: labels when it is made */
+    bool from_mounts;             /* asked for with --mount: bind errors are docker's for --mount */
+    char *tmpfs_options;          /* tmpfs: "size=1m,mode=700" */
+    struct strmap labels;         /* volume: labels when it is made */
+    struct strmap driver_options; /* volume: the local driver's options when it is made */
+    char *subpath;                /* volume: what of it is mounted; NULL: all */
 };
 
 extern const struct json_table mount_point_table;

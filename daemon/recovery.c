@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "daemon/engine_internal.h"
+#include "daemon/host_mounts.h"
 #include "daemon/restart_policy.h"
 
 /* docker's status of a container that was lost with its machine */
@@ -22,7 +23,11 @@ static void adopt(struct engine *engine, struct container *c, struct shim *shim,
     struct error err = {0};
     if (c->has_endpoint && network_restore(engine->networks, c->id, &c->endpoint, &err) < 0)
         log_error("container %s: restoring its network: %s", c->id, err.message);
+    for (size_t i = 0; i < c->mount_count; i++)
+        if (c->mounts[i].type == MOUNT_VOLUME && volume_mount(engine->volumes, c->mounts[i].name, &err) < 0)
+            log_error("container %s: %s", c->id, err.message);
     pthread_mutex_lock(&c->lock);
+    c->has_volumes = true;
     c->shim = shim;
     c->pid = pid;
     if (!container_state_is_running(c->state) && c->state != CONTAINER_REMOVING)
@@ -160,6 +165,18 @@ static int sweep_directories(struct engine *engine, int parent_fd, const char *p
     return 0;
 }
 
+static bool is_running(const char *id, void *data)
+{
+    struct engine *engine = data;
+    CLEANUP_CONTAINER struct container *c = NULL;
+    if (container_find(engine, id, &c, NULL) < 0)
+        return false;
+    pthread_mutex_lock(&c->lock);
+    bool running = c->pid != 0;
+    pthread_mutex_unlock(&c->lock);
+    return running;
+}
+
 int engine_recover(struct engine *engine, struct error *err)
 {
     int r = store_load(engine, err);
@@ -182,6 +199,8 @@ int engine_recover(struct engine *engine, struct error *err)
         r = sweep_directories(engine, engine->containers_fd, engine->containers_dir, err);
     if (r == 0)
         r = sweep_directories(engine, engine->etc_fd, engine->etc_dir, err);
+    if (r == 0)
+        host_mounts_sweep(engine, is_running, engine);
     if (r == 0)
         r = volumes_sweep(engine->volumes, err);
     return r;

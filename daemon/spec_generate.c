@@ -189,12 +189,12 @@ int spec_tmpfs_options(const char *text, struct strv *ret, struct error *err)
     return 0;
 }
 
-static void put_mount_point(struct json_writer *w, const struct mount_point *m)
+static void put_mount_point(struct json_writer *w, const struct mount_point *m, const char *source)
 {
     json_begin_object(w);
     json_member_string(w, "destination", m->destination);
     json_member_string(w, "type", m->type == MOUNT_TMPFS ? "tmpfs" : "bind");
-    json_member_string(w, "source", m->type == MOUNT_TMPFS ? "tmpfs" : m->source);
+    json_member_string(w, "source", m->type == MOUNT_TMPFS ? "tmpfs" : source ? source : m->source);
     json_key(w, "options");
     json_begin_array(w);
     if (m->type == MOUNT_TMPFS) {
@@ -261,7 +261,7 @@ static void put_mounts(struct json_writer *w, const struct spec_input *in)
     }
     put_etc_mounts(w, in);
     for (size_t i = 0; i < c->mount_count; i++)
-        put_mount_point(w, &c->mounts[i]);
+        put_mount_point(w, &c->mounts[i], in->sources ? in->sources[i] : NULL);
     json_end_array(w);
 }
 

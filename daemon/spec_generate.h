@@ -21,7 +21,8 @@ struct spec_input {
     uint64_t capabilities;
     const char *hostname;
     const char *cgroups_path;
-    const char *etc_dir; /* holds hosts, hostname, resolv.conf; NULL: none are mounted */
+    const char *etc_dir;  /* holds hosts, hostname, resolv.conf; NULL: none are mounted */
+    char *const *sources; /* one per mount: replaces its source when not NULL; may be NULL */
     bool host_network;
     bool host_mqueue;     /* the host has /dev/mqueue to share with --ipc host */
     const char *pid_path; /* a pid namespace to join; NULL: new, or the host's if pid_mode says so */

@@ -16,14 +16,17 @@ static bool uses(const struct container *c, const char *name)
     return false;
 }
 
-/* Ids of the containers that use it, separated by ", "; empty when none does. */
-static void users(struct engine *engine, const char *name, struct strbuf *out)
+/* Ids of the containers that use it, separated by ", " (caller frees); NULL when none does. */
+static char *users(const char *name, void *data)
 {
+    struct engine *engine = data;
+    struct strbuf out = STRBUF_INIT;
     pthread_mutex_lock(&engine->index_lock);
     for (size_t i = 0; i < engine->count; i++)
         if (uses(engine->list[i], name))
-            strbuf_addf(out, "%s%s", out->size ? ", " : "", engine->list[i]->id);
+            strbuf_addf(&out, "%s%s", out.size ? ", " : "", engine->list[i]->id);
     pthread_mutex_unlock(&engine->index_lock);
+    return out.size > 0 ? strbuf_take(&out) : NULL;
 }
 
 static void publish(struct engine *engine, const char *action, const char *name)
@@ -44,14 +47,22 @@ int engine_volume_remove(struct engine *engine, const char *name, bool force, st
     }
     if (r < 0)
         return r;
-    CLEANUP_STRBUF struct strbuf by = STRBUF_INIT;
-    users(engine, name, &by);
-    if (by.size > 0)
-        return error_set(err, ERROR_CONFLICT, 0, "remove %s: volume is in use - [%s]", name, strbuf_str(&by));
-    r = volume_remove(engine->volumes, name, err);
+    r = volume_remove(engine->volumes, name, users, engine, err);
     if (r == 0)
         publish(engine, "destroy", name);
     return r;
+}
+
+int engine_volume_rename(struct engine *engine, const char *name, const char *new_name, struct error *err)
+{
+    int r = volume_rename(engine->volumes, name, new_name, users, engine, err);
+    if (r < 0)
+        return r;
+    CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
+    strmap_set(&attributes, "driver", "local");
+    strmap_set(&attributes, "oldName", name);
+    events_publish(engine->events, "volume", "rename", new_name, &attributes);
+    return 0;
 }
 
 static void put_strmap(struct json_writer *w, const char *key, const struct strmap *map)
@@ -121,9 +132,8 @@ static bool matches(struct engine *engine, const struct json *filters, const str
     const char *dangling = json_string(json_at(json_get(filters, "dangling"), 0));
     if (dangling == NULL)
         return true;
-    CLEANUP_STRBUF struct strbuf by = STRBUF_INIT;
-    users(engine, v->name, &by);
-    return (by.size == 0) == is_true(dangling);
+    CLEANUP_FREE char *by = users(v->name, engine);
+    return (by == NULL) == is_true(dangling);
 }
 
 static void free_list(struct volume *list, size_t count)
@@ -162,10 +172,21 @@ int engine_volume_list(struct engine *engine, const struct json *filters, struct
     return 0;
 }
 
-int engine_volume_prune(struct engine *engine, const struct json *filters, struct strbuf *out, struct error *err)
+static void publish_prune(struct engine *engine, int64_t bytes)
+{
+    CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
+    CLEANUP_FREE char *text = xasprintf("%lld", (long long)bytes);
+    strmap_set(&attributes, "reclaimed", text);
+    events_publish(engine->events, "volume", "prune", "", &attributes);
+}
+
+int engine_volume_prune(struct engine *engine, const struct json *filters, bool all, struct strbuf *out,
+                        struct error *err)
 {
     const char *all_text = json_string(json_at(json_get(filters, "all"), 0));
-    bool all = all_text != NULL && is_true(all_text);
+    if (all_text != NULL && !is_true(all_text) && strcmp(all_text, "false") != 0 && strcmp(all_text, "0") != 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid filter 'all=%s'", all_text);
+    all = all || (all_text != NULL && is_true(all_text));
     const struct json *without = json_get(filters, "label!");
     struct volume *list;
     size_t count;
@@ -195,5 +216,6 @@ int engine_volume_prune(struct engine *engine, const struct json *filters, struc
     json_end_object(&w);
     strbuf_addc(out, '\n');
     free_list(list, count);
+    publish_prune(engine, bytes);
     return 0;
 }

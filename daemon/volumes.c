@@ -11,12 +11,10 @@
 #include "base/id.h"
 #include "base/json_table.h"
 #include "base/timestamp.h"
+#include "daemon/volume_options.h"
+#include "daemon/volumes_internal.h"
 
-struct volumes {
-    char *root;
-    int root_fd;
-    struct db *db;
-};
+#define TRASH_PREFIX ".removed-"
 
 void volume_release(struct volume *v)
 {
@@ -34,6 +32,8 @@ int volumes_open(const char *root, struct db *db, struct volumes **ret, struct e
                     "CREATE TABLE IF NOT EXISTS volumes(name TEXT PRIMARY KEY, created INTEGER NOT NULL, "
                     "labels TEXT NOT NULL, options TEXT NOT NULL, anonymous INTEGER NOT NULL) WITHOUT ROWID",
                     err);
+    if (r == 0)
+        r = db_exec(db, "CREATE TABLE IF NOT EXISTS volume_rename(old TEXT PRIMARY KEY, new TEXT NOT NULL)", err);
     if (r < 0)
         return r;
     CLEANUP_CLOSE int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -41,6 +41,7 @@ int volumes_open(const char *root, struct db *db, struct volumes **ret, struct e
         return error_errno(err, errno, "%s", root);
     struct volumes *v = xcalloc(1, sizeof(*v));
     *v = (struct volumes){.root = xstrdup(root), .root_fd = TAKE_FD(fd), .db = db};
+    pthread_mutex_init(&v->lock, NULL);
     *ret = v;
     return 0;
 }
@@ -49,7 +50,9 @@ void volumes_close(struct volumes *v)
 {
     if (v == NULL)
         return;
+    volume_uses_free(v);
     fd_close(v->root_fd);
+    pthread_mutex_destroy(&v->lock);
     free(v->root);
     free(v);
 }
@@ -83,7 +86,7 @@ static void from_row(struct db_statement *s, struct volume *ret)
     strmap_from_text(&ret->options, db_text(s, 3));
 }
 
-static int find(struct volumes *v, const char *name, bool *ret_found, struct volume *ret, struct error *err)
+int volume_find(struct volumes *v, const char *name, bool *ret_found, struct volume *ret, struct error *err)
 {
     db_lock(v->db);
     struct db_statement *s;
@@ -99,7 +102,7 @@ static int find(struct volumes *v, const char *name, bool *ret_found, struct vol
     return r;
 }
 
-static int check_name(const char *name, struct error *err)
+int volume_check_name(const char *name, struct error *err)
 {
     static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
@@ -143,13 +146,6 @@ static int insert(struct volumes *v, const struct volume_create *q, const char *
 int volume_create(struct volumes *v, const struct volume_create *q, struct volume *ret, bool *ret_new,
                   struct error *err)
 {
-    if (q->driver != NULL && *q->driver != '\0' && strcmp(q->driver, "local") != 0)
-        return error_set(err, ERROR_NOT_FOUND, 0, "error looking up volume plugin %s: plugin \"%s\" not found",
-                         q->driver, q->driver);
-    if (q->options != NULL && q->options->count > 0)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                         "option \"%s\" of the local volume driver is not supported by dory yet",
-                         q->options->items[0].key);
     char generated[ID_SIZE + 1];
     struct volume_create request = *q;
     if (q->name == NULL || *q->name == '\0') {
@@ -157,19 +153,27 @@ int volume_create(struct volumes *v, const struct volume_create *q, struct volum
         request.name = generated;
         request.anonymous = true;
     }
-    int r = check_name(request.name, err);
+    if (q->driver != NULL && *q->driver != '\0' && strcmp(q->driver, "local") != 0)
+        return error_set(err, ERROR_NOT_FOUND, 0,
+                         "create %s: error looking up volume plugin %s: plugin \"%s\" not found", request.name,
+                         q->driver, q->driver);
+    int r = volume_check_name(request.name, err);
+    if (r == 0 && q->options != NULL && volume_options_check(q->options, err) < 0)
+        r = error_context(err, "create %s", request.name);
     if (r < 0)
         return r;
     bool found = false;
-    db_lock(v->db); /* nobody may make the same name between look-up and insertion */
-    r = find(v, request.name, &found, ret, err);
+    pthread_mutex_lock(&v->lock); /* no renaming under way */
+    db_lock(v->db);               /* nobody may make the same name between look-up and insertion */
+    r = volume_find(v, request.name, &found, ret, err);
     if (r == 0 && !found) {
         r = insert(v, &request, request.name, err);
         bool again = false;
         if (r == 0)
-            r = find(v, request.name, &again, ret, err);
+            r = volume_find(v, request.name, &again, ret, err);
     }
     db_unlock(v->db);
+    pthread_mutex_unlock(&v->lock);
     if (r < 0)
         return r;
     CLEANUP_CLOSE int fd = volume_open_data(v, request.name, err);
@@ -185,7 +189,7 @@ int volume_create(struct volumes *v, const struct volume_create *q, struct volum
 int volume_get(struct volumes *v, const char *name, struct volume *ret, struct error *err)
 {
     bool found = false;
-    int r = find(v, name, &found, ret, err);
+    int r = volume_find(v, name, &found, ret, err);
     if (r == 0 && !found)
         r = error_set(err, ERROR_NOT_FOUND, 0, "get %s: no such volume", name);
     return r;
@@ -235,13 +239,12 @@ void volume_delete_data(struct volumes *v, const char *name)
     beneath_remove_tree(v->root_fd, name);
 }
 
-int volume_remove(struct volumes *v, const char *name, struct error *err)
+int volume_trash(struct volumes *v, const char *name, char ret_trash[VOLUME_TRASH_MAX])
 {
-    int r = volume_forget(v, name, err);
-    if (r < 0)
-        return r;
-    r = beneath_remove_tree(v->root_fd, name);
-    return r < 0 ? error_errno(err, r, "remove %s", name) : 0;
+    char id[ID_SIZE + 1];
+    id_generate(id);
+    snprintf(ret_trash, VOLUME_TRASH_MAX, TRASH_PREFIX "%.16s", id);
+    return renameat(v->root_fd, name, v->root_fd, ret_trash) < 0 ? -errno : 0;
 }
 
 static void close_dir(DIR **dir)
@@ -265,7 +268,9 @@ int volume_settle(struct volumes *v, const char *name, struct error *err)
 
 int volumes_sweep(struct volumes *v, struct error *err)
 {
-    int r = db_exec(v->db, "DELETE FROM volumes WHERE anonymous = 2", err);
+    int r = volume_renames_complete(v, err);
+    if (r == 0)
+        r = db_exec(v->db, "DELETE FROM volumes WHERE anonymous = 2", err);
     if (r < 0)
         return r;
     int fd = openat(v->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -278,11 +283,14 @@ int volumes_sweep(struct volumes *v, struct error *err)
     }
     const struct dirent *entry;
     while ((entry = readdir(dir)) != NULL) {
+        if (strncmp(entry->d_name, TRASH_PREFIX, strlen(TRASH_PREFIX)) == 0)
+            beneath_remove_tree(v->root_fd, entry->d_name);
         if (entry->d_name[0] == '.')
             continue;
+        volume_unmount_unused(v, entry->d_name);
         bool found = false;
         struct volume volume = {0};
-        r = find(v, entry->d_name, &found, &volume, err);
+        r = volume_find(v, entry->d_name, &found, &volume, err);
         volume_release(&volume);
         if (r < 0)
             return r;
@@ -336,9 +344,10 @@ static int64_t tree_size(int fd, int depth)
 
 int volume_size(struct volumes *v, const char *name, int64_t *ret, struct error *err)
 {
-    int fd = volume_open_data(v, name, err);
-    if (fd < 0)
-        return fd;
-    *ret = tree_size(fd, 0);
+    CLEANUP_FREE char *path = xasprintf("%s/_data", name);
+    int fd = openat(v->root_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno != ENOENT) /* not there yet, or not any more: nothing is made by looking */
+        return error_errno(err, errno, "volume %s", name);
+    *ret = fd < 0 ? 0 : tree_size(fd, 0);
     return 0;
 }

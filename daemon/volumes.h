@@ -30,7 +30,7 @@ void volumes_close(struct volumes *volumes);
 struct volume_create {
     const char *name;                      /* NULL or "": 64 random hex digits */
     const char *driver;                    /* NULL, "" or "local"; others are docker's "... plugin not found" */
-    const struct strmap *labels, *options; /* options: none are supported by our local driver yet */
+    const struct strmap *labels, *options; /* options: type, device, o (volume_options.h); either may be NULL */
     bool anonymous;
     bool pending; /* made for a container whose row does not exist yet: volume_settle() ends that; a crash before it
                      deletes the volume at the next start */
@@ -43,9 +43,26 @@ int volume_create(struct volumes *volumes, const struct volume_create *request, 
 int volume_get(struct volumes *volumes, const char *name, struct volume *ret, struct error *err);
 /* Array of volumes by name; release each and free. */
 int volume_list(struct volumes *volumes, struct volume **ret, size_t *ret_count, struct error *err);
-/* Row and data. The caller has checked that nobody uses it. */
-int volume_remove(struct volumes *volumes, const char *name, struct error *err);
-/* The two halves of it: the row (may be part of a caller's transaction), and what is on the disk. */
+/*
+ * Holding a volume keeps it from being removed and renamed until as many volume_unhold(): for whoever is about to use
+ * it and cannot be found among the containers yet. The name need not exist.
+ */
+void volume_hold(struct volumes *volumes, const char *name);
+void volume_unhold(struct volumes *volumes, const char *name);
+/* Holds it and, when it has driver options and is the first, mounts it on its _data: "error while mounting volume
+ * '...'". volume_unmount() undoes one. After the daemon's start, volume_mount() of one that is still mounted counts it
+ * only. */
+int volume_mount(struct volumes *volumes, const char *name, struct error *err);
+void volume_unmount(struct volumes *volumes, const char *name);
+/* Row and data, unless somebody holds it or `used_by` (called with the volumes locked; may be NULL) returns who uses it
+ * (caller frees): "remove X: volume is in use - [...]". */
+typedef char *(*volume_used_by)(const char *name, void *data);
+int volume_remove(struct volumes *volumes, const char *name, volume_used_by used_by, void *data, struct error *err);
+/* Under the same conditions. A volume of the new name must not exist. A crash in between is completed by
+ * volumes_sweep(). */
+int volume_rename(struct volumes *volumes, const char *name, const char *new_name, volume_used_by used_by, void *data,
+                  struct error *err);
+/* The two halves of a removal: the row (may be part of a caller's transaction), and what is on the disk. */
 int volume_forget(struct volumes *volumes, const char *name, struct error *err);
 void volume_delete_data(struct volumes *volumes, const char *name);
 /* The container of a pending volume has its row now (call it in the transaction that made the row). */
@@ -67,11 +84,14 @@ int volume_size(struct volumes *volumes, const char *name, int64_t *ret, struct 
 /* ---- with the engine's knowledge of who uses what (volume_api.c) ---- */
 struct engine;
 int engine_volume_remove(struct engine *engine, const char *name, bool force, struct error *err);
+int engine_volume_rename(struct engine *engine, const char *name, const char *new_name, struct error *err);
 /* JSON of one volume as the API has it. */
 void volume_write_json(struct engine *engine, const struct volume *volume, struct json_writer *w);
 extern const char *const volume_list_filters[];
 int engine_volume_list(struct engine *engine, const struct json *filters, struct strbuf *out, struct error *err);
 extern const char *const volume_prune_filters[];
-int engine_volume_prune(struct engine *engine, const struct json *filters, struct strbuf *out, struct error *err);
+/* all: named volumes, too (also the filter "all"). */
+int engine_volume_prune(struct engine *engine, const struct json *filters, bool all, struct strbuf *out,
+                        struct error *err);
 
 #endif

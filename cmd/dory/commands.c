@@ -42,6 +42,7 @@
     X(volume_inspect)                                                                                                  \
     X(volume_ls)                                                                                                       \
     X(volume_prune)                                                                                                    \
+    X(volume_rename)                                                                                                   \
     X(volume_rm)
 
 #define DECLARE(name) extern const struct command command_##name;

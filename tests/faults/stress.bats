@@ -25,3 +25,14 @@ stress() {
 @test "images are removed while containers are made from them, listed and inspected" {
     stress create:stress1 create:stress1 create:stress2 remove:stress1 remove:stress2 remove:stress2 list
 }
+
+@test "volumes are pruned and removed while containers are made that use them" {
+    stress volumes volumes volumes prune prune
+    # What is left has a row and a directory each, once the last data is deleted.
+    for ((i = 0; i < 600; i++)); do
+        rows=$(dory volume ls -q | sort) directories=$(ls -A "$ENV_DIR/data/volumes" | sort)
+        [ "$rows" != "$directories" ] || break
+        sleep 0.05
+    done
+    [ "$rows" = "$directories" ]
+}

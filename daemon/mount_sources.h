@@ -1,0 +1,34 @@
+/*
+ * What a start does on the host before the runtime can mount: sources of binds made where that was asked for, volumes
+ * mounted, parts of volumes opened safely (the content of a volume is a container's).
+ */
+#ifndef DORY_DAEMON_MOUNT_SOURCES_H
+#define DORY_DAEMON_MOUNT_SOURCES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+struct engine;
+struct container;
+
+/* Zero-initialised is empty. */
+struct mount_sources {
+    char **paths; /* one per mount of the container: where the source is now; NULL: where it says */
+    size_t count;
+    size_t volumes; /* of how many mounts the volume was mounted: volume_unmount() is due */
+    bool on_host;   /* something lies in host_mounts.h's directory for the time of the start */
+};
+
+/* In the order of c->mounts. On failure the caller still calls mount_sources_undo(). */
+int mount_sources_prepare(struct engine *engine, const struct container *c, struct mount_sources *sources,
+                          struct error *err);
+/* After a failed start: unmounts. */
+void mount_sources_undo(struct engine *engine, const struct container *c, struct mount_sources *sources);
+/* Frees, and removes what was only needed for the start. */
+void mount_sources_release(struct engine *engine, const struct container *c, struct mount_sources *sources);
+/* Gives the volumes of a container back that has ended. */
+void mount_sources_unmount(struct engine *engine, const struct container *c);
+
+#endif
