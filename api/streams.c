@@ -193,6 +193,8 @@ static int handle_wait(struct api_request *request, struct engine *engine, struc
     int r = container_wait_parse(api_query(request, "condition"), &condition, err);
     if (r == 0)
         r = find(request, engine, &c, err);
+    if (r == 0)
+        r = container_wait_check(c, condition, err);
     if (r < 0)
         return r;
     struct container_waiter *waiter = container_wait_begin(c, condition);

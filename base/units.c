@@ -56,3 +56,33 @@ void units_duration(char *buf, size_t size, int64_t seconds)
     else
         snprintf(buf, size, "%lld years", (long long)(seconds / 3600 / 24 / 365));
 }
+
+/* "12.5" for 12.5 of a unit of `unit` ns; zeros at the end of the fraction are left out. */
+static int put_fraction(char *buf, size_t size, int64_t ns, int64_t unit, const char *name)
+{
+    char fraction[24];
+    int digits = 9;
+    snprintf(fraction, sizeof(fraction), "%09lld", (long long)(ns % unit * (1000000000 / unit)));
+    while (digits > 0 && fraction[digits - 1] == '0')
+        digits--;
+    return snprintf(buf, size, "%lld%s%.*s%s", (long long)(ns / unit), digits > 0 ? "." : "", digits, fraction, name);
+}
+
+void units_go_duration(char *buf, size_t size, int64_t ns)
+{
+    const int64_t second = 1000000000, minute = 60 * second, hour = 60 * minute;
+    int n = 0;
+    if (ns == 0)
+        snprintf(buf, size, "0s");
+    else if (ns < 1000)
+        snprintf(buf, size, "%lldns", (long long)ns);
+    else if (ns < second)
+        put_fraction(buf, size, ns, ns < 1000000 ? 1000 : 1000000, ns < 1000000 ? "\xc2\xb5s" : "ms");
+    if (ns < second)
+        return;
+    if (ns >= hour)
+        n += snprintf(buf, size, "%lldh", (long long)(ns / hour));
+    if (ns >= minute)
+        n += snprintf(buf + n, size - (size_t)n, "%lldm", (long long)(ns % hour / minute));
+    put_fraction(buf + n, size - (size_t)n, ns % minute, second, "s");
+}

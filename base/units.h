@@ -14,4 +14,8 @@ void units_bytes_size(char *buf, size_t size, double bytes);
 /* "Less than a second", "5 seconds", "About a minute", "3 weeks"... (units.HumanDuration). */
 void units_duration(char *buf, size_t size, int64_t seconds);
 
+/* "1m30s", "1.5s", "250ms", "0s": Go's time.Duration.String(). ns >= 0. */
+#define UNITS_GO_DURATION_MAX 32
+void units_go_duration(char *buf, size_t size, int64_t ns);
+
 #endif

@@ -45,6 +45,7 @@ void container_unref(struct container *c)
     strv_release(&c->args);
     container_config_release(&c->config);
     host_config_release(&c->host);
+    health_state_release(&c->health);
     mounts_free(c->mounts, c->mount_count);
     free(c->rootfs_id);
     free(c->mac_address);

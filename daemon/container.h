@@ -14,6 +14,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "daemon/container_state.h"
+#include "daemon/health_state.h"
 #include "daemon/host_config.h"
 #include "daemon/mounts.h"
 #include "daemon/network/network.h"
@@ -61,6 +62,8 @@ struct container {
     bool oom_killed;
     int64_t started, finished;
     int64_t restart_count;
+    struct health_state health;
+    bool unhealthy_end;      /* it is being ended because of its health */
     bool stopped_by_user;    /* the restart policy does not apply until the next start */
     bool kept;               /* a restart by the user is on: the end of the process does not remove a --rm container */
     int restart_failures;    /* ends in a row, for the back-off */
@@ -132,9 +135,16 @@ int container_prune(struct engine *engine, const struct json *filters, struct st
 
 /* ---- waiting ---- */
 
-enum container_wait_condition { CONTAINER_WAIT_NOT_RUNNING, CONTAINER_WAIT_NEXT_EXIT, CONTAINER_WAIT_REMOVED };
-/* "" "not-running" "next-exit" "removed" */
+enum container_wait_condition {
+    CONTAINER_WAIT_NOT_RUNNING,
+    CONTAINER_WAIT_NEXT_EXIT,
+    CONTAINER_WAIT_REMOVED,
+    CONTAINER_WAIT_HEALTHY, /* the end comes as an error, unless the container is started again */
+};
+/* "" "not-running" "next-exit" "removed" "healthy" */
 int container_wait_parse(const char *text, enum container_wait_condition *ret, struct error *err);
+/* A condition that cannot come true is an error: health without a check. */
+int container_wait_check(const struct container *container, enum container_wait_condition condition, struct error *err);
 struct container_wait_result {
     int exit_code;
     char *error; /* caller frees */

@@ -52,6 +52,7 @@ void container_config_merge(struct container_config *config, const struct contai
         xstrset(&config->stop_signal, image->stop_signal);
     merge_env(config, image);
     merge_command(config, image);
+    health_config_merge(config, image);
     merge_set(&config->exposed_ports, &image->exposed_ports);
     merge_set(&config->volumes, &image->volumes);
     for (size_t i = 0; i < image->labels.count; i++)
@@ -121,9 +122,9 @@ int container_config_validate(const struct container_config *config, const struc
             return error_set(err, ERROR_INVALID, 0, "invalid environment variable: %s", config->env.items[i]);
     if (is_set(config->stop_signal) && signal_parse(config->stop_signal) < 0)
         return error_set(err, ERROR_INVALID, 0, "invalid signal: %s", config->stop_signal);
-    if (config->healthcheck != NULL && config->healthcheck->test.count > 0 &&
-        strcmp(config->healthcheck->test.items[0], "NONE") != 0)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "Config.Healthcheck is not supported by dory yet");
+    r = health_config_validate(config->healthcheck, err);
+    if (r < 0)
+        return r;
     if (host->network_mode != NULL && strncmp(host->network_mode, "container:", 10) == 0)
         r = validate_container_network(config, host, err);
     if (r == 0 && host->uts_mode != NULL && strcmp(host->uts_mode, "host") == 0 && is_set(config->hostname))

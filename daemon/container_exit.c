@@ -6,7 +6,6 @@
 #include "base/timestamp.h"
 #include "daemon/engine_internal.h"
 #include "daemon/mount_sources.h"
-#include "daemon/restart_policy.h"
 
 /* What an ended run leaves for the cleaner. */
 struct leftovers {
@@ -108,7 +107,9 @@ static bool record_exit(struct engine *engine, struct container *c, const struct
     c->oom_killed = exit->oom_killed;
     c->finished = exit->finished != 0 ? exit->finished : timestamp_now();
     c->pid = 0;
+    health_state_stop(&c->health);
     struct restart_facts facts = {.exit_code = c->exit_code,
+                                  .unhealthy = c->unhealthy_end,
                                   .restart_count = c->restart_count,
                                   .stopped_by_user = c->stopped_by_user,
                                   .daemon_start = daemon_start};

@@ -13,6 +13,7 @@ struct container_facts {
     const struct strmap *labels;
     enum container_state state;
     int exit_code;
+    const char *health; /* NULL: none */
     int64_t created;
     const struct strv *ancestors; /* ids and names of its image */
     const struct mount_point *mounts;

@@ -33,6 +33,10 @@ static void put_state(struct json_writer *w, const struct container *c)
     json_member_string(w, "Error", text(c->error));
     member_time(w, "StartedAt", c->started);
     member_time(w, "FinishedAt", c->finished);
+    if (c->health.status != HEALTH_NONE) {
+        json_key(w, "Health");
+        json_table_encode(&health_state_table, &c->health, w);
+    }
     json_end_object(w);
 }
 

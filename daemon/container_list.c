@@ -19,7 +19,11 @@ static void status_text(const struct container *c, int64_t now, char *buffer, si
                    (now - (container_state_is_running(c->state) ? c->started : c->finished)) / 1000000000);
     switch (c->state) {
     case CONTAINER_RUNNING:
-        snprintf(buffer, size, "Up %s", since);
+        if (c->health.status == HEALTH_NONE)
+            snprintf(buffer, size, "Up %s", since);
+        else
+            snprintf(buffer, size, "Up %s (%s%s)", since, c->health.status == HEALTH_STARTING ? "health: " : "",
+                     health_status_name(c->health.status));
         break;
     case CONTAINER_PAUSED:
         snprintf(buffer, size, "Up %s (Paused)", since);
@@ -269,6 +273,7 @@ static bool matches(const struct container_list *request, const struct container
     for (size_t i = 0; i < c->port_count; i++)
         strv_addf(&published, "%u/%s", c->ports[i].container_port, c->ports[i].protocol);
     struct container_facts facts = {.id = c->id,
+                                    .health = health_status_name(c->health.status),
                                     .name = name,
                                     .labels = &c->config.labels,
                                     .state = c->state,

@@ -238,6 +238,9 @@ static int step_row(struct start *s, struct error *err)
     enum container_state before = c->state;
     s->started_before = c->started;
     c->started = timestamp_now();
+    c->unhealthy_end = false;
+    if (health_config_has_check(&c->config))
+        health_state_begin(&c->health);
     xstrset(&c->error, NULL);
     c->has_endpoint = s->attached;
     network_endpoint_release(&c->endpoint);
@@ -468,6 +471,7 @@ static void catch_up(struct engine *engine, struct container *c)
         shim_unref(shim);
     container_network_event(engine, c, "connect");
     container_event(engine, c, "start", NULL, NULL);
+    health_watch(engine->health, c);
     if (ended)
         container_process_exit(engine, c, &exit, false);
 }

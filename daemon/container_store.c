@@ -67,6 +67,7 @@ struct stored_state {
     int64_t exit_code, started, finished, restart_count, restart_failures;
     bool oom_killed, stopped_by_user;
     struct stored_endpoint *endpoint;
+    struct health_state health;
 };
 static const struct json_field stored_state_rows[] = {
     ROW(stored_state, STRING, "Status", status),
@@ -79,6 +80,7 @@ static const struct json_field stored_state_rows[] = {
     ROW(stored_state, INT, "RestartFailures", restart_failures),
     ROW(stored_state, BOOL, "StoppedByUser", stopped_by_user),
     ROW(stored_state, OBJECT_PTR, "Endpoint", endpoint, .table = &stored_endpoint_table),
+    ROW(stored_state, OBJECT, "Health", health, .table = &health_state_table),
 };
 static const struct json_table stored_state_table = JSON_TABLE(struct stored_state, stored_state_rows);
 
@@ -123,6 +125,10 @@ static void write_state(const struct container *c, struct strbuf *out)
     json_member_bool(&w, "StoppedByUser", c->stopped_by_user);
     if (c->has_endpoint)
         write_endpoint(&c->endpoint, &w);
+    if (c->health.status != HEALTH_NONE) {
+        json_key(&w, "Health");
+        json_table_encode(&health_state_table, &c->health, &w);
+    }
     json_end_object(&w);
 }
 
@@ -162,6 +168,8 @@ static int read_state(struct container *c, const char *text, struct error *err)
         c->restart_count = s.restart_count;
         c->restart_failures = (int)s.restart_failures;
         c->stopped_by_user = s.stopped_by_user;
+        c->health = s.health;
+        s.health = (struct health_state){0};
         c->has_endpoint = s.endpoint != NULL;
         if (s.endpoint != NULL)
             read_endpoint(s.endpoint, &c->endpoint);

@@ -22,8 +22,17 @@ int container_wait_parse(const char *text, enum container_wait_condition *ret, s
         *ret = CONTAINER_WAIT_NEXT_EXIT;
     else if (strcmp(text, "removed") == 0)
         *ret = CONTAINER_WAIT_REMOVED;
+    else if (strcmp(text, "healthy") == 0)
+        *ret = CONTAINER_WAIT_HEALTHY;
     else
         return error_set(err, ERROR_INVALID, 0, "invalid condition: \"%s\"", text);
+    return 0;
+}
+
+int container_wait_check(const struct container *c, enum container_wait_condition condition, struct error *err)
+{
+    if (condition == CONTAINER_WAIT_HEALTHY && !health_config_has_check(&c->config))
+        return error_set(err, ERROR_INVALID, 0, "container %s has no health check to wait for", c->id);
     return 0;
 }
 
@@ -35,6 +44,10 @@ static void finish(struct container_waiter *waiter)
     waiter->done = true;
     waiter->result =
         (struct container_wait_result){.exit_code = c->exit_code, .error = c->error ? xstrdup(c->error) : NULL};
+    /* Ended, or removed, before it was healthy: an answer as well, but not the one that was asked for. */
+    if (waiter->condition == CONTAINER_WAIT_HEALTHY && c->health.status != HEALTH_HEALTHY &&
+        waiter->result.error == NULL)
+        waiter->result.error = xasprintf("container %s ended before it was healthy", c->id);
     eventfd_write(waiter->wake_fd, 1);
 }
 
@@ -47,7 +60,8 @@ struct container_waiter *container_wait_begin(struct container *c, enum containe
     bool up = c->pid != 0 || container_state_is_running(c->state) || c->state == CONTAINER_RESTARTING;
     waiter->next = c->waiters;
     c->waiters = waiter;
-    if (c->removed || (condition == CONTAINER_WAIT_NOT_RUNNING && !up))
+    if (c->removed || (condition == CONTAINER_WAIT_NOT_RUNNING && !up) ||
+        (condition == CONTAINER_WAIT_HEALTHY && c->health.status == HEALTH_HEALTHY))
         finish(waiter);
     pthread_mutex_unlock(&c->lock);
     return waiter;
@@ -94,7 +108,15 @@ void container_wake_exit(struct container *c)
 {
     for (struct container_waiter *w = c->waiters; w != NULL; w = w->next)
         if (w->condition == CONTAINER_WAIT_NEXT_EXIT ||
-            (w->condition == CONTAINER_WAIT_NOT_RUNNING && c->state != CONTAINER_RESTARTING))
+            ((w->condition == CONTAINER_WAIT_NOT_RUNNING || w->condition == CONTAINER_WAIT_HEALTHY) &&
+             c->state != CONTAINER_RESTARTING))
+            finish(w);
+}
+
+void container_wake_healthy(struct container *c)
+{
+    for (struct container_waiter *w = c->waiters; w != NULL; w = w->next)
+        if (w->condition == CONTAINER_WAIT_HEALTHY && c->health.status == HEALTH_HEALTHY)
             finish(w);
 }
 

@@ -215,6 +215,7 @@ static int (*const open_steps[])(struct engine *engine, struct error *err) = {
 static void engine_free(struct engine *engine)
 {
     /* No restart is begun any more, then nobody reports ends, then the last leftovers are taken down. */
+    health_monitor_free(engine->health);
     worker_free(engine->timer);
     if (engine->supervisor != NULL)
         supervisor_close(engine->supervisor);
@@ -253,6 +254,7 @@ int engine_open(const struct daemon_options *options, struct engine **ret, struc
     engine->containers_fd = engine->etc_fd = engine->bpf_fd = -1;
     engine->events = events_new();
     engine->execs = exec_table_new();
+    engine->health = health_monitor_new(engine);
     pthread_mutex_init(&engine->index_lock, NULL);
     pthread_mutex_init(&engine->seccomp_lock, NULL);
     for (size_t i = 0; i < ARRAY_SIZE(open_steps); i++) {

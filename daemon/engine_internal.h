@@ -6,6 +6,8 @@
 #include "daemon/container.h"
 #include "daemon/engine.h"
 #include "daemon/events.h"
+#include "daemon/health.h"
+#include "daemon/restart_policy.h"
 #include "daemon/volumes.h"
 #include "daemon/worker.h"
 
@@ -28,6 +30,7 @@ struct engine {
     struct events *events;
     struct volumes *volumes;
     struct exec_table *execs;
+    struct health_monitor *health;
     struct worker *cleaner; /* takes down what ended containers leave */
     struct worker *timer;   /* restarts */
     char *containers_dir;   /* <data_root>/containers */
@@ -135,6 +138,7 @@ int container_forget(struct engine *engine, struct container *c, bool volumes, s
 /* ---- container_wait.c ---- */
 /* With the lock held: wakes whoever waits for what is now true. */
 void container_wake_exit(struct container *c);
+void container_wake_healthy(struct container *c);
 void container_wake_removed(struct container *c);
 
 /* ---- seccomp.c ---- */

@@ -60,13 +60,16 @@ struct exec_command {
     bool privileged;
 };
 /*
- * Starts the command as root of nothing: no record, no inspect; it ends with the daemon. *ret_fd yields what it writes
- * to stdout and stderr, and its end of file means that exec_result() knows the exit code. The caller closes it.
+ * Starts the command; it has no record that outlives the daemon, and ends with it. *ret_fd yields what it writes to
+ * stdout and stderr, and its end of file means that exec_result() knows the exit code. The caller closes it, and hands
+ * *ret to exec_end().
  */
 int exec_begin(struct engine *engine, struct container *container, const struct exec_command *command,
                struct exec **ret, int *ret_fd, struct error *err);
 /* False while it runs, or when its end was lost with its container. */
 bool exec_result(struct engine *engine, const struct exec *exec, int *ret_exit_code);
+/* Forgets the command that exec_begin() has started, and the reference to it. */
+void exec_end(struct engine *engine, struct exec *exec);
 int exec_kill(struct engine *engine, struct exec *exec, int signal, struct error *err);
 /*
  * Runs the command and waits for its end, collecting at most `output_max` bytes of its output; more is read and

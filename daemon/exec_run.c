@@ -52,6 +52,12 @@ bool exec_result(struct engine *engine, const struct exec *exec, int *ret_exit_c
     return known;
 }
 
+void exec_end(struct engine *engine, struct exec *exec)
+{
+    exec_list_remove(engine, exec);
+    exec_unref(exec);
+}
+
 int exec_kill(struct engine *engine, struct exec *exec, int signal, struct error *err)
 {
     (void)engine;
@@ -89,7 +95,7 @@ static int collect(int fd, int64_t deadline, size_t output_max, struct strbuf *o
 int exec_run(struct engine *engine, struct container *c, const struct exec_command *command, int timeout_ms,
              size_t output_max, struct strbuf *output, int *ret_exit_code, struct error *err)
 {
-    CLEANUP_EXEC struct exec *exec = NULL;
+    struct exec *exec = NULL;
     CLEANUP_CLOSE int fd = -1;
     int64_t deadline = timeout_ms < 0 ? -1 : timestamp_monotonic() + (int64_t)timeout_ms * 1000000;
     int r = exec_begin(engine, c, command, &exec, &fd, err);
@@ -103,6 +109,6 @@ int exec_run(struct engine *engine, struct container *c, const struct exec_comma
     } else if (!exec_result(engine, exec, ret_exit_code)) {
         r = error_set(err, ERROR_CONFLICT, ESRCH, "container %s ended before the command did", c->id);
     }
-    exec_list_remove(engine, exec);
+    exec_end(engine, exec);
     return r;
 }

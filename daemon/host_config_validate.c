@@ -101,14 +101,14 @@ static int validate_restart(const struct host_config *h, struct error *err)
             return error_set(err, ERROR_INVALID, 0,
                              "invalid restart policy: maximum retry count can only be used with 'on-failure' and "
                              "cannot be negative");
-    } else if (strcmp(name, "on-failure") == 0) {
+    } else if (strcmp(name, "on-failure") == 0 || strcmp(name, "on-unhealthy") == 0) {
         if (p->maximum_retry_count < 0)
             return error_set(err, ERROR_INVALID, 0, "invalid restart policy: maximum retry count cannot be negative");
         restarts = true;
     } else {
         return error_set(err, ERROR_INVALID, 0,
-                         "invalid restart policy: unknown policy '%s'; use one of 'no', 'always', 'on-failure', or "
-                         "'unless-stopped'",
+                         "invalid restart policy: unknown policy '%s'; use one of 'no', 'always', 'on-failure', "
+                         "'on-unhealthy', or 'unless-stopped'",
                          name);
     }
     if (restarts && h->auto_remove)

@@ -12,7 +12,6 @@
 #include "base/timestamp.h"
 #include "daemon/engine_internal.h"
 #include "daemon/host_mounts.h"
-#include "daemon/restart_policy.h"
 
 /* docker's status of a container that was lost with its machine */
 #define EXIT_LOST 255
@@ -41,6 +40,8 @@ static void adopt(struct engine *engine, struct container *c, struct shim *shim,
     struct shim_exit exit = c->early;
     pthread_mutex_unlock(&c->lock);
     container_execs_recover(engine, c);
+    if (!ended)
+        health_watch(engine->health, c);
     if (ended)
         container_process_exit(engine, c, &exit, true);
 }

@@ -11,9 +11,17 @@ bool restart_policy_applies(const struct restart_policy *policy, const struct re
         return false;
     if (strcmp(name, "unless-stopped") == 0)
         return true;
-    if (strcmp(name, "on-failure") != 0 || facts->exit_code == 0)
+    bool on_unhealthy = strcmp(name, "on-unhealthy") == 0;
+    if (strcmp(name, "on-failure") != 0 && !on_unhealthy)
+        return false;
+    if (facts->exit_code == 0 && !(on_unhealthy && facts->unhealthy))
         return false;
     return policy->maximum_retry_count == 0 || facts->restart_count < policy->maximum_retry_count;
+}
+
+bool restart_policy_wants_healthy(const struct restart_policy *policy)
+{
+    return policy->name != NULL && strcmp(policy->name, "on-unhealthy") == 0;
 }
 
 int64_t restart_policy_delay(int64_t ran_ns, int *failures)

@@ -49,6 +49,19 @@ static void on_failure_counts(void **state)
     assert_false(applies("on-failure", 2, FACTS(.exit_code = 1, .stopped_by_user = true)));
 }
 
+static void on_unhealthy_is_on_failure_and_health(void **state)
+{
+    (void)state;
+    assert_true(applies("on-unhealthy", 0, FACTS(.exit_code = 1)));
+    assert_false(applies("on-unhealthy", 0, FACTS(.exit_code = 0)));
+    assert_true(applies("on-unhealthy", 0, FACTS(.exit_code = 0, .unhealthy = true)));
+    assert_false(applies("on-failure", 0, FACTS(.exit_code = 0, .unhealthy = true)));
+    assert_false(applies("on-unhealthy", 2, FACTS(.unhealthy = true, .restart_count = 2)));
+    assert_false(applies("on-unhealthy", 0, FACTS(.unhealthy = true, .stopped_by_user = true)));
+    assert_true(restart_policy_wants_healthy(&(struct restart_policy){.name = (char *)"on-unhealthy"}));
+    assert_false(restart_policy_wants_healthy(&(struct restart_policy){.name = (char *)"always"}));
+}
+
 static void the_delay_doubles_to_a_minute_and_starts_anew_after_ten_seconds(void **state)
 {
     (void)state;
@@ -69,6 +82,7 @@ int main(void)
         cmocka_unit_test(always_restarts_unless_stopped_by_hand_in_this_life_of_the_daemon),
         cmocka_unit_test(unless_stopped_remembers_the_stop),
         cmocka_unit_test(on_failure_counts),
+        cmocka_unit_test(on_unhealthy_is_on_failure_and_health),
         cmocka_unit_test(the_delay_doubles_to_a_minute_and_starts_anew_after_ten_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

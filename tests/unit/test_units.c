@@ -92,6 +92,27 @@ static void durations_read_as_dockers(void **state)
         ASSERT_TEXT(units_duration(buf, sizeof buf, rows[i].seconds), rows[i].text);
 }
 
+static void durations_read_as_gos(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t ns;
+        const char *text;
+    } rows[] = {
+        {0, "0s"},
+        {1, "1ns"},
+        {1500, "1.5\xc2\xb5s"},
+        {250000000, "250ms"},
+        {1000000000, "1s"},
+        {1500000000, "1.5s"},
+        {90000000000, "1m30s"},
+        {3600000000000, "1h0m0s"},
+        {INT64_MAX, "2562047h47m16.854775807s"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        ASSERT_TEXT(units_go_duration(buf, sizeof buf, rows[i].ns), rows[i].text);
+}
+
 static void a_short_buffer_is_not_overrun(void **state)
 {
     (void)state;
@@ -108,6 +129,7 @@ int main(void)
         cmocka_unit_test(precision_three_is_for_image_lists),
         cmocka_unit_test(binary_sizes_count_by_1024),
         cmocka_unit_test(durations_read_as_dockers),
+        cmocka_unit_test(durations_read_as_gos),
         cmocka_unit_test(a_short_buffer_is_not_overrun),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
