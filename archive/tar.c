@@ -417,3 +417,12 @@ int tar_reader_data(struct tar_reader *reader, const void **ret_data, size_t *re
     reader->segment_done += n;
     return 1;
 }
+
+int tar_reader_drain(struct tar_reader *reader, struct error *err)
+{
+    int r;
+    while ((r = tar_fill(reader, err)) > 0) {
+        tar_advance(reader, reader->block_size);
+    }
+    return r;
+}

@@ -73,6 +73,8 @@ int tar_reader_next(struct tar_reader *reader, const struct tar_entry **ret_entr
  */
 int tar_reader_data(struct tar_reader *reader, const void **ret_data, size_t *ret_size, int64_t *ret_offset,
                     struct error *err);
+/* Reads on to the end of the source, what follows the end of the archive included. */
+int tar_reader_drain(struct tar_reader *reader, struct error *err);
 /* Bytes of the stream that were used up so far. */
 int64_t tar_reader_position(const struct tar_reader *reader);
 

@@ -10,8 +10,11 @@
     X(version)                                                                                                         \
     X(info)                                                                                                            \
     X(attach)                                                                                                          \
+    X(cp)                                                                                                              \
     X(create)                                                                                                          \
+    X(diff)                                                                                                            \
     X(events)                                                                                                          \
+    X(export)                                                                                                          \
     X(import)                                                                                                          \
     X(inspect)                                                                                                         \
     X(kill)                                                                                                            \
