@@ -227,6 +227,7 @@ static int send_once(struct client *client, const struct client_request *request
 
     response->client = client;
     response->connection = connection;
+    connection->used = true;
     r = exchange(client, request, upgrade, connection, &response->head, err);
     if (r < 0)
         response->head.close = true; /* no use for the connection any more */
@@ -260,6 +261,31 @@ int client_send(struct client *client, const struct client_request *request, str
         return r;
     r = send_once(client, request, false, connection, ret, &own);
     return r < 0 ? error_propagate(err, &own) : 0;
+}
+
+void client_prepare(struct client *client, size_t count)
+{
+    while (client->address.path && client->kept_count < count && client->kept_count < KEPT_MAX) {
+        struct connection *connection = NULL;
+
+        if (connection_open(&client->address, &connection, NULL) < 0)
+            return; /* the first request says why */
+        client->kept[client->kept_count++] = connection;
+    }
+}
+
+/* A connection that was opened early and has not been used: the daemon cannot have tired of it. NULL: there is none. */
+static struct connection *take_fresh(struct client *client)
+{
+    for (size_t i = 0; i < client->kept_count; i++) {
+        struct connection *connection = client->kept[i];
+
+        if (connection->used)
+            continue;
+        client->kept[i] = client->kept[--client->kept_count];
+        return connection;
+    }
+    return NULL;
 }
 
 /* ---- receiving ---- */
@@ -458,10 +484,10 @@ int client_hijack(struct client *client, const struct client_request *request, s
                   struct error *err)
 {
     CLEANUP_CLIENT_RESPONSE struct client_response *response = NULL;
-    struct connection *connection = NULL;
+    struct connection *connection = take_fresh(client);
     struct error own = {0};
     const char *type;
-    int r = connection_open(&client->address, &connection, err);
+    int r = connection ? 0 : connection_open(&client->address, &connection, err);
 
     if (r < 0)
         return r;

@@ -50,6 +50,13 @@ struct client_tls {
 int client_new(const char *host, const struct client_tls *tls, struct client **ret, struct error *err);
 void client_free(struct client *client); /* NULL is fine; responses must be freed before */
 
+/*
+ * Opens connections until `count` are at hand, for a command that will need several at once: the daemon takes them in
+ * while the first request is being served. Only over a Unix socket, where that is cheap; failures are left to the
+ * first request.
+ */
+void client_prepare(struct client *client, size_t count);
+
 struct client_request {
     const char *method; /* NULL: "GET" */
     const char *path;   /* "/containers/json?all=1", escaped already (client_query_add, client_path_escape) */
@@ -106,8 +113,8 @@ struct client_stream {
     bool multiplexed; /* Content-Type says application/vnd.docker.multiplexed-stream */
     bool has_type;    /* the daemon named one of the two types at all (API 1.42 and later) */
 };
-/* Sends with Connection: Upgrade, Upgrade: tcp and takes the connection when the daemon answers 101 or 200. The
- * connection does not come from the kept ones. */
+/* Sends with Connection: Upgrade, Upgrade: tcp and takes the connection when the daemon answers 101 or 200. It is a new
+ * one, or one of client_prepare(). */
 int client_hijack(struct client *client, const struct client_request *request, struct client_stream *ret,
                   struct error *err);
 

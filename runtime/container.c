@@ -31,6 +31,7 @@ struct start {
     pid_t pid;
     int pid_fd;
     int console_fd;
+    int mounts_fd;
     bool in_unified; /* clone3 put the child into the v2 cgroup */
     bool exec_announced, ready;
 };
@@ -151,6 +152,18 @@ static int step_maps(struct start *start, struct error *err)
     return r < 0 ? error_errno(err, r, "cannot speak to the container") : 0;
 }
 
+/* Has its own from the clone on: the child is busy meanwhile. */
+static int step_mounts(struct start *start, struct error *err)
+{
+    char path[64];
+    (void)err;
+    if (!start->options->hold_mounts || !(start->plan.clone_flags & CLONE_NEWNS))
+        return 0;
+    snprintf(path, sizeof(path), "/proc/%d/ns/mnt", start->pid);
+    start->mounts_fd = open(path, O_RDONLY | O_CLOEXEC); /* -1: its end is told a little later */
+    return 0;
+}
+
 static int step_oom_score(struct start *start, struct error *err)
 {
     const int64_t *score = start->options->spec->process.oom_score_adj;
@@ -258,10 +271,12 @@ static const struct {
     const char *name;
     int (*run)(struct start *start, struct error *err);
 } steps[] = {
-    {"check", step_check},   {"plan", step_plan},           {"sources", step_sources},
-    {"cgroup", step_cgroup}, {"pair", step_pair},           {"clone", step_clone},
-    {"maps", step_maps},     {"oom score", step_oom_score}, {"enter cgroup", step_enter_cgroup},
-    {"listen", step_listen}, {"poststart", step_poststart},
+    {"check", step_check},         {"plan", step_plan},
+    {"sources", step_sources},     {"cgroup", step_cgroup},
+    {"pair", step_pair},           {"clone", step_clone},
+    {"maps", step_maps},           {"mounts", step_mounts},
+    {"oom score", step_oom_score}, {"enter cgroup", step_enter_cgroup},
+    {"listen", step_listen},       {"poststart", step_poststart},
 };
 
 /* ---- undoing ---- */
@@ -275,6 +290,7 @@ static void undo(struct start *start)
     }
     start->console_fd = fd_close(start->console_fd);
     start->pid_fd = fd_close(start->pid_fd);
+    start->mounts_fd = fd_close(start->mounts_fd);
     start->sync_fd = fd_close(start->sync_fd);
     if (start->cgroup != NULL) {
         runtime_cgroup_kill(start->cgroup, SIGKILL, NULL);
@@ -291,6 +307,7 @@ int runtime_container_start(const struct runtime_options *options, struct runtim
                           .child_sync_fd = -1,
                           .pid_fd = -1,
                           .console_fd = -1,
+                          .mounts_fd = -1,
                           .sources = {.root_fd = -1}};
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(steps); i++)
@@ -309,6 +326,7 @@ int runtime_container_start(const struct runtime_options *options, struct runtim
         .pid = start.pid,
         .pid_fd = start.pid_fd,
         .console_fd = start.console_fd,
+        .mounts_fd = start.mounts_fd,
         .cgroup = start.cgroup,
         .start_fd = start.sync_fd,
     };
@@ -333,6 +351,7 @@ void runtime_container_release(struct runtime_container *container)
         return;
     container->pid_fd = fd_close(container->pid_fd);
     container->console_fd = fd_close(container->console_fd);
+    container->mounts_fd = fd_close(container->mounts_fd);
     container->start_fd = fd_close(container->start_fd);
     runtime_cgroup_free(container->cgroup);
     container->cgroup = NULL;

@@ -32,6 +32,7 @@ struct runtime_options {
     bool has_start_fifo;     /* with wait_for_start: wait by opening this FIFO for writing instead, so that another */
     int start_fifo_fd;       /* process can start the container: it opens the FIFO and reads one byte. Any O_PATH fd */
     unsigned preserve_fds;   /* descriptors 3 .. 3+preserve_fds-1 of this process go to the container as they are */
+    bool hold_mounts;        /* fill mounts_fd */
     bool no_pivot;           /* move the root over "/" and chroot: for a host that runs from an initramfs */
 };
 
@@ -42,6 +43,9 @@ struct runtime_container {
     int pid_fd;
     int console_fd; /* pty master, or -1 */
     struct runtime_cgroup *cgroup;
+    /* Its mount namespace, or -1. While this is open the kernel does not take the mounts apart when the container ends,
+     * which takes a millisecond and which it would do before it tells the parent. */
+    int mounts_fd;
     int start_fd; /* internal to wait_for_start */
 };
 

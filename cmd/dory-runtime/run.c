@@ -240,7 +240,7 @@ static const struct launch empty = {
     .bundle_fd = -1,
     .state_fd = -1,
     .fifo_fd = -1,
-    .container = {.pid_fd = -1, .console_fd = -1, .start_fd = -1},
+    .container = {.pid_fd = -1, .console_fd = -1, .mounts_fd = -1, .start_fd = -1},
 };
 
 int command_create(const struct global *global, int argc, char **argv, struct error *err)

@@ -100,6 +100,8 @@ static void clean(struct shim *shim)
         runtime_cgroup_remove(shim->container.cgroup, NULL);
     shim->cleaned = true;
     control_say(shim, SHIM_CLEANED, NULL, 0, NULL);
+    /* What the kernel takes apart now nobody waits for. */
+    shim->container.mounts_fd = fd_close(shim->container.mounts_fd);
     shim->rootfs_fd = fd_close(shim->rootfs_fd);
 }
 

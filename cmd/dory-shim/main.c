@@ -47,6 +47,7 @@ static void init(struct shim *shim)
     shim->control_fd = SHIM_CONTROL_FD;
     shim->listen_fd = shim->dir_fd = shim->rootfs_fd = -1;
     shim->container.pid_fd = shim->container.console_fd = shim->container.start_fd = -1;
+    shim->container.mounts_fd = -1;
     streams_init(&shim->streams, shim);
 }
 

@@ -111,6 +111,8 @@ static int run_run(struct cli *cli, void *data, const struct strv *arguments, st
         fprintf(stderr, "%s\n", err->message);
         return 1;
     }
+    if (r == 0 && !flags->detach) /* the stream, the wait for the end, and everything else */
+        client_prepare(cli_client(cli), 3);
     if (r == 0)
         r = container_create(cli, flags, arguments, &id, err);
     if (r < 0)

@@ -305,6 +305,26 @@ static void a_head_without_end_is_an_error(void **state)
     peer_stop(&peer, client);
 }
 
+static void connections_that_were_opened_early_are_the_ones_that_are_used(void **state)
+{
+    /* The peer answers on two connections and takes no third. */
+    const char *const answers[] = {"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n",
+                                   "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1", NULL};
+    CLEANUP_FREE char *text = NULL;
+    struct client_stream stream = {.fd = -1};
+    struct peer peer;
+    struct client *client = peer_start(&peer, answers);
+
+    (void)state;
+    client_prepare(client, 2);
+    assert_int_equal(client_hijack(client, &(struct client_request){.method = "POST", .path = "/x"}, &stream, NULL), 0);
+    assert_int_equal(client_call(client, &(struct client_request){.path = "/x"}, &text, NULL, NULL, NULL), 0);
+    assert_string_equal(text, "1");
+    fd_close(stream.fd);
+    free(stream.leftover);
+    peer_stop(&peer, client);
+}
+
 static void bytes_behind_the_upgrade_are_kept(void **state)
 {
     const char *const answers[] = {"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream"
@@ -404,6 +424,7 @@ int main(void)
         cmocka_unit_test(a_kept_connection_that_died_is_replaced),
         cmocka_unit_test(an_answer_that_is_cut_off_is_an_error),
         cmocka_unit_test(a_head_without_end_is_an_error),
+        cmocka_unit_test(connections_that_were_opened_early_are_the_ones_that_are_used),
         cmocka_unit_test(bytes_behind_the_upgrade_are_kept),
         cmocka_unit_test(hosts_are_checked),
         cmocka_unit_test(a_daemon_that_does_not_run_is_named),
