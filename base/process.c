@@ -62,7 +62,7 @@ static int add_descriptors(const struct process_options *o, struct moved *m, pos
         if (r != 0)
             return -r;
     }
-    return 0;
+    return o->close_others ? -posix_spawn_file_actions_addclosefrom_np(actions, targets) : 0;
 }
 
 /* A program named by one of our descriptors must not be overwritten either. The path to use, or NULL with *ret_r. */

@@ -14,6 +14,7 @@ struct process_options {
     const int *fds;    /* descriptors that the child gets, as 0, 1, 2, ... in this order; -1 is /dev/null */
     size_t fd_count;   /* everything else is close-on-exec by house rule; at least 0-2 are always set */
     int new_session;   /* setsid */
+    int close_others;  /* also what we inherited without close-on-exec; `path` is not one of our descriptors then */
 };
 
 /* The child has default signal dispositions and an empty mask. *ret_pid on success. */

@@ -131,7 +131,8 @@ static pid_t host_pid(void)
     return parse_int64(text, 1, INT32_MAX, &pid) == 0 ? (pid_t)pid : 0;
 }
 
-static int run_hooks(struct child *child, const struct json_array *hooks, const char *status, struct error *err)
+static int run_hooks(struct child *child, const char *kind, const struct json_array *hooks, const char *status,
+                     struct error *err)
 {
     struct runtime_hook_state state = {
         .version = child->spec->version,
@@ -141,7 +142,7 @@ static int run_hooks(struct child *child, const struct json_array *hooks, const 
         .bundle = child->sources->bundle,
         .annotations = &child->spec->annotations,
     };
-    return runtime_hooks_run(hooks, &state, err);
+    return runtime_hooks_run(kind, hooks, &state, err);
 }
 
 static int step_create_hooks(struct child *child, struct error *err)
@@ -160,7 +161,7 @@ static int step_create_hooks(struct child *child, struct error *err)
         if (r < 0)
             return r;
     }
-    return run_hooks(child, &hooks->create_container, "creating", err);
+    return run_hooks(child, "createContainer", &hooks->create_container, "creating", err);
 }
 
 /* With a FIFO, the procfs through which it is reopened must be there before the descriptors are sorted. */
@@ -183,6 +184,7 @@ static int wait_for_fifo(struct child *child, struct error *err)
         return error_errno(err, errno, "cannot open the start FIFO");
     child->proc_fd = fd_close(child->proc_fd);
     fd_close(child->options->start_fifo_fd);
+    child->start_fd = TAKE_FD(fd);
     return 0;
 }
 
@@ -206,7 +208,7 @@ static int step_wait(struct child *child, struct error *err)
         if (r < 0)
             return r;
     }
-    return run_hooks(child, &child->spec->hooks.start_container, "created", err);
+    return run_hooks(child, "startContainer", &child->spec->hooks.start_container, "created", err);
 }
 
 static int step_init(struct child *child, struct error *err)
@@ -279,6 +281,7 @@ void child_main(const struct child_start *start)
         .root_fd = -1,
         .proc_fd = -1,
         .null_fd = -1,
+        .start_fd = -1,
         .pts_fd = -1,
         .own_dev = true,
     };
@@ -288,8 +291,10 @@ void child_main(const struct child_start *start)
             break;
     if (child.sync_fd >= 0) {
         sync_send_error(child.sync_fd, &error);
-    } else { /* created, and started by a process that knows us by a FIFO only: what is left is our standard error */
-        dprintf(2, "%s\n", error.message);
+    } else { /* created, and started by a process that knows us by the FIFO only, and may have gone meanwhile */
+        signal(SIGPIPE, SIG_IGN);
+        if (child.start_fd < 0 || write(child.start_fd, error.message, strlen(error.message)) < 0)
+            dprintf(2, "%s\n", error.message);
     }
     _exit(error.kind == ERROR_NOT_FOUND ? 127 : error.kind == ERROR_FORBIDDEN ? 126 : 1);
 }

@@ -27,6 +27,7 @@ struct child {
     int root_fd;                         /* the container's root mount, attached in our mount namespace */
     int proc_fd;                         /* a procfs for certain; go into it with child_open_in_proc(); -1 before */
     int null_fd;                         /* O_PATH of the container's verified /dev/null */
+    int start_fd;                        /* the start FIFO, kept until exec to tell what went wrong; or -1 */
     int pts_fd;                          /* the terminal's slave side, or -1 */
     bool own_dev;                        /* /dev is ours to fill (not a bind mount) */
     bool cgroup_ready;

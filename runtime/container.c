@@ -191,9 +191,9 @@ static int step_enter_cgroup(struct start *start, struct error *err)
     return r == -EPIPE ? 0 : r < 0 ? error_errno(err, r, "cannot speak to the container") : 0;
 }
 
-static int run_hooks(struct start *start, const struct json_array *hooks, const char *status, struct error *err)
+static struct runtime_hook_state hook_state(const struct start *start, const char *status)
 {
-    struct runtime_hook_state state = {
+    return (struct runtime_hook_state){
         .version = start->options->spec->version,
         .id = start->options->id,
         .status = status,
@@ -201,14 +201,14 @@ static int run_hooks(struct start *start, const struct json_array *hooks, const 
         .bundle = start->bundle,
         .annotations = &start->options->spec->annotations,
     };
-    return runtime_hooks_run(hooks, &state, err);
 }
 
 static int on_hooks(struct start *start, struct error *err)
 {
     const struct oci_hooks *hooks = &start->options->spec->hooks;
-    int r = run_hooks(start, &hooks->prestart, "creating", err);
-    r = r < 0 ? r : run_hooks(start, &hooks->create_runtime, "creating", err);
+    struct runtime_hook_state state = hook_state(start, "creating");
+    int r = runtime_hooks_run("prestart", &hooks->prestart, &state, err);
+    r = r < 0 ? r : runtime_hooks_run("createRuntime", &hooks->create_runtime, &state, err);
     if (r < 0)
         return r;
     r = sync_send(start->sync_fd, SYNC_HOOKS_DONE, -1);
@@ -264,7 +264,8 @@ static int step_listen(struct start *start, struct error *err)
 
 static int step_poststart(struct start *start, struct error *err)
 {
-    return start->ready ? 0 : run_hooks(start, &start->options->spec->hooks.poststart, "running", err);
+    struct runtime_hook_state state = hook_state(start, "running");
+    return start->ready ? 0 : runtime_hooks_run("poststart", &start->options->spec->hooks.poststart, &state, err);
 }
 
 static const struct {
@@ -298,6 +299,10 @@ static void undo(struct start *start)
         runtime_cgroup_free(start->cgroup);
         start->cgroup = NULL;
     }
+    /* The end of the life cycle, also of one that was cut short (runtime.md). */
+    if (start->pid > 0)
+        runtime_hooks_run_poststop(&start->options->spec->hooks.poststop, hook_state(start, "stopped"),
+                                   start->options->warn, start->options->warn_context);
 }
 
 int runtime_container_start(const struct runtime_options *options, struct runtime_container *ret, struct error *err)
@@ -314,12 +319,12 @@ int runtime_container_start(const struct runtime_options *options, struct runtim
         r = steps[i].run(&start, err);
     namespace_plan_release(&start.plan);
     sources_release(&start.sources);
-    free(start.bundle);
     fd_close(start.child_sync_fd);
-    if (r < 0) {
+    if (r < 0)
         undo(&start);
+    free(start.bundle);
+    if (r < 0)
         return r;
-    }
     if (!start.ready || options->has_start_fifo)
         start.sync_fd = fd_close(start.sync_fd);
     *ret = (struct runtime_container){

@@ -13,6 +13,9 @@
 
 struct runtime_cgroup;
 
+/* Is told in a sentence what is no error but not what was asked for either: the spec's warnings. */
+typedef void runtime_warn(void *context, const char *text);
+
 /* All integers are plain descriptors; a zeroed struct with id, spec, bundle_fd and stdio set is the default. */
 struct runtime_options {
     const char *id;
@@ -30,10 +33,13 @@ struct runtime_options {
     bool init;               /* stay as pid 1, run the process as child, reap and forward signals (docker's --init) */
     bool wait_for_start;     /* stop before exec until runtime_container_continue() (OCI create/start) */
     bool has_start_fifo;     /* with wait_for_start: wait by opening this FIFO for writing instead, so that another */
-    int start_fifo_fd;       /* process can start the container: it opens the FIFO and reads one byte. Any O_PATH fd */
+    int start_fifo_fd;       /* process can start the container: it opens the FIFO and reads one byte, and what comes */
+                             /* then until the end of file is why the command could not run. Any O_PATH fd */
     unsigned preserve_fds;   /* descriptors 3 .. 3+preserve_fds-1 of this process go to the container as they are */
     bool hold_mounts;        /* fill mounts_fd */
-    bool no_pivot;           /* move the root over "/" and chroot: for a host that runs from an initramfs */
+    runtime_warn *warn;      /* NULL: nobody wants to know */
+    void *warn_context;
+    bool no_pivot; /* move the root over "/" and chroot: for a host that runs from an initramfs */
 };
 
 /* A started container. Owned by the caller; runtime_container_free closes descriptors and leaves the container alone.

@@ -64,18 +64,14 @@ static int wait_until(pid_t pid, const int64_t *timeout)
         if (n > 0)
             return 0;
         if (n == 0 && left <= 0) {
-            kill(pid, SIGKILL);
+            kill(-pid, SIGKILL); /* a session of its own: whatever it started goes too */
             return -ETIME;
         }
     }
 }
 
-static int run_hook(const struct oci_hook *hook, const struct runtime_hook_state *state, struct error *err)
+static int run_hook(const struct oci_hook *hook, int input, int output, struct error *err)
 {
-    CLEANUP_CLOSE int input = state_file(state);
-    CLEANUP_CLOSE int output = memfd_create("output", MFD_CLOEXEC);
-    if (input < 0 || output < 0)
-        return error_errno(err, input < 0 ? input : errno, "cannot prepare hook %s", hook->path);
     char *default_argv[] = {hook->path, NULL};
     char *empty[] = {NULL};
     int fds[] = {input, output, output};
@@ -85,34 +81,59 @@ static int run_hook(const struct oci_hook *hook, const struct runtime_hook_state
         .env = hook->env.count > 0 ? hook->env.items : empty,
         .fds = fds,
         .fd_count = 3,
+        .new_session = 1,
+        .close_others = 1,
     };
     pid_t pid;
     int r = process_spawn(&options, &pid, err);
     if (r < 0)
-        return error_context(err, "error running hook %s", hook->path);
+        return r;
     int late = wait_until(pid, hook->timeout), status = 0;
     r = process_wait(pid, &status);
     if (late < 0)
-        return error_set(err, ERROR_SYSTEM, ETIME, "error running hook %s: hook ran past specified timeout of %lld s",
-                         hook->path, (long long)*hook->timeout);
+        return error_set(err, ERROR_SYSTEM, ETIME, "hook ran past specified timeout of %lld s",
+                         (long long)*hook->timeout);
     if (r < 0)
-        return error_errno(err, r, "error running hook %s", hook->path);
+        return error_errno(err, r, "wait");
     if (status == 0)
         return 0;
     char text[OUTPUT_SHOWN + 1] = "";
     ssize_t n = pread(output, text, OUTPUT_SHOWN, 0);
     text[n > 0 ? n : 0] = '\0';
-    return error_set(err, ERROR_SYSTEM, EIO, "error running hook %s: exit status %d, output: %s", hook->path, status,
-                     text);
+    return error_set(err, ERROR_SYSTEM, EIO, "exit status %d, output: %s", status, text);
 }
 
-int runtime_hooks_run(const struct json_array *hooks, const struct runtime_hook_state *state, struct error *err)
+static int run_one(const char *kind, size_t i, const struct oci_hook *hook, const struct runtime_hook_state *state,
+                   struct error *err)
+{
+    CLEANUP_CLOSE int input = state_file(state);
+    CLEANUP_CLOSE int output = memfd_create("output", MFD_CLOEXEC);
+    int r = input < 0 || output < 0 ? error_errno(err, input < 0 ? input : errno, "cannot prepare it")
+                                    : run_hook(hook, input, output, err);
+    return r < 0 ? error_context(err, "error running hooks.%s[%zu] (%s)", kind, i, hook->path) : 0;
+}
+
+int runtime_hooks_run(const char *kind, const struct json_array *hooks, const struct runtime_hook_state *state,
+                      struct error *err)
 {
     const struct oci_hook *items = hooks->items;
     for (size_t i = 0; i < hooks->count; i++) {
-        int r = run_hook(&items[i], state, err);
+        int r = run_one(kind, i, &items[i], state, err);
         if (r < 0)
             return r;
     }
     return 0;
+}
+
+void runtime_hooks_run_poststop(const struct json_array *hooks, struct runtime_hook_state state, runtime_warn *warn,
+                                void *warn_context)
+{
+    const struct oci_hook *items = hooks->items;
+    state.status = "stopped";
+    state.pid = 0;
+    for (size_t i = 0; i < hooks->count; i++) {
+        struct error err = {0};
+        if (run_one("poststop", i, &items[i], &state, &err) < 0 && warn != NULL)
+            warn(warn_context, err.message);
+    }
 }

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "runtime/container.h"
 #include "runtime/spec.h"
 
 struct runtime_hook_state {
@@ -16,8 +17,16 @@ struct runtime_hook_state {
     const struct strmap *annotations;
 };
 
-/* Runs each in order and waits for it, at most for its timeout; the first failure ends the list. Blocks. */
-int runtime_hooks_run(const struct json_array *hooks, const struct runtime_hook_state *state, struct error *err);
+/*
+ * Runs each in order and waits for it, at most for its timeout, at which it is killed with what it started; the first
+ * failure ends the list. Blocks. A hook has its own environment and nothing of ours, the state on standard input, and
+ * no other descriptors. `kind` is its name in config.json ("prestart"), for errors.
+ */
+int runtime_hooks_run(const char *kind, const struct json_array *hooks, const struct runtime_hook_state *state,
+                      struct error *err);
+/* poststop: a failure is a warning, and the others run all the same. `warn` may be NULL. */
+void runtime_hooks_run_poststop(const struct json_array *hooks, struct runtime_hook_state state, runtime_warn *warn,
+                                void *warn_context);
 /* The state as JSON, as hooks and the `state` command print it. Appends the members of an object that was begun. */
 void runtime_hook_state_write(const struct runtime_hook_state *state, struct json_writer *w);
 

@@ -8,6 +8,7 @@
 #include "runtime/settings.h"
 
 #define MOUNTS_MAX 10000
+#define HOOKS_MAX 1000
 #define HOSTNAME_MAX 64 /* of the kernel's utsname, without the NUL */
 
 static const char *const namespace_types[] = {"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"};
@@ -144,14 +145,31 @@ static int check_mounts(const struct oci_spec *spec, struct error *err)
     return 0;
 }
 
-static int check_hooks(const struct json_array *hooks, struct error *err)
+static int check_hooks(const struct oci_hooks *hooks, struct error *err)
 {
-    const struct oci_hook *items = hooks->items;
-    for (size_t i = 0; i < hooks->count; i++) {
-        if (items[i].path[0] != '/')
-            return error_set(err, ERROR_INVALID, 0, "hook path \"%s\" is not absolute", items[i].path);
-        if (items[i].timeout != NULL && *items[i].timeout <= 0)
-            return error_set(err, ERROR_INVALID, 0, "hook %s: the timeout must be greater than zero", items[i].path);
+    const struct {
+        const char *name;
+        const struct json_array *hooks;
+    } kinds[] = {
+        {"prestart", &hooks->prestart},
+        {"createRuntime", &hooks->create_runtime},
+        {"createContainer", &hooks->create_container},
+        {"startContainer", &hooks->start_container},
+        {"poststart", &hooks->poststart},
+        {"poststop", &hooks->poststop},
+    };
+    for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+        const struct oci_hook *items = kinds[k].hooks->items;
+        if (kinds[k].hooks->count > HOOKS_MAX)
+            return error_set(err, ERROR_INVALID, 0, "hooks.%s: more than %d", kinds[k].name, HOOKS_MAX);
+        for (size_t i = 0; i < kinds[k].hooks->count; i++) {
+            if (items[i].path[0] != '/')
+                return error_set(err, ERROR_INVALID, 0, "hooks.%s[%zu].path: \"%s\" is not absolute", kinds[k].name, i,
+                                 items[i].path);
+            if (items[i].timeout != NULL && *items[i].timeout <= 0)
+                return error_set(err, ERROR_INVALID, 0, "hooks.%s[%zu].timeout: %lld is not greater than zero",
+                                 kinds[k].name, i, (long long)*items[i].timeout);
+        }
     }
     return 0;
 }
@@ -235,10 +253,5 @@ int oci_spec_validate(const struct oci_spec *spec, struct error *err)
     r = r < 0 ? r : check_settings(spec, err);
     r = r < 0 ? r : check_mounts(spec, err);
     r = r < 0 ? r : check_sysctls(spec, err);
-    const struct json_array *hooks[] = {&spec->hooks.prestart,         &spec->hooks.create_runtime,
-                                        &spec->hooks.create_container, &spec->hooks.start_container,
-                                        &spec->hooks.poststart,        &spec->hooks.poststop};
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(hooks); i++)
-        r = check_hooks(hooks[i], err);
-    return r;
+    return r < 0 ? r : check_hooks(&spec->hooks, err);
 }

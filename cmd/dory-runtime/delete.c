@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 
 #include "base/fd.h"
 #include "cmd/dory-runtime/runtime.h"
@@ -56,14 +55,9 @@ static int delete_container(const struct global *global, struct state *state, in
     r = r < 0 ? r : remove_cgroup(state, err);
     if (r < 0)
         return r;
-    struct runtime_hook_state told = {.version = state->version,
-                                      .id = state->id,
-                                      .status = "stopped",
-                                      .bundle = state->bundle,
-                                      .annotations = &state->annotations};
-    struct error hook = {0};
-    if (runtime_hooks_run(&state->poststop, &told, &hook) < 0)
-        fprintf(stderr, "dory-runtime: %s\n", hook.message); /* the spec: log and go on */
+    struct runtime_hook_state told = {
+        .version = state->version, .id = state->id, .bundle = state->bundle, .annotations = &state->annotations};
+    runtime_hooks_run_poststop(&state->poststop, told, global_warn, (void *)global);
     return state_remove(global->root, state->id, err);
 }
 

@@ -56,7 +56,7 @@ void command_help(const char *name, const struct option_row *rows)
 }
 
 /* containerd and podman read the last line of level "error" from the file. */
-static void log_error(const struct global *global, const struct error *err)
+static void write_log(const struct global *global, const char *level, const char *message)
 {
     if (global->log == NULL)
         return;
@@ -70,16 +70,22 @@ static void log_error(const struct global *global, const struct error *err)
         struct json_writer w;
         json_writer_init(&w, &text);
         json_begin_object(&w);
-        json_member_string(&w, "level", "error");
-        json_member_string(&w, "msg", err->message);
+        json_member_string(&w, "level", level);
+        json_member_string(&w, "msg", message);
         json_member_string(&w, "time", now);
         json_end_object(&w);
     } else {
-        strbuf_addf(&text, "time=\"%s\" level=error msg=", now);
-        json_quote(&text, err->message, strlen(err->message));
+        strbuf_addf(&text, "time=\"%s\" level=%s msg=", now, level);
+        json_quote(&text, message, strlen(message));
     }
     strbuf_addc(&text, '\n');
     (void)fd_write_all(fd, text.data, text.size);
+}
+
+void global_warn(void *context, const char *text)
+{
+    write_log(context, "warning", text);
+    fprintf(stderr, "dory-runtime: warning: %s\n", text);
 }
 
 /* docker's convention, which engines that run us in the foreground expect; an exec that did not come about is 255, as
@@ -146,7 +152,7 @@ int main(int argc, char **argv)
     struct error err = {0};
     int r = run_main(&global, argc, argv, &err);
     if (r < 0) {
-        log_error(&global, &err);
+        write_log(&global, "error", err.message);
         fprintf(stderr, "dory-runtime: %s\n", err.message);
         return exit_status(&err);
     }

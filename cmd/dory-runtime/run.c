@@ -123,6 +123,7 @@ static int write_record(struct launch *l, struct error *err)
         .created = now,
         .cgroups_path = l->spec.linux_.cgroups_path,
         .annotations = l->spec.annotations,
+        .poststart = l->spec.hooks.poststart,
         .poststop = l->spec.hooks.poststop,
     };
     return state_write(l->state_fd, &state, err);
@@ -160,6 +161,8 @@ static int launch_container(struct launch *l, struct error *err)
         .start_fifo_fd = l->fifo_fd,
         .preserve_fds = l->preserve_fds,
         .no_pivot = l->no_pivot,
+        .warn = global_warn,
+        .warn_context = (void *)l->global,
     };
     int r = runtime_container_start(&options, &l->container, err);
     l->started = r == 0;
@@ -183,13 +186,10 @@ static void forget(struct launch *l, bool poststop)
     if (l->started) {
         runtime_cgroup_kill(l->container.cgroup, SIGKILL, NULL);
         runtime_cgroup_remove(l->container.cgroup, NULL);
-        struct runtime_hook_state state = {.version = l->spec.version,
-                                           .id = l->id,
-                                           .status = "stopped",
-                                           .bundle = l->bundle_path,
-                                           .annotations = &l->spec.annotations};
+        struct runtime_hook_state state = {
+            .version = l->spec.version, .id = l->id, .bundle = l->bundle_path, .annotations = &l->spec.annotations};
         if (poststop)
-            runtime_hooks_run(&l->spec.hooks.poststop, &state, NULL); /* the spec: log and go on */
+            runtime_hooks_run_poststop(&l->spec.hooks.poststop, state, global_warn, (void *)l->global);
     }
     /* Somebody else may have deleted it meanwhile, and the id may be a new container's. */
     if (l->state_made && state_relock(l->state_fd))
@@ -261,7 +261,7 @@ int command_run(const struct global *global, int argc, char **argv, struct error
 /* ---- start ---- */
 
 /* Opening waits for the process on the other side; if that has died meanwhile it would wait for ever. */
-static int open_gate(int dir_fd, const struct state *state, struct error *err)
+static int open_gate(int dir_fd, const struct state *state, int *ret_fd, struct error *err)
 {
     CLEANUP_CLOSE int fd = openat(dir_fd, STATE_FIFO, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
@@ -276,23 +276,39 @@ static int open_gate(int dir_fd, const struct state *state, struct error *err)
         if (process_start_time((pid_t)state->pid, &zombie) != state->start_time || zombie)
             return error_set(err, ERROR_CONFLICT, ESRCH, "cannot start a container that has stopped");
     }
-    return unlinkat(dir_fd, STATE_FIFO, 0) < 0 ? error_errno(err, errno, "cannot remove the start FIFO") : 0;
+    if (unlinkat(dir_fd, STATE_FIFO, 0) < 0 || fcntl(fd, F_SETFL, O_RDONLY) < 0) /* no longer O_NONBLOCK */
+        return error_errno(err, errno, "cannot remove the start FIFO");
+    *ret_fd = TAKE_FD(fd);
+    return 0;
 }
 
+/* What comes behind the byte is why startContainer hooks or the command itself could not run. */
+static int await_exec(int gate_fd, struct error *err)
+{
+    char text[2000];
+    size_t size = 0;
+    ssize_t n;
+    while ((n = read(gate_fd, text + size, sizeof(text) - 1 - size)) != 0)
+        if (n > 0)
+            size += (size_t)n;
+        else if (errno != EINTR)
+            return error_errno(err, errno, "cannot read from the start FIFO");
+    text[size] = '\0';
+    return size > 0 ? error_set(err, ERROR_SYSTEM, EIO, "%s", text) : 0;
+}
+
+/* A container whose poststart hook fails is stopped (runtime.md). */
 static int run_poststart(const struct state *state, struct error *err)
 {
-    CLEANUP_CLOSE int bundle = open(state->bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct oci_spec spec = {0};
-    int r = bundle < 0 ? error_errno(err, errno, "bundle %s", state->bundle)
-                       : oci_spec_load(bundle, "config.json", &spec, err);
     struct runtime_hook_state told = {.version = state->version,
                                       .id = state->id,
                                       .status = "running",
                                       .pid = (pid_t)state->pid,
                                       .bundle = state->bundle,
                                       .annotations = &state->annotations};
-    r = r < 0 ? r : runtime_hooks_run(&spec.hooks.poststart, &told, err);
-    oci_spec_release(&spec);
+    int r = runtime_hooks_run("poststart", &state->poststart, &told, err);
+    if (r < 0)
+        container_signal(state, SIGKILL, NULL);
     return r;
 }
 
@@ -307,13 +323,15 @@ int command_start(const struct global *global, int argc, char **argv, struct err
         return error_set(err, ERROR_INVALID, 0, "\"start\" requires exactly 1 argument(s)");
     struct state state = {0};
     CLEANUP_CLOSE int dir = -1;
+    CLEANUP_CLOSE int gate = -1;
     r = state_lock(global->root, argv[first], &state, &dir, err);
     if (r < 0)
         return r;
     switch (state_status(&state, dir)) {
     case STATUS_CREATED:
-        r = open_gate(dir, &state, err);
+        r = open_gate(dir, &state, &gate, err);
         state_unlock(dir); /* hooks may use us */
+        r = r < 0 ? r : await_exec(gate, err);
         r = r < 0 ? r : run_poststart(&state, err);
         break;
     case STATUS_CREATING:

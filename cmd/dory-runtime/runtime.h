@@ -17,6 +17,9 @@ struct global {
     bool log_json;
 };
 
+/* A runtime_warn: says it on standard error and in the log. The context is the struct global. */
+void global_warn(void *context, const char *text);
+
 /* One row per option of a command; the value goes where the row points to: one of text, flag and list. */
 struct option_row {
     const char *name; /* without dashes */

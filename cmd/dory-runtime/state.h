@@ -29,7 +29,7 @@ struct state {
     char *created; /* RFC 3339 */
     char *cgroups_path;
     struct strmap annotations;
-    struct json_array poststop; /* struct oci_hook */
+    struct json_array poststart, poststop; /* struct oci_hook */
 };
 
 /* Letters, digits and _ + - . only, as runc. */
