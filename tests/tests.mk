@@ -58,10 +58,10 @@ fuzz:
 	@for f in $(FUZZERS); do echo "# $$f"; mkdir -p $$f.corpus; \
 		$$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -artifact_prefix=$$f- $$f.corpus || exit 1; done
 fuzz-programs: $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
-$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(ARCHIVES)
+$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(ARCHIVES) $(CLI_ARCHIVE)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(ALL_LDFLAGS) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(ALL_LDFLAGS) -Wl,--start-group $(CLI_ARCHIVE) $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -o $@
 
 .PHONY: bench
 bench:

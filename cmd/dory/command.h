@@ -15,6 +15,9 @@ struct client_tls; /* api/client.h */
 /* A command returns this when a failure was already reported to the user. */
 #define EXIT_REPORTED 1
 
+/* A template (--format) that cannot be parsed. */
+#define EXIT_TEMPLATE 64
+
 /* What every command gets. */
 struct cli {
     const char *program; /* "dory", or "docker" when called so */

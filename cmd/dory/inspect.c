@@ -1,19 +1,36 @@
 /* inspect of containers, images, networks and volumes, with --format and --size. */
 #include "api/client.h"
+#include "base/json_edit.h"
 #include "cmd/dory/command.h"
 #include "cmd/dory/template.h"
 
 struct inspect_flags {
     char *format, *type;
-    bool size;
+    bool size, verbose;
 };
 
 #define AT(member) offsetof(struct inspect_flags, member)
+#define FORMAT_ROW                                                                                                     \
+    {                                                                                                                  \
+        "format", 'f', OPTION_STRING, AT(format), "string",                                                            \
+            "Format output using a custom template: 'json' or 'TEMPLATE'", 0, 0, NULL                                  \
+    }
+#define SIZE_ROW(help)                                                                                                 \
+    {                                                                                                                  \
+        "size", 's', OPTION_BOOL, AT(size), NULL, help, 0, 0, NULL                                                     \
+    }
 static const struct option inspect_options[] = {
-    {"format", 'f', OPTION_STRING, AT(format), "string", "Format output using a custom template: 'json' or 'TEMPLATE'",
-     0, 0, NULL},
-    {"size", 's', OPTION_BOOL, AT(size), NULL, "Display total file sizes if the type is container", 0, 0, NULL},
+    FORMAT_ROW,
+    SIZE_ROW("Display total file sizes if the type is container"),
     {"type", 0, OPTION_STRING, AT(type), "string", "Only inspect objects of the given type", 0, 0, NULL},
+    {0},
+};
+static const struct option container_inspect_options[] = {FORMAT_ROW, SIZE_ROW("Display total file sizes"), {0}};
+static const struct option image_inspect_options[] = {FORMAT_ROW, {0}};
+static const struct option volume_inspect_options[] = {FORMAT_ROW, {0}};
+static const struct option network_inspect_options[] = {
+    FORMAT_ROW,
+    {"verbose", 'v', OPTION_BOOL, AT(verbose), NULL, "Verbose output for diagnostics", 0, 0, NULL},
     {0},
 };
 
@@ -27,7 +44,8 @@ static const struct {
     {"volume", "/volumes/", ""},
 };
 
-static int fetch(struct cli *cli, const char *type, const char *name, bool size, struct json **ret, struct error *err)
+static int fetch(struct cli *cli, const char *type, const char *name, const struct inspect_flags *flags,
+                 struct json **ret, struct error *err)
 {
     bool known = false;
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -38,8 +56,8 @@ static int fetch(struct cli *cli, const char *type, const char *name, bool size,
         strbuf_adds(&path, kinds[i].prefix);
         client_path_escape(&path, name);
         strbuf_adds(&path, kinds[i].suffix);
-        if (i == 0)
-            client_query_add_bool(&path, "size", size);
+        client_query_add_bool(&path, "size", i == 0 && flags->size);
+        client_query_add_bool(&path, "verbose", flags->verbose);
         error_clear(err);
         int r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, ret, err);
         if (r == 0 || err->kind != ERROR_NOT_FOUND)
@@ -52,106 +70,67 @@ static int fetch(struct cli *cli, const char *type, const char *name, bool size,
     return error_set(err, ERROR_NOT_FOUND, 0, "error: no such object: %s", name);
 }
 
-static void indent(struct strbuf *out, unsigned depth)
+static void list_value(const struct json *value, bool first, struct strbuf *out)
 {
-    strbuf_addc(out, '\n');
-    for (unsigned i = 0; i < depth; i++)
-        strbuf_adds(out, "    ");
+    strbuf_adds(out, first ? "[\n    " : ",\n    ");
+    json_print(value, "    ", 1, out);
 }
 
-/* Four blanks per level, as docker prints it. */
-static void print_pretty(struct strbuf *out, const struct json *v, unsigned depth)
-{
-    struct json_writer w;
-    size_t count = v->kind == JSON_ARRAY ? v->array.count : v->kind == JSON_OBJECT ? v->object.count : 0;
-    if (count == 0) {
-        json_writer_init(&w, out);
-        json_put_value(&w, v);
-        return;
-    }
-    bool object = v->kind == JSON_OBJECT;
-    strbuf_addc(out, object ? '{' : '[');
-    for (size_t i = 0; i < count; i++) {
-        strbuf_adds(out, i ? "," : "");
-        indent(out, depth + 1);
-        if (object) {
-            json_quote(out, v->object.keys[i], strlen(v->object.keys[i]));
-            strbuf_adds(out, ": ");
-        }
-        print_pretty(out, object ? &v->object.values[i] : &v->array.items[i], depth + 1);
-    }
-    indent(out, depth);
-    strbuf_addc(out, object ? '}' : ']');
-}
-
-static int print_formatted(const struct json *value, const char *format, struct error *err)
-{
-    struct template *t;
-    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
-    int r = template_parse(strcmp(format, "json") == 0 ? "{{json .}}" : format, &t, err);
-    if (r < 0)
-        return r;
-    r = template_execute(t, value, &out, err);
-    template_free(t);
-    if (r < 0)
-        return error_context(err, "template parsing error");
-    printf("%s\n", strbuf_str(&out));
-    return 0;
-}
-
+/* All that can be shown is; what could not be found is told behind it, in the order of the arguments. */
 static int inspect_all(struct cli *cli, const char *type, const struct inspect_flags *flags,
-                       const struct strv *arguments)
+                       const struct strv *arguments, struct error *err)
 {
-    int status = 0;
-    size_t shown = 0;
-    bool formatted = flags->format && *flags->format;
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT, errors = STRBUF_INIT;
-    strbuf_addc(&out, '[');
+    struct template *t = NULL;
+    size_t shown = 0;
+    if (flags->size && type && *type && strcmp(type, "container") != 0)
+        return error_set(err, ERROR_INVALID, 0, "size is not supported for type %s", type);
+    if (flags->format && *flags->format &&
+        template_parse(strcmp(flags->format, "json") == 0 ? "{{json .}}" : flags->format, &t, err) < 0) {
+        fprintf(stderr, "%s\n", err->message);
+        return EXIT_TEMPLATE;
+    }
     for (size_t i = 0; i < arguments->count; i++) {
-        struct error err = {0};
+        struct error failure = {0};
         CLEANUP_JSON struct json *value = NULL;
-        int r = fetch(cli, type, arguments->items[i], flags->size, &value, &err);
-        if (r == 0 && formatted) {
-            r = print_formatted(value, flags->format, &err);
+        int r = fetch(cli, type, arguments->items[i], flags, &value, &failure);
+        if (r == 0 && t) {
+            r = template_execute_object(t, value, &out, &failure);
+            if (r == 0)
+                strbuf_addc(&out, '\n');
         } else if (r == 0) {
-            strbuf_adds(&out, shown++ ? "," : "");
-            indent(&out, 1);
-            print_pretty(&out, value, 1);
+            list_value(value, shown++ == 0, &out);
         }
-        if (r < 0) {
-            strbuf_addf(&errors, "%s\n", err.message);
-            status = 1;
-        }
+        if (r < 0)
+            strbuf_addf(&errors, "%s\n", failure.message);
     }
-    if (!formatted) {
-        strbuf_adds(&out, shown ? "\n]" : "]");
-        printf("%s\n", strbuf_str(&out));
-    } else if (status) {
-        printf("\n");
-    }
+    if (t && out.size == 0)
+        strbuf_addc(&out, '\n');
+    else if (!t)
+        strbuf_adds(&out, shown ? "\n]\n" : "[]\n");
+    template_free(t);
+    fputs(strbuf_str(&out), stdout);
     fflush(stdout);
     fputs(strbuf_str(&errors), stderr);
-    return status;
+    return errors.size > 0 ? 1 : 0;
 }
 
 static int run_inspect(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
-    (void)err;
     const struct inspect_flags *flags = data;
-    return inspect_all(cli, flags->type, flags, arguments);
+    return inspect_all(cli, flags->type, flags, arguments, err);
 }
 
 #define TYPED_INSPECT(kind, title, argument)                                                                           \
     static int run_inspect_##kind(struct cli *cli, void *flags, const struct strv *arguments, struct error *err)       \
     {                                                                                                                  \
-        (void)err;                                                                                                     \
-        return inspect_all(cli, #kind, flags, arguments);                                                              \
+        return inspect_all(cli, #kind, flags, arguments, err);                                                         \
     }                                                                                                                  \
     const struct command command_##kind##_inspect = {                                                                  \
         .name = #kind " inspect",                                                                                      \
         .usage = "[OPTIONS] " argument " [" argument "...]",                                                           \
         .summary = "Display detailed information on one or more " title,                                               \
-        .options = inspect_options,                                                                                    \
+        .options = kind##_inspect_options,                                                                             \
         .flags_size = sizeof(struct inspect_flags),                                                                    \
         .min_arguments = 1,                                                                                            \
         .max_arguments = -1,                                                                                           \

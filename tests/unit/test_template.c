@@ -39,7 +39,7 @@ static void values_print_as_go_prints_them(void **state)
     assert_renders("{{.Id}} {{.N}} {{.On}} {{.Null}}", "abc 3 true <no value>");
     assert_renders("{{.Cmd}}", "[a b c]");
     assert_renders("{{.M}}", "map[y:2 z:1]");
-    assert_renders("{{json .Cmd}} {{json .M}}", "[\"a\",\"b c\"] {\"z\":\"1\",\"y\":\"2\"}");
+    assert_renders("{{json .Cmd}} {{json .M}}", "[\"a\",\"b c\"] {\"y\":\"2\",\"z\":\"1\"}");
 }
 
 static void functions_work_in_call_and_pipeline_form(void **state)
@@ -85,7 +85,7 @@ static void errors_name_what_is_wrong(void **state)
     assert_fails("{{.Id", "unclosed action");
     assert_fails("{{if .On}}x", "unexpected EOF");
     assert_fails("{{end}}", "unexpected {{end}}");
-    assert_fails("{{nosuch .Id}}", "function not defined");
+    assert_fails("{{nosuch .Id}}", "function \"nosuch\" not defined");
     assert_fails("{{$x}}", "undefined variable");
     assert_fails("{{index .Cmd 7}}", "out of range");
     assert_fails("{{\"abc}}", "unterminated quoted string");

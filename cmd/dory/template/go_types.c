@@ -1,0 +1,93 @@
+/* Fields of the Engine API (engine-api.yaml) that are lists or maps: what a null of them prints as in Go, and that an
+ * object of that name is no struct. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/dory/template/value.h"
+
+static const struct go_field {
+    const char *name;
+    enum go_type type;
+} fields[] = {
+    /* sorted by name */
+    {"Aliases", GO_SLICE},
+    {"Annotations", GO_MAP},
+    {"Args", GO_SLICE},
+    {"AuxiliaryAddresses", GO_MAP},
+    {"Binds", GO_SLICE},
+    {"BlkioDeviceReadBps", GO_SLICE},
+    {"BlkioDeviceReadIOps", GO_SLICE},
+    {"BlkioDeviceWriteBps", GO_SLICE},
+    {"BlkioDeviceWriteIOps", GO_SLICE},
+    {"BlkioWeightDevice", GO_SLICE},
+    {"CapAdd", GO_SLICE},
+    {"CapDrop", GO_SLICE},
+    {"Cmd", GO_SLICE},
+    {"Components", GO_SLICE},
+    {"Containers", GO_MAP_OF_POINTERS},
+    {"DNSNames", GO_SLICE},
+    {"Data", GO_MAP},
+    {"DeviceCgroupRules", GO_SLICE},
+    {"DeviceRequests", GO_SLICE},
+    {"Devices", GO_SLICE},
+    {"Dns", GO_SLICE},
+    {"DnsOptions", GO_SLICE},
+    {"DnsSearch", GO_SLICE},
+    {"DriverOpts", GO_MAP},
+    {"Entrypoint", GO_SLICE},
+    {"Env", GO_SLICE},
+    {"ExecIDs", GO_SLICE},
+    {"ExposedPorts", GO_MAP_OF_POINTERS},
+    {"ExtraHosts", GO_SLICE},
+    {"GroupAdd", GO_SLICE},
+    {"Labels", GO_MAP},
+    {"Layers", GO_SLICE},
+    {"Links", GO_SLICE},
+    {"MaskedPaths", GO_SLICE},
+    {"Mounts", GO_SLICE},
+    {"Networks", GO_MAP_OF_POINTERS},
+    {"OnBuild", GO_SLICE},
+    {"Options", GO_MAP},
+    {"PortBindings", GO_MAP_OF_SLICES},
+    {"Ports", GO_MAP_OF_SLICES},
+    {"ReadonlyPaths", GO_SLICE},
+    {"RepoDigests", GO_SLICE},
+    {"RepoTags", GO_SLICE},
+    {"SecondaryIPAddresses", GO_SLICE},
+    {"SecondaryIPv6Addresses", GO_SLICE},
+    {"SecurityOpt", GO_SLICE},
+    {"SecurityOptions", GO_SLICE},
+    {"Shell", GO_SLICE},
+    {"StorageOpt", GO_MAP},
+    {"Sysctls", GO_MAP},
+    {"Tmpfs", GO_MAP},
+    {"Ulimits", GO_SLICE},
+    {"Volumes", GO_MAP_OF_POINTERS},
+    {"VolumesFrom", GO_SLICE},
+    {"Warnings", GO_SLICE},
+};
+
+/* Pointers and plain values that may be left out. */
+static const char *const optional[] = {"Descriptor", "Health",         "Healthcheck", "ImageManifestDescriptor",
+                                       "Init",       "OomKillDisable", "PidsLimit",   "SizeRootFs",
+                                       "SizeRw",     "StopTimeout",    "UsageData"};
+
+static int compare(const void *name, const void *field)
+{
+    return strcmp(name, ((const struct go_field *)field)->name);
+}
+
+enum go_type go_type_of(const char *name)
+{
+    const struct go_field *field = bsearch(name, fields, ARRAY_SIZE(fields), sizeof(fields[0]), compare);
+    return field ? field->type : GO_FIELD;
+}
+
+bool go_type_optional(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(optional); i++) {
+        if (strcmp(optional[i], name) == 0)
+            return true;
+    }
+    return go_type_of(name) != GO_FIELD;
+}
