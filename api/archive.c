@@ -1,6 +1,7 @@
-/* A container's files: archive (docker cp), export, changes (docker diff). */
+/* A container's files: archive (docker cp), export, changes (docker diff), commit. */
 #include <errno.h>
 
+#include "api/images.h"
 #include "api/request.h"
 #include "base/base64.h"
 #include "base/timestamp.h"
@@ -159,10 +160,48 @@ static int handle_changes(struct api_request *request, struct engine *engine, st
     return api_reply_json(request, 200, &out);
 }
 
+/* ---- commit ---- */
+
+static int handle_commit(struct api_request *request, struct engine *engine, struct error *err)
+{
+    CLEANUP_CONTAINER struct container *c = NULL;
+    CLEANUP_STRV struct strv changes = STRV_INIT;
+    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+    const char *repo = api_query(request, "repo"), *name = api_query(request, "container");
+    struct reference ref = {0};
+    char id[DIGEST_TEXT_MAX];
+    struct container_commit commit = {.author = api_query(request, "author"),
+                                      .comment = api_query(request, "comment"),
+                                      .pause = api_query_bool(request, "pause", true),
+                                      .changes = &changes};
+    api_query_all(request, "changes", &changes);
+    int r = api_body(request, &commit.body, err);
+    if (r == 0 && repo != NULL && *repo != '\0') {
+        r = images_reference(repo, api_query(request, "tag"), &ref, err);
+        commit.ref = &ref;
+        if (r == 0 && ref.digest != NULL)
+            r = error_set(err, ERROR_INVALID, 0, "refusing to create a tag with a digest reference");
+    }
+    if (r == 0)
+        r = container_find(engine, name != NULL ? name : "", &c, err);
+    if (r == 0)
+        r = container_commit(engine, c, &commit, id, err);
+    reference_release(&ref);
+    if (r < 0)
+        return r;
+    struct json_writer w;
+    json_writer_init(&w, &out);
+    json_begin_object(&w);
+    json_member_string(&w, "Id", id);
+    json_end_object(&w);
+    return api_reply_json(request, 201, &out);
+}
+
 const struct api_route api_archive_routes[] = {
     {"GET", "/containers/{}/changes", handle_changes, 0},
     {"GET", "/containers/{}/export", handle_export, API_STREAM},
     {"GET", "/containers/{}/archive", handle_get, API_STREAM},
     {"PUT", "/containers/{}/archive", handle_put, API_BODY_STREAM},
+    {"POST", "/commit", handle_commit, API_BODY_JSON},
     {0},
 };

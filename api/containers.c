@@ -230,13 +230,6 @@ static int handle_checkpoints(struct api_request *request, struct engine *engine
     return not_yet(request, engine, "checkpoint", err);
 }
 
-static int handle_commit(struct api_request *request, struct engine *engine, struct error *err)
-{
-    (void)request;
-    (void)engine;
-    return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "commit is not supported by dory yet");
-}
-
 const struct api_route api_container_routes[] = {
     {"GET", "/containers/json", handle_list, 0},
     {"POST", "/containers/create", handle_create, API_BODY_JSON},
@@ -253,6 +246,5 @@ const struct api_route api_container_routes[] = {
     {"POST", "/containers/{}/update", handle_update, API_BODY_JSON},
     {"GET", "/containers/{}/checkpoints", handle_checkpoints, 0},
     {"POST", "/containers/{}/checkpoints", handle_checkpoints, API_BODY_JSON},
-    {"POST", "/commit", handle_commit, API_BODY_JSON},
     {0},
 };

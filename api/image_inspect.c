@@ -50,7 +50,7 @@ static void write_image(struct json_writer *w, const struct image *image, const 
     json_member_string(w, "Id", image->id);
     write_names(w, "RepoTags", &image->repo_tags);
     write_names(w, "RepoDigests", &image->repo_digests);
-    json_member_string(w, "Parent", "");
+    json_member_string(w, "Parent", image->parent);
     json_member_string(w, "Comment", image->comment);
     json_member_string(w, "Created", created);
     json_member_string(w, "DockerVersion", image->docker_version);

@@ -181,7 +181,7 @@ void images_write_summary(struct json_writer *w, const struct image *image, cons
     json_member_int(w, "Created", image->created / NS_PER_S);
     json_member_string(w, "Id", image->id);
     write_labels(w, &image->config.labels);
-    json_member_string(w, "ParentId", "");
+    json_member_string(w, "ParentId", image->parent);
     write_names(w, "RepoDigests", digests);
     if (tags->count == 0 && version < 43) {
         strv_add(&old_tags, "<none>:<none>");

@@ -25,8 +25,9 @@ struct job {
     enum rootfs_view view;
     container_files_fn fn;
     void *data;
-    pid_t pid;  /* of the running container, or 0 */
-    bool ended; /* it was gone before anything was done */
+    pid_t pid;      /* of the running container, or 0 */
+    bool ended;     /* it was gone before anything was done */
+    size_t volumes; /* how many of the mounts were looked through for volumes to mount */
     int result;
     struct error error;
 };
@@ -55,20 +56,32 @@ static int open_running(struct job *job)
 
 /* ---- one that does not run ---- */
 
+/* By path, since a descriptor of the host's namespace cannot be copied in this one; what is below the volume's
+ * directory is a container's, and reached from there. */
+static int open_volume(struct job *job, const struct mount_point *m, struct error *err)
+{
+    CLEANUP_FREE char *path = volume_path(job->engine->volumes, m->name);
+    CLEANUP_CLOSE int data = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int at = data < 0 ? -errno : m->subpath != NULL ? beneath_open(data, m->subpath, O_PATH, 0) : fd_dup(data);
+    CLEANUP_CLOSE int source = at;
+    int fd = at < 0 ? -1 : open_tree(at, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)AT_EMPTY_PATH);
+    if (fd >= 0 || at == -ENOENT)
+        return fd >= 0 ? fd : -ENOENT;
+    return error_errno(err, at < 0 ? at : errno, "volume %s", m->name);
+}
+
 /* A copy of what shall be mounted; -ENOENT when it is not there. */
 static int open_source(struct job *job, const struct mount_point *m, struct error *err)
 {
-    CLEANUP_FREE char *volume = m->type == MOUNT_VOLUME ? volume_path(job->engine->volumes, m->name) : NULL;
-    const char *path = volume != NULL ? volume : m->source;
-    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
-    if (m->type == MOUNT_BIND && !m->non_recursive)
-        flags |= AT_RECURSIVE;
-    CLEANUP_CLOSE int fd = open_tree(AT_FDCWD, path, flags);
+    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->non_recursive ? 0 : (unsigned)AT_RECURSIVE);
+    CLEANUP_CLOSE int fd = m->type == MOUNT_VOLUME ? open_volume(job, m, err) : open_tree(AT_FDCWD, m->source, flags);
+    if (fd < 0 && m->type == MOUNT_VOLUME)
+        return fd;
     if (fd < 0)
-        return errno == ENOENT ? -ENOENT : error_errno(err, errno, "mount source %s", path);
+        return errno == ENOENT ? -ENOENT : error_errno(err, errno, "mount source %s", m->source);
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
     if (m->read_only && mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-        return error_errno(err, errno, "mount source %s", path);
+        return error_errno(err, errno, "mount source %s", m->source);
     return TAKE_FD(fd);
 }
 
@@ -119,9 +132,31 @@ static int attach_all(struct job *job, int root_fd, struct error *err)
     return r < 0 ? r : 0;
 }
 
+/* Volumes that are mounts themselves are mounted on the host first, so that the new namespace has them. */
+static int mount_volumes(struct job *job, struct error *err)
+{
+    for (; job->volumes < job->c->mount_count; job->volumes++) {
+        const struct mount_point *m = &job->c->mounts[job->volumes];
+        int r = m->type == MOUNT_VOLUME ? volume_mount(job->engine->volumes, m->name, err) : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void unmount_volumes(struct job *job)
+{
+    for (; job->volumes > 0; job->volumes--)
+        if (job->c->mounts[job->volumes - 1].type == MOUNT_VOLUME)
+            volume_unmount(job->engine->volumes, job->c->mounts[job->volumes - 1].name);
+}
+
 /* The namespace is this thread's and ends with it, and its mounts with it. */
 static int open_stopped(struct job *job, struct error *err)
 {
+    int mounted = mount_volumes(job, err);
+    if (mounted < 0)
+        return mounted;
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return error_errno(err, errno, "mount namespace");
     CLEANUP_CLOSE int root =
@@ -167,6 +202,7 @@ static int run_in_thread(struct job *job, struct error *err)
     if (r != 0)
         return error_errno(err, r, "start a thread");
     pthread_join(thread, NULL);
+    unmount_volumes(job); /* now that the namespace that had copies of them is gone */
     return job->result < 0 && !job->ended ? error_propagate(err, &job->error) : job->result;
 }
 

@@ -76,4 +76,16 @@ int container_changes(struct engine *engine, struct container *container, struct
                       size_t *ret_count, struct error *err);
 void container_changes_free(struct container_change *changes, size_t count);
 
+/* ---- docker commit (container_commit.c) ---- */
+
+struct container_commit {
+    const struct reference *ref; /* the new image's name; NULL: none */
+    const char *author, *comment;
+    bool pause;                 /* freeze the container meanwhile, if it runs */
+    const struct json *body;    /* a Config that replaces the container's; NULL or empty: none */
+    const struct strv *changes; /* Dockerfile instructions */
+};
+int container_commit(struct engine *engine, struct container *container, const struct container_commit *request,
+                     char ret_id[DIGEST_TEXT_MAX], struct error *err);
+
 #endif

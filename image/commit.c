@@ -95,15 +95,20 @@ static int commit_layer(struct image_store *store, const struct image_commit_lay
     return db_run(s, err);
 }
 
-static int commit_image_row(struct image_store *store, const struct image *image, bool *ret_new, struct error *err)
+static int commit_image_row(struct image_store *store, const struct image *image, const char *parent, bool *ret_new,
+                            struct error *err)
 {
     struct db_statement *s;
-    int r = db_query(store->db, "INSERT OR IGNORE INTO image (id, created) VALUES (?, ?)", &s, err);
+    int r =
+        db_query(store->db,
+                 "INSERT OR IGNORE INTO image (id, created, parent) VALUES (?, ?, (SELECT id FROM image WHERE id = ?))",
+                 &s, err);
     if (r < 0) {
         return r;
     }
     db_bind_text(s, 1, image->id);
     db_bind_int(s, 2, image->created);
+    db_bind_text(s, 3, parent);
     r = db_run(s, err);
     *ret_new = db_changes(store->db) > 0;
     return r;
@@ -149,7 +154,7 @@ static int commit_rows(struct image_store *store, const struct image_commit *com
                        struct strv *moved, struct error *err)
 {
     bool is_new = false;
-    int r = commit_image_row(store, image, &is_new, err);
+    int r = commit_image_row(store, image, commit->parent, &is_new, err);
     if (r == 0 && is_new) {
         r = store_write_blob(store, image->id, commit->config, commit->config_size, err);
         for (size_t i = 0; r == 0 && i < commit->layer_count; i++) {

@@ -28,6 +28,7 @@ struct image_history {
 struct image {
     char id[DIGEST_TEXT_MAX]; /* digest of the config */
     char *config_text;        /* the config blob, byte for byte */
+    char *parent;             /* id of the image it was committed from, NULL: none */
     int64_t created;          /* ns */
     char *author, *architecture, *variant, *os, *docker_version, *comment;
     struct container_config config;
@@ -98,6 +99,20 @@ struct image_import_options {
 int image_import(struct image_store *store, int fd, const struct image_import_options *options,
                  char ret_id[DIGEST_TEXT_MAX], struct error *err);
 
+/* An image of a container's layer on top of the image that it was made from (docker commit). */
+struct image_snapshot_options {
+    const struct image *parent; /* NULL: the container has no image */
+    const char *author, *comment;
+    const char *container_id;
+    const struct container_config *container_config; /* as the container has it */
+    const struct container_config *config;           /* of the new image */
+    const struct reference *ref;                     /* may be NULL */
+};
+/* upper_fd: the container's own layer, in overlay form (ROOTFS_UPPER); nothing may change it meanwhile. A layer without
+ * anything in it becomes an empty step of the history. Recurses with the depth of the tree: needs a large stack. */
+int image_snapshot(struct image_store *store, int upper_fd, const struct image_snapshot_options *options,
+                   char ret_id[DIGEST_TEXT_MAX], struct error *err);
+
 /* Credentials of one registry; any may be NULL. identity_token wins over the password. */
 struct registry_auth {
     char *username, *password, *identity_token, *registry_token;
@@ -139,9 +154,9 @@ int image_rootfs_mount_once(struct image_store *store, const char *rootfs_id, st
  * A detached mount for looking at the files of a container from outside. ROOTFS_READ: all layers, read-only, nothing of
  * it in anybody's way (what a running container changes meanwhile may show or not); ROOTFS_LOWER: the same without the
  * container's own layer, ENODATA when there is nothing beneath it; ROOTFS_WRITE: for a container that does not run, and
- * is kept from starting.
+ * is kept from starting; ROOTFS_UPPER: no mount but the container's own layer itself, in overlay form.
  */
-enum rootfs_view { ROOTFS_READ, ROOTFS_LOWER, ROOTFS_WRITE };
+enum rootfs_view { ROOTFS_READ, ROOTFS_LOWER, ROOTFS_WRITE, ROOTFS_UPPER };
 int image_rootfs_view(struct image_store *store, const char *rootfs_id, enum rootfs_view view, struct error *err);
 /* O_PATH|O_DIRECTORY descriptor of the upper directory (size, diff), or -errno. */
 int image_rootfs_upper(struct image_store *store, const char *rootfs_id, struct error *err);

@@ -5,46 +5,11 @@
 #include "base/strbuf.h"
 #include "base/timestamp.h"
 #include "image/changes.h"
+#include "image/config_write.h"
 #include "image/platform.h"
 #include "image/store.h"
 
 #define READ_SIZE (64 * 1024)
-
-/* The config that docker import makes: one layer, one line of history. */
-static void write_config(const struct container_config *config, const struct platform *platform, const char *message,
-                         const char *diff_id, struct strbuf *out)
-{
-    struct json_writer w;
-    char created[TIMESTAMP_MAX];
-    timestamp_format(created, timestamp_now());
-    json_writer_init(&w, out);
-    json_begin_object(&w);
-    json_member_string(&w, "architecture", platform->architecture);
-    if (platform->variant[0] != 0) {
-        json_member_string(&w, "variant", platform->variant);
-    }
-    json_member_string(&w, "comment", message);
-    json_key(&w, "config");
-    json_table_encode(&container_config_table, config, &w);
-    json_member_string(&w, "created", created);
-    json_key(&w, "history");
-    json_begin_array(&w);
-    json_begin_object(&w);
-    json_member_string(&w, "created", created);
-    json_member_string(&w, "comment", message);
-    json_end_object(&w);
-    json_end_array(&w);
-    json_member_string(&w, "os", platform->os);
-    json_key(&w, "rootfs");
-    json_begin_object(&w);
-    json_member_string(&w, "type", "layers");
-    json_key(&w, "diff_ids");
-    json_begin_array(&w);
-    json_put_string(&w, diff_id);
-    json_end_array(&w);
-    json_end_object(&w);
-    json_end_object(&w);
-}
 
 static int import_layer(struct layer_ingest *ingest, int fd, struct error *err)
 {
@@ -114,7 +79,13 @@ int image_import(struct image_store *store, int fd, const struct image_import_op
         r = import_layer(ingest, fd, err);
     }
     if (r == 0) {
-        write_config(&config, &platform, message, layer_ingest_info(ingest)->diff_id, &text);
+        const struct config_write what = {.platform = &platform,
+                                          .comment = message,
+                                          .config = &config,
+                                          .diff_id = layer_ingest_info(ingest)->diff_id};
+        r = config_write(&what, &text, err);
+    }
+    if (r == 0) {
         r = import_commit(store, ingest, &text, options->ref, ret_id, err);
     }
     container_config_release(&config);

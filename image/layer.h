@@ -77,6 +77,7 @@ struct image_commit {
     const char *config; /* the config blob, byte for byte; its sha256 is the image's id */
     size_t config_size;
     const char *expected_id;                 /* what the manifest says the config's digest is; NULL: nothing claimed */
+    const char *parent;                      /* id of the image it is built upon, which it keeps from being removed */
     const struct image_commit_layer *layers; /* base first; must equal the config's rootfs.diff_ids */
     size_t layer_count;
     const char *manifest; /* kept as a blob beside the config; NULL when there is none */

@@ -33,6 +33,7 @@ void image_unref(struct image *image)
         return;
     }
     free(image->config_text);
+    free(image->parent);
     free(image->author);
     free(image->architecture);
     free(image->variant);
@@ -216,6 +217,22 @@ static int load_layers(struct image_store *store, struct image_object *object, s
     return r;
 }
 
+static int load_parent(struct image_store *store, struct image *image, struct error *err)
+{
+    struct db_statement *s;
+    bool row = false;
+    int r = db_query(store->db, "SELECT parent FROM image WHERE id = ?", &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, image->id);
+        r = db_step(s, &row, err);
+    }
+    if (r == 0 && row) {
+        image->parent = xstrdup(db_text(s, 0));
+        db_reset(s);
+    }
+    return r;
+}
+
 static int image_load_object(struct image_store *store, const char *id, struct image_object **ret, struct error *err)
 {
     CLEANUP_FREE char *text = NULL;
@@ -228,7 +245,10 @@ static int image_load_object(struct image_store *store, const char *id, struct i
     if (r < 0) {
         return error_context(err, "image %s", id);
     }
-    r = load_names(store, &object->image, err);
+    r = load_parent(store, &object->image, err);
+    if (r == 0) {
+        r = load_names(store, &object->image, err);
+    }
     if (r == 0) {
         r = load_layers(store, object, err);
     }

@@ -497,6 +497,9 @@ static int rootfs_mount(struct image_store *store, const char *rootfs_id, bool o
 int image_rootfs_view(struct image_store *store, const char *rootfs_id, enum rootfs_view view, struct error *err)
 {
     CLEANUP_FREE char *lowers = NULL;
+    if (view == ROOTFS_UPPER) {
+        return image_rootfs_upper(store, rootfs_id, err);
+    }
     int r = rootfs_lowers(store, rootfs_id, &lowers, err);
     if (r < 0) {
         return r;

@@ -10,6 +10,7 @@
     X(version)                                                                                                         \
     X(info)                                                                                                            \
     X(attach)                                                                                                          \
+    X(commit)                                                                                                          \
     X(cp)                                                                                                              \
     X(create)                                                                                                          \
     X(diff)                                                                                                            \

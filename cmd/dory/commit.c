@@ -1,0 +1,71 @@
+#include <stdio.h>
+
+#include "api/client.h"
+#include "cmd/dory/command.h"
+
+struct commit_flags {
+    char *author, *message;
+    struct strv changes;
+    bool pause;
+};
+
+#define AT(member) offsetof(struct commit_flags, member)
+static const struct option commit_options[] = {
+    {"author", 'a', OPTION_STRING, AT(author), "string", "Author (e.g., \"John Hannibal Smith <hannibal@a-team.com>\")",
+     0, 0, NULL},
+    {"change", 'c', OPTION_LIST, AT(changes), "list", "Apply Dockerfile instruction to the created image", 0, 0, NULL},
+    {"message", 'm', OPTION_STRING, AT(message), "string", "Commit message", 0, 0, NULL},
+    {"pause", 'p', OPTION_BOOL, AT(pause), NULL, "Pause container during commit (default true)", 0, 0, NULL},
+    {0},
+};
+
+static void defaults(void *data)
+{
+    struct commit_flags *flags = data;
+    flags->pause = true;
+}
+
+/* NAME[:TAG] in two parameters; the daemon judges them. */
+static void add_name(struct strbuf *path, const char *reference)
+{
+    const char *colon = strrchr(reference, ':');
+    bool tag = colon != NULL && strchr(colon, '/') == NULL && strchr(reference, '@') == NULL;
+    CLEANUP_FREE char *name = tag ? xstrndup(reference, (size_t)(colon - reference)) : xstrdup(reference);
+    client_query_add(path, "repo", name);
+    client_query_add(path, "tag", tag ? colon + 1 : NULL);
+}
+
+static int run_commit(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
+{
+    const struct commit_flags *flags = data;
+    CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
+    CLEANUP_JSON struct json *answer = NULL;
+    strbuf_adds(&path, "/commit");
+    client_query_add(&path, "container", arguments->items[0]);
+    if (arguments->count > 1)
+        add_name(&path, arguments->items[1]);
+    client_query_add(&path, "author", flags->author);
+    client_query_add(&path, "comment", flags->message);
+    if (!flags->pause)
+        client_query_add(&path, "pause", "0");
+    for (size_t i = 0; i < flags->changes.count; i++)
+        client_query_add(&path, "changes", flags->changes.items[i]);
+    struct client_request request = {.method = "POST", .path = strbuf_str(&path)};
+    int r = client_json(cli_client(cli), &request, &answer, err);
+    if (r == 0)
+        printf("%s\n", json_get_string(answer, "Id"));
+    return r;
+}
+
+const struct command command_commit = {
+    .name = "commit",
+    .aliases = "container commit",
+    .usage = "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
+    .summary = "Create a new image from a container's changes",
+    .options = commit_options,
+    .flags_size = sizeof(struct commit_flags),
+    .min_arguments = 1,
+    .max_arguments = 2,
+    .run = run_commit,
+    .defaults = defaults,
+};
