@@ -18,6 +18,7 @@
 #include "runtime/child_main.h"
 #include "runtime/hooks.h"
 #include "runtime/namespaces.h"
+#include "runtime/net_devices.h"
 #include "runtime/sources.h"
 #include "runtime/sync.h"
 
@@ -101,7 +102,7 @@ static int step_sources(struct start *start, struct error *err)
     start->sources = (struct sources){.spec = start->options->spec,
                                       .bundle = start->bundle,
                                       .root_fd = -1,
-                                      .user_fd = namespace_user_fd(&start->plan)};
+                                      .user_fd = namespace_joined_fd(&start->plan, CLONE_NEWUSER)};
     bool elsewhere = start->plan.new_user || start->plan.joins_user || start->plan.joins_mount;
     return sources_open(&start->sources, elsewhere, elsewhere && !start->options->has_rootfs_fd, err);
 }
@@ -162,6 +163,22 @@ static int step_mounts(struct start *start, struct error *err)
     snprintf(path, sizeof(path), "/proc/%d/ns/mnt", start->pid);
     start->mounts_fd = open(path, O_RDONLY | O_CLOEXEC); /* -1: its end is told a little later */
     return 0;
+}
+
+static int step_net_devices(struct start *start, struct error *err)
+{
+    if (start->options->spec->linux_.net_devices.count == 0)
+        return 0;
+    int joined = namespace_joined_fd(&start->plan, CLONE_NEWNET);
+    CLEANUP_CLOSE int own = -1;
+    if (joined < 0) {
+        char path[64];
+        snprintf(path, sizeof(path), "/proc/%d/ns/net", start->pid);
+        own = open(path, O_RDONLY | O_CLOEXEC);
+        if (own < 0)
+            return error_errno(err, errno, "cannot open %s", path);
+    }
+    return net_devices_move(start->options->spec, joined < 0 ? own : joined, err);
 }
 
 static int step_oom_score(struct start *start, struct error *err)
@@ -272,12 +289,19 @@ static const struct {
     const char *name;
     int (*run)(struct start *start, struct error *err);
 } steps[] = {
-    {"check", step_check},         {"plan", step_plan},
-    {"sources", step_sources},     {"cgroup", step_cgroup},
-    {"pair", step_pair},           {"clone", step_clone},
-    {"maps", step_maps},           {"mounts", step_mounts},
-    {"oom score", step_oom_score}, {"enter cgroup", step_enter_cgroup},
-    {"listen", step_listen},       {"poststart", step_poststart},
+    {"check", step_check},
+    {"plan", step_plan},
+    {"sources", step_sources},
+    {"cgroup", step_cgroup},
+    {"pair", step_pair},
+    {"clone", step_clone},
+    {"maps", step_maps},
+    {"mounts", step_mounts},
+    {"oom score", step_oom_score},
+    {"net devices", step_net_devices},
+    {"enter cgroup", step_enter_cgroup},
+    {"listen", step_listen},
+    {"poststart", step_poststart},
 };
 
 /* ---- undoing ---- */

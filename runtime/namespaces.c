@@ -95,10 +95,10 @@ void namespace_plan_release(struct namespace_plan *plan)
     plan->join_count = 0;
 }
 
-int namespace_user_fd(const struct namespace_plan *plan)
+int namespace_joined_fd(const struct namespace_plan *plan, int flag)
 {
     for (size_t i = 0; i < plan->join_count; i++)
-        if (plan->joins[i].flag == CLONE_NEWUSER)
+        if (plan->joins[i].flag == flag)
             return plan->joins[i].fd;
     return -1;
 }

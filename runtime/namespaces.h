@@ -39,8 +39,8 @@ struct namespace_plan {
 /* Opens the paths. Released with namespace_plan_release in every case. */
 int namespace_plan_make(const struct runtime_options *options, struct namespace_plan *ret, struct error *err);
 void namespace_plan_release(struct namespace_plan *plan);
-/* The user namespace that is joined, or -1. */
-int namespace_user_fd(const struct namespace_plan *plan);
+/* The namespace of this kind (CLONE_NEW*) that is joined, or -1. */
+int namespace_joined_fd(const struct namespace_plan *plan, int flag);
 
 /*
  * fork, into what the plan says for the parent's side, and into the v2 cgroup at cgroup_fd (-1: none), which

@@ -5,6 +5,7 @@
 
 #include "runtime/defaults.h"
 #include "runtime/mount_options.h"
+#include "runtime/net_devices.h"
 #include "runtime/settings.h"
 
 #define MOUNTS_MAX 10000
@@ -93,8 +94,6 @@ static int check_refused(const struct oci_spec *spec, struct error *err)
         if (!empty)
             return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "%s is not supported", refused[i].name);
     }
-    if (spec->linux_.net_devices.count > 0)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "linux.netDevices is not supported");
     if (spec->linux_.seccomp != NULL && spec->linux_.seccomp->listener_path != NULL)
         return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "linux.seccomp.listenerPath is not supported");
     return 0;
@@ -251,6 +250,7 @@ int oci_spec_validate(const struct oci_spec *spec, struct error *err)
     r = r < 0 ? r : check_namespaces(spec, err);
     r = r < 0 ? r : check_refused(spec, err);
     r = r < 0 ? r : check_settings(spec, err);
+    r = r < 0 ? r : net_devices_check(spec, err);
     r = r < 0 ? r : check_mounts(spec, err);
     r = r < 0 ? r : check_sysctls(spec, err);
     return r < 0 ? r : check_hooks(&spec->hooks, err);
