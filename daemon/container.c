@@ -43,6 +43,7 @@ void container_unref(struct container *c)
     free(c->image_id);
     free(c->path);
     strv_release(&c->args);
+    strv_release(&c->link_ids);
     container_config_release(&c->config);
     host_config_release(&c->host);
     health_state_release(&c->health);
@@ -147,6 +148,8 @@ void container_network_event(struct engine *engine, const struct container *c, c
 void index_add(struct engine *engine, struct container *c)
 {
     map_set(&engine->by_id, c->id, c);
+    if (c->link_ids.count > 0)
+        __atomic_store_n(&engine->any_links, true, __ATOMIC_RELAXED);
     map_set(&engine->by_name, c->name, c);
     xgrow((void **)&engine->list, engine->count, &engine->capacity, sizeof(*engine->list));
     engine->list[engine->count++] = container_ref(c);

@@ -43,6 +43,7 @@ struct container {
     struct host_config host; /* container_update() changes some members: with the turn and under lock */
     struct mount_point *mounts;
     size_t mount_count;
+    struct strv link_ids; /* parallel to host.links, when they are the default bridge's */
     char *rootfs_id;
     char *mac_address; /* asked for, or NULL */
     struct network_port *ports;

@@ -7,8 +7,11 @@
 #include "base/timestamp.h"
 #include "daemon/container_config_check.h"
 #include "daemon/engine_internal.h"
+#include "daemon/ipc_share.h"
+#include "daemon/links.h"
 #include "daemon/names.h"
 #include "daemon/spec_generate.h"
+#include "daemon/volumes_from.h"
 
 static bool is_set(const char *s)
 {
@@ -210,6 +213,7 @@ static int check_mounts(const struct container *c, struct error *err)
 static int prepare(struct engine *engine, const struct container_create *request, struct container *c,
                    const struct image *image, struct strv *warnings, struct error *err)
 {
+    CLEANUP(mount_points_release) struct json_array inherited = {0};
     int r = container_config_validate(&c->config, &c->host, err);
     if (r < 0)
         return r;
@@ -227,7 +231,13 @@ static int prepare(struct engine *engine, const struct container_create *request
     if (r == 0)
         r = ports_collect(&c->config, &c->host, &c->ports, &c->port_count, err);
     if (r == 0)
-        r = mounts_collect(&c->config, &c->host, &c->mounts, &c->mount_count, err);
+        r = volumes_from_collect(engine, c, &inherited, err);
+    if (r == 0)
+        r = mounts_collect(&c->config, &c->host, &inherited, &c->mounts, &c->mount_count, err);
+    if (r == 0)
+        r = links_resolve(engine, c, err);
+    if (r == 0)
+        r = ipc_share_resolve(engine, c, err);
     if (r == 0)
         r = check_mounts(c, err);
     if (r == 0 && is_set(c->config.mac_address))

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "daemon/engine_internal.h"
+#include "daemon/ipc_share.h"
 #include "daemon/mount_sources.h"
 
 /* What an ended run leaves for the cleaner. */
@@ -32,6 +33,7 @@ static void clean(void *data)
     struct leftovers *l = data;
     struct container *c = l->container;
     l->rootfs_fd = fd_close(l->rootfs_fd);
+    ipc_share_end(l->engine, c);
     if (l->has_endpoint)
         network_detach(l->engine->networks, c->id, &l->endpoint);
     supervisor_forget(l->engine->supervisor, c->id);

@@ -3,6 +3,7 @@
 
 #include "base/timestamp.h"
 #include "daemon/engine_internal.h"
+#include "daemon/links.h"
 
 static const char *text(const char *s)
 {
@@ -220,6 +221,8 @@ int container_inspect(struct engine *engine, struct container *c, bool size, str
     if (r < 0)
         return r;
     CLEANUP_FREE char *name = container_slash_name(engine, c);
+    CLEANUP_STRV struct strv links = STRV_INIT;
+    links_show(engine, c, &links);
     struct json_writer w;
     json_writer_init(&w, out);
     json_begin_object(&w);
@@ -245,7 +248,9 @@ int container_inspect(struct engine *engine, struct container *c, bool size, str
     json_key(&w, "ExecIDs");
     container_put_exec_ids(engine, c, &w);
     json_key(&w, "HostConfig");
-    json_table_encode(&host_config_table, &c->host, &w);
+    struct host_config shown = c->host; /* borrows everything but the links */
+    shown.links = links;
+    json_table_encode(&host_config_table, &shown, &w);
     put_graph_driver(&w, engine, c);
     if (size) {
         json_member_int(&w, "SizeRw", rw);

@@ -15,6 +15,8 @@
 #include "daemon/capabilities.h"
 #include "daemon/engine_internal.h"
 #include "daemon/etc_files.h"
+#include "daemon/ipc_share.h"
+#include "daemon/links.h"
 #include "daemon/mount_sources.h"
 #include "daemon/spec_generate.h"
 
@@ -37,6 +39,8 @@ struct start {
     struct device_list devices;
     uint64_t capabilities;
     struct mount_sources sources;
+    struct strv hosts, link_env; /* of links */
+    char *shm_path, *ipc_path;
     struct strbuf spec;
     const void *seccomp_bpf;
     size_t seccomp_size;
@@ -133,6 +137,10 @@ static int step_files(struct start *s, struct error *err)
     if (mkdirat(s->engine->containers_fd, c->id, 0710) < 0 && errno != EEXIST)
         return error_errno(err, errno, "%s/%s", s->engine->containers_dir, c->id);
     s->hostname = xstrdup(c->config.hostname);
+    strv_add_all(&s->hosts, &c->host.extra_hosts);
+    int r = links_start(s->engine, c, &s->hosts, &s->link_env, err);
+    if (r < 0)
+        return r;
     if (s->network_peer != NULL) { /* its name, address and resolver are this container's, too */
         s->etc_dir = container_etc_directory(s->engine, s->network_peer);
         return 0;
@@ -149,7 +157,7 @@ static int step_files(struct start *s, struct error *err)
         .domainname = c->config.domainname,
         .address = s->endpoint.address,
         .gateway = s->endpoint.gateway,
-        .extra_hosts = &c->host.extra_hosts,
+        .extra_hosts = &s->hosts,
         .host_network = s->host_network,
         .dns = c->host.dns.count ? &c->host.dns : &options->dns,
         .dns_search = c->host.dns_search.count ? &c->host.dns_search : &options->dns_search,
@@ -179,12 +187,14 @@ static int step_working_directory(struct start *s, struct error *err)
 
 static int step_sources(struct start *s, struct error *err)
 {
-    return mount_sources_prepare(s->engine, s->c, &s->sources, err);
+    int r = mount_sources_prepare(s->engine, s->c, &s->sources, err);
+    return r < 0 ? r : ipc_share_start(s->engine, s->c, &s->shm_path, &s->ipc_path, err);
 }
 
 static void undo_sources(struct start *s)
 {
     mount_sources_undo(s->engine, s->c, &s->sources);
+    ipc_share_end(s->engine, s->c);
 }
 
 static int step_security(struct start *s, struct error *err)
@@ -217,6 +227,9 @@ static int step_spec(struct start *s, struct error *err)
                                .cgroups_path = cgroup,
                                .etc_dir = s->etc_dir,
                                .sources = s->sources.paths,
+                               .link_env = &s->link_env,
+                               .shm_path = s->shm_path,
+                               .ipc_path = s->ipc_path,
                                .host_network = s->host_network,
                                .host_mqueue = access("/dev/mqueue", F_OK) == 0,
                                .pid_path = s->pid_path};
@@ -398,6 +411,10 @@ static void start_release(struct start *s)
     identity_release(&s->identity);
     device_list_release(&s->devices);
     mount_sources_release(s->engine, s->c, &s->sources);
+    strv_release(&s->hosts);
+    strv_release(&s->link_env);
+    free(s->shm_path);
+    free(s->ipc_path);
     strbuf_release(&s->spec);
     if (s->seccomp_owned)
         free((void *)s->seccomp_bpf);
@@ -469,6 +486,7 @@ static void catch_up(struct engine *engine, struct container *c)
     free_attaches(attaches, count);
     if (shim != NULL)
         shim_unref(shim);
+    links_address_changed(engine, c);
     container_network_event(engine, c, "connect");
     container_event(engine, c, "start", NULL, NULL);
     health_watch(engine->health, c);

@@ -10,6 +10,7 @@
 struct stored_config {
     char *path;
     struct strv args;
+    struct strv link_ids;
     char *mac_address;
     struct container_config config;
     struct host_config host;
@@ -24,6 +25,7 @@ struct stored_config {
 static const struct json_field stored_config_rows[] = {
     ROW(stored_config, STRING, "Path", path),
     ROW(stored_config, STRV, "Args", args),
+    ROW(stored_config, STRV, "LinkIDs", link_ids, .flags = JSON_OMIT_EMPTY),
     ROW(stored_config, STRING, "MacAddress", mac_address, .flags = JSON_OMIT_EMPTY),
     ROW(stored_config, OBJECT, "Config", config, .table = &container_config_table),
     ROW(stored_config, OBJECT, "HostConfig", host, .table = &host_config_table),
@@ -214,6 +216,7 @@ static void write_config(const struct container *c, const struct host_config *ho
     /* Encoding borrows the members: nothing of `stored` is released. */
     struct stored_config stored = {.path = c->path,
                                    .args = c->args,
+                                   .link_ids = c->link_ids,
                                    .mac_address = c->mac_address,
                                    .config = c->config,
                                    .host = *host,
@@ -326,6 +329,7 @@ static struct container *from_row(struct db_statement *s, struct error *err)
     /* The container takes over what was decoded. */
     c->path = stored.path;
     c->args = stored.args;
+    c->link_ids = stored.link_ids;
     c->mac_address = stored.mac_address;
     c->config = stored.config;
     c->host = stored.host;

@@ -41,6 +41,7 @@ struct engine {
     char id[ID_SIZE + 1];
     int bpf_fd; /* a socket whose filter keeps the kernel's memory for BPF programs allocated */
     bool closing;
+    bool any_links; /* atomic: some container has links */
 
     pthread_mutex_t index_lock;
     struct map by_id, by_name;

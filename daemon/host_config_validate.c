@@ -6,6 +6,7 @@
 
 #include "base/parse.h"
 #include "daemon/capabilities.h"
+#include "daemon/cpuset.h"
 #include "daemon/devices.h"
 #include "daemon/host_config.h"
 #include "daemon/security_opt.h"
@@ -28,6 +29,25 @@ static bool has_prefix(const char *s, const char *prefix)
     return s != NULL && strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
+/* --gpus and the like: no driver is there to select. */
+static int refuse_device_request(const struct json *request, struct error *err)
+{
+    const char *driver = json_get_string(request, "Driver");
+    const struct json *capabilities = json_get(request, "Capabilities");
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    for (size_t i = 0; i < json_count(capabilities); i++) {
+        strbuf_adds(&text, i ? " [" : "[");
+        for (size_t j = 0; j < json_count(json_at(capabilities, i)); j++) {
+            const char *name = json_string(json_at(json_at(capabilities, i), j));
+            strbuf_addf(&text, "%s%s", j ? " " : "", name ? name : "");
+        }
+        strbuf_addc(&text, ']');
+    }
+    return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                     "could not select device driver \"%s\" with capabilities: [%s] (HostConfig.DeviceRequests)",
+                     driver ? driver : "", strbuf_str(&text));
+}
+
 /* Members that nothing in dory implements: asking for them is an error with their name. */
 static int refuse_unsupported(const struct host_config *h, struct error *err)
 {
@@ -35,25 +55,25 @@ static int refuse_unsupported(const struct host_config *h, struct error *err)
         bool asked;
         const char *name;
     } rows[] = {
-        {h->volumes_from.count > 0, "VolumesFrom"},
-        {h->links.count > 0, "Links"},
-        {h->storage_opt.count > 0, "StorageOpt"},
         {is_set(h->cgroup), "Cgroup"},
-        {h->device_requests != NULL && json_count(h->device_requests) > 0, "DeviceRequests"},
-        {h->cpu_realtime_period != 0, "CpuRealtimePeriod"},
-        {h->cpu_realtime_runtime != 0, "CpuRealtimeRuntime"},
-        {h->blkio_weight_device.count > 0, "BlkioWeightDevice"},
         {h->kernel_memory > 0, "KernelMemory"},
         {h->kernel_memory_tcp > 0, "KernelMemoryTCP"},
         {h->cpu_count != 0, "CpuCount (Windows)"},
         {h->cpu_percent != 0, "CpuPercent (Windows)"},
         {h->io_maximum_iops != 0, "IOMaximumIOps (Windows)"},
         {h->io_maximum_bandwidth != 0, "IOMaximumBandwidth (Windows)"},
-        {has_prefix(h->ipc_mode, "container:"), "IpcMode container:ID"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         if (rows[i].asked)
             return unsupported(err, rows[i].name);
+    if (h->storage_opt.count > 0)
+        return error_set(
+            err, ERROR_INVALID, 0,
+            "--storage-opt (HostConfig.StorageOpt %s) is supported only for overlay over xfs with 'pquota' "
+            "mount option",
+            h->storage_opt.items[0].key);
+    if (h->device_requests != NULL && json_count(h->device_requests) > 0)
+        return refuse_device_request(json_at(h->device_requests, 0), err);
     if (is_set(h->volume_driver) && strcmp(h->volume_driver, "local") != 0)
         return error_set(err, ERROR_NOT_FOUND, 0, "error looking up volume plugin %s: plugin \"%s\" not found",
                          h->volume_driver, h->volume_driver);
@@ -159,10 +179,11 @@ static int validate_cpu(const struct host_config *h, struct error *err)
                          "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
     if (h->cpu_quota > 0 && h->cpu_quota < 1000)
         return error_set(err, ERROR_INVALID, 0, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
-    const char *sets[] = {h->cpuset_cpus, h->cpuset_mems};
-    for (size_t i = 0; i < 2; i++)
-        if (is_set(sets[i]) && strspn(sets[i], "0123456789,-") != strlen(sets[i]))
-            return error_set(err, ERROR_INVALID, 0, "Invalid value %s for cpuset %s", sets[i], i ? "mems" : "cpus");
+    int r = cpuset_check(h->cpuset_cpus, CPUSET_CPUS, err);
+    if (r == 0)
+        r = cpuset_check(h->cpuset_mems, CPUSET_MEMS, err);
+    if (r < 0)
+        return r;
     if (h->blkio_weight != 0 && (h->blkio_weight < 10 || h->blkio_weight > 1000))
         return error_set(err, ERROR_INVALID, 0, "Range of blkio weight is from 10 to 1000");
     return 0;
@@ -180,6 +201,22 @@ static int validate_throttle(const struct json_array *list, const char *name, st
             return error_set(err, ERROR_INVALID, 0, "%s: %s: not a block device", name, items[i].path);
         if (items[i].rate < 0)
             return error_set(err, ERROR_INVALID, 0, "%s: %s: invalid rate", name, items[i].path);
+    }
+    return 0;
+}
+
+static int validate_weight_devices(const struct json_array *list, struct error *err)
+{
+    const struct weight_device *items = list->items;
+    for (size_t i = 0; i < list->count; i++) {
+        const char *path = items[i].path ? items[i].path : "";
+        struct stat st;
+        if (stat(path, &st) < 0)
+            return error_set(err, ERROR_INVALID, 0, "BlkioWeightDevice: stat %s: %s", path, strerror(errno));
+        if (!S_ISBLK(st.st_mode))
+            return error_set(err, ERROR_INVALID, 0, "BlkioWeightDevice: %s: not a block device", path);
+        if (items[i].weight < 10 || items[i].weight > 1000)
+            return error_set(err, ERROR_INVALID, 0, "Range of blkio weight is from 10 to 1000");
     }
     return 0;
 }
@@ -250,8 +287,8 @@ static int validate_lists(const struct host_config *h, struct error *err)
         if (r < 0)
             return r;
     }
-    if (is_set(h->cgroup_parent) && (h->cgroup_parent[0] != '/' || strstr(h->cgroup_parent, "..") != NULL))
-        return error_set(err, ERROR_INVALID, 0, "invalid CgroupParent: %s: an absolute path without \"..\" is needed",
+    if (is_set(h->cgroup_parent) && strstr(h->cgroup_parent, "..") != NULL)
+        return error_set(err, ERROR_INVALID, 0, "invalid CgroupParent: %s: a path without \"..\" is needed",
                          h->cgroup_parent);
     for (size_t i = 0; i < h->sysctls.count; i++) {
         const char *key = h->sysctls.items[i].key;
@@ -275,6 +312,8 @@ int host_config_validate(const struct host_config *h, struct strv *warnings, str
         r = validate_memory(h, warnings, err);
     if (r == 0)
         r = validate_cpu(h, err);
+    if (r == 0)
+        r = validate_weight_devices(&h->blkio_weight_device, err);
     if (r == 0)
         r = validate_throttle(&h->blkio_device_read_bps, "BlkioDeviceReadBps", err);
     if (r == 0)

@@ -225,9 +225,10 @@ static int parse_bind_request(const struct mount_request *q, struct mount_point 
                              "invalid mount config for type \"bind\": invalid propagation mode: %s", o->propagation);
         xstrset(&ret->propagation, o->propagation);
     }
-    if (o->read_only_force_recursive)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                         "BindOptions.ReadOnlyForceRecursive is not supported by dory yet");
+    bool private = strcmp(ret->propagation, "rprivate") == 0;
+    if (o->read_only_force_recursive && (!q->read_only || o->non_recursive || o->read_only_non_recursive || !private))
+        return bad_config(err, "bind",
+                          "ReadOnlyForceRecursive needs ReadOnly, a recursive bind and the propagation rprivate");
     ret->non_recursive = o->non_recursive;
     ret->read_only_non_recursive = o->read_only_non_recursive;
     ret->create_source = o->create_mountpoint;
@@ -433,13 +434,29 @@ static int collect_tmpfs(const struct host_config *host, struct mount_list *list
     return 0;
 }
 
-int mounts_collect(const struct container_config *config, const struct host_config *host, struct mount_point **ret,
-                   size_t *ret_count, struct error *err)
+static int collect_inherited(const struct json_array *inherited, struct mount_list *list, struct error *err)
+{
+    const struct mount_point *items = inherited != NULL ? inherited->items : NULL;
+    int r = 0;
+    for (size_t i = 0; r == 0 && items != NULL && i < inherited->count; i++) {
+        struct mount_point m = {0};
+        if (mount_list_find(list, items[i].destination) != NULL)
+            continue;
+        json_table_copy(&mount_point_table, &m, &items[i]);
+        r = mount_list_add(list, &m, err);
+    }
+    return r;
+}
+
+int mounts_collect(const struct container_config *config, const struct host_config *host,
+                   const struct json_array *inherited, struct mount_point **ret, size_t *ret_count, struct error *err)
 {
     CLEANUP(mount_list_release) struct mount_list list = {0};
     int r = collect_asked(host, &list, err);
     if (r == 0)
         r = collect_tmpfs(host, &list, err);
+    if (r == 0)
+        r = collect_inherited(inherited, &list, err);
     /* VOLUMEs of the image and `-v /path` give way to whatever was asked for at the same place. */
     for (size_t i = 0; r == 0 && i < config->volumes.count; i++) {
         struct mount_point m = {.type = MOUNT_VOLUME, .anonymous = true};

@@ -45,10 +45,11 @@ int mount_parse_bind(const char *text, struct mount_point *ret, struct error *er
 /* One --mount. */
 int mount_parse_request(const struct mount_request *request, struct mount_point *ret, struct error *err);
 
-/* Everything the container asks for, sorted so that parents come before what is mounted inside them. *ret is a heap
+/* Everything the container asks for, `inherited` (--volumes-from; copied; may be NULL) giving way to what it asks for
+ * itself, sorted so that parents come before what is mounted inside them. *ret is a heap
  * array. "Duplicate mount point: /x". */
-int mounts_collect(const struct container_config *config, const struct host_config *host, struct mount_point **ret,
-                   size_t *ret_count, struct error *err);
+int mounts_collect(const struct container_config *config, const struct host_config *host,
+                   const struct json_array *inherited, struct mount_point **ret, size_t *ret_count, struct error *err);
 void mounts_free(struct mount_point *mounts, size_t count);
 
 #endif

@@ -46,6 +46,8 @@ static void make_environment(const struct spec_input *in, const struct spec_proc
     strv_addf(env, "HOSTNAME=%s", in->hostname);
     if (process->tty)
         strv_add(env, "TERM=xterm");
+    for (size_t i = 0; in->link_env != NULL && i < in->link_env->count; i++)
+        strv_env_set(env, in->link_env->items[i]);
     apply_environment(&in->container->config.env, env);
     if (process->env != NULL)
         apply_environment(process->env, env);
@@ -206,8 +208,10 @@ static void put_mount_point(struct json_writer *w, const struct mount_point *m, 
         json_put_string(w, m->non_recursive ? "bind" : "rbind");
         json_put_string(w, is_set(m->propagation) ? m->propagation : "rprivate");
     }
+    /* Like docker since 25: what is mounted below a read-only bind is read-only, too, unless that is unwanted. */
+    bool recursive = m->type != MOUNT_TMPFS && !m->non_recursive && !m->read_only_non_recursive;
     if (m->read_only)
-        json_put_string(w, "ro");
+        json_put_string(w, recursive ? "rro" : "ro");
     json_end_array(w);
     json_end_object(w);
 }
@@ -253,7 +257,9 @@ static void put_mounts(struct json_writer *w, const struct spec_input *in)
             put_mount(w, "/dev/shm", "bind", "/dev/shm", "rbind,rprivate");
     } else {
         put_mount(w, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
-        if (!equals(c->host.ipc_mode, "none") && find_mount(c, "/dev/shm") == NULL) {
+        if (in->shm_path != NULL && find_mount(c, "/dev/shm") == NULL) {
+            put_mount(w, "/dev/shm", "bind", in->shm_path, "rbind,rprivate,nosuid,nodev,noexec");
+        } else if (!equals(c->host.ipc_mode, "none") && find_mount(c, "/dev/shm") == NULL) {
             char options[96];
             snprintf(options, sizeof(options), "nosuid,noexec,nodev,mode=1777,size=%lld", (long long)c->host.shm_size);
             put_mount(w, "/dev/shm", "tmpfs", "shm", options);
@@ -289,7 +295,7 @@ static void put_namespaces(struct json_writer *w, const struct spec_input *in)
     if (!equals(h->pid_mode, "host"))
         put_namespace(w, "pid", in->pid_path);
     if (!equals(h->ipc_mode, "host"))
-        put_namespace(w, "ipc", NULL);
+        put_namespace(w, "ipc", in->ipc_path);
     if (!equals(h->cgroupns_mode, "host"))
         put_namespace(w, "cgroup", NULL);
     json_end_array(w);

@@ -21,8 +21,11 @@ struct spec_input {
     uint64_t capabilities;
     const char *hostname;
     const char *cgroups_path;
-    const char *etc_dir;  /* holds hosts, hostname, resolv.conf; NULL: none are mounted */
-    char *const *sources; /* one per mount: replaces its source when not NULL; may be NULL */
+    const char *etc_dir;         /* holds hosts, hostname, resolv.conf; NULL: none are mounted */
+    const struct strv *link_env; /* variables that links add; may be NULL */
+    const char *shm_path;        /* of the host, to be /dev/shm; NULL: a new tmpfs */
+    const char *ipc_path;        /* an IPC namespace to join; NULL: new, or the host's if ipc_mode says so */
+    char *const *sources;        /* one per mount: replaces its source when not NULL; may be NULL */
     bool host_network;
     bool host_mqueue;     /* the host has /dev/mqueue to share with --ipc host */
     const char *pid_path; /* a pid namespace to join; NULL: new, or the host's if pid_mode says so */

@@ -8,7 +8,7 @@
 
 struct mount_option {
     char *type, *source, *target, *consistency, *propagation, *driver, *subpath;
-    bool read_only, no_copy, non_recursive, has_size, has_mode;
+    bool read_only, no_copy, non_recursive, ro_non_recursive, ro_force_recursive, create_source, has_size, has_mode;
     int64_t size, mode;
     struct strmap labels, driver_options;
 };
@@ -68,6 +68,47 @@ static int set_tmpfs_number(struct mount_option *m, const char *key, const char 
     return m->has_mode ? 0 : error_set(err, ERROR_INVALID, 0, "invalid value for %s: %s", key, value);
 }
 
+/* What is bound below the source, and whether "readonly" reaches it. */
+static int set_recursive(struct mount_option *m, const char *value, struct error *err)
+{
+    if (strcmp(value, "disabled") == 0)
+        m->non_recursive = true;
+    else if (strcmp(value, "writable") == 0)
+        m->ro_non_recursive = true;
+    else if (strcmp(value, "readonly") == 0)
+        m->ro_force_recursive = true;
+    else if (strcmp(value, "enabled") != 0)
+        return error_set(err, ERROR_INVALID, 0,
+                         "invalid value for bind-recursive: %s (must be \"enabled\", \"disabled\", \"writable\", or "
+                         "\"readonly\")",
+                         value);
+    return 0;
+}
+
+static bool has_bind_options(const struct mount_option *m)
+{
+    return m->propagation || m->non_recursive || m->ro_non_recursive || m->ro_force_recursive || m->create_source;
+}
+
+static void write_bind_options(const struct mount_option *m, struct json_writer *w)
+{
+    if (!has_bind_options(m))
+        return;
+    json_key(w, "BindOptions");
+    json_begin_object(w);
+    if (m->propagation)
+        json_member_string(w, "Propagation", m->propagation);
+    if (m->non_recursive)
+        json_member_bool(w, "NonRecursive", true);
+    if (m->create_source)
+        json_member_bool(w, "CreateMountpoint", true);
+    if (m->ro_non_recursive)
+        json_member_bool(w, "ReadOnlyNonRecursive", true);
+    if (m->ro_force_recursive)
+        json_member_bool(w, "ReadOnlyForceRecursive", true);
+    json_end_object(w);
+}
+
 static int set_field(struct mount_option *m, const char *key, const char *value, struct error *err)
 {
     static const char *const read_only[] = {"readonly", "ro", NULL};
@@ -79,6 +120,8 @@ static int set_field(struct mount_option *m, const char *key, const char *value,
         return set_bool(&m->no_copy, key, value, err);
     if (strcmp(key, "bind-nonrecursive") == 0)
         return set_bool(&m->non_recursive, key, value, err);
+    if (strcmp(key, "bind-create-src") == 0)
+        return set_bool(&m->create_source, key, value, err);
     if (!value)
         return error_set(err, ERROR_INVALID, 0, "invalid field '%s' must be a key=value pair", key);
     if (strcmp(key, "type") == 0)
@@ -91,6 +134,8 @@ static int set_field(struct mount_option *m, const char *key, const char *value,
         xstrset(&m->consistency, value);
     else if (strcmp(key, "bind-propagation") == 0)
         xstrset(&m->propagation, value);
+    else if (strcmp(key, "bind-recursive") == 0)
+        return set_recursive(m, value, err);
     else if (strcmp(key, "volume-driver") == 0)
         xstrset(&m->driver, value);
     else if (strcmp(key, "volume-subpath") == 0)
@@ -172,7 +217,15 @@ static int check_kind(const struct mount_option *m, const char *type, struct err
     if (!m->target)
         return error_set(err, ERROR_INVALID, 0, "target is required");
     bool bind = strcmp(type, "bind") == 0, volume = strcmp(type, "volume") == 0, tmpfs = strcmp(type, "tmpfs") == 0;
-    if (!bind && (m->propagation || m->non_recursive))
+    if ((m->ro_non_recursive || m->ro_force_recursive) && !m->read_only)
+        return error_set(err, ERROR_INVALID, 0,
+                         "option 'bind-recursive=%s' requires 'readonly' to be specified in conjunction",
+                         m->ro_non_recursive ? "writable" : "readonly");
+    if (m->ro_force_recursive && (!m->propagation || strcmp(m->propagation, "rprivate") != 0))
+        return error_set(
+            err, ERROR_INVALID, 0,
+            "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction");
+    if (!bind && has_bind_options(m))
         return error_set(err, ERROR_INVALID, 0, "cannot mix 'bind-*' options with mount type '%s'", type);
     if (!volume && (m->no_copy || m->driver || m->subpath || m->labels.count || m->driver_options.count))
         return error_set(err, ERROR_INVALID, 0, "cannot mix 'volume-*' options with mount type '%s'", type);
@@ -201,15 +254,7 @@ int mount_option_write(const char *text, struct json_writer *w, struct error *er
         json_member_bool(w, "ReadOnly", true);
     if (m.consistency)
         json_member_string(w, "Consistency", m.consistency);
-    if (m.propagation || m.non_recursive) {
-        json_key(w, "BindOptions");
-        json_begin_object(w);
-        if (m.propagation)
-            json_member_string(w, "Propagation", m.propagation);
-        if (m.non_recursive)
-            json_member_bool(w, "NonRecursive", true);
-        json_end_object(w);
-    }
+    write_bind_options(&m, w);
     write_volume_options(&m, w);
     if (m.has_size || m.has_mode) {
         json_key(w, "TmpfsOptions");

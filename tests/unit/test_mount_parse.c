@@ -104,7 +104,7 @@ static int collect(const char *text, struct mount_point **ret, size_t *ret_count
     assert_int_equal(json_parse(text, strlen(text), &tree, NULL), 0);
     assert_int_equal(json_table_decode(&host_config_table, json_get(tree, "HostConfig"), &host, NULL), 0);
     assert_int_equal(json_table_decode(&container_config_table, tree, &config, NULL), 0);
-    int r = mounts_collect(&config, &host, ret, ret_count, err);
+    int r = mounts_collect(&config, &host, NULL, ret, ret_count, err);
     host_config_release(&host);
     container_config_release(&config);
     return r;
@@ -157,8 +157,13 @@ static void mount_requests_are_checked(void **state)
          "invalid mount config for type \"nosuch\": mount type unknown"},
         {"{\"Type\":\"tmpfs\",\"Source\":\"/a\",\"Target\":\"/x\"}",
          "invalid mount config for type \"tmpfs\": field Source must not be specified"},
-        {"{\"Type\":\"volume\",\"Source\":\"vv\",\"Target\":\"/x\",\"VolumeOptions\":{\"Subpath\":\"s\"}}",
-         "VolumeOptions.Subpath is not supported by dory yet"},
+        {"{\"Type\":\"volume\",\"Source\":\"vv\",\"Target\":\"/x\",\"VolumeOptions\":{\"Subpath\":\"/s\"}}",
+         "invalid mount config for type \"volume\": subpath must be a relative path within the volume"},
+        {"{\"Type\":\"volume\",\"Target\":\"/x\",\"VolumeOptions\":{\"Subpath\":\"s\"}}",
+         "invalid mount config for type \"volume\": must not set Subpath when using anonymous volumes"},
+        {"{\"Type\":\"bind\",\"Source\":\"/a\",\"Target\":\"/x\",\"BindOptions\":{\"ReadOnlyForceRecursive\":true}}",
+         "invalid mount config for type \"bind\": ReadOnlyForceRecursive needs ReadOnly, a recursive bind and the "
+         "propagation rprivate"},
         {"{\"Type\":\"volume\",\"ReadOnly\":true,\"Target\":\"/x\"}",
          "invalid mount config for type \"volume\": must not set ReadOnly mode when using anonymous volumes"},
     };

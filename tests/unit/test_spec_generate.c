@@ -25,7 +25,7 @@ static void make(struct made *m, const char *config, const char *host)
     assert_int_equal(json_table_decode_text(&container_config_table, config, strlen(config), &m->c.config, &err), 0);
     assert_int_equal(json_table_decode_text(&host_config_table, host, strlen(host), &m->c.host, &err), 0);
     host_config_set_defaults(&m->c.host, &options);
-    assert_int_equal(mounts_collect(&m->c.config, &m->c.host, &m->c.mounts, &m->c.mount_count, &err), 0);
+    assert_int_equal(mounts_collect(&m->c.config, &m->c.host, NULL, &m->c.mounts, &m->c.mount_count, &err), 0);
     m->c.path = xstrdup("/bin/sh");
     strv_add(&m->c.args, "-c");
     strv_add(&m->c.args, "echo \"hi\"");
@@ -184,7 +184,7 @@ static void mounts_are_carried_over(void **state)
     const struct oci_mount *bind = find_mount(&m, "/b");
     assert_string_equal(bind->source, "/a");
     assert_true(strv_contains(&bind->options, "rbind"));
-    assert_true(strv_contains(&bind->options, "ro"));
+    assert_true(strv_contains(&bind->options, "rro"));
     assert_true(strv_contains(&bind->options, "rslave"));
     assert_string_equal(m.spec.linux_.rootfs_propagation, "rslave");
     const struct oci_mount *tmpfs = find_mount(&m, "/t");

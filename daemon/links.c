@@ -1,0 +1,232 @@
+#include "daemon/links.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "daemon/engine_internal.h"
+
+#define HOSTS_MAX (1 << 20)
+
+static bool on_default_bridge(const struct container *c)
+{
+    return strcmp(c->host.network_mode, "bridge") == 0 || strcmp(c->host.network_mode, "default") == 0;
+}
+
+/* "name" and "alias" of NAME:ALIAS, /NAME:/OWN/ALIAS or NAME; the caller frees both. */
+static int split(const char *link, char **ret_name, char **ret_alias, struct error *err)
+{
+    const char *name = *link == '/' ? link + 1 : link, *colon = strchr(name, ':');
+    const char *alias = colon != NULL ? colon + 1 : name;
+    const char *slash = colon != NULL ? strrchr(alias, '/') : NULL;
+    alias = slash != NULL ? slash + 1 : alias;
+    size_t size = colon != NULL ? (size_t)(colon - name) : strlen(name);
+    if (size == 0 || *alias == '\0' || strchr(alias, ':') != NULL || strpbrk(alias, " \t\n=") != NULL)
+        return error_set(err, ERROR_INVALID, 0, "bad format for links: %s", link);
+    *ret_name = xstrndup(name, size);
+    *ret_alias = xstrdup(alias);
+    return 0;
+}
+
+static int host_conflict(struct error *err)
+{
+    return error_set(err, ERROR_INVALID, 0,
+                     "conflicting options: host type networking can't be used with links. This would result in "
+                     "undefined behavior");
+}
+
+static int resolve_one(struct engine *engine, struct container *c, size_t i, struct error *err)
+{
+    CLEANUP_FREE char *name = NULL;
+    CLEANUP_FREE char *alias = NULL;
+    CLEANUP_CONTAINER struct container *peer = NULL;
+    int r = split(c->host.links.items[i], &name, &alias, err);
+    if (r < 0)
+        return r;
+    r = container_find(engine, name, &peer, err);
+    if (r < 0)
+        return error_context(err, "could not get container for %s", name);
+    if (strcmp(peer->host.network_mode, "host") == 0)
+        return host_conflict(err);
+    CLEANUP_FREE char *own = container_slash_name(engine, peer);
+    free(c->host.links.items[i]);
+    c->host.links.items[i] = xasprintf("%s:%s", own + 1, alias);
+    strv_add(&c->link_ids, peer->id);
+    return 0;
+}
+
+int links_resolve(struct engine *engine, struct container *c, struct error *err)
+{
+    if (c->host.links.count == 0)
+        return 0;
+    if (strcmp(c->host.network_mode, "host") == 0)
+        return host_conflict(err);
+    if (!on_default_bridge(c))
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                         "HostConfig.Links are supported on the default bridge, not on %s", c->host.network_mode);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < c->host.links.count; i++)
+        r = resolve_one(engine, c, i, err);
+    return r;
+}
+
+/* The name that the linked container has now, or had last; the caller frees. */
+static char *peer_name(struct engine *engine, const struct container *c, size_t i)
+{
+    CLEANUP_CONTAINER struct container *peer = NULL;
+    if (container_find(engine, c->link_ids.items[i], &peer, NULL) == 0)
+        return container_slash_name(engine, peer);
+    const char *link = c->host.links.items[i];
+    return xasprintf("/%.*s", (int)strcspn(link, ":"), link);
+}
+
+static const char *alias_of(const struct container *c, size_t i)
+{
+    const char *colon = strchr(c->host.links.items[i], ':');
+    return colon != NULL ? colon + 1 : c->host.links.items[i];
+}
+
+void links_show(struct engine *engine, const struct container *c, struct strv *ret)
+{
+    if (c->link_ids.count == 0) {
+        strv_add_all(ret, &c->host.links);
+        return;
+    }
+    CLEANUP_FREE char *own = container_slash_name(engine, c);
+    for (size_t i = 0; i < c->link_ids.count; i++) {
+        CLEANUP_FREE char *name = peer_name(engine, c, i);
+        strv_addf(ret, "%s:%s/%s", name, own, alias_of(c, i));
+    }
+}
+
+/* The names of a linked container in the hosts file: alias, host name and, where it is another one, its name. */
+static char *host_names(struct engine *engine, struct container *peer, const char *alias)
+{
+    CLEANUP_FREE char *name = container_slash_name(engine, peer);
+    bool same = strcmp(name + 1, alias) == 0;
+    return xasprintf("%s %s%s%s", alias, peer->config.hostname, same ? "" : " ", same ? "" : name + 1);
+}
+
+static void exposed(const struct container *peer, struct strv *ret)
+{
+    strv_add_all(ret, &peer->config.exposed_ports);
+    for (size_t i = 0; i < peer->port_count; i++) {
+        CLEANUP_FREE char *port = xasprintf("%u/%s", peer->ports[i].container_port, peer->ports[i].protocol);
+        if (!strv_contains(ret, port))
+            strv_add(ret, port);
+    }
+}
+
+static int start_one(struct engine *engine, const struct container *c, size_t i, struct strv *hosts, struct strv *env,
+                     struct error *err)
+{
+    CLEANUP_CONTAINER struct container *peer = NULL;
+    CLEANUP_FREE char *own = container_slash_name(engine, c);
+    CLEANUP_FREE char *name = peer_name(engine, c, i);
+    const char *alias = alias_of(c, i);
+    char address[64] = "";
+    if (container_find(engine, c->link_ids.items[i], &peer, NULL) == 0) {
+        pthread_mutex_lock(&peer->lock);
+        if (container_state_is_running(peer->state) && peer->has_endpoint)
+            snprintf(address, sizeof(address), "%s", peer->endpoint.address);
+        pthread_mutex_unlock(&peer->lock);
+    }
+    if (address[0] == '\0')
+        return error_set(err, ERROR_SYSTEM, ESRCH, "Cannot link to a non running container: %s AS %s/%s", name, own,
+                         alias);
+    CLEANUP_FREE char *names = host_names(engine, peer, alias);
+    if (hosts != NULL)
+        strv_addf(hosts, "%s:%s", names, address);
+    CLEANUP_STRV struct strv ports = STRV_INIT;
+    exposed(peer, &ports);
+    struct link_facts facts = {
+        .alias = alias, .own_name = own + 1, .address = address, .ports = &ports, .env = &peer->config.env};
+    if (env != NULL)
+        link_environment(&facts, env);
+    return 0;
+}
+
+int links_start(struct engine *engine, const struct container *c, struct strv *hosts, struct strv *env,
+                struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < c->link_ids.count; i++)
+        r = start_one(engine, c, i, hosts, env, err);
+    return r;
+}
+
+/* ---- another address ---- */
+
+/* The text with the line that names `names` given another address; other lines stay. */
+static void replace_line(const char *text, const char *names, const char *address, struct strbuf *out)
+{
+    bool done = false;
+    for (const char *p = text; *p != '\0';) {
+        size_t size = strcspn(p, "\n");
+        const char *tab = memchr(p, '\t', size);
+        size_t rest = tab != NULL ? size - (size_t)(tab + 1 - p) : 0;
+        if (tab != NULL && !done && rest == strlen(names) && memcmp(tab + 1, names, rest) == 0) {
+            strbuf_addf(out, "%s\t%s\n", address, names);
+            done = true;
+        } else {
+            strbuf_add(out, p, size);
+            strbuf_addc(out, '\n');
+        }
+        p += size + (p[size] == '\n');
+    }
+    if (!done)
+        strbuf_addf(out, "%s\t%s\n", address, names);
+}
+
+/* Rewritten in place: the container has this very file mounted. */
+static int rewrite_hosts(struct engine *engine, const struct container *c, const char *names, const char *address,
+                         struct error *err)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/hosts", c->id);
+    CLEANUP_FREE char *text = NULL;
+    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+    size_t size;
+    int r = file_read(engine->etc_fd, path, HOSTS_MAX, &text, &size, err);
+    if (r < 0)
+        return r;
+    replace_line(text, names, address, &out);
+    CLEANUP_CLOSE int fd = openat(engine->etc_fd, path, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+    r = fd < 0 ? -errno : fd_write_all(fd, strbuf_str(&out), out.size);
+    return r < 0 ? error_errno(err, r, "%s", path) : 0;
+}
+
+static void tell(struct engine *engine, struct container *from, struct container *peer, const char *address)
+{
+    pthread_mutex_lock(&from->lock);
+    bool running = container_state_is_running(from->state);
+    pthread_mutex_unlock(&from->lock);
+    for (size_t i = 0; running && i < from->link_ids.count; i++) {
+        if (strcmp(from->link_ids.items[i], peer->id) != 0)
+            continue;
+        CLEANUP_FREE char *names = host_names(engine, peer, alias_of(from, i));
+        struct error err = {0};
+        if (rewrite_hosts(engine, from, names, address, &err) < 0)
+            log_warn("container %s: the new address of %s: %s", from->id, names, err.message);
+    }
+}
+
+void links_address_changed(struct engine *engine, struct container *c)
+{
+    if (!__atomic_load_n(&engine->any_links, __ATOMIC_RELAXED))
+        return;
+    char address[64] = "";
+    pthread_mutex_lock(&c->lock);
+    if (c->has_endpoint)
+        snprintf(address, sizeof(address), "%s", c->endpoint.address);
+    pthread_mutex_unlock(&c->lock);
+    if (address[0] == '\0')
+        return;
+    size_t count;
+    struct container **list = engine_snapshot(engine, &count);
+    for (size_t i = 0; i < count; i++)
+        if (list[i]->link_ids.count > 0)
+            tell(engine, list[i], c, address);
+    engine_snapshot_free(list, count);
+}
