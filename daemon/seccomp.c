@@ -1,4 +1,6 @@
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 
 #include "base/file.h"
 #include "daemon/engine_internal.h"
@@ -14,6 +16,12 @@ static int compile_profile(const char *text, uint64_t capabilities, const void *
     if (r == 0 && (r = runtime_seccomp_compile(&profile, &bpf, ret_size, ret_flags, err)) < 0)
         r = error_context(err, "Decoding seccomp profile failed");
     json_table_release(&oci_seccomp_table, &profile);
+    if (r == 0 && (*ret_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)) {
+        free(bpf);
+        r = error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
+                      "Decoding seccomp profile failed: SCMP_ACT_NOTIFY needs a listener, which containers of the "
+                      "daemon do not have");
+    }
     if (r < 0)
         return r;
     *ret_bpf = bpf;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -195,6 +196,11 @@ static int step_wait(struct child *child, struct error *err)
         return r;
     prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
     if (child->options->wait_for_start) {
+        /* A listener has to be handed over while somebody is there to take it. */
+        bool notifies = child->options->seccomp_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER;
+        r = notifies ? child_lock_down(child, err) : 0;
+        if (r < 0)
+            return r;
         r = sync_send(child->sync_fd, SYNC_READY, -1);
         if (r < 0)
             return error_errno(err, r, "cannot speak to the runtime");

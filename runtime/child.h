@@ -31,6 +31,7 @@ struct child {
     int pts_fd;                          /* the terminal's slave side, or -1 */
     bool own_dev;                        /* /dev is ours to fill (not a bind mount) */
     bool cgroup_ready;
+    bool locked_down;
     int readonly_fds[CHILD_DEFERRED_MAX]; /* mounts that become read-only when everything inside is made */
     size_t readonly_count;
     const struct oci_mount *late_mount;
@@ -95,7 +96,7 @@ int child_set_scheduling(struct child *child, struct error *err);
 int child_set_labels(struct child *child, struct error *err);
 int child_set_limits(struct child *child, struct error *err);
 int child_drop_privileges(struct child *child, struct error *err);
-/* The last step before exec: the filter, then the final capabilities. */
+/* The last step before exec: the filter, then the final capabilities. Nothing more happens the second time. */
 int child_lock_down(struct child *child, struct error *err);
 
 /* process.c */

@@ -19,6 +19,7 @@
 #include "runtime/hooks.h"
 #include "runtime/namespaces.h"
 #include "runtime/net_devices.h"
+#include "runtime/seccomp_listener.h"
 #include "runtime/sources.h"
 #include "runtime/sync.h"
 
@@ -220,6 +221,16 @@ static struct runtime_hook_state hook_state(const struct start *start, const cha
     };
 }
 
+static int on_listener(struct start *start, int number, struct error *err)
+{
+    struct runtime_hook_state state = hook_state(start, "creating");
+    int r = seccomp_listener_pass(start->options->spec->linux_.seccomp, &state, start->pid, start->pid_fd, number, err);
+    if (r < 0)
+        return r;
+    r = sync_send(start->sync_fd, SYNC_LISTENER_TAKEN, -1);
+    return r < 0 ? error_errno(err, r, "cannot speak to the container") : 0;
+}
+
 static int on_hooks(struct start *start, struct error *err)
 {
     const struct oci_hooks *hooks = &start->options->spec->hooks;
@@ -261,6 +272,9 @@ static int step_listen(struct start *start, struct error *err)
             break;
         case SYNC_HOOKS:
             r = on_hooks(start, err);
+            break;
+        case SYNC_LISTENER:
+            r = on_listener(start, said.errnum, err);
             break;
         case SYNC_READY:
             start->ready = true;

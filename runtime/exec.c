@@ -18,6 +18,7 @@
 #include "base/parse.h"
 #include "runtime/cgroup.h"
 #include "runtime/exec_child.h"
+#include "runtime/seccomp_listener.h"
 #include "runtime/sync.h"
 
 struct exec {
@@ -191,6 +192,12 @@ static int step_listen(struct exec *exec, struct error *err)
             break;
         case SYNC_CONSOLE:
             exec->console_fd = TAKE_FD(fd);
+            break;
+        case SYNC_LISTENER:
+            r = seccomp_listener_pass(exec->options->seccomp, exec->options->state, exec->pid, exec->pid_fd,
+                                      said.errnum, err);
+            if (r == 0 && (r = sync_send(exec->sync_fd, SYNC_LISTENER_TAKEN, -1)) < 0)
+                r = error_errno(err, r, "cannot speak to the process");
             break;
         case SYNC_EXEC:
             announced = true;

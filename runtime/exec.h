@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "runtime/hooks.h"
 #include "runtime/spec.h"
 
 /* A zeroed struct with id, pid, pid_fd, process and stdio set is the default. */
@@ -25,8 +26,11 @@ struct runtime_exec_options {
     const void *seccomp_bpf;           /* a ready cBPF program (struct sock_filter[]), or NULL */
     size_t seccomp_size;               /* bytes */
     unsigned seccomp_flags;            /* SECCOMP_FILTER_FLAG_* */
-    int stdio[3];                      /* become 0, 1, 2 (ignored with a terminal); -1 is the container's /dev/null */
-    unsigned preserve_fds;             /* descriptors 3 .. 3+preserve_fds-1 of this process go along as they are */
+    /* For a filter that notifies: where the listener is, and the container's state, which it is told. Borrowed. */
+    const struct oci_seccomp *seccomp;
+    const struct runtime_hook_state *state;
+    int stdio[3];          /* become 0, 1, 2 (ignored with a terminal); -1 is the container's /dev/null */
+    unsigned preserve_fds; /* descriptors 3 .. 3+preserve_fds-1 of this process go along as they are */
 };
 
 /* A child of the caller, to be waited for by pid. Both descriptors are the caller's to close. */

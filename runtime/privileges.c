@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "runtime/child.h"
 #include "runtime/defaults.h"
+#include "runtime/sync.h"
 
 struct sets {
     uint64_t bounding, effective, inheritable, permitted, ambient;
@@ -164,15 +165,34 @@ int child_drop_privileges(struct child *child, struct error *err)
 
 /* ---- the filter ---- */
 
+/* The parent takes the listener's descriptor, then it is closed here: the container must not answer itself. */
+static int hand_over_listener(struct child *child, int listener, struct error *err)
+{
+    int r = child->sync_fd < 0 ? -EPIPE : sync_send_listener(child->sync_fd, listener);
+    if (r < 0)
+        return error_errno(err, r, "cannot hand over the seccomp descriptor");
+    r = sync_expect(child->sync_fd, SYNC_LISTENER_TAKEN, err);
+    fd_close(listener);
+    return r;
+}
+
 int child_lock_down(struct child *child, struct error *err)
 {
     const struct runtime_options *options = child->options;
+    if (child->locked_down)
+        return 0;
+    child->locked_down = true;
     struct sets want = wanted_sets(&child->spec->process);
     if (options->seccomp_bpf != NULL && options->seccomp_size > 0) {
         struct sock_fprog program = {.len = (unsigned short)(options->seccomp_size / sizeof(struct sock_filter)),
                                      .filter = (struct sock_filter *)options->seccomp_bpf};
-        if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, options->seccomp_flags, &program) < 0)
+        int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, options->seccomp_flags, &program);
+        if (listener < 0)
             return error_errno(err, errno, "unable to load the seccomp filter");
+        int r =
+            options->seccomp_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER ? hand_over_listener(child, listener, err) : 0;
+        if (r < 0)
+            return r;
     }
     int r = set_capabilities(want.effective, want.permitted, want.inheritable);
     return r < 0 ? error_errno(err, r, "unable to apply caps") : 0;

@@ -85,7 +85,8 @@ struct oci_seccomp {
     int64_t *default_errno_ret;
     struct strv architectures;  /* SCMP_ARCH_X86_64 ... */
     struct strv flags;          /* SECCOMP_FILTER_FLAG_LOG ... */
-    char *listener_path;        /* refused */
+    char *listener_path;        /* Unix socket that is told of SCMP_ACT_NOTIFY, absolute */
+    char *listener_metadata;    /* passed on to it */
     struct json_array syscalls; /* struct oci_seccomp_rule */
 };
 

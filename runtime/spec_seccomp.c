@@ -23,6 +23,7 @@ static const struct json_field seccomp_rows[] = {
     ROW(oci_seccomp, "architectures", STRV, architectures, OMIT),
     ROW(oci_seccomp, "flags", STRV, flags, OMIT),
     ROW(oci_seccomp, "listenerPath", STRING, listener_path, OMIT),
+    ROW(oci_seccomp, "listenerMetadata", STRING, listener_metadata, OMIT),
     TABLE_ROW(oci_seccomp, "syscalls", ARRAY, syscalls, seccomp_rule_table, OMIT),
 };
 const struct json_table oci_seccomp_table = JSON_TABLE(struct oci_seccomp, seccomp_rows);

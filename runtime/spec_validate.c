@@ -94,8 +94,12 @@ static int check_refused(const struct oci_spec *spec, struct error *err)
         if (!empty)
             return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "%s is not supported", refused[i].name);
     }
-    if (spec->linux_.seccomp != NULL && spec->linux_.seccomp->listener_path != NULL)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "linux.seccomp.listenerPath is not supported");
+    const struct oci_seccomp *seccomp = spec->linux_.seccomp;
+    if (seccomp != NULL && seccomp->listener_path != NULL && seccomp->listener_path[0] != '/')
+        return error_set(err, ERROR_INVALID, 0, "linux.seccomp.listenerPath \"%s\" is not absolute",
+                         seccomp->listener_path);
+    if (seccomp != NULL && seccomp->listener_path == NULL && seccomp->listener_metadata != NULL)
+        return error_set(err, ERROR_INVALID, 0, "linux.seccomp.listenerMetadata without listenerPath");
     return 0;
 }
 

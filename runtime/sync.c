@@ -30,6 +30,17 @@ void sync_send_error(int fd, const struct error *error)
         ;
 }
 
+struct listener_message {
+    uint32_t type;
+    int32_t number;
+};
+
+int sync_send_listener(int fd, int number)
+{
+    struct listener_message m = {.type = SYNC_LISTENER, .number = number};
+    return write(fd, &m, sizeof(m)) == sizeof(m) ? 0 : -errno;
+}
+
 int sync_receive(int fd, struct error *error, int *ret_fd)
 {
     struct message m = {0};
@@ -51,6 +62,13 @@ int sync_receive(int fd, struct error *error, int *ret_fd)
     if (m.type == SYNC_ERROR && error != NULL) {
         m.error.message[sizeof(m.error.message) - 1] = '\0';
         *error = m.error;
+    }
+    if (m.type == SYNC_LISTENER && error != NULL) {
+        struct listener_message l;
+        if ((size_t)n < sizeof(l))
+            return -EPROTO;
+        memcpy(&l, &m, sizeof(l));
+        error->errnum = l.number;
     }
     return (int)m.type;
 }

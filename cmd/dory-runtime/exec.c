@@ -205,6 +205,14 @@ static int start(struct exec *e, struct error *err)
             return r;
         options.seccomp_bpf = seccomp;
     }
+    struct runtime_hook_state state = {.version = e->spec.version,
+                                       .id = e->id,
+                                       .status = "running",
+                                       .pid = (pid_t)e->state.pid,
+                                       .bundle = e->state.bundle,
+                                       .annotations = &e->state.annotations};
+    options.seccomp = e->spec.linux_.seccomp;
+    options.state = &state;
     return runtime_exec_start(&options, &e->started, err);
 }
 

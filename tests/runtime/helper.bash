@@ -17,6 +17,11 @@ setup() {
 }
 
 teardown() {
+    runtime_teardown
+}
+
+# Files with a teardown of their own call this one.
+runtime_teardown() {
     [ -n "$T" ] || return 0
     rt delete --force "$ID" 2>/dev/null || true
     [ -z "${UNSHARE:-}" ] || kill -9 "$UNSHARE"
