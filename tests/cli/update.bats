@@ -105,9 +105,9 @@ host() {
     [ "$ENV_ENGINE" = dory ] || skip "docker keeps what it has written before the refusal"
     dory run -d --name up4 busybox sleep 1000
     before=$(limit up4 memory memory.soft_limit_in_bytes memory.low)
-    run dory update --memory-reservation 32m --cpu-shares 300 --cpuset-cpus 999 up4
+    run dory update --memory-reservation 32m --cpu-shares 300 --cpu-rt-runtime 1000 up4
     [ "$status" -eq 1 ]
-    [[ $output == *"Cannot update container"*cpuset* ]]
+    [[ $output == *"Cannot update container"*rt_runtime* ]]
     [ "$(limit up4 memory memory.soft_limit_in_bytes memory.low)" = "$before" ]
     [ "$(host up4 MemoryReservation) $(host up4 CpuShares)" = "0 0" ]
     dory rm -f up4
