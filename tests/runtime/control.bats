@@ -77,7 +77,7 @@ touch /tmp/ready
 while :; do usleep 20000; done
 SH
     chmod +x "$ROOT/bin/signals"
-    start_sleeper /bin/signals
+    start_sleeper '' "proc['args'] = ['/bin/signals']" # a shell of `sh -c` would leave SIGQUIT ignored
     wait_for '[ -e "$ROOT/tmp/ready" ]'
     # A shell may lose a signal that comes while it runs a trap, so each is sent until it has been seen.
     for pair in HUP:1 SIGINT:2 quit:3 sigusr1:10 12:12 TERM:15 WINCH:28 RTMIN:34 SIGRTMIN+2:36 RTMAX:64; do
