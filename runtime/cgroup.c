@@ -177,9 +177,31 @@ int cgroup_new(const char *path, const char *id, struct runtime_cgroup **ret, st
     return 0;
 }
 
+/* The directory that lists the container's processes: v2's if there is one. */
+static int process_dir(const struct runtime_cgroup *cgroup)
+{
+    if (cgroup->unified_fd >= 0)
+        return cgroup->unified_fd;
+    for (int c = 0; c < CGROUP_CONTROLLERS; c++)
+        if (cgroup->fds[c] >= 0)
+            return cgroup->fds[c];
+    return -1;
+}
+
+bool cgroup_tolerates(const struct runtime_cgroup *cgroup, int r)
+{
+    return cgroup->lenient && (r == -EACCES || r == -EPERM || r == -EROFS);
+}
+
+bool runtime_cgroup_exists(const struct runtime_cgroup *cgroup)
+{
+    return process_dir(cgroup) >= 0;
+}
+
 int cgroup_make_dir(int root_fd, const char *path)
 {
-    if (mkdirat(root_fd, path, 0755) < 0 && errno == ENOENT) {
+    int errnum = mkdirat(root_fd, path, 0755) < 0 ? errno : 0;
+    if (errnum == ENOENT) {
         CLEANUP_FREE char *copy = xstrdup(path);
         for (char *slash = strchr(copy, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
             *slash = '\0';
@@ -191,6 +213,8 @@ int cgroup_make_dir(int root_fd, const char *path)
             return -errno;
     }
     int fd = openat(root_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && errnum != 0 && errnum != EEXIST)
+        return -errnum; /* why it could not be made says more */
     return fd < 0 ? -errno : fd;
 }
 
@@ -223,17 +247,6 @@ void runtime_cgroup_free(struct runtime_cgroup *cgroup)
 }
 
 /* ---- processes ---- */
-
-/* The directory that lists the container's processes: v2's if there is one. */
-static int process_dir(const struct runtime_cgroup *cgroup)
-{
-    if (cgroup->unified_fd >= 0)
-        return cgroup->unified_fd;
-    for (int c = 0; c < CGROUP_CONTROLLERS; c++)
-        if (cgroup->fds[c] >= 0)
-            return cgroup->fds[c];
-    return -1;
-}
 
 struct pid_list {
     pid_t *items;
@@ -333,16 +346,27 @@ int runtime_cgroup_kill(struct runtime_cgroup *cgroup, int signal, struct error 
     return 0;
 }
 
+/* One directory, which a lenient cgroup gives up if it may not be entered. */
+static int join_one(struct runtime_cgroup *cgroup, int root_fd, int *dir_fd, pid_t pid, struct error *err)
+{
+    int r = cgroup_writef(*dir_fd, "cgroup.procs", err, "%d", pid);
+    if (!cgroup_tolerates(cgroup, r))
+        return r;
+    if (err != NULL)
+        error_clear(err);
+    *dir_fd = fd_close(*dir_fd);
+    unlinkat(root_fd, cgroup->path, AT_REMOVEDIR);
+    return 0;
+}
+
 int runtime_cgroup_join(struct runtime_cgroup *cgroup, pid_t pid, bool in_unified, struct error *err)
 {
     int r = 0;
-    char text[16];
-    snprintf(text, sizeof(text), "%d", pid);
     if (cgroup->unified_fd >= 0 && !in_unified)
-        r = cgroup_write(cgroup->unified_fd, "cgroup.procs", text, err);
+        r = join_one(cgroup, cgroup->unified_root_fd, &cgroup->unified_fd, pid, err);
     for (int c = 0; r == 0 && c < CGROUP_CONTROLLERS; c++)
         if (cgroup->fds[c] >= 0 && !cgroup->alias[c])
-            r = cgroup_write(cgroup->fds[c], "cgroup.procs", text, err);
+            r = join_one(cgroup, cgroup->root_fds[c], &cgroup->fds[c], pid, err);
     if (r < 0)
         error_context(err, "cannot join cgroup %s", cgroup->path);
     return r;

@@ -48,6 +48,8 @@ extern const struct cgroup_ops cgroup_ops_v2;
 /* Descriptors are O_PATH directories, -1 where there is none. */
 struct runtime_cgroup {
     const struct cgroup_ops *ops;
+    bool rootless;                    /* made by an ordinary user */
+    bool lenient;                     /* what may not be made or entered is gone without: nothing is limited */
     char *path;                       /* below each mount root, no leading slash */
     int mount_fd;                     /* /sys/fs/cgroup */
     int unified_root_fd;              /* root of the v2 hierarchy */
@@ -65,6 +67,8 @@ int cgroup_clean_path(const char *path, char **ret, struct error *err);
 
 /* mkdir -p below root_fd, then O_PATH of the last directory, or -errno. */
 int cgroup_make_dir(int root_fd, const char *path);
+/* Whether a failure is one that a lenient cgroup lives with: no right to make or enter it. */
+bool cgroup_tolerates(const struct runtime_cgroup *cgroup, int r);
 /* One control file. Errors name file and text. */
 int cgroup_write(int dir_fd, const char *name, const char *text, struct error *err);
 int cgroup_writef(int dir_fd, const char *name, struct error *err, const char *format, ...)

@@ -42,6 +42,12 @@ static int bind_at(int tmpfs_fd, const char *hierarchy, const char *path, uint64
     return r < 0 ? error_errno(err, r, "cannot mount cgroup %s", hierarchy) : 0;
 }
 
+/* A container of an ordinary user may not have got a directory in every hierarchy. */
+static bool has_place(const struct runtime_cgroup *cgroup, int root_fd)
+{
+    return !cgroup->lenient || faccessat(root_fd, cgroup->path, F_OK, 0) == 0;
+}
+
 static int fill_v1(struct child *child, int tmpfs_fd, uint64_t attributes, struct error *err)
 {
     const struct runtime_cgroup *cgroup = child->cgroup;
@@ -49,11 +55,13 @@ static int fill_v1(struct child *child, int tmpfs_fd, uint64_t attributes, struc
         if (cgroup->root_fds[c] < 0 || !cgroup_v1_needs(c, &child->spec->linux_.resources))
             continue;
         const char *name = cgroup_controller_names[c];
-        int r = bind_at(tmpfs_fd, name, cgroup->path, attributes, err);
+        int r = has_place(cgroup, cgroup->root_fds[c]) ? bind_at(tmpfs_fd, name, cgroup->path, attributes, err) : 0;
         if (r < 0)
             return r;
     }
-    return cgroup->unified_root_fd >= 0 ? bind_at(tmpfs_fd, "unified", cgroup->path, attributes, err) : 0;
+    return cgroup->unified_root_fd >= 0 && has_place(cgroup, cgroup->unified_root_fd)
+               ? bind_at(tmpfs_fd, "unified", cgroup->path, attributes, err)
+               : 0;
 }
 
 static int mount_v1(struct child *child, int target_fd, uint64_t attributes, bool readonly, struct error *err)
@@ -87,7 +95,8 @@ int child_mount_cgroup(struct child *child, const struct oci_mount *mount, const
     if (child->cgroup->ops == &cgroup_ops_v1)
         return mount_v1(child, target, attributes, readonly, err);
     /* With a cgroup namespace the container's cgroup is the root that it sees; without, it sees the host's tree. */
-    bool private = oci_spec_namespace(child->spec, "cgroup") != NULL;
+    bool private =
+        oci_spec_namespace(child->spec, "cgroup") != NULL && has_place(child->cgroup, child->cgroup->unified_root_fd);
     CLEANUP_CLOSE int source = clone_host("", private ? child->cgroup->path : "", attributes, err);
     if (source < 0)
         return source;

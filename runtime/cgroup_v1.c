@@ -34,7 +34,7 @@ static int v1_prepare(struct runtime_cgroup *cgroup, const struct oci_resources 
         return 0;
     int fd = cgroup_make_dir(cgroup->unified_root_fd, cgroup->path);
     if (fd < 0)
-        return error_errno(err, fd, "cannot create cgroup %s", cgroup->path);
+        return cgroup_tolerates(cgroup, fd) ? 0 : error_errno(err, fd, "cannot create cgroup %s", cgroup->path);
     cgroup->unified_fd = fd;
     return 0;
 }
@@ -84,6 +84,8 @@ static int make_controllers(struct runtime_cgroup *cgroup, const struct oci_reso
         if (cgroup->root_fds[c] < 0 || !cgroup_v1_needs(c, resources))
             continue;
         int fd = cgroup_make_dir(cgroup->root_fds[c], cgroup->path);
+        if (cgroup_tolerates(cgroup, fd))
+            continue;
         if (fd < 0)
             return error_errno(err, fd, "cannot create cgroup %s of %s", cgroup->path, cgroup_controller_names[c]);
         cgroup->fds[c] = fd;

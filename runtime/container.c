@@ -22,11 +22,13 @@
 #include "runtime/seccomp_listener.h"
 #include "runtime/sources.h"
 #include "runtime/sync.h"
+#include "runtime/user_maps.h"
 
 struct start {
     const struct runtime_options *options;
     struct namespace_plan plan;
     struct runtime_cgroup *cgroup;
+    struct oci_resources resources; /* the spec's, less what cannot be; borrowed */
     char *bundle;
     struct sources sources;
     int sync_fd, child_sync_fd;
@@ -84,6 +86,27 @@ static int refuse_inhabited(struct runtime_cgroup *cgroup, struct error *err)
     return error_set(err, ERROR_CONFLICT, EBUSY, "container's cgroup %s is not empty", cgroup->path);
 }
 
+static bool limits_something(const struct oci_resources *resources)
+{
+    static const struct oci_resources nothing;
+    CLEANUP_STRBUF struct strbuf asked = STRBUF_INIT, none = STRBUF_INIT;
+    struct json_writer w;
+    json_writer_init(&w, &asked);
+    json_table_encode(&oci_resources_table, resources, &w);
+    json_writer_init(&w, &none);
+    json_table_encode(&oci_resources_table, &nothing, &w);
+    return strcmp(strbuf_str(&asked), strbuf_str(&none)) != 0;
+}
+
+static int cgroup_error(const struct start *start, int r, struct error *err)
+{
+    if (start->options->rootless && (r == -EACCES || r == -EPERM))
+        error_context(err, "linux.resources of a rootless container need a cgroup that is delegated to its user");
+    else
+        error_context(err, "unable to apply cgroup configuration");
+    return r;
+}
+
 static int step_cgroup(struct start *start, struct error *err)
 {
     const struct oci_linux *l = &start->options->spec->linux_;
@@ -95,7 +118,15 @@ static int step_cgroup(struct start *start, struct error *err)
         return r;
     }
     start->cgroup = cgroup;
-    return cgroup->ops->prepare(cgroup, &l->resources, err);
+    start->resources = l->resources;
+    cgroup->rootless = start->options->rootless;
+    if (cgroup->rootless) {
+        /* A user namespace has no rights on devices beyond those that are bound into it. */
+        start->resources.devices = (struct json_array){0};
+        cgroup->lenient = !limits_something(&start->resources);
+    }
+    r = cgroup->ops->prepare(cgroup, &start->resources, err);
+    return r < 0 ? cgroup_error(start, r, err) : 0;
 }
 
 static int step_sources(struct start *start, struct error *err)
@@ -104,7 +135,9 @@ static int step_sources(struct start *start, struct error *err)
                                       .bundle = start->bundle,
                                       .root_fd = -1,
                                       .user_fd = namespace_joined_fd(&start->plan, CLONE_NEWUSER)};
-    bool elsewhere = start->plan.new_user || start->plan.joins_user || start->plan.joins_mount;
+    /* An ordinary user has the right to clone mounts in there only. */
+    bool elsewhere =
+        (start->plan.new_user && !start->options->rootless) || start->plan.joins_user || start->plan.joins_mount;
     return sources_open(&start->sources, elsewhere, elsewhere && !start->options->has_rootfs_fd, err);
 }
 
@@ -147,7 +180,7 @@ static int step_maps(struct start *start, struct error *err)
     if (!start->plan.new_user)
         return 0;
     const struct oci_linux *l = &start->options->spec->linux_;
-    int r = namespace_write_maps(start->pid, "linux", &l->uid_mappings, &l->gid_mappings, err);
+    int r = user_maps_write(start->pid, "linux", &l->uid_mappings, &l->gid_mappings, err);
     if (r < 0)
         return r;
     r = sync_send(start->sync_fd, SYNC_MAPPED, -1);
@@ -191,20 +224,21 @@ static int step_oom_score(struct start *start, struct error *err)
     snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", start->pid);
     snprintf(text, sizeof(text), "%d", (int)*score);
     int r = file_write_control(AT_FDCWD, path, text);
+    if (r == -EACCES && start->options->rootless)
+        return 0; /* lower than our own: that is not given to ordinary users, and only protects from being chosen */
     return r < 0 ? error_errno(err, r, "cannot set oom_score_adj to %s", text) : 0;
 }
 
 static int step_enter_cgroup(struct start *start, struct error *err)
 {
-    int r = start->cgroup->ops->enter(start->cgroup, &start->options->spec->linux_.resources, start->pid,
-                                      start->in_unified, err);
+    int r = start->cgroup->ops->enter(start->cgroup, &start->resources, start->pid, start->in_unified, err);
     if (r == -ESRCH) { /* it failed meanwhile, and says why */
         if (err != NULL)
             error_clear(err);
         return 0;
     }
     if (r < 0)
-        return error_context(err, "unable to apply cgroup configuration");
+        return cgroup_error(start, r, err);
     r = sync_send(start->sync_fd, SYNC_ENTERED, -1);
     return r == -EPIPE ? 0 : r < 0 ? error_errno(err, r, "cannot speak to the container") : 0;
 }

@@ -39,6 +39,8 @@ struct runtime_options {
     bool hold_mounts;        /* fill mounts_fd */
     runtime_warn *warn;      /* NULL: nobody wants to know */
     void *warn_context;
+    bool rootless; /* started by an ordinary user: a cgroup that may not be made, and through which nothing is
+                      limited, is gone without */
     bool no_pivot; /* move the root over "/" and chroot: for a host that runs from an initramfs */
 };
 
@@ -71,6 +73,8 @@ int runtime_cgroup_open(const char *cgroups_path, struct runtime_cgroup **ret, s
 void runtime_cgroup_free(struct runtime_cgroup *cgroup);
 int runtime_cgroup_kill(struct runtime_cgroup *cgroup, int signal, struct error *err); /* every process in it */
 int runtime_cgroup_freeze(struct runtime_cgroup *cgroup, bool frozen, struct error *err);
+/* Whether there is any: a rootless container may have none, then the operations on it fail. */
+bool runtime_cgroup_exists(const struct runtime_cgroup *cgroup);
 /* Moves a process into all its directories; `in_unified`: it is in the v2 one already. */
 int runtime_cgroup_join(struct runtime_cgroup *cgroup, pid_t pid, bool in_unified, struct error *err);
 /* Removes all its directories; processes must be gone. Retries EBUSY briefly. */

@@ -50,7 +50,10 @@ static int step_labels(struct exec_child *exec, struct error *err)
     int r = child_set_labels(&exec->child, err);
     if (r == 0 && process->oom_score_adj != NULL) {
         CLEANUP_CLOSE int fd = child_open_in_proc(&exec->child, "thread-self/oom_score_adj", O_WRONLY);
-        if (fd < 0 || dprintf(fd, "%d", (int)*process->oom_score_adj) < 0)
+        bool refused = false;
+        if (fd >= 0 && dprintf(fd, "%d", (int)*process->oom_score_adj) < 0)
+            refused = errno != EACCES || geteuid() == 0; /* an ordinary user may not lower it */
+        if (fd < 0 || refused)
             r = error_errno(err, fd < 0 ? fd : errno, "cannot set oom_score_adj to %d", (int)*process->oom_score_adj);
     }
     exec->child.proc_fd = fd_close(exec->child.proc_fd);

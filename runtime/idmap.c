@@ -12,12 +12,12 @@
 
 #include "base/fd.h"
 #include "base/memory.h"
-#include "runtime/namespaces.h"
+#include "runtime/user_maps.h"
 
 static int open_of(pid_t pid, const char *where, const struct json_array *uids, const struct json_array *gids,
                    struct error *err)
 {
-    int r = namespace_write_maps(pid, where, uids, gids, err);
+    int r = user_maps_write(pid, where, uids, gids, err);
     if (r < 0)
         return r;
     CLEANUP_FREE char *path = xasprintf("/proc/%d/ns/user", pid);

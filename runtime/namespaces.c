@@ -11,9 +11,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/strbuf.h"
 
-#define MAPPINGS_MAX 340 /* the kernel's limit */
 #define MOUNTINFO_MAX (16u << 20)
 
 static const struct {
@@ -196,34 +194,4 @@ int namespace_enter_time(const struct namespace_plan *plan, int offsets_fd, stru
     if (fd < 0 || setns(fd, CLONE_NEWTIME) < 0)
         return error_errno(err, errno, "linux.namespaces: cannot enter the new time namespace");
     return 0;
-}
-
-/* ---- maps ---- */
-
-static int write_map(pid_t pid, const char *file, const char *where, const struct json_array *mappings,
-                     struct error *err)
-{
-    const char *field = file[0] == 'u' ? "uidMappings" : "gidMappings";
-    if (mappings->count > MAPPINGS_MAX)
-        return error_set(err, ERROR_INVALID, 0, "%s.%s: more than %d mappings", where, field, MAPPINGS_MAX);
-    const struct oci_id_mapping *items = mappings->items;
-    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-    for (size_t i = 0; i < mappings->count; i++)
-        strbuf_addf(&text, "%u %u %u\n", items[i].container_id, items[i].host_id, items[i].size);
-    CLEANUP_FREE char *path = xasprintf("/proc/%d/%s", pid, file);
-    int r = file_write_control(AT_FDCWD, path, strbuf_str(&text));
-    return r < 0 ? error_errno(err, r, "%s.%s: cannot write %s", where, field, path) : 0;
-}
-
-int namespace_write_maps(pid_t pid, const char *where, const struct json_array *uids, const struct json_array *gids,
-                         struct error *err)
-{
-    if (geteuid() != 0) { /* an unprivileged parent must give up setgroups before it may map groups */
-        CLEANUP_FREE char *path = xasprintf("/proc/%d/setgroups", pid);
-        int r = file_write_control(AT_FDCWD, path, "deny");
-        if (r < 0)
-            return error_errno(err, r, "cannot write %s", path);
-    }
-    int r = write_map(pid, "uid_map", where, uids, err);
-    return r < 0 ? r : write_map(pid, "gid_map", where, gids, err);
 }

@@ -60,8 +60,4 @@ int namespace_enter_time(const struct namespace_plan *plan, int offsets_fd, stru
 bool namespace_joined_before_clone(const struct namespace_plan *plan, const struct namespace_join *join);
 int namespace_join_error(const struct namespace_join *join, int errnum, struct error *err);
 
-/* uid_map, gid_map of a child in a new user namespace. `where`: what in config.json has the mappings, "linux". */
-int namespace_write_maps(pid_t pid, const char *where, const struct json_array *uids, const struct json_array *gids,
-                         struct error *err);
-
 #endif

@@ -13,6 +13,8 @@
 static int remove_cgroup(const struct state *state, struct error *err)
 {
     struct runtime_cgroup *cgroup = NULL;
+    if (state->cgroups_path[0] == '\0')
+        return 0;
     int r = state_open_cgroup(state, &cgroup, err);
     if (r == -ENOENT) {
         if (err != NULL)

@@ -189,7 +189,7 @@ static int start(struct exec *e, struct error *err)
         .id = e->id,
         .pid = (pid_t)e->state.pid,
         .pid_fd = e->pid_fd,
-        .cgroups_path = e->state.cgroups_path,
+        .cgroups_path = e->state.cgroups_path[0] != '\0' ? e->state.cgroups_path : NULL,
         .process = e->process,
         .stdio = {0, 1, 2},
         .preserve_fds = e->preserve_fds,

@@ -53,9 +53,26 @@ static int thaw_for_kill(struct runtime_cgroup *cgroup, struct error *err)
     return r < 0 || !frozen ? r : runtime_cgroup_freeze(cgroup, false, err);
 }
 
+int container_signal(const struct state *state, int signal, struct error *err)
+{
+    CLEANUP_CLOSE int fd = -1;
+    int r = state_open_init(state, &fd, err);
+    if (r < 0)
+        return r;
+    if (syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0) < 0)
+        return error_errno(err, errno, "cannot signal container %s", state->id);
+    struct runtime_cgroup *cgroup = NULL;
+    if (signal == SIGKILL && state_open_cgroup(state, &cgroup, NULL) == 0)
+        r = thaw_for_kill(cgroup, err);
+    runtime_cgroup_free(cgroup);
+    return r;
+}
+
 static int send_to_all(const struct state *state, int signal, struct error *err)
 {
     struct runtime_cgroup *cgroup = NULL;
+    if (state->cgroups_path[0] == '\0' && signal == SIGKILL)
+        return container_signal(state, signal, err); /* its pid namespace ends with it */
     int r = state_open_cgroup(state, &cgroup, err);
     if (r < 0)
         return r;
@@ -70,21 +87,6 @@ static int send_to_all(const struct state *state, int signal, struct error *err)
         int thawed = runtime_cgroup_freeze(cgroup, false, r == 0 ? err : NULL);
         r = r < 0 ? r : thawed;
     }
-    runtime_cgroup_free(cgroup);
-    return r;
-}
-
-int container_signal(const struct state *state, int signal, struct error *err)
-{
-    CLEANUP_CLOSE int fd = -1;
-    int r = state_open_init(state, &fd, err);
-    if (r < 0)
-        return r;
-    if (syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0) < 0)
-        return error_errno(err, errno, "cannot signal container %s", state->id);
-    struct runtime_cgroup *cgroup = NULL;
-    if (signal == SIGKILL && state_open_cgroup(state, &cgroup, NULL) == 0)
-        r = thaw_for_kill(cgroup, err);
     runtime_cgroup_free(cgroup);
     return r;
 }

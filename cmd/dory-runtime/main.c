@@ -108,15 +108,17 @@ static int dispatch(const struct global *global, int argc, char **argv, struct e
 
 static int run_main(struct global *global, int argc, char **argv, struct error *err)
 {
-    const char *log_format = "text", *rootless = NULL, *criu = NULL;
+    const char *log_format = "text", *rootless = "auto", *criu = NULL;
     bool version = false, debug = false, systemd = false;
     const struct option_row rows[] = {
-        OPTION_TEXT("root", 0, &global->root, "where the states of containers are kept (default " DEFAULT_ROOT ")"),
+        OPTION_TEXT("root", 0, &global->root,
+                    "where the states of containers are kept (default " DEFAULT_ROOT
+                    " or XDG_RUNTIME_DIR/dory-runtime)"),
         OPTION_TEXT("log", 0, &global->log, "write errors to this file too"),
         OPTION_TEXT("log-format", 0, &log_format, "text or json (default text)"),
         OPTION_FLAG("debug", 0, &debug, ""),
         OPTION_FLAG("version", 'v', &version, "print the version"),
-        OPTION_TEXT("rootless", 0, &rootless, ""),
+        OPTION_TEXT("rootless", 0, &rootless, "true, false or auto (default): do without what takes privilege"),
         OPTION_TEXT("criu", 0, &criu, ""),
         OPTION_FLAG("systemd-cgroup", 0, &systemd, ""),
         OPTION_END,
@@ -137,9 +139,15 @@ static int run_main(struct global *global, int argc, char **argv, struct error *
     if (systemd)
         return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
                          "--systemd-cgroup is not supported: dory-runtime writes to the cgroup file system itself");
-    if (criu != NULL || (rootless != NULL && strcmp(rootless, "auto") != 0 && strcmp(rootless, "false") != 0))
-        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "--%s is not supported",
-                         criu != NULL ? "criu" : "rootless");
+    if (criu != NULL)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "--criu is not supported");
+    r = rootless_parse(rootless, &global->rootless, err);
+    if (r == 0 && global->root == NULL) {
+        r = rootless_root(global->rootless, &global->default_root, err);
+        global->root = global->default_root;
+    }
+    if (r < 0)
+        return r;
     bool enters =
         strcmp(argv[first], "run") == 0 || strcmp(argv[first], "create") == 0 || strcmp(argv[first], "exec") == 0;
     r = enters ? sealed_exec(argv, err) : 0;
@@ -148,9 +156,10 @@ static int run_main(struct global *global, int argc, char **argv, struct error *
 
 int main(int argc, char **argv)
 {
-    struct global global = {.root = DEFAULT_ROOT};
+    struct global global = {0};
     struct error err = {0};
     int r = run_main(&global, argc, argv, &err);
+    free(global.default_root);
     if (r < 0) {
         write_log(&global, "error", err.message);
         fprintf(stderr, "dory-runtime: %s\n", err.message);

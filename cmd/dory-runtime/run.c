@@ -32,7 +32,7 @@ struct launch {
     size_t seccomp_size;
     unsigned seccomp_flags;
     struct runtime_container container;
-    bool state_made, started;
+    bool state_made, started, without_cgroup;
     unsigned preserve_fds;
 };
 
@@ -83,6 +83,9 @@ static int load(struct launch *l, struct error *err)
     r = r < 0 ? r : oci_spec_validate(&l->spec, err);
     if (r < 0)
         return r;
+    if (l->global->rootless && geteuid() != 0 && oci_spec_namespace(&l->spec, "user") == NULL)
+        return error_set(err, ERROR_INVALID, 0,
+                         "linux.namespaces: rootless containers need a user namespace (see spec --rootless)");
     bool terminal = l->spec.process.terminal, away = l->create || l->detach;
     if (terminal && away && l->console_socket == NULL)
         return error_set(err, ERROR_INVALID, 0,
@@ -91,7 +94,7 @@ static int load(struct launch *l, struct error *err)
         return error_set(err, ERROR_INVALID, 0, "cannot use console socket if runc will not detach or allocate tty");
     if (l->spec.linux_.cgroups_path == NULL || l->spec.linux_.cgroups_path[0] == '\0') {
         free(l->spec.linux_.cgroups_path);
-        l->spec.linux_.cgroups_path = xasprintf("/dory/%s", l->id);
+        l->spec.linux_.cgroups_path = rootless_cgroup(l->global->rootless, l->id);
     }
     if (l->spec.linux_.seccomp == NULL)
         return 0;
@@ -121,7 +124,7 @@ static int write_record(struct launch *l, struct error *err)
         .bundle = l->bundle_path,
         .rootfs = rootfs,
         .created = now,
-        .cgroups_path = l->spec.linux_.cgroups_path,
+        .cgroups_path = l->without_cgroup ? (char *)"" : l->spec.linux_.cgroups_path,
         .annotations = l->spec.annotations,
         .poststart = l->spec.hooks.poststart,
         .poststop = l->spec.hooks.poststop,
@@ -161,11 +164,19 @@ static int launch_container(struct launch *l, struct error *err)
         .start_fifo_fd = l->fifo_fd,
         .preserve_fds = l->preserve_fds,
         .no_pivot = l->no_pivot,
+        .rootless = l->global->rootless,
         .warn = global_warn,
         .warn_context = (void *)l->global,
     };
     int r = runtime_container_start(&options, &l->container, err);
     l->started = r == 0;
+    if (r == 0 && !runtime_cgroup_exists(l->container.cgroup)) {
+        l->without_cgroup = true;
+        CLEANUP_FREE char *text = xasprintf(
+            "container %s has no cgroup: %s is not delegated to this user, and linux.resources asks for nothing", l->id,
+            l->spec.linux_.cgroups_path);
+        global_warn((void *)l->global, text);
+    }
     return r;
 }
 

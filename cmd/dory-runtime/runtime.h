@@ -13,8 +13,10 @@
 
 struct global {
     const char *root;
-    const char *log; /* file, or NULL */
+    char *default_root; /* what root points to unless --root is given */
+    const char *log;    /* file, or NULL */
     bool log_json;
+    bool rootless; /* what takes privilege is done without where the spec does not ask for it */
 };
 
 /* A runtime_warn: says it on standard error and in the log. The context is the struct global. */
@@ -68,6 +70,13 @@ int options_one_id(const struct option_row *rows, int argc, char **argv, const c
 void options_print(const struct option_row *rows);
 /* main.c: the help of the command of this name (or of the whole program) with these rows. */
 __attribute__((noreturn)) void command_help(const char *name, const struct option_row *rows);
+
+/* rootless.c: --rootless true, false or auto: an ordinary user, or root of a user namespace. */
+int rootless_parse(const char *text, bool *ret, struct error *err);
+/* Where states are kept by default; the caller frees. ERROR_INVALID when an ordinary user has no XDG_RUNTIME_DIR. */
+int rootless_root(bool rootless, char **ret, struct error *err);
+/* The default of linux.cgroupsPath: for an ordinary user beside its own cgroup. The caller frees. */
+char *rootless_cgroup(bool rootless, const char *id);
 
 int command_create(const struct global *global, int argc, char **argv, struct error *err);
 int command_run(const struct global *global, int argc, char **argv, struct error *err);

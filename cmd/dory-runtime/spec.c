@@ -61,19 +61,47 @@ static void fill_linux(struct oci_linux *l)
     add_all(&l->readonly_paths, runtime_default_readonly_paths);
 }
 
+/* What an ordinary user can run: one id, the host's network, and /sys from the host, because a new one takes a network
+ * namespace. */
+static void make_rootless(struct oci_spec *spec)
+{
+    struct oci_linux *l = &spec->linux_;
+    struct oci_namespace *namespaces = l->namespaces.items;
+    for (size_t i = 0; i < l->namespaces.count; i++)
+        if (strcmp(namespaces[i].type, "network") == 0)
+            xstrset(&namespaces[i].type, "user");
+    struct oci_id_mapping *uid = oci_array_add(&l->uid_mappings, &oci_id_mapping_table);
+    *uid = (struct oci_id_mapping){.host_id = geteuid(), .size = 1};
+    struct oci_id_mapping *gid = oci_array_add(&l->gid_mappings, &oci_id_mapping_table);
+    *gid = (struct oci_id_mapping){.host_id = getegid(), .size = 1};
+    oci_resources_release(&l->resources);
+    struct oci_mount *all = spec->mounts.items;
+    for (size_t i = 0; i < spec->mounts.count; i++) {
+        struct strv *options = &all[i].options;
+        for (size_t k = options->count; k > 0; k--)
+            if (strncmp(options->items[k - 1], "gid=", 4) == 0 || strncmp(options->items[k - 1], "uid=", 4) == 0)
+                strv_remove(options, k - 1);
+        if (strcmp(all[i].destination, "/sys") != 0)
+            continue;
+        xstrset(&all[i].type, "none");
+        xstrset(&all[i].source, "/sys");
+        strv_clear(options);
+        strv_split(options, "rbind nosuid noexec nodev ro", ' ');
+    }
+}
+
 int command_spec(const struct global *global, int argc, char **argv, struct error *err)
 {
     (void)global;
     const char *bundle = ".";
     bool rootless = false;
-    const struct option_row rows[] = {OPTION_TEXT("bundle", 'b', &bundle, ""),
-                                      OPTION_FLAG("rootless", 0, &rootless, ""), OPTION_END};
+    const struct option_row rows[] = {
+        OPTION_TEXT("bundle", 'b', &bundle, "directory to write it into (default: this one)"),
+        OPTION_FLAG("rootless", 0, &rootless, "for an ordinary user"), OPTION_END};
     int first;
     int r = options_parse(rows, argc, argv, &first, err);
     if (r < 0)
         return r;
-    if (rootless)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "spec --rootless is not supported");
     struct oci_spec spec = {.version = xstrdup("1.2.0"), .hostname = xstrdup("dory")};
     fill_process(&spec.process);
     spec.root.path = xstrdup("rootfs");
@@ -87,6 +115,8 @@ int command_spec(const struct global *global, int argc, char **argv, struct erro
             strv_split(&m->options, mounts[i].options, ' ');
     }
     fill_linux(&spec.linux_);
+    if (rootless)
+        make_rootless(&spec);
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
     oci_spec_write(&spec, &text);
     strbuf_addc(&text, '\n');

@@ -201,6 +201,8 @@ int state_open_init(const struct state *state, int *ret_pid_fd, struct error *er
 
 int state_open_cgroup(const struct state *state, struct runtime_cgroup **ret, struct error *err)
 {
+    if (state->cgroups_path[0] == '\0')
+        return error_set(err, ERROR_UNAVAILABLE, ENOTSUP, "container %s has no cgroup", state->id);
     return runtime_cgroup_open(state->cgroups_path, ret, err);
 }
 

@@ -26,8 +26,8 @@ struct state {
     int64_t start_time; /* of the process, in clock ticks since boot: tells whether the pid is still ours */
     char *bundle;
     char *rootfs;
-    char *created; /* RFC 3339 */
-    char *cgroups_path;
+    char *created;      /* RFC 3339 */
+    char *cgroups_path; /* "": none, a rootless container */
     struct strmap annotations;
     struct json_array poststart, poststop; /* struct oci_hook */
 };
@@ -58,7 +58,7 @@ enum status state_status(const struct state *state, int dir_fd);
 const char *status_name(enum status status);
 /* kill.c: a signal to the container's init, which is thawed if that is what it takes to die. */
 int container_signal(const struct state *state, int signal, struct error *err);
-/* The container's cgroup, which exists. */
+/* The container's cgroup, which exists; ERROR_UNAVAILABLE when it never had one. */
 int state_open_cgroup(const struct state *state, struct runtime_cgroup **ret, struct error *err);
 /* Field 22 of /proc/PID/stat, or 0; *ret_zombie (may be NULL) when it has ended. */
 int64_t process_start_time(pid_t pid, bool *ret_zombie);
