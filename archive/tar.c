@@ -66,8 +66,37 @@ static int tar_fill(struct tar_reader *reader, struct error *err)
     return 1;
 }
 
+void tar_reader_observe(struct tar_reader *reader, const struct tar_observer *observer)
+{
+    reader->observer = observer;
+}
+
+void tar_reader_content_path(struct tar_reader *reader, const char *path)
+{
+    if (reader->observer != NULL) {
+        reader->observer->file(reader->observer->data, path);
+        reader->content_named = true;
+    }
+}
+
 static void tar_advance(struct tar_reader *reader, size_t n)
 {
+    if (reader->observer != NULL) {
+        reader->observer->literal(reader->observer->data, reader->block, n);
+    }
+    reader->block += n;
+    reader->block_size -= n;
+    reader->position += (int64_t)n;
+}
+
+/* The same for contents that the caller gets. */
+static void tar_advance_content(struct tar_reader *reader, size_t n, int64_t offset)
+{
+    if (!reader->content_named) {
+        tar_advance(reader, n);
+        return;
+    }
+    reader->observer->content(reader->observer->data, offset, n);
     reader->block += n;
     reader->block_size -= n;
     reader->position += (int64_t)n;
@@ -306,6 +335,7 @@ static void tar_reset(struct tar_reader *reader)
     reader->segment_done = 0;
     reader->offset = 0;
     reader->sparse = false;
+    reader->content_named = false;
 }
 
 static int tar_begin_entry(struct tar_reader *reader, struct error *err)
@@ -411,7 +441,7 @@ int tar_reader_data(struct tar_reader *reader, const void **ret_data, size_t *re
     *ret_data = reader->block;
     *ret_size = (size_t)n;
     *ret_offset = reader->offset;
-    tar_advance(reader, (size_t)n);
+    tar_advance_content(reader, (size_t)n, reader->offset);
     reader->left -= n;
     reader->offset += n;
     reader->segment_done += n;

@@ -65,6 +65,21 @@ void tar_reader_free(struct tar_reader *reader);
 void tar_reader_free_ptr(struct tar_reader **reader);
 #define CLEANUP_TAR_READER CLEANUP(tar_reader_free_ptr)
 
+/*
+ * Told of every byte of the stream, in order: of those that are contents of a file whose place was named with
+ * tar_reader_content_path(), where they belong, and of all others what they are.
+ */
+struct tar_observer {
+    void (*literal)(void *data, const void *bytes, size_t size);
+    void (*file)(void *data, const char *path); /* the contents that follow are this file's */
+    void (*content)(void *data, int64_t offset, size_t size);
+    void *data;
+};
+/* From the first byte on; NULL: nobody. It must outlive the reader. */
+void tar_reader_observe(struct tar_reader *reader, const struct tar_observer *observer);
+/* The contents of this entry, which are read next, will be found at `path`. */
+void tar_reader_content_path(struct tar_reader *reader, const char *path);
+
 /* The next entry, the rest of the former one skipped. 1: *ret_entry is set; 0: the archive is at its end; or -errno. */
 int tar_reader_next(struct tar_reader *reader, const struct tar_entry **ret_entry, struct error *err);
 /*

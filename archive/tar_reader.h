@@ -46,6 +46,8 @@ struct tar_reader {
     const char *block; /* what is left of the lent block */
     size_t block_size;
     int64_t position;
+    const struct tar_observer *observer;
+    bool content_named; /* the observer was told where the entry's contents are */
 
     struct header header;
     struct tar_entry entry;

@@ -132,6 +132,7 @@ static int make_file(struct unpack *unpack, struct tar_reader *reader, int paren
     if (fd < 0) {
         return errno == EEXIST ? -EEXIST : unpack_errno(err, errno, "open", place->path);
     }
+    tar_reader_content_path(reader, place->path);
     int r = write_contents(reader, fd, place, entry->size, err);
     if (r < 0) {
         return r;

@@ -14,6 +14,7 @@
 #include "image/digest.h"
 #include "image/inflate.h"
 #include "image/layer.h"
+#include "image/skeleton.h"
 #include "image/store.h"
 
 /*
@@ -29,6 +30,7 @@ struct layer_ingest {
     int dir_fd;                     /* tmp/NAME/diff */
     struct layer_info info;
     struct unpack_result unpacked;
+    struct skeleton_writer *skeleton;
 
     struct block_pipe stream, tar;
     char *stream_block; /* being filled by the caller */
@@ -158,13 +160,18 @@ static int unpack_all(struct layer_ingest *ingest, struct tar_reader *reader, st
     }
     umask(0);
     int r = unpack_layer(reader, ingest->dir_fd, &ingest->unpacked, err);
-    const void *rest;
-    ssize_t n = 1;
-    while (r == 0 && n > 0) { /* padding behind the end marker belongs to the digest */
-        n = tar_source(ingest, &rest, err);
-        r = n < 0 ? (int)n : 0;
+    return r < 0 ? r : tar_reader_drain(reader, err); /* padding behind the end marker belongs to the digest */
+}
+
+/* The way back to the tar. There is none when an entry took another one's place: docker refuses such layers; here they
+ * can be used, but not saved or pushed. */
+static int finish_skeleton(struct layer_ingest *ingest, int64_t tar_size, struct error *err)
+{
+    if (!ingest->unpacked.replaced) {
+        return skeleton_writer_finish(ingest->skeleton, tar_size, err);
     }
-    return r;
+    CLEANUP_FREE char *path = xasprintf("%s/" SKELETON_NAME, ingest->name);
+    return unlinkat(ingest->store->tmp_fd, path, 0) < 0 ? error_errno(err, errno, "unlink tmp/%s", path) : 0;
 }
 
 static void *unpacker_main(void *data)
@@ -172,7 +179,8 @@ static void *unpacker_main(void *data)
     struct layer_ingest *ingest = data;
     struct tar_reader *reader = tar_reader_new(tar_source, ingest);
     struct error error = {0};
-    if (unpack_all(ingest, reader, &error) < 0) {
+    tar_reader_observe(reader, skeleton_writer_observer(ingest->skeleton));
+    if (unpack_all(ingest, reader, &error) < 0 || finish_skeleton(ingest, tar_reader_position(reader), &error) < 0) {
         ingest_fail(ingest, &error);
     }
     tar_reader_free(reader);
@@ -202,7 +210,8 @@ static int ingest_make_directory(struct layer_ingest *ingest, struct error *err)
         return error_errno(err, errno, "mkdir tmp/%s/diff", ingest->name);
     }
     ingest->dir_fd = openat(tmp, "diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return ingest->dir_fd < 0 ? error_errno(err, errno, "open tmp/%s/diff", ingest->name) : 0;
+    return ingest->dir_fd < 0 ? error_errno(err, errno, "open tmp/%s/diff", ingest->name)
+                              : skeleton_writer_open(tmp, &ingest->skeleton, err);
 }
 
 static int ingest_start(struct layer_ingest *ingest, struct error *err)
@@ -312,6 +321,7 @@ static void ingest_release_buffers(struct layer_ingest *ingest)
     block_pipe_release(&ingest->stream);
     block_pipe_release(&ingest->tar);
     ingest->dir_fd = fd_close(ingest->dir_fd);
+    skeleton_writer_free(TAKE_PTR(ingest->skeleton));
 }
 
 int layer_ingest_finish(struct layer_ingest *ingest, struct error *err)

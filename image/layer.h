@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "archive/tar_writer.h"
 #include "base/error.h"
 #include "image/image.h"
 #include "image/reference.h"
@@ -99,5 +100,14 @@ bool image_resolve(struct image_store *store, const struct reference *ref, char 
 /* Adds names to an image that is here (the manifest was seen before). */
 int image_add_refs(struct image_store *store, const char *id, const struct reference *refs, size_t count,
                    struct error *err);
+
+/* ---- The tar of a layer, byte for byte as it came (image/layer_tar.c) ---- */
+
+/* Its size. A layer whose tar cannot be made again is ERROR_CONFLICT, with the reason. */
+int image_layer_tar_size(struct image_store *store, const char *diff_id, int64_t *ret, struct error *err);
+/* Writes it; what was written is compared with the diffID at the end, and a difference is an error. The caller keeps
+ * the layer from being removed (an image reference does not: image_layer_pin_diff_id). */
+int image_layer_tar_write(struct image_store *store, const char *diff_id, tar_sink_fn sink, void *data,
+                          struct error *err);
 
 #endif

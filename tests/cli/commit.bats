@@ -26,26 +26,29 @@ field() { # image template
     [ "$(field made:1 '{{.Id}} {{.Author}} {{.Comment}}')" = "$id A <a@b> a message" ]
     [ "$(dory run --rm made:1 sh -c 'cat /added /second; tail -1 /etc/group; ls -A /tmp; ls /etc/passwd 2>&1')" = $'a\na\nb\nls: /etc/passwd: No such file or directory' ]
     [ "$(dory run --rm made:1 stat -c %h /added)" = 2 ]
-    run dory history --no-trunc made:1
-    [[ ${lines[1]} == *"a message"* ]]
-    [ "${#lines[@]}" -eq 3 ]
+    run curl -s --unix-socket "$ENV_DIR/dory.sock" http://d/images/made:1/history
+    [ "$(grep -o '"Id"' <<<"$output" | wc -l)" -eq 2 ]
+    [[ $output == *'"Comment":"a message"'* ]]
     [ "$(field made:1 '{{len .RootFS.Layers}}')" = 2 ]
     dory rm -f run1 >/dev/null
     dory rmi made:1
 }
 
 @test "--change: every instruction" {
+    STOPSIGNAL=(-c 'STOPSIGNAL SIGINT')
+    expected=SIGINT
+    [ "$ENV_ENGINE" = dory ] || STOPSIGNAL=() expected= # docker takes it since 23
     dory create --name ch -e KEPT=1 --label kept=yes -w /old busybox echo hi >/dev/null
     dory commit \
         -c 'CMD ["x", "y z"]' -c 'ENTRYPOINT ["/e"]' -c 'ENV A=b C="d e"' -c 'EXPOSE 80 81/udp' \
         -c 'HEALTHCHECK --interval=5s --retries=2 CMD true' -c 'LABEL l=1 m="two words"' -c 'ONBUILD RUN make' \
-        -c 'STOPSIGNAL SIGINT' -c 'USER 12:34' -c 'VOLUME /v1 /v2' -c 'WORKDIR /new' ch changed:1 >/dev/null
+        ${STOPSIGNAL[@]+"${STOPSIGNAL[@]}"} -c 'USER 12:34' -c 'VOLUME /v1 /v2' -c 'WORKDIR /new' ch changed:1 >/dev/null
     [ "$(field changed:1 '{{json .Config.Cmd}} {{json .Config.Entrypoint}}')" = '["x","y z"] ["/e"]' ]
     [[ $(field changed:1 '{{json .Config.Env}}') == *'"KEPT=1"'*'"A=b","C=d e"'* ]]
     [[ $(field changed:1 '{{json .Config.ExposedPorts}}') == *'"80/tcp":{}'*'"81/udp":{}'* ]]
     [[ $(field changed:1 '{{json .Config.Healthcheck}}') == *'["CMD-SHELL","true"]'*5000000000* ]]
     [ "$(field changed:1 '{{json .Config.Labels}}')" = '{"kept":"yes","l":"1","m":"two words"}' ]
-    [ "$(field changed:1 '{{json .Config.OnBuild}} {{.Config.StopSignal}} {{.Config.User}} {{.Config.WorkingDir}}')" = '["RUN make"] SIGINT 12:34 /new' ]
+    [ "$(field changed:1 '{{json .Config.OnBuild}} {{.Config.StopSignal}} {{.Config.User}} {{.Config.WorkingDir}}')" = "[\"RUN make\"] $expected 12:34 /new" ]
     [[ $(field changed:1 '{{json .Config.Volumes}}') == *'"/v1":{}'*'"/v2":{}'* ]]
     dory commit -c 'ENV A=other' ch changed:2 >/dev/null
     [[ $(field changed:2 '{{json .Config.Env}}') == *'"A=other"'* ]]
