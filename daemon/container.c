@@ -49,12 +49,14 @@ void container_unref(struct container *c)
     health_state_release(&c->health);
     mounts_free(c->mounts, c->mount_count);
     free(c->rootfs_id);
-    free(c->mac_address);
     free(c->ports);
     free(c->name);
     free(c->error);
     free(c->sandbox_key);
-    network_endpoint_release(&c->endpoint);
+    network_sandbox_release(&c->sandbox);
+    for (size_t i = 0; i < c->network_count; i++)
+        endpoint_settings_release(&c->networks[i]);
+    free(c->networks);
     pthread_cond_destroy(&c->turn_free);
     pthread_mutex_destroy(&c->lock);
     free(c);
@@ -126,21 +128,6 @@ void container_event_with(struct engine *engine, struct container *c, const char
     CLEANUP_FREE char *name = container_slash_name(engine, c);
     strmap_set(&attributes, "name", name + 1);
     events_publish(engine->events, "container", action, c->id, &attributes);
-}
-
-void container_network_event(struct engine *engine, const struct container *c, const char *action)
-{
-    struct network_info networks[3];
-    size_t count = network_list(engine->networks, networks);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(networks[i].name, c->host.network_mode) != 0)
-            continue;
-        CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
-        strmap_set(&attributes, "container", c->id);
-        strmap_set(&attributes, "name", networks[i].name);
-        strmap_set(&attributes, "type", networks[i].driver);
-        events_publish(engine->events, "network", action, networks[i].id, &attributes);
-    }
 }
 
 /* ---- the index ---- */

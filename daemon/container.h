@@ -14,6 +14,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "daemon/container_state.h"
+#include "daemon/endpoint_settings.h"
 #include "daemon/health_state.h"
 #include "daemon/host_config.h"
 #include "daemon/mounts.h"
@@ -45,9 +46,6 @@ struct container {
     size_t mount_count;
     struct strv link_ids; /* parallel to host.links, when they are the default bridge's */
     char *rootfs_id;
-    char *mac_address; /* asked for, or NULL */
-    struct network_port *ports;
-    size_t port_count;
 
     /* under the engine's index lock */
     char *name; /* without the slash */
@@ -69,8 +67,11 @@ struct container {
     bool kept;               /* a restart by the user is on: the end of the process does not remove a --rm container */
     int restart_failures;    /* ends in a row, for the back-off */
     uint64_t restart_ticket; /* makes a waiting restart void when it changes */
-    bool has_endpoint;
-    struct network_endpoint endpoint;
+    struct endpoint_settings *networks; /* what it is to be on: the first is eth0. None with another's namespace */
+    size_t network_count;
+    struct network_port *ports; /* to be published */
+    size_t port_count;
+    struct network_sandbox sandbox; /* what it has while it runs */
     char *sandbox_key;
     struct shim *shim;
     /* The root's mount, held while the container runs: its last close makes the kernel write the whole filesystem's
@@ -133,6 +134,15 @@ int container_remove(struct engine *engine, struct container *container, const s
 /* Removes every stopped container that matches (filters: until, label, label!). Ids are added to ret. */
 int container_prune(struct engine *engine, const struct json *filters, struct strv *ret_ids, int64_t *ret_bytes,
                     struct error *err);
+
+/* ---- networks ---- */
+
+/* settings: EndpointSettings of the API, or NULL. By name or id. */
+int container_connect(struct engine *engine, struct container *container, const char *network,
+                      const struct json *settings, struct error *err);
+/* force: also one that cannot be taken out of the container's namespace any more. */
+int container_disconnect(struct engine *engine, struct container *container, const char *network, bool force,
+                         struct error *err);
 
 /* ---- waiting ---- */
 

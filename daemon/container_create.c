@@ -55,104 +55,6 @@ static int decode_body(const struct container_create *request, struct container 
     return r;
 }
 
-/* ---- networks ---- */
-
-static bool json_is_empty(const struct json *value)
-{
-    if (value == NULL || value->kind == JSON_NULL)
-        return true;
-    if (value->kind == JSON_STRING)
-        return value->string.size == 0;
-    if (value->kind == JSON_ARRAY)
-        return value->array.count == 0;
-    if (value->kind == JSON_INTEGER)
-        return value->integer == 0;
-    if (value->kind == JSON_BOOL)
-        return !value->boolean;
-    for (size_t i = 0; value->kind == JSON_OBJECT && i < value->object.count; i++)
-        if (!json_is_empty(&value->object.values[i]))
-            return false;
-    return value->kind == JSON_OBJECT;
-}
-
-/* What an endpoint on one of the predefined networks may ask for: a MAC address. */
-static int check_endpoint(const struct json *endpoint, struct container *c, struct error *err)
-{
-    if (!json_is_empty(json_get(endpoint, "IPAMConfig")))
-        return error_set(err, ERROR_INVALID, 0,
-                         "invalid config for network %s: invalid endpoint settings: user specified IP address is "
-                         "supported on user defined networks only",
-                         c->host.network_mode);
-    if (!json_is_empty(json_get(endpoint, "Links")))
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "NetworkingConfig: Links are not supported by dory yet");
-    if (!json_is_empty(json_get(endpoint, "DriverOpts")))
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "NetworkingConfig: DriverOpts are not supported by dory yet");
-    if (!json_is_empty(json_get(endpoint, "Aliases")))
-        return error_set(err, ERROR_INVALID, 0,
-                         "invalid config for network %s: invalid endpoint settings: network-scoped aliases are only "
-                         "supported for user-defined networks",
-                         c->host.network_mode);
-    const char *mac = json_get_string(endpoint, "MacAddress");
-    if (is_set(mac) && is_set(c->config.mac_address) && strcmp(mac, c->config.mac_address) != 0)
-        return error_set(err, ERROR_INVALID, 0,
-                         "the container-wide MAC address must match the endpoint-specific MAC address for the main "
-                         "network, or be left empty");
-    if (is_set(mac))
-        xstrset(&c->config.mac_address, mac);
-    return 0;
-}
-
-/* "bridge" for the bridge's id, "container:<id>" for container:NAME. */
-static int normalise_network(struct engine *engine, struct container *c, struct error *err)
-{
-    const char *mode = c->host.network_mode;
-    if (strncmp(mode, "container:", 10) == 0) {
-        CLEANUP_CONTAINER struct container *peer = NULL;
-        int r = container_find(engine, mode + 10, &peer, err);
-        if (r < 0)
-            return r;
-        free(c->host.network_mode);
-        c->host.network_mode = xasprintf("container:%s", peer->id);
-        return 0;
-    }
-    struct network_info networks[3];
-    size_t count = network_list(engine->networks, networks);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(mode, networks[i].name) == 0 || strcmp(mode, networks[i].id) == 0) {
-            xstrset(&c->host.network_mode, networks[i].name);
-            return 0;
-        }
-    }
-    return error_set(err, ERROR_NOT_FOUND, 0, "network %s not found", mode);
-}
-
-static int check_networks(struct engine *engine, const struct json *body, struct container *c, struct error *err)
-{
-    int r = normalise_network(engine, c, err);
-    const struct json *endpoints = json_get(json_get(body, "NetworkingConfig"), "EndpointsConfig");
-    if (r < 0 || endpoints == NULL || endpoints->kind != JSON_OBJECT)
-        return r;
-    for (size_t i = 0; r == 0 && i < endpoints->object.count; i++) {
-        const char *name = endpoints->object.keys[i];
-        bool ours = strcmp(name, "default") == 0 || strcmp(name, c->host.network_mode) == 0;
-        struct network_info networks[3];
-        size_t count = network_list(engine->networks, networks);
-        bool known = ours;
-        for (size_t j = 0; j < count; j++) {
-            known = known || strcmp(name, networks[j].name) == 0 || strcmp(name, networks[j].id) == 0;
-            ours = ours || (strcmp(name, networks[j].id) == 0 && strcmp(networks[j].name, c->host.network_mode) == 0);
-        }
-        if (!known)
-            return error_set(err, ERROR_NOT_FOUND, 0, "network %s not found", name);
-        if (!ours)
-            return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                             "NetworkingConfig: a container on several networks (%s) is not supported by dory yet",
-                             name);
-        r = check_endpoint(&endpoints->object.values[i], c, err);
-    }
-    return r;
-}
-
 /* ---- image and configuration ---- */
 
 static int check_platform(const struct image *image, const char *wanted, struct error *err)
@@ -221,7 +123,7 @@ static int prepare(struct engine *engine, const struct container_create *request
     host_config_set_defaults(&c->host, engine->options);
     r = host_config_validate(&c->host, warnings, err);
     if (r == 0)
-        r = check_networks(engine, request->body, c, err);
+        r = container_networks_resolve(engine, request->body, c, err);
     if (r == 0)
         r = container_config_validate(&c->config, &c->host, err);
     if (r == 0)
@@ -240,8 +142,6 @@ static int prepare(struct engine *engine, const struct container_create *request
         r = ipc_share_resolve(engine, c, err);
     if (r == 0)
         r = check_mounts(c, err);
-    if (r == 0 && is_set(c->config.mac_address))
-        c->mac_address = xstrdup(c->config.mac_address);
     return r;
 }
 
@@ -448,7 +348,9 @@ int container_rename(struct engine *engine, struct container *c, const char *nam
         pthread_mutex_unlock(&engine->index_lock);
     }
     container_turn_end(c);
-    if (r == 0)
+    if (r == 0) {
+        network_rename(engine->networks, c->id, wanted);
         container_event(engine, c, "rename", "oldName", old);
+    }
     return r;
 }

@@ -14,8 +14,8 @@ struct leftovers {
     struct container *container;
     struct shim *shim;
     int rootfs_fd;
-    bool has_endpoint;
-    struct network_endpoint endpoint;
+    bool attached; /* it has a place on networks */
+    struct network_sandbox sandbox;
 };
 
 static void leftovers_free(struct leftovers *l)
@@ -23,7 +23,7 @@ static void leftovers_free(struct leftovers *l)
     fd_close(l->rootfs_fd);
     if (l->shim != NULL)
         shim_unref(l->shim);
-    network_endpoint_release(&l->endpoint);
+    network_sandbox_release(&l->sandbox);
     container_unref(l->container);
     free(l);
 }
@@ -34,8 +34,8 @@ static void clean(void *data)
     struct container *c = l->container;
     l->rootfs_fd = fd_close(l->rootfs_fd);
     ipc_share_end(l->engine, c);
-    if (l->has_endpoint)
-        network_detach(l->engine->networks, c->id, &l->endpoint);
+    if (l->attached)
+        network_detach(l->engine->networks, c->id);
     supervisor_forget(l->engine->supervisor, c->id);
     pthread_mutex_lock(&c->lock);
     c->cleaning = false;
@@ -142,21 +142,20 @@ void container_process_exit(struct engine *engine, struct container *c, const st
     bool restart = record_exit(engine, c, exit, daemon_start);
     l->shim = TAKE_PTR(c->shim);
     l->rootfs_fd = TAKE_FD(c->rootfs_fd);
-    l->has_endpoint = c->has_endpoint;
-    l->endpoint = c->endpoint;
-    c->has_endpoint = false;
-    c->endpoint = (struct network_endpoint){0};
+    l->attached = c->sandbox.count > 0;
+    l->sandbox = c->sandbox;
+    c->sandbox = (struct network_sandbox){0};
     c->cleaning = true;
     bool has_volumes = c->has_volumes;
     c->has_volumes = false;
     bool auto_remove = c->state == CONTAINER_EXITED && c->host.auto_remove && !c->kept;
     if (auto_remove)
         c->state = CONTAINER_REMOVING;
-    /* Whoever waited may publish the same port at once. */
-    if (l->has_endpoint && l->endpoint.port_count > 0) {
+    /* Whoever waited may publish the same port, or remove the network, at once. */
+    if (l->attached && (l->sandbox.port_count > 0 || container_uses_resolver(c))) {
         pthread_mutex_unlock(&c->lock);
-        network_detach(engine->networks, c->id, &l->endpoint);
-        l->has_endpoint = false;
+        network_detach(engine->networks, c->id);
+        l->attached = false;
         pthread_mutex_lock(&c->lock);
     }
     if (!auto_remove)

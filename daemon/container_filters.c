@@ -39,6 +39,18 @@ static bool name_matches(const char *name, const char *pattern)
     return text_matches(name, pattern) || text_matches(slashed, pattern);
 }
 
+static bool network_matches(const struct container_facts *f, const char *wanted)
+{
+    for (size_t i = 0; i < f->network_count; i++) {
+        const struct endpoint_settings *n = &f->networks[i];
+        if (strcmp(n->name, wanted) == 0)
+            return true;
+        if (n->network_id != NULL && *wanted != '\0' && strncmp(n->network_id, wanted, strlen(wanted)) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool mount_matches(const struct container_facts *f, const char *wanted)
 {
     for (size_t i = 0; i < f->mount_count; i++) {
@@ -92,8 +104,7 @@ static bool matches_value(const struct container_facts *f, const char *name, con
     if (strcmp(name, "volume") == 0)
         return mount_matches(f, wanted);
     if (strcmp(name, "network") == 0)
-        return strcmp(f->network, wanted) == 0 ||
-               (*wanted != '\0' && strncmp(f->network_id, wanted, strlen(wanted)) == 0);
+        return network_matches(f, wanted);
     if (strcmp(name, "publish") == 0)
         return port_matches(f->published, wanted);
     if (strcmp(name, "expose") == 0)

@@ -6,6 +6,7 @@
 #include "base/strmap.h"
 #include "base/strv.h"
 #include "daemon/container_state.h"
+#include "daemon/endpoint_settings.h"
 #include "daemon/mounts.h"
 
 struct container_facts {
@@ -18,7 +19,8 @@ struct container_facts {
     const struct strv *ancestors; /* ids and names of its image */
     const struct mount_point *mounts;
     size_t mount_count;
-    const char *network, *network_id;
+    const struct endpoint_settings *networks; /* names and ids of its networks */
+    size_t network_count;
     const struct strv *published, *exposed; /* "80/tcp" */
     int64_t before, since;                  /* creation times that "before" and "since" name; 0: none */
 };

@@ -97,8 +97,8 @@ static void put_ports(struct json_writer *w, const struct container *c)
     json_key(w, "Ports");
     json_begin_object(w);
     bool running = container_state_is_running(c->state);
-    const struct network_endpoint *e = &c->endpoint;
-    for (size_t i = 0; running && c->has_endpoint && i < e->port_count; i++) {
+    const struct network_sandbox *e = &c->sandbox;
+    for (size_t i = 0; running && e->count > 0 && i < e->port_count; i++) {
         char key[24];
         snprintf(key, sizeof(key), "%u/%s", e->ports[i].container_port, e->ports[i].protocol);
         bool first = true;
@@ -126,51 +126,25 @@ static void put_ports(struct json_writer *w, const struct container *c)
         const char *exposed = c->config.exposed_ports.items[i];
         CLEANUP_FREE char *key = strchr(exposed, '/') ? xstrdup(exposed) : xasprintf("%s/tcp", exposed);
         bool published = false;
-        for (size_t j = 0; c->has_endpoint && j < e->port_count; j++) {
+        for (size_t j = 0; e->count > 0 && j < e->port_count; j++) {
             char port[24];
             snprintf(port, sizeof(port), "%u/%s", e->ports[j].container_port, e->ports[j].protocol);
             published = published || strcmp(port, key) == 0;
         }
-        if (!published && c->has_endpoint)
+        if (!published && e->count > 0)
             json_member_null(w, key);
     }
     json_end_object(w);
 }
 
-static void put_network(struct json_writer *w, struct engine *engine, const struct container *c)
-{
-    struct network_info networks[3];
-    const char *mode = c->host.network_mode;
-    const char *network_id = "";
-    size_t count = network_list(engine->networks, networks);
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(networks[i].name, mode) == 0)
-            network_id = networks[i].id;
-    const struct network_endpoint *e = &c->endpoint;
-    json_key(w, mode);
-    json_begin_object(w);
-    json_member_null(w, "IPAMConfig");
-    json_member_null(w, "Links");
-    json_member_null(w, "Aliases");
-    json_member_string(w, "MacAddress", e->mac);
-    json_member_null(w, "DriverOpts");
-    json_member_string(w, "NetworkID", c->started != 0 ? network_id : "");
-    json_member_string(w, "EndpointID", e->endpoint_id);
-    json_member_string(w, "Gateway", e->gateway);
-    json_member_string(w, "IPAddress", e->address);
-    json_member_int(w, "IPPrefixLen", e->prefix);
-    json_member_string(w, "IPv6Gateway", "");
-    json_member_string(w, "GlobalIPv6Address", "");
-    json_member_int(w, "GlobalIPv6PrefixLen", 0);
-    json_member_null(w, "DNSNames");
-    json_end_object(w);
-}
-
 /* lock held */
-static void put_network_settings(struct json_writer *w, struct engine *engine, const struct container *c)
+static void put_network_settings(struct json_writer *w, const struct container *c, const char *name)
 {
-    const struct network_endpoint *e = &c->endpoint;
+    static const struct network_endpoint nothing;
+    const struct network_endpoint *e = container_bridge_endpoint(c);
     bool running = container_state_is_running(c->state);
+    if (e == NULL)
+        e = &nothing;
     json_key(w, "NetworkSettings");
     json_begin_object(w);
     json_member_string(w, "Bridge", "");
@@ -184,17 +158,13 @@ static void put_network_settings(struct json_writer *w, struct engine *engine, c
     json_member_null(w, "SecondaryIPv6Addresses");
     json_member_string(w, "EndpointID", e->endpoint_id);
     json_member_string(w, "Gateway", e->gateway);
-    json_member_string(w, "GlobalIPv6Address", "");
-    json_member_int(w, "GlobalIPv6PrefixLen", 0);
+    json_member_string(w, "GlobalIPv6Address", e->address6);
+    json_member_int(w, "GlobalIPv6PrefixLen", e->prefix6);
     json_member_string(w, "IPAddress", e->address);
     json_member_int(w, "IPPrefixLen", e->prefix);
-    json_member_string(w, "IPv6Gateway", "");
+    json_member_string(w, "IPv6Gateway", e->gateway6);
     json_member_string(w, "MacAddress", e->mac);
-    json_key(w, "Networks");
-    json_begin_object(w);
-    if (strncmp(c->host.network_mode, "container:", 10) != 0)
-        put_network(w, engine, c);
-    json_end_object(w);
+    container_networks_write(c, name, w);
     json_end_object(w);
 }
 
@@ -259,7 +229,7 @@ int container_inspect(struct engine *engine, struct container *c, bool size, str
     put_mounts(&w, c);
     json_key(&w, "Config");
     json_table_encode(&container_config_table, &c->config, &w);
-    put_network_settings(&w, engine, c);
+    put_network_settings(&w, c, name + 1);
     pthread_mutex_unlock(&c->lock);
     json_end_object(&w);
     strbuf_addc(out, '\n');

@@ -111,11 +111,11 @@ static void put_ports(struct json_writer *w, const struct container *c)
     json_key(w, "Ports");
     json_begin_array(w);
     bool running = container_state_is_running(c->state);
-    const struct network_endpoint *e = &c->endpoint;
-    for (size_t i = 0; running && c->has_endpoint && i < e->port_count; i++)
+    const struct network_sandbox *e = &c->sandbox;
+    for (size_t i = 0; running && e->count > 0 && i < e->port_count; i++)
         put_port(w, e->ports[i].host_address[0] ? e->ports[i].host_address : "0.0.0.0", e->ports[i].container_port,
                  e->ports[i].host_port, e->ports[i].protocol);
-    for (size_t i = 0; running && c->has_endpoint && i < c->config.exposed_ports.count; i++) {
+    for (size_t i = 0; running && e->count > 0 && i < c->config.exposed_ports.count; i++) {
         const char *text = c->config.exposed_ports.items[i];
         size_t digits = strcspn(text, "/");
         CLEANUP_FREE char *number = xstrndup(text, digits);
@@ -134,33 +134,11 @@ static void put_ports(struct json_writer *w, const struct container *c)
 }
 
 /* lock held */
-static void put_network(struct json_writer *w, const struct container *c, const char *network_id)
+static void put_network(struct json_writer *w, const struct container *c, const char *name)
 {
-    const struct network_endpoint *e = &c->endpoint;
     json_key(w, "NetworkSettings");
     json_begin_object(w);
-    json_key(w, "Networks");
-    json_begin_object(w);
-    if (strncmp(c->host.network_mode, "container:", 10) != 0) {
-        json_key(w, c->host.network_mode);
-        json_begin_object(w);
-        json_member_null(w, "IPAMConfig");
-        json_member_null(w, "Links");
-        json_member_null(w, "Aliases");
-        json_member_string(w, "MacAddress", e->mac);
-        json_member_null(w, "DriverOpts");
-        json_member_string(w, "NetworkID", c->started != 0 ? network_id : "");
-        json_member_string(w, "EndpointID", e->endpoint_id);
-        json_member_string(w, "Gateway", e->gateway);
-        json_member_string(w, "IPAddress", e->address);
-        json_member_int(w, "IPPrefixLen", e->prefix);
-        json_member_string(w, "IPv6Gateway", "");
-        json_member_string(w, "GlobalIPv6Address", "");
-        json_member_int(w, "GlobalIPv6PrefixLen", 0);
-        json_member_null(w, "DNSNames");
-        json_end_object(w);
-    }
-    json_end_object(w);
+    container_networks_write(c, name, w);
     json_end_object(w);
 }
 
@@ -192,7 +170,7 @@ static void put_mounts(struct json_writer *w, const struct container *c)
 struct list_entry {
     struct container *c;
     const struct image *image;
-    const char *name, *network_id;
+    const char *name;
     bool size;
     int64_t rw, root, now;
 };
@@ -232,7 +210,7 @@ static void put_entry(struct json_writer *w, const struct list_entry *e)
     json_begin_object(w);
     json_member_string(w, "NetworkMode", c->host.network_mode);
     json_end_object(w);
-    put_network(w, c, e->network_id);
+    put_network(w, c, e->name);
     put_mounts(w, c);
     json_end_object(w);
 }
@@ -253,17 +231,9 @@ static int anchor(struct engine *engine, const struct json *filters, const char 
     return 0;
 }
 
-static const char *network_id_of(const struct network_info *networks, size_t count, const char *mode)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(networks[i].name, mode) == 0)
-            return networks[i].id;
-    return "";
-}
-
 /* lock held */
 static bool matches(const struct container_list *request, const struct container *c, const char *name,
-                    const struct image *image, const char *network_id, int64_t before, int64_t since)
+                    const struct image *image, int64_t before, int64_t since)
 {
     if (request->filters == NULL)
         return true;
@@ -282,8 +252,8 @@ static bool matches(const struct container_list *request, const struct container
                                     .ancestors = &ancestors,
                                     .mounts = c->mounts,
                                     .mount_count = c->mount_count,
-                                    .network = c->host.network_mode,
-                                    .network_id = network_id,
+                                    .networks = c->networks,
+                                    .network_count = c->network_count,
                                     .published = &published,
                                     .exposed = &c->config.exposed_ports,
                                     .before = before,
@@ -309,8 +279,6 @@ int container_list(struct engine *engine, const struct container_list *request, 
         r = anchor(engine, request->filters, "since", &since, err);
     if (r < 0)
         return r;
-    struct network_info networks[3];
-    size_t network_count = network_list(engine->networks, networks);
     size_t count;
     struct container **list = engine_snapshot(engine, &count);
     struct json_writer w;
@@ -328,12 +296,11 @@ int container_list(struct engine *engine, const struct container_list *request, 
             image_lookup(engine->images, c->image_id, &image, NULL); /* gone: the id is shown */
         entry.image = image;
         entry.name = name + 1;
-        entry.network_id = network_id_of(networks, network_count, c->host.network_mode);
         if (request->size && container_size(engine, c, &entry.rw, &entry.root, NULL) < 0)
             entry.rw = entry.root = 0; /* it is being removed */
         pthread_mutex_lock(&c->lock);
         bool shown = !only_running(request) || container_state_is_running(c->state) || c->state == CONTAINER_RESTARTING;
-        if (shown && matches(request, c, entry.name, image, entry.network_id, before, since)) {
+        if (shown && matches(request, c, entry.name, image, before, since)) {
             put_entry(&w, &entry);
             written++;
         }

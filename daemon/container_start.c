@@ -14,7 +14,6 @@
 #include "base/timestamp.h"
 #include "daemon/capabilities.h"
 #include "daemon/engine_internal.h"
-#include "daemon/etc_files.h"
 #include "daemon/ipc_share.h"
 #include "daemon/links.h"
 #include "daemon/mount_sources.h"
@@ -29,7 +28,7 @@ struct start {
     struct shim *shim;
     int rootfs_fd, netns_fd;
     bool attached;
-    struct network_endpoint endpoint;
+    struct network_sandbox sandbox;
     bool host_network;
     struct container *network_peer, *pid_peer;
     char *hostname;
@@ -108,14 +107,8 @@ static int step_network(struct start *s, struct error *err)
         return 0;
     if (peer_of(mode) != NULL)
         return join_network(s, peer_of(mode), err);
-    bool none = strcmp(mode, "none") == 0 || c->config.network_disabled;
-    struct network_request request = {.container_id = c->id,
-                                      .mode = none ? NETWORK_NONE : NETWORK_BRIDGE,
-                                      .mac = c->mac_address,
-                                      .ports = c->ports,
-                                      .port_count = none ? 0 : c->port_count};
     CLEANUP_FREE char *name = container_slash_name(s->engine, c);
-    int r = network_attach(s->engine->networks, &request, name + 1, &s->netns_fd, &s->endpoint, err);
+    int r = container_networks_attach(s->engine, c, name + 1, &s->netns_fd, &s->sandbox, err);
     s->attached = r == 0;
     return r;
 }
@@ -124,9 +117,9 @@ static void undo_network(struct start *s)
 {
     s->netns_fd = fd_close(s->netns_fd);
     if (s->attached)
-        network_detach(s->engine->networks, s->c->id, &s->endpoint);
+        network_detach(s->engine->networks, s->c->id);
     s->attached = false;
-    network_endpoint_release(&s->endpoint);
+    network_sandbox_release(&s->sandbox);
 }
 
 /* ---- hosts, hostname, resolv.conf ---- */
@@ -146,24 +139,7 @@ static int step_files(struct start *s, struct error *err)
         return 0;
     }
     s->etc_dir = container_etc_directory(s->engine, c);
-    if (mkdirat(s->engine->etc_fd, c->id, 0710) < 0 && errno != EEXIST)
-        return error_errno(err, errno, "%s", s->etc_dir);
-    CLEANUP_CLOSE int dir = openat(s->engine->etc_fd, c->id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (dir < 0)
-        return error_errno(err, errno, "%s", s->etc_dir);
-    const struct daemon_options *options = s->engine->options;
-    struct etc_files files = {
-        .hostname = s->hostname,
-        .domainname = c->config.domainname,
-        .address = s->endpoint.address,
-        .gateway = s->endpoint.gateway,
-        .extra_hosts = &s->hosts,
-        .host_network = s->host_network,
-        .dns = c->host.dns.count ? &c->host.dns : &options->dns,
-        .dns_search = c->host.dns_search.count ? &c->host.dns_search : &options->dns_search,
-        .dns_options = c->host.dns_options.count ? &c->host.dns_options : &options->dns_options,
-    };
-    return etc_files_write(dir, &files, err);
+    return container_etc_write(s->engine, c, &s->sandbox, &s->hosts, err);
 }
 
 /* ---- who, where, what ---- */
@@ -255,9 +231,8 @@ static int step_row(struct start *s, struct error *err)
     if (health_config_has_check(&c->config))
         health_state_begin(&c->health);
     xstrset(&c->error, NULL);
-    c->has_endpoint = s->attached;
-    network_endpoint_release(&c->endpoint);
-    c->endpoint = s->endpoint; /* lent until the start has succeeded */
+    network_sandbox_release(&c->sandbox);
+    c->sandbox = s->sandbox; /* lent until the start has succeeded */
     c->state = CONTAINER_RUNNING;
     store_save_state(s->engine, c);
     c->state = before;
@@ -270,8 +245,7 @@ static void undo_row(struct start *s)
     struct container *c = s->c;
     pthread_mutex_lock(&c->lock);
     c->started = s->started_before;
-    c->has_endpoint = false;
-    c->endpoint = (struct network_endpoint){0};
+    c->sandbox = (struct network_sandbox){0};
     pthread_mutex_unlock(&c->lock);
 }
 

@@ -118,6 +118,7 @@ static const struct cell table[CONTAINER_EVENT_COUNT][CONTAINER_STATE_COUNT] = {
     [CONTAINER_REMOVE_FORCE] =   ROW(TO(REMOVING),          TO(REMOVING),       TO(REMOVING),      TO(REMOVING),            NO(REMOVING),       TO(REMOVING),          TO(REMOVING)),
     [CONTAINER_REMOVE_FAILED] =  ROW(NO(IMPOSSIBLE),        NO(IMPOSSIBLE),     NO(IMPOSSIBLE),    NO(IMPOSSIBLE),          TO(DEAD),           NO(IMPOSSIBLE),        NO(IMPOSSIBLE)),
     [CONTAINER_RENAME] =         ROW(TO(CREATED),           TO(RUNNING),        TO(PAUSED),        TO(RESTARTING),          NO(REMOVING),       TO(EXITED),            NO(DEAD)),
+    [CONTAINER_NETWORK] =        ROW(TO(CREATED),           TO(RUNNING),        TO(PAUSED),        TO(RESTARTING),          NO(REMOVING),       TO(EXITED),            NO(DEAD)),
     [CONTAINER_ATTACH] =         ROW(TO(CREATED),           TO(RUNNING),        NO(ATTACH_PAUSED), NO(RESTARTING),          NO(REMOVING),       TO(EXITED),            NO(DEAD)),
     [CONTAINER_RESIZE] =         ROW(NO(NOT_RUNNING),       TO(RUNNING),        TO(PAUSED),        NO(NOT_RUNNING),         NO(NOT_RUNNING),    NO(NOT_RUNNING),       NO(NOT_RUNNING)),
     [CONTAINER_TOP] =            ROW(NO(NOT_RUNNING),       TO(RUNNING),        TO(PAUSED),        NO(RESTARTING),          NO(NOT_RUNNING),    NO(NOT_RUNNING),       NO(NOT_RUNNING)),

@@ -34,6 +34,7 @@ enum container_event {
     CONTAINER_REMOVE_FORCE,
     CONTAINER_REMOVE_FAILED,
     CONTAINER_RENAME,
+    CONTAINER_NETWORK, /* connect to a network or disconnect from it */
     CONTAINER_ATTACH,
     CONTAINER_RESIZE,
     CONTAINER_TOP,

@@ -11,7 +11,6 @@ struct stored_config {
     char *path;
     struct strv args;
     struct strv link_ids;
-    char *mac_address;
     struct container_config config;
     struct host_config host;
     struct json_array mounts;
@@ -26,7 +25,6 @@ static const struct json_field stored_config_rows[] = {
     ROW(stored_config, STRING, "Path", path),
     ROW(stored_config, STRV, "Args", args),
     ROW(stored_config, STRV, "LinkIDs", link_ids, .flags = JSON_OMIT_EMPTY),
-    ROW(stored_config, STRING, "MacAddress", mac_address, .flags = JSON_OMIT_EMPTY),
     ROW(stored_config, OBJECT, "Config", config, .table = &container_config_table),
     ROW(stored_config, OBJECT, "HostConfig", host, .table = &host_config_table),
     ROW(stored_config, ARRAY, "Mounts", mounts, .table = &mount_point_table),
@@ -48,9 +46,8 @@ static const struct json_field stored_port_rows[] = {
 static const struct json_table stored_port_table = JSON_TABLE(struct stored_port, stored_port_rows);
 
 struct stored_endpoint {
-    char *network_id, *endpoint_id, *address, *gateway, *mac, *host_interface;
-    int64_t prefix;
-    struct json_array ports;
+    char *network_id, *endpoint_id, *address, *gateway, *mac, *address6, *gateway6, *interface, *host_interface;
+    int64_t prefix, prefix6;
 };
 static const struct json_field stored_endpoint_rows[] = {
     ROW(stored_endpoint, STRING, "NetworkID", network_id),
@@ -59,17 +56,32 @@ static const struct json_field stored_endpoint_rows[] = {
     ROW(stored_endpoint, STRING, "Gateway", gateway),
     ROW(stored_endpoint, STRING, "Mac", mac),
     ROW(stored_endpoint, INT, "Prefix", prefix),
+    ROW(stored_endpoint, STRING, "Address6", address6),
+    ROW(stored_endpoint, STRING, "Gateway6", gateway6),
+    ROW(stored_endpoint, INT, "Prefix6", prefix6),
+    ROW(stored_endpoint, STRING, "Interface", interface),
     ROW(stored_endpoint, STRING, "HostInterface", host_interface),
-    ROW(stored_endpoint, ARRAY, "Ports", ports, .table = &stored_port_table),
 };
 static const struct json_table stored_endpoint_table = JSON_TABLE(struct stored_endpoint, stored_endpoint_rows);
+
+struct stored_sandbox {
+    struct json_array endpoints, ports;
+    char *gateway_network;
+};
+static const struct json_field stored_sandbox_rows[] = {
+    ROW(stored_sandbox, ARRAY, "Endpoints", endpoints, .table = &stored_endpoint_table),
+    ROW(stored_sandbox, ARRAY, "Ports", ports, .table = &stored_port_table),
+    ROW(stored_sandbox, STRING, "GatewayNetwork", gateway_network),
+};
+static const struct json_table stored_sandbox_table = JSON_TABLE(struct stored_sandbox, stored_sandbox_rows);
 
 struct stored_state {
     char *status, *error;
     int64_t exit_code, started, finished, restart_count, restart_failures;
     bool oom_killed, stopped_by_user;
-    struct stored_endpoint *endpoint;
     struct health_state health;
+    struct stored_sandbox *sandbox;
+    struct json_array networks;
 };
 static const struct json_field stored_state_rows[] = {
     ROW(stored_state, STRING, "Status", status),
@@ -81,14 +93,14 @@ static const struct json_field stored_state_rows[] = {
     ROW(stored_state, INT, "RestartCount", restart_count),
     ROW(stored_state, INT, "RestartFailures", restart_failures),
     ROW(stored_state, BOOL, "StoppedByUser", stopped_by_user),
-    ROW(stored_state, OBJECT_PTR, "Endpoint", endpoint, .table = &stored_endpoint_table),
     ROW(stored_state, OBJECT, "Health", health, .table = &health_state_table),
+    ROW(stored_state, OBJECT_PTR, "Sandbox", sandbox, .table = &stored_sandbox_table),
+    ROW(stored_state, ARRAY, "Networks", networks, .table = &endpoint_settings_table),
 };
 static const struct json_table stored_state_table = JSON_TABLE(struct stored_state, stored_state_rows);
 
 static void write_endpoint(const struct network_endpoint *e, struct json_writer *w)
 {
-    json_key(w, "Endpoint");
     json_begin_object(w);
     json_member_string(w, "NetworkID", e->network_id);
     json_member_string(w, "EndpointID", e->endpoint_id);
@@ -96,18 +108,35 @@ static void write_endpoint(const struct network_endpoint *e, struct json_writer 
     json_member_string(w, "Gateway", e->gateway);
     json_member_string(w, "Mac", e->mac);
     json_member_int(w, "Prefix", e->prefix);
+    json_member_string(w, "Address6", e->address6);
+    json_member_string(w, "Gateway6", e->gateway6);
+    json_member_int(w, "Prefix6", e->prefix6);
+    json_member_string(w, "Interface", e->interface);
     json_member_string(w, "HostInterface", e->host_interface);
+    json_end_object(w);
+}
+
+static void write_sandbox(const struct network_sandbox *sandbox, struct json_writer *w)
+{
+    json_key(w, "Sandbox");
+    json_begin_object(w);
+    json_key(w, "Endpoints");
+    json_begin_array(w);
+    for (size_t i = 0; i < sandbox->count; i++)
+        write_endpoint(&sandbox->endpoints[i], w);
+    json_end_array(w);
     json_key(w, "Ports");
     json_begin_array(w);
-    for (size_t i = 0; i < e->port_count; i++) {
+    for (size_t i = 0; i < sandbox->port_count; i++) {
         json_begin_object(w);
-        json_member_int(w, "ContainerPort", e->ports[i].container_port);
-        json_member_int(w, "HostPort", e->ports[i].host_port);
-        json_member_string(w, "Protocol", e->ports[i].protocol);
-        json_member_string(w, "HostAddress", e->ports[i].host_address);
+        json_member_int(w, "ContainerPort", sandbox->ports[i].container_port);
+        json_member_int(w, "HostPort", sandbox->ports[i].host_port);
+        json_member_string(w, "Protocol", sandbox->ports[i].protocol);
+        json_member_string(w, "HostAddress", sandbox->ports[i].host_address);
         json_end_object(w);
     }
     json_end_array(w);
+    json_member_string(w, "GatewayNetwork", sandbox->gateway_network);
     json_end_object(w);
 }
 
@@ -125,33 +154,53 @@ static void write_state(const struct container *c, struct strbuf *out)
     json_member_int(&w, "RestartCount", c->restart_count);
     json_member_int(&w, "RestartFailures", c->restart_failures);
     json_member_bool(&w, "StoppedByUser", c->stopped_by_user);
-    if (c->has_endpoint)
-        write_endpoint(&c->endpoint, &w);
     if (c->health.status != HEALTH_NONE) {
         json_key(&w, "Health");
         json_table_encode(&health_state_table, &c->health, &w);
     }
+    if (c->sandbox.count > 0)
+        write_sandbox(&c->sandbox, &w);
+    json_key(&w, "Networks");
+    json_begin_array(&w);
+    for (size_t i = 0; i < c->network_count; i++)
+        json_table_encode(&endpoint_settings_table, &c->networks[i], &w);
+    json_end_array(&w);
     json_end_object(&w);
 }
 
-static void read_endpoint(struct stored_endpoint *s, struct network_endpoint *e)
+#define COPY(to, from) snprintf(to, sizeof(to), "%s", (from) ? (from) : "")
+
+static void read_endpoint(const struct stored_endpoint *s, struct network_endpoint *e)
 {
-    snprintf(e->network_id, sizeof(e->network_id), "%s", s->network_id ? s->network_id : "");
-    snprintf(e->endpoint_id, sizeof(e->endpoint_id), "%s", s->endpoint_id ? s->endpoint_id : "");
-    snprintf(e->address, sizeof(e->address), "%s", s->address ? s->address : "");
-    snprintf(e->gateway, sizeof(e->gateway), "%s", s->gateway ? s->gateway : "");
-    snprintf(e->mac, sizeof(e->mac), "%s", s->mac ? s->mac : "");
-    snprintf(e->host_interface, sizeof(e->host_interface), "%s", s->host_interface ? s->host_interface : "");
+    COPY(e->network_id, s->network_id);
+    COPY(e->endpoint_id, s->endpoint_id);
+    COPY(e->address, s->address);
+    COPY(e->gateway, s->gateway);
+    COPY(e->mac, s->mac);
+    COPY(e->address6, s->address6);
+    COPY(e->gateway6, s->gateway6);
+    COPY(e->interface, s->interface);
+    COPY(e->host_interface, s->host_interface);
     e->prefix = (int)s->prefix;
-    e->port_count = s->ports.count;
-    e->ports = s->ports.count ? xcalloc(s->ports.count, sizeof(*e->ports)) : NULL;
+    e->prefix6 = (int)s->prefix6;
+}
+
+static void read_sandbox(const struct stored_sandbox *s, struct network_sandbox *sandbox)
+{
+    const struct stored_endpoint *endpoints = s->endpoints.items;
     const struct stored_port *ports = s->ports.items;
-    for (size_t i = 0; i < s->ports.count; i++) {
-        e->ports[i].container_port = (uint16_t)ports[i].container_port;
-        e->ports[i].host_port = (uint16_t)ports[i].host_port;
-        snprintf(e->ports[i].protocol, sizeof(e->ports[i].protocol), "%s", ports[i].protocol ? ports[i].protocol : "");
-        snprintf(e->ports[i].host_address, sizeof(e->ports[i].host_address), "%s",
-                 ports[i].host_address ? ports[i].host_address : "");
+    sandbox->endpoints = xcalloc(s->endpoints.count + 1, sizeof(*sandbox->endpoints));
+    sandbox->ports = xcalloc(s->ports.count + 1, sizeof(*sandbox->ports));
+    sandbox->count = s->endpoints.count;
+    sandbox->port_count = s->ports.count;
+    COPY(sandbox->gateway_network, s->gateway_network);
+    for (size_t i = 0; i < sandbox->count; i++)
+        read_endpoint(&endpoints[i], &sandbox->endpoints[i]);
+    for (size_t i = 0; i < sandbox->port_count; i++) {
+        sandbox->ports[i].container_port = (uint16_t)ports[i].container_port;
+        sandbox->ports[i].host_port = (uint16_t)ports[i].host_port;
+        COPY(sandbox->ports[i].protocol, ports[i].protocol);
+        COPY(sandbox->ports[i].host_address, ports[i].host_address);
     }
 }
 
@@ -172,9 +221,11 @@ static int read_state(struct container *c, const char *text, struct error *err)
         c->stopped_by_user = s.stopped_by_user;
         c->health = s.health;
         s.health = (struct health_state){0};
-        c->has_endpoint = s.endpoint != NULL;
-        if (s.endpoint != NULL)
-            read_endpoint(s.endpoint, &c->endpoint);
+        if (s.sandbox != NULL)
+            read_sandbox(s.sandbox, &c->sandbox);
+        c->networks = TAKE_PTR(s.networks.items);
+        c->network_count = s.networks.count;
+        s.networks.count = 0;
     }
     json_table_release(&stored_state_table, &s);
     return r;
@@ -217,7 +268,6 @@ static void write_config(const struct container *c, const struct host_config *ho
     struct stored_config stored = {.path = c->path,
                                    .args = c->args,
                                    .link_ids = c->link_ids,
-                                   .mac_address = c->mac_address,
                                    .config = c->config,
                                    .host = *host,
                                    .mounts = {c->mounts, c->mount_count}};
@@ -330,7 +380,6 @@ static struct container *from_row(struct db_statement *s, struct error *err)
     c->path = stored.path;
     c->args = stored.args;
     c->link_ids = stored.link_ids;
-    c->mac_address = stored.mac_address;
     c->config = stored.config;
     c->host = stored.host;
     c->mounts = stored.mounts.items;

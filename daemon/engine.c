@@ -27,6 +27,11 @@ struct network_manager *engine_networks(struct engine *engine)
     return engine->networks;
 }
 
+struct network_registry *engine_network_registry(struct engine *engine)
+{
+    return engine->registry;
+}
+
 const struct daemon_options *engine_options(struct engine *engine)
 {
     return engine->options;
@@ -135,8 +140,11 @@ static int open_networks(struct engine *engine, struct error *err)
                                       .mtu = (int)o->mtu,
                                       .no_firewall = !o->iptables,
                                       .no_ip_forward = !o->ip_forward,
-                                      .no_ip_masq = !o->ip_masq};
-    return network_manager_open(&options, &engine->networks, err);
+                                      .no_ip_masq = !o->ip_masq,
+                                      .address_pools = &o->address_pools,
+                                      .seed = engine->id};
+    int r = network_manager_open(&options, &engine->networks, err);
+    return r < 0 ? r : network_registry_open(engine->db, engine->networks, &engine->registry, err);
 }
 
 static int open_workers(struct engine *engine, struct error *err)
@@ -226,6 +234,7 @@ static void engine_free(struct engine *engine)
     free(engine->list);
     map_release(&engine->by_id);
     map_release(&engine->by_name);
+    network_registry_close(engine->registry);
     if (engine->networks != NULL)
         network_manager_close(engine->networks);
     volumes_close(engine->volumes);

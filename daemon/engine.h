@@ -18,6 +18,7 @@
 
 struct engine;
 struct network_manager;
+struct network_registry;
 struct events;
 struct volumes;
 
@@ -33,6 +34,7 @@ void engine_close(struct engine *engine);
 
 struct image_store *engine_images(struct engine *engine);
 struct network_manager *engine_networks(struct engine *engine);
+struct network_registry *engine_network_registry(struct engine *engine);
 const struct daemon_options *engine_options(struct engine *engine);
 struct db *engine_db(struct engine *engine);
 struct events *engine_events(struct engine *engine);

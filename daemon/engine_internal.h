@@ -7,6 +7,7 @@
 #include "daemon/engine.h"
 #include "daemon/events.h"
 #include "daemon/health.h"
+#include "daemon/network_registry.h"
 #include "daemon/restart_policy.h"
 #include "daemon/volumes.h"
 #include "daemon/worker.h"
@@ -26,6 +27,7 @@ struct engine {
     struct db *db;
     struct image_store *images;
     struct network_manager *networks;
+    struct network_registry *registry;
     struct supervisor *supervisor;
     struct events *events;
     struct volumes *volumes;
@@ -66,8 +68,6 @@ void container_event(struct engine *engine, struct container *c, const char *act
                      const char *value);
 /* The same with any number of extra attributes. */
 void container_event_with(struct engine *engine, struct container *c, const char *action, const struct strmap *extra);
-/* "connect" or "disconnect" of the network that the container is on. */
-void container_network_event(struct engine *engine, const struct container *c, const char *action);
 /* References to all, oldest first; each to unref, the array to free. */
 struct container **engine_snapshot(struct engine *engine, size_t *ret_count);
 void engine_snapshot_free(struct container **list, size_t count);
@@ -80,6 +80,30 @@ char *container_cgroup_path(struct engine *engine, const struct container *c);
 /* The container named by "container:X" modes; must be running. */
 int container_find_running(struct engine *engine, const char *name, const char *what, struct container **ret,
                            struct error *err);
+
+/* ---- container_networks.c ---- */
+/* From HostConfig.NetworkMode and NetworkingConfig: which networks, and what is wanted of each. */
+int container_networks_resolve(struct engine *engine, const struct json *body, struct container *c, struct error *err);
+/* The namespace of a start. */
+int container_networks_attach(struct engine *engine, struct container *c, const char *name, int *ret_netns_fd,
+                              struct network_sandbox *ret, struct error *err);
+/* At the daemon's start, for one that runs. */
+int container_networks_restore(struct engine *engine, struct container *c, pid_t pid, struct error *err);
+/* On a network that users made: then the daemon's resolver serves it. Lock held, or not in the index yet. */
+bool container_uses_resolver(const struct container *c);
+/* NetworkSettings.Networks. Lock held. */
+void container_networks_write(const struct container *c, const char *name, struct json_writer *w);
+/* The endpoint whose addresses NetworkSettings shows itself: the default bridge's, as docker; NULL. Lock held. */
+const struct network_endpoint *container_bridge_endpoint(const struct container *c);
+/* "connect" or "disconnect" of every network that the container is on. */
+void container_network_event(struct engine *engine, struct container *c, const char *action);
+
+/* ---- container_etc.c ---- */
+/* Writes hosts, hostname and resolv.conf. hosts: "names:address", beside its own names. */
+int container_etc_write(struct engine *engine, struct container *c, const struct network_sandbox *sandbox,
+                        const struct strv *hosts, struct error *err);
+/* Again, after the networks of a container have changed; a failure is logged. */
+void container_etc_refresh(struct engine *engine, struct container *c);
 
 /* ---- container_store.c ---- */
 int store_open(struct engine *engine, struct error *err);

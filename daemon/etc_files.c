@@ -44,12 +44,13 @@ void etc_hosts_text(const struct etc_files *f, struct strbuf *out)
                      "ff02::1\tip6-allnodes\n"
                      "ff02::2\tip6-allrouters\n");
     add_extra_hosts(f, out);
-    if (f->address == NULL || *f->address == '\0')
-        return;
-    if (f->domainname != NULL && *f->domainname != '\0')
-        strbuf_addf(out, "%s\t%s.%s %s\n", f->address, f->hostname, f->domainname, f->hostname);
-    else
-        strbuf_addf(out, "%s\t%s\n", f->address, f->hostname);
+    for (size_t i = 0; f->addresses != NULL && i < f->addresses->count; i++) {
+        const char *address = f->addresses->items[i];
+        if (f->domainname != NULL && *f->domainname != '\0')
+            strbuf_addf(out, "%s\t%s.%s %s\n", address, f->hostname, f->domainname, f->hostname);
+        else
+            strbuf_addf(out, "%s\t%s\n", address, f->hostname);
+    }
 }
 
 static bool has_entries(const struct strv *v)
@@ -72,7 +73,7 @@ static bool copy_resolv_line(const struct etc_files *f, const char *line, size_t
         return false;
     const char *value = text + start + word + strspn(text + start + word, " \t");
     bool nameserver = word == 10 && strncmp(text + start, "nameserver", word) == 0;
-    if (nameserver && (has_entries(f->dns) || (!f->host_network && is_loopback(value))))
+    if (nameserver && (f->resolver || has_entries(f->dns) || (!f->host_network && is_loopback(value))))
         return false;
     if (has_entries(f->dns_search) && ((word == 6 && strncmp(text + start, "search", 6) == 0) ||
                                        (word == 6 && strncmp(text + start, "domain", 6) == 0)))
@@ -83,10 +84,22 @@ static bool copy_resolv_line(const struct etc_files *f, const char *line, size_t
     return nameserver;
 }
 
+/* A name that has a dot may be a container's, too: the resolver is asked for it as it is first. */
+static void add_resolver_options(const struct etc_files *f, struct strbuf *out)
+{
+    for (size_t i = 0; f->dns_options != NULL && i < f->dns_options->count; i++)
+        if (strncmp(f->dns_options->items[i], "ndots:", 6) == 0)
+            return;
+    if (f->resolver)
+        strbuf_adds(out, "options ndots:0\n");
+}
+
 void etc_resolv_text(const struct etc_files *f, struct strbuf *out)
 {
-    bool nameserver = has_entries(f->dns);
-    for (size_t i = 0; nameserver && i < f->dns->count; i++)
+    bool nameserver = f->resolver || has_entries(f->dns);
+    if (f->resolver)
+        strbuf_adds(out, "nameserver " ETC_RESOLVER_ADDRESS "\n");
+    for (size_t i = 0; !f->resolver && has_entries(f->dns) && i < f->dns->count; i++)
         strbuf_addf(out, "nameserver %s\n", f->dns->items[i]);
     for (const char *p = f->host_resolv; p != NULL && *p != '\0';) {
         size_t size = strcspn(p, "\n");
@@ -103,6 +116,7 @@ void etc_resolv_text(const struct etc_files *f, struct strbuf *out)
         CLEANUP_FREE char *joined = strv_join(f->dns_options, " ");
         strbuf_addf(out, "options %s\n", joined);
     }
+    add_resolver_options(f, out);
 }
 
 /* Rewritten in place at each start: a bind mount of a former start keeps showing the same file. */

@@ -8,14 +8,18 @@
 
 struct etc_files {
     const char *hostname, *domainname;
-    const char *address; /* of the container; NULL: none */
-    const char *gateway; /* what host-gateway stands for; may be NULL */
+    const struct strv *addresses; /* of the container; may be NULL */
+    const char *gateway;          /* what host-gateway stands for; may be NULL */
     const struct strv *extra_hosts;
+    bool resolver;     /* the daemon's resolver in the container's namespace answers, and asks the servers below */
     bool host_network; /* the host's own hosts and resolv.conf are the starting point */
     const struct strv *dns, *dns_search, *dns_options;
     const char *host_resolv; /* text of the host's resolv.conf; may be NULL */
     const char *host_hosts;  /* text of the host's hosts file (host network); may be NULL */
 };
+
+/* Where that resolver listens. */
+#define ETC_RESOLVER_ADDRESS "127.0.0.11"
 
 /* Pure: the texts. */
 void etc_hosts_text(const struct etc_files *files, struct strbuf *out);

@@ -15,6 +15,14 @@ static bool on_default_bridge(const struct container *c)
     return strcmp(c->host.network_mode, "bridge") == 0 || strcmp(c->host.network_mode, "default") == 0;
 }
 
+/* Its address on the default bridge, or nothing. Lock held. */
+static void copy_address(const struct container *c, char address[64])
+{
+    const struct network_endpoint *e = container_bridge_endpoint(c);
+    if (e != NULL)
+        snprintf(address, 64, "%s", e->address);
+}
+
 /* "name" and "alias" of NAME:ALIAS, /NAME:/OWN/ALIAS or NAME; the caller frees both. */
 static int split(const char *link, char **ret_name, char **ret_alias, struct error *err)
 {
@@ -64,8 +72,7 @@ int links_resolve(struct engine *engine, struct container *c, struct error *err)
     if (strcmp(c->host.network_mode, "host") == 0)
         return host_conflict(err);
     if (!on_default_bridge(c))
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                         "HostConfig.Links are supported on the default bridge, not on %s", c->host.network_mode);
+        return 0; /* on networks of users links are names that the resolver knows */
     int r = 0;
     for (size_t i = 0; r == 0 && i < c->host.links.count; i++)
         r = resolve_one(engine, c, i, err);
@@ -129,8 +136,8 @@ static int start_one(struct engine *engine, const struct container *c, size_t i,
     char address[64] = "";
     if (container_find(engine, c->link_ids.items[i], &peer, NULL) == 0) {
         pthread_mutex_lock(&peer->lock);
-        if (container_state_is_running(peer->state) && peer->has_endpoint)
-            snprintf(address, sizeof(address), "%s", peer->endpoint.address);
+        if (container_state_is_running(peer->state))
+            copy_address(peer, address);
         pthread_mutex_unlock(&peer->lock);
     }
     if (address[0] == '\0')
@@ -218,8 +225,7 @@ void links_address_changed(struct engine *engine, struct container *c)
         return;
     char address[64] = "";
     pthread_mutex_lock(&c->lock);
-    if (c->has_endpoint)
-        snprintf(address, sizeof(address), "%s", c->endpoint.address);
+    copy_address(c, address);
     pthread_mutex_unlock(&c->lock);
     if (address[0] == '\0')
         return;

@@ -20,7 +20,7 @@
 static void adopt(struct engine *engine, struct container *c, struct shim *shim, pid_t pid)
 {
     struct error err = {0};
-    if (c->has_endpoint && network_restore(engine->networks, c->id, &c->endpoint, &err) < 0)
+    if (container_networks_restore(engine, c, pid, &err) < 0)
         log_error("container %s: restoring its network: %s", c->id, err.message);
     for (size_t i = 0; i < c->mount_count; i++)
         if (c->mounts[i].type == MOUNT_VOLUME && volume_mount(engine->volumes, c->mounts[i].name, &err) < 0)
@@ -51,9 +51,7 @@ static void record_end(struct engine *engine, struct container *c, const struct 
 {
     pthread_mutex_lock(&c->lock);
     c->starting = false;
-    c->has_endpoint = false;
-    network_endpoint_release(&c->endpoint);
-    c->endpoint = (struct network_endpoint){0};
+    network_sandbox_release(&c->sandbox);
     pthread_mutex_unlock(&c->lock);
     container_process_exit(engine, c, exit, true);
 }

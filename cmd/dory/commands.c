@@ -40,8 +40,13 @@
     X(completion_zsh)                                                                                                  \
     X(container_inspect)                                                                                               \
     X(image_inspect)                                                                                                   \
+    X(network_connect)                                                                                                 \
+    X(network_create)                                                                                                  \
+    X(network_disconnect)                                                                                              \
     X(network_inspect)                                                                                                 \
     X(network_ls)                                                                                                      \
+    X(network_prune)                                                                                                   \
+    X(network_rm)                                                                                                      \
     X(volume_create)                                                                                                   \
     X(volume_inspect)                                                                                                  \
     X(volume_ls)                                                                                                       \

@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "base/strmap.h"
 #include "cmd/dory/container_flags.h"
+#include "cmd/dory/network_option.h"
 
 #define SECCOMP_PROFILE_MAX (1 << 20)
 
@@ -540,7 +541,6 @@ static void put_extra_hosts(struct json_writer *w, const struct strv *hosts)
 
 static void put_namespaces(struct json_writer *w, const struct container_flags *f)
 {
-    json_member_string(w, "NetworkMode", f->networks.count ? f->networks.items[0] : "default");
     put_text(w, "CgroupnsMode", f->cgroupns);
     put_text(w, "IpcMode", f->ipc);
     put_text(w, "PidMode", f->pid);
@@ -594,34 +594,6 @@ static int put_host_config(struct json_writer *w, const struct container_flags *
     return r < 0 ? r : put_limits(w, f, err);
 }
 
-/* ---- NetworkingConfig ---- */
-
-static void put_endpoints(struct json_writer *w, const struct container_flags *f)
-{
-    if (f->network_aliases.count == 0 && !f->ip && !f->ip6 && f->networks.count < 2)
-        return;
-    json_key(w, "NetworkingConfig");
-    json_begin_object(w);
-    json_key(w, "EndpointsConfig");
-    json_begin_object(w);
-    for (size_t i = 0; i == 0 || i < f->networks.count; i++) {
-        json_key(w, f->networks.count ? f->networks.items[i] : "default");
-        json_begin_object(w);
-        if (i == 0 && (f->ip || f->ip6)) {
-            json_key(w, "IPAMConfig");
-            json_begin_object(w);
-            put_text(w, "IPv4Address", f->ip);
-            put_text(w, "IPv6Address", f->ip6);
-            json_end_object(w);
-        }
-        if (i == 0)
-            put_strings(w, "Aliases", &f->network_aliases);
-        json_end_object(w);
-    }
-    json_end_object(w);
-    json_end_object(w);
-}
-
 static int check(const struct container_flags *f, struct error *err)
 {
     for (size_t i = 0; i < f->networks.count; i++) {
@@ -653,11 +625,15 @@ int container_flags_body(const struct container_flags *f, const struct strv *arg
         return r;
     json_key(&w, "HostConfig");
     json_begin_object(&w);
-    r = put_host_config(&w, f, &ports, err);
+    r = network_option_put_mode(&w, f, err);
+    if (r == 0)
+        r = put_host_config(&w, f, &ports, err);
     if (r < 0)
         return r;
     json_end_object(&w);
-    put_endpoints(&w, f);
+    r = network_option_put_endpoints(&w, f, err);
+    if (r < 0)
+        return r;
     json_end_object(&w);
     return 0;
 }

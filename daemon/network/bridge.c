@@ -10,10 +10,10 @@
 #include "base/file.h"
 #include "daemon/network/link.h"
 
+#define IP6_FORWARD "/proc/sys/net/ipv6/conf/all/forwarding"
 #define IP_FORWARD "/proc/sys/net/ipv4/ip_forward"
 
-/* The name becomes part of sysctl paths and of the rules' text. */
-static int check_name(const char *name, struct error *err)
+int bridge_check_name(const char *name, struct error *err)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     size_t size = strlen(name);
@@ -23,10 +23,10 @@ static int check_name(const char *name, struct error *err)
     return 0;
 }
 
-static int make_interface(struct netlink *netlink, struct bridge *bridge, struct error *err)
+static int make_interface(struct netlink *netlink, struct bridge *bridge, bool existing, struct error *err)
 {
     bridge->index = link_index(bridge->name);
-    if (bridge->index) {
+    if (bridge->index && existing) {
         return 0;
     }
     uint8_t mac[6] = {0x02, 0x42};
@@ -34,7 +34,7 @@ static int make_interface(struct netlink *netlink, struct bridge *bridge, struct
         return error_errno(err, errno, "get random bytes");
     }
     int r = link_add_bridge(netlink, bridge->name, mac, bridge->mtu, err);
-    if (r == -EEXIST) {
+    if (r == -EEXIST && existing) {
         error_clear(err); /* another daemon was quicker */
         r = 0;
     }
@@ -126,7 +126,7 @@ int bridge_open(struct netlink *netlink, const struct network_options *options, 
 {
     struct bridge bridge = {.mtu = options->mtu > 0 ? options->mtu : 1500};
     const char *name = options->bridge ? options->bridge : "dory0";
-    int r = check_name(name, err);
+    int r = bridge_check_name(name, err);
     if (r < 0) {
         return r;
     }
@@ -137,7 +137,7 @@ int bridge_open(struct netlink *netlink, const struct network_options *options, 
     if (lock >= 0) {
         (void)flock(lock, LOCK_EX);
     }
-    r = make_interface(netlink, &bridge, err);
+    r = make_interface(netlink, &bridge, true, err);
     if (r == 0) {
         r = configure(netlink, &bridge, options->bip, err);
     }
@@ -149,6 +149,75 @@ int bridge_open(struct netlink *netlink, const struct network_options *options, 
     }
     *ret = bridge;
     return 0;
+}
+
+static int configure6(struct netlink *netlink, const struct bridge *bridge, const struct ipam6_subnet *subnet6,
+                      struct error *err)
+{
+    int r = write_setting(bridge, "ipv6", "accept_ra", "0", err);
+    if (r == 0) {
+        r = write_setting(bridge, "ipv6", "disable_ipv6", subnet6->prefix ? "0" : "1", err);
+    }
+    if (r < 0 || !subnet6->prefix) {
+        return r;
+    }
+    return link_add_address6(netlink, bridge->index, &subnet6->gateway, subnet6->prefix, err);
+}
+
+int bridge_make(struct netlink *netlink, struct bridge *bridge, const struct ipam6_subnet *subnet6, bool existing,
+                struct error *err)
+{
+    CLEANUP_FREE struct ipam_subnet *present = NULL;
+    size_t count;
+    int r = make_interface(netlink, bridge, existing, err);
+    if (r < 0) {
+        return r;
+    }
+    r = link_addresses(netlink, bridge->index, &present, &count, err);
+    if (r == 0) {
+        r = set_address(netlink, bridge, present, count, err);
+    }
+    if (r == 0) {
+        r = write_setting(bridge, "ipv4", "route_localnet", "1", err);
+    }
+    if (r == 0) {
+        r = configure6(netlink, bridge, subnet6, err);
+    }
+    if (r == 0) {
+        r = link_set_up(netlink, bridge->index, bridge->mtu, err);
+    }
+    if (r < 0) {
+        (void)link_delete(netlink, bridge->index, NULL);
+        return error_context(err, "set up bridge %s", bridge->name);
+    }
+    return 0;
+}
+
+/* A host that forwards takes no router's word any more, unless accept_ra is 2. */
+static void keep_learning(void)
+{
+    char path[96];
+    struct if_nameindex *all = if_nameindex();
+    for (const struct if_nameindex *i = all; i && i->if_index; i++) {
+        CLEANUP_FREE char *text = NULL;
+        snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/accept_ra", i->if_name);
+        if (file_read(AT_FDCWD, path, 16, &text, NULL, NULL) == 0 && text[0] == '1') {
+            (void)file_write_control(AT_FDCWD, path, "2");
+        }
+    }
+    if_freenameindex(all);
+}
+
+int bridge_enable_forwarding6(struct error *err)
+{
+    CLEANUP_FREE char *text = NULL;
+    int r = file_read(AT_FDCWD, IP6_FORWARD, 16, &text, NULL, err);
+    if (r < 0 || text[0] == '1') {
+        return r;
+    }
+    keep_learning();
+    r = file_write_control(AT_FDCWD, IP6_FORWARD, "1");
+    return r < 0 ? error_errno(err, r, "write %s", IP6_FORWARD) : 0;
 }
 
 int bridge_remove(struct netlink *netlink, const struct bridge *bridge, struct error *err)

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "daemon/network/ipam.h"
+#include "daemon/network/ipam6.h"
 #include "daemon/network/netlink.h"
 #include "daemon/network/network.h"
 
@@ -22,6 +23,15 @@ struct bridge {
  * route_localnet, accept_ra=0 and disable_ipv6=1 on the bridge alone, and net.ipv4.ip_forward=1 unless told not to.
  */
 int bridge_open(struct netlink *netlink, const struct network_options *options, struct bridge *ret, struct error *err);
+/* The bridge of a network: name, subnet and mtu are given, the index is filled in. An interface that is there already
+ * is taken over if `existing`, else -EEXIST. subnet6 with prefix 0: IPv6 is off on it. */
+int bridge_make(struct netlink *netlink, struct bridge *bridge, const struct ipam6_subnet *subnet6, bool existing,
+                struct error *err);
+/* The name of an interface: it becomes part of sysctl paths and of the rules' text. */
+int bridge_check_name(const char *name, struct error *err);
+/* Lets the host forward IPv6 (net.ipv6.conf.all.forwarding); an interface that learns its addresses from routers goes
+ * on doing so. */
+int bridge_enable_forwarding6(struct error *err);
 /* Deletes the interface; absent is fine. */
 int bridge_remove(struct netlink *netlink, const struct bridge *bridge, struct error *err);
 

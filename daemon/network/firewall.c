@@ -15,14 +15,16 @@
 #include "daemon/network/netlink.h"
 
 struct firewall {
-    struct firewall_options options;
     char *bridge;
     char table[64];
+    bool ip6; /* the IPv6 table is there, or may be */
     pthread_mutex_t lock;
     struct netlink *netlink;
 };
 
-int firewall_open(const struct firewall_options *options, struct firewall **ret, struct error *err)
+static bool table_exists(struct firewall *firewall, uint8_t family);
+
+int firewall_open(const char *bridge, struct firewall **ret, struct error *err)
 {
     struct netlink *netlink;
     int r = netlink_open(NETLINK_NETFILTER, &netlink, err);
@@ -31,10 +33,10 @@ int firewall_open(const struct firewall_options *options, struct firewall **ret,
     }
     struct firewall *firewall = xcalloc(1, sizeof(*firewall));
     firewall->netlink = netlink;
-    firewall->options = *options;
-    firewall->options.bridge = firewall->bridge = xstrdup(options->bridge);
-    firewall_table_name(options->bridge, firewall->table, sizeof(firewall->table));
+    firewall->bridge = xstrdup(bridge);
+    firewall_table_name(bridge, firewall->table, sizeof(firewall->table));
     pthread_mutex_init(&firewall->lock, NULL);
+    firewall->ip6 = table_exists(firewall, NFPROTO_IPV6);
     *ret = firewall;
     return 0;
 }
@@ -47,6 +49,13 @@ void firewall_close(struct firewall *firewall)
         free(firewall->bridge);
         free(firewall);
     }
+}
+
+void firewall_rules_release(struct firewall_rules *rules)
+{
+    free(rules->networks);
+    free(rules->claims);
+    *rules = (struct firewall_rules){0};
 }
 
 /* The part of libnftables that is used, loaded for the time of one call. */
@@ -118,14 +127,29 @@ static int run_text(const char *text, struct error *err)
     return r;
 }
 
+static bool has_ip6(const struct firewall_rules *rules)
+{
+    for (size_t i = 0; i < rules->network_count; i++) {
+        if (rules->networks[i].subnet6.prefix) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int firewall_apply(struct firewall *firewall, firewall_snapshot_fn snapshot, void *data, struct error *err)
 {
+    struct firewall_rules rules = {0};
     pthread_mutex_lock(&firewall->lock);
-    CLEANUP_FREE struct port_claim *claims = NULL;
-    size_t count = snapshot(&claims, data);
-    CLEANUP_FREE char *text = firewall_ruleset(&firewall->options, claims, count);
+    snapshot(&rules, data);
+    bool ip6 = has_ip6(&rules);
+    CLEANUP_FREE char *text = firewall_ruleset(firewall->bridge, &rules, ip6 || firewall->ip6);
     int r = run_text(text, err);
+    if (r == 0) {
+        firewall->ip6 = ip6;
+    }
     pthread_mutex_unlock(&firewall->lock);
+    firewall_rules_release(&rules);
     return r;
 }
 
@@ -145,35 +169,49 @@ static void put_marker(struct netlink_batch *batch, uint16_t type)
     netlink_batch_end(batch, begin_nfnetlink(batch, type, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
 }
 
-static struct nlmsghdr *begin_nft(struct netlink_batch *batch, int message, uint16_t flags)
+static struct nlmsghdr *begin_nft(struct netlink_batch *batch, int message, uint16_t flags, uint8_t family)
 {
-    return begin_nfnetlink(batch, NFNL_SUBSYS_NFTABLES << 8 | message, flags | NLM_F_ACK, NFPROTO_IPV4, 0);
+    return begin_nfnetlink(batch, NFNL_SUBSYS_NFTABLES << 8 | message, flags | NLM_F_ACK, family, 0);
+}
+
+static bool table_exists(struct firewall *firewall, uint8_t family)
+{
+    struct netlink_batch batch = {.used = 0};
+    struct nlmsghdr *m = begin_nft(&batch, NFT_MSG_GETTABLE, 0, family);
+    mnl_attr_put_strz(m, NFTA_TABLE_NAME, firewall->table);
+    netlink_batch_end(&batch, m);
+    return netlink_run(firewall->netlink, &batch, NULL) == 0;
 }
 
 bool firewall_exists(struct firewall *firewall)
 {
+    pthread_mutex_lock(&firewall->lock);
+    bool exists = table_exists(firewall, NFPROTO_IPV4);
+    pthread_mutex_unlock(&firewall->lock);
+    return exists;
+}
+
+static int remove_table(struct firewall *firewall, uint8_t family)
+{
     struct netlink_batch batch = {.used = 0};
-    struct nlmsghdr *m = begin_nft(&batch, NFT_MSG_GETTABLE, 0);
+    put_marker(&batch, NFNL_MSG_BATCH_BEGIN);
+    struct nlmsghdr *m = begin_nft(&batch, NFT_MSG_DELTABLE, 0, family);
     mnl_attr_put_strz(m, NFTA_TABLE_NAME, firewall->table);
     netlink_batch_end(&batch, m);
-    pthread_mutex_lock(&firewall->lock);
+    put_marker(&batch, NFNL_MSG_BATCH_END);
     int r = netlink_run(firewall->netlink, &batch, NULL);
-    pthread_mutex_unlock(&firewall->lock);
-    return r == 0;
+    return r == -ENOENT ? 0 : r;
 }
 
 int firewall_remove(struct firewall *firewall, struct error *err)
 {
-    struct netlink_batch batch = {.used = 0};
-    put_marker(&batch, NFNL_MSG_BATCH_BEGIN);
-    struct nlmsghdr *m = begin_nft(&batch, NFT_MSG_DELTABLE, 0);
-    mnl_attr_put_strz(m, NFTA_TABLE_NAME, firewall->table);
-    netlink_batch_end(&batch, m);
-    put_marker(&batch, NFNL_MSG_BATCH_END);
     pthread_mutex_lock(&firewall->lock);
-    int r = netlink_run(firewall->netlink, &batch, NULL);
+    int r = remove_table(firewall, NFPROTO_IPV4);
+    if (r == 0 && firewall->ip6) {
+        r = remove_table(firewall, NFPROTO_IPV6);
+    }
     pthread_mutex_unlock(&firewall->lock);
-    return r < 0 && r != -ENOENT ? error_errno(err, r, "remove nftables table %s", firewall->table) : 0;
+    return r < 0 ? error_errno(err, r, "remove nftables table %s", firewall->table) : 0;
 }
 
 /* A field of a concatenation: registers are 4 bytes, shorter values stand at the low addresses. */
@@ -191,25 +229,35 @@ static void put_data(struct nlmsghdr *m, int type, const uint8_t *data, size_t s
     mnl_attr_nest_end(m, nest);
 }
 
+static size_t put_address(uint8_t *data, bool ipv6, uint32_t address, const struct in6_addr *address6)
+{
+    uint32_t big = htonl(address);
+    if (ipv6) {
+        memcpy(data, address6, sizeof(*address6));
+        return sizeof(*address6);
+    }
+    return put_field(data, &big, sizeof(big));
+}
+
 /* One message with the claim's element: the same for all element requests but for the data, which a delete omits. */
 static void put_element(struct firewall *firewall, struct netlink_batch *batch, int message, uint16_t flags,
                         const struct port_claim *claim)
 {
-    uint8_t key[12], value[8];
+    uint8_t key[24], value[20];
     size_t key_size = 0, value_size = 0;
-    uint32_t host = htonl(claim->host_address), container = htonl(claim->container_address);
     uint16_t host_port = htons(claim->host_port), container_port = htons(claim->container_port);
-    if (claim->host_address) {
-        key_size += put_field(key, &host, sizeof(host));
+    bool specific = port_claim_is_specific(claim);
+    if (specific) {
+        key_size += put_address(key, claim->ipv6, claim->host_address, &claim->host_address6);
     }
     key_size += put_field(key + key_size, &claim->protocol, sizeof(claim->protocol));
     key_size += put_field(key + key_size, &host_port, sizeof(host_port));
-    value_size += put_field(value, &container, sizeof(container));
+    value_size += put_address(value, claim->ipv6, claim->container_address, &claim->container_address6);
     value_size += put_field(value + value_size, &container_port, sizeof(container_port));
 
-    struct nlmsghdr *m = begin_nft(batch, message, flags);
+    struct nlmsghdr *m = begin_nft(batch, message, flags, claim->ipv6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
     mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, firewall->table);
-    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, claim->host_address ? "ports_at" : "ports");
+    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, specific ? "ports_at" : "ports");
     struct nlattr *list = mnl_attr_nest_start(m, NFTA_SET_ELEM_LIST_ELEMENTS);
     struct nlattr *element = mnl_attr_nest_start(m, NFTA_LIST_ELEM);
     put_data(m, NFTA_SET_ELEM_KEY, key, key_size);

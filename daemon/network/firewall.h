@@ -1,38 +1,55 @@
 /*
- * The packet filter of one bridge: one nftables table of our own, and two maps in it from published ports to
- * containers. The rules are written once, as text through libnftables; publishing a port is one transaction of set
- * elements over nfnetlink and changes no rule. Thread-safe.
+ * The packet filter of all bridges of one daemon: nftables tables of our own ("ip", and "ip6" once a network has IPv6)
+ * with sets of bridges and subnets and maps from published ports to containers. Tables are written as text through
+ * libnftables when networks come and go; publishing a port is one transaction of set elements over nfnetlink and
+ * changes no rule. Rules do not grow with the number of networks. Thread-safe.
  */
 #ifndef DORY_DAEMON_NETWORK_FIREWALL_H
 #define DORY_DAEMON_NETWORK_FIREWALL_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
 #include "daemon/network/ipam.h"
+#include "daemon/network/ipam6.h"
 #include "daemon/network/ports.h"
 
 struct firewall;
 
-struct firewall_options {
-    const char *bridge; /* the interface; the table is "dory" for dory0, else "dory-<bridge>" */
+/* One bridge. */
+struct firewall_network {
+    char bridge[IF_NAMESIZE];
     struct ipam_subnet subnet;
-    bool no_masquerade;
+    struct ipam6_subnet subnet6; /* prefix 0: no IPv6 */
+    bool internal;               /* neither out nor in, and no published ports */
+    bool no_masquerade;          /* containers keep their addresses outside; others may route to what they answer */
+    bool no_icc;                 /* containers do not reach each other */
 };
 
-int firewall_open(const struct firewall_options *options, struct firewall **ret, struct error *err);
+/* Everything that the tables hold. */
+struct firewall_rules {
+    struct firewall_network *networks;
+    size_t network_count;
+    struct port_claim *claims;
+    size_t claim_count;
+};
+void firewall_rules_release(struct firewall_rules *rules);
+
+/* bridge: the default bridge's interface; the tables are "dory" for dory0, else "dory-<bridge>". */
+int firewall_open(const char *bridge, struct firewall **ret, struct error *err);
 /* The table stays. */
 void firewall_close(struct firewall *firewall);
 
 /* The table is there. */
 bool firewall_exists(struct firewall *firewall);
 /*
- * Makes or replaces the whole table with these elements, in one transaction: nothing else is ever visible. Loads
- * libnftables for the time of the call (its tables and caches would be 1.4 MB of the idle daemon). Blocks a few ms.
- * `snapshot` is called with the firewall locked, so that no element added meanwhile is lost.
+ * Makes or replaces the whole tables, in one transaction: nothing else is ever visible. Loads libnftables for the time
+ * of the call (its tables and caches would be 1.4 MB of the idle daemon). Blocks a few ms. `snapshot` is called with
+ * the firewall locked, so that no element added meanwhile is lost.
  */
-typedef size_t (*firewall_snapshot_fn)(struct port_claim **ret_claims, void *data);
+typedef void (*firewall_snapshot_fn)(struct firewall_rules *ret, void *data);
 int firewall_apply(struct firewall *firewall, firewall_snapshot_fn snapshot, void *data, struct error *err);
 /* Removes the table; absent is fine. */
 int firewall_remove(struct firewall *firewall, struct error *err);
@@ -47,8 +64,8 @@ int firewall_withdraw(struct firewall *firewall, const struct port_claim *claims
  * rule of ours can change that. False also when it cannot be found out. */
 bool firewall_foreign_drop(char *ret_chain, size_t size);
 
-/* The table's name; the rules as nft text (pure, for tests). */
+/* The table's name; the rules as nft text (pure, for tests). ip6: whether the IPv6 table is part of it. */
 void firewall_table_name(const char *bridge, char *buf, size_t size);
-char *firewall_ruleset(const struct firewall_options *options, const struct port_claim *claims, size_t count);
+char *firewall_ruleset(const char *bridge, const struct firewall_rules *rules, bool ip6);
 
 #endif

@@ -1,4 +1,5 @@
 /* The rules as text. */
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/strbuf.h"
@@ -13,77 +14,218 @@ void firewall_table_name(const char *bridge, char *buf, size_t size)
     }
 }
 
-static void add_maps(struct strbuf *out, const struct port_claim *claims, size_t count)
+/* ---- sets and maps: what changes when networks and ports come and go ---- */
+
+/* `element` appends one element for the network, or nothing. */
+static void add_set(struct strbuf *out, const struct firewall_rules *rules, const char *name, const char *type,
+                    bool interval, bool (*element)(const struct firewall_network *network, struct strbuf *out))
 {
+    CLEANUP_STRBUF struct strbuf elements = STRBUF_INIT;
+    for (size_t i = 0; i < rules->network_count; i++) {
+        CLEANUP_STRBUF struct strbuf one = STRBUF_INIT;
+        if (element(&rules->networks[i], &one)) {
+            strbuf_addf(&elements, "%s%s", elements.size ? ", " : "", strbuf_str(&one));
+        }
+    }
+    strbuf_addf(out, "\tset %s {\n\t\ttype %s\n%s", name, type, interval ? "\t\tflags interval\n" : "");
+    if (elements.size > 0) {
+        strbuf_addf(out, "\t\telements = { %s }\n", strbuf_str(&elements));
+    }
+    strbuf_adds(out, "\t}\n");
+}
+
+static bool bridge_element(const struct firewall_network *network, struct strbuf *out)
+{
+    strbuf_addf(out, "\"%s\"", network->bridge);
+    return true;
+}
+
+static bool internal_element(const struct firewall_network *network, struct strbuf *out)
+{
+    return network->internal && bridge_element(network, out);
+}
+
+static bool icc_element(const struct firewall_network *network, struct strbuf *out)
+{
+    strbuf_addf(out, "\"%s\" . \"%s\"", network->bridge, network->bridge);
+    return !network->no_icc;
+}
+
+static bool subnet_element(const struct firewall_network *network, struct strbuf *out)
+{
+    char subnet[IPAM_TEXT_MAX];
+    ipam_format_subnet(subnet, &network->subnet);
+    strbuf_adds(out, subnet);
+    return network->subnet.prefix != 0;
+}
+
+static bool masquerade_element(const struct firewall_network *network, struct strbuf *out)
+{
+    return !network->no_masquerade && !network->internal && subnet_element(network, out);
+}
+
+static bool direct_element(const struct firewall_network *network, struct strbuf *out)
+{
+    strbuf_addf(out, "\"%s\" . ", network->bridge);
+    return !network->no_masquerade && subnet_element(network, out);
+}
+
+static bool guarded_element(const struct firewall_network *network, struct strbuf *out)
+{
+    return !network->no_masquerade && subnet_element(network, out);
+}
+
+static bool subnet6_element(const struct firewall_network *network, struct strbuf *out)
+{
+    char text[INET6_ADDRSTRLEN];
+    inet_ntop(AF_INET6, &network->subnet6.network, text, sizeof(text));
+    strbuf_addf(out, "%s/%d", text, network->subnet6.prefix);
+    return network->subnet6.prefix != 0;
+}
+
+static bool masquerade6_element(const struct firewall_network *network, struct strbuf *out)
+{
+    return !network->no_masquerade && !network->internal && subnet6_element(network, out);
+}
+
+static bool direct6_element(const struct firewall_network *network, struct strbuf *out)
+{
+    strbuf_addf(out, "\"%s\" . ", network->bridge);
+    return !network->no_masquerade && subnet6_element(network, out);
+}
+
+static bool guarded6_element(const struct firewall_network *network, struct strbuf *out)
+{
+    return !network->no_masquerade && subnet6_element(network, out);
+}
+
+static void add_sets(struct strbuf *out, const struct firewall_rules *rules, bool ip6)
+{
+    const char *subnet = ip6 ? "ipv6_addr" : "ipv4_addr";
+    const char *direct = ip6 ? "ifname . ipv6_addr" : "ifname . ipv4_addr";
+    add_set(out, rules, "bridges", "ifname", false, bridge_element);
+    add_set(out, rules, "internal", "ifname", false, internal_element);
+    add_set(out, rules, "neighbours", "ifname . ifname", false, icc_element);
+    add_set(out, rules, "subnets", subnet, true, ip6 ? subnet6_element : subnet_element);
+    add_set(out, rules, "outbound", subnet, true, ip6 ? masquerade6_element : masquerade_element);
+    add_set(out, rules, "guarded", subnet, true, ip6 ? guarded6_element : guarded_element);
+    add_set(out, rules, "direct", direct, true, ip6 ? direct6_element : direct_element);
+}
+
+static void format_ends(const struct port_claim *claim, char host[INET6_ADDRSTRLEN], char container[INET6_ADDRSTRLEN])
+{
+    if (claim->ipv6) {
+        inet_ntop(AF_INET6, &claim->host_address6, host, INET6_ADDRSTRLEN);
+        inet_ntop(AF_INET6, &claim->container_address6, container, INET6_ADDRSTRLEN);
+    } else {
+        ipam_format_address(host, claim->host_address);
+        ipam_format_address(container, claim->container_address);
+    }
+}
+
+static void add_maps(struct strbuf *out, const struct firewall_rules *rules, bool ip6)
+{
+    const char *address = ip6 ? "ipv6_addr" : "ipv4_addr";
     for (int specific = 0; specific <= 1; specific++) {
-        strbuf_addf(out, "\tmap %s {\n\t\ttype %sinet_proto . inet_service : ipv4_addr . inet_service\n",
-                    specific ? "ports_at" : "ports", specific ? "ipv4_addr . " : "");
+        strbuf_addf(out, "\tmap %s {\n\t\ttype %s%sinet_proto . inet_service : %s . inet_service\n",
+                    specific ? "ports_at" : "ports", specific ? address : "", specific ? " . " : "", address);
         const char *separator = "\t\telements = { ";
-        for (size_t i = 0; i < count; i++) {
-            char host[IPAM_TEXT_MAX], container[IPAM_TEXT_MAX];
-            if ((claims[i].host_address != 0) != specific) {
+        for (size_t i = 0; i < rules->claim_count; i++) {
+            const struct port_claim *claim = &rules->claims[i];
+            char host[INET6_ADDRSTRLEN], container[INET6_ADDRSTRLEN];
+            if (claim->ipv6 != ip6 || port_claim_is_specific(claim) != specific) {
                 continue;
             }
-            ipam_format_address(host, claims[i].host_address);
-            ipam_format_address(container, claims[i].container_address);
+            format_ends(claim, host, container);
             strbuf_addf(out, "%s%s%s%u . %u : %s . %u", separator, specific ? host : "", specific ? " . " : "",
-                        claims[i].protocol, claims[i].host_port, container, claims[i].container_port);
+                        claim->protocol, claim->host_port, container, claim->container_port);
             separator = ", ";
         }
         strbuf_addf(out, "%s\t}\n", separator[0] == ',' ? " }\n" : "");
     }
 }
 
-char *firewall_ruleset(const struct firewall_options *options, const struct port_claim *claims, size_t count)
+/* ---- rules ---- */
+
+/*
+ * Before anything is translated: containers must not reach what listens on the host's loopback (route_localnet would
+ * let them), nobody may pretend to be loopback, and other hosts and other bridges reach containers through published
+ * ports only, not by routing to their addresses (unless the network is not masqueraded, when answers come that way).
+ */
+static void add_guard(struct strbuf *out, const char *ip)
 {
-    struct strbuf out = STRBUF_INIT;
-    char table[64], subnet[IPAM_TEXT_MAX];
-    const char *bridge = options->bridge;
-    firewall_table_name(bridge, table, sizeof(table));
-    ipam_format_subnet(subnet, &options->subnet);
-    /* "add" first, so that "delete" finds one. */
-    strbuf_addf(&out, "add table ip %s\ndelete table ip %s\ntable ip %s {\n", table, table, table);
-    add_maps(&out, claims, count);
-    /*
-     * Before anything is translated: containers must not reach what listens on the host's loopback (route_localnet
-     * would let them), nobody may pretend to be loopback, and other hosts reach containers through published ports
-     * only, not by routing to their addresses.
-     */
-    strbuf_addf(&out,
+    const char *loopback = strcmp(ip, "ip6") == 0 ? "::1" : "127.0.0.0/8";
+    strbuf_addf(out,
                 "\tchain guard {\n\t\ttype filter hook prerouting priority raw; policy accept;\n"
-                "\t\tiifname \"%s\" ip daddr 127.0.0.0/8 drop\n"
-                "\t\tiifname \"%s\" ip saddr 127.0.0.0/8 drop\n"
-                "\t\tiifname != \"%s\" ip daddr %s fib daddr type != local drop\n\t}\n",
-                bridge, bridge, bridge, subnet);
-    strbuf_adds(&out, "\tchain publish {\n"
-                      "\t\tdnat ip to ip daddr . meta l4proto . th dport map @ports_at\n"
-                      "\t\tdnat ip to meta l4proto . th dport map @ports\n\t}\n");
-    /* A port published on 127.0.0.1 is for this host alone, also where the administrator lets 127/8 in. */
-    strbuf_adds(&out, "\tchain prerouting {\n\t\ttype nat hook prerouting priority dstnat; policy accept;\n"
-                      "\t\tiifname != \"lo\" ip daddr 127.0.0.0/8 return\n"
-                      "\t\tfib daddr type local jump publish\n\t}\n"
-                      "\tchain output {\n\t\ttype nat hook output priority -100; policy accept;\n"
-                      "\t\tfib daddr type local jump publish\n\t}\n");
-    /* Where the way out is narrower than the bridge (tunnels, clouds), peers are told so instead of being left to find
-     * out, which many networks do not let them. */
-    strbuf_addf(&out,
-                "\tchain forward {\n\t\ttype filter hook forward priority filter; policy accept;\n"
-                "\t\tiifname \"%s\" oifname != \"%s\" tcp flags syn tcp option maxseg size set rt mtu\n"
-                "\t\toifname != \"%s\" accept\n"
-                "\t\tct state established,related accept\n"
-                "\t\tct status dnat accept\n"
-                "\t\tiifname \"%s\" accept\n"
-                "\t\tdrop\n\t}\n",
-                bridge, bridge, bridge, bridge);
-    strbuf_adds(&out, "\tchain postrouting {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
-    if (!options->no_masquerade) {
-        strbuf_addf(&out, "\t\toifname != \"%s\" ip saddr %s masquerade\n", bridge, subnet);
+                "\t\tiifname @bridges %s daddr %s drop\n"
+                "\t\tiifname @bridges %s saddr %s drop\n"
+                "\t\tiifname . %s daddr @direct accept\n"
+                "\t\t%s daddr @guarded fib daddr type != local drop\n\t}\n",
+                ip, loopback, ip, loopback, ip, ip);
+}
+
+/* A port published on loopback is for this host alone, also where the administrator lets 127/8 in. */
+static void add_translation(struct strbuf *out, const char *ip)
+{
+    const char *loopback = strcmp(ip, "ip6") == 0 ? "::1" : "127.0.0.0/8";
+    strbuf_addf(out,
+                "\tchain publish {\n"
+                "\t\tdnat %s to %s daddr . meta l4proto . th dport map @ports_at\n"
+                "\t\tdnat %s to meta l4proto . th dport map @ports\n\t}\n"
+                "\tchain prerouting {\n\t\ttype nat hook prerouting priority dstnat; policy accept;\n"
+                "\t\tiifname != \"lo\" %s daddr %s return\n"
+                "\t\tfib daddr type local jump publish\n\t}\n"
+                "\tchain output {\n\t\ttype nat hook output priority -100; policy accept;\n"
+                "\t\tfib daddr type local jump publish\n\t}\n",
+                ip, ip, ip, ip, loopback);
+}
+
+/*
+ * Where the way out is narrower than the bridge (tunnels, clouds), peers are told so instead of being left to find out,
+ * which many networks do not let them. Packets between neighbours are seen here with br_netfilter only.
+ */
+static void add_forward(struct strbuf *out)
+{
+    strbuf_adds(out, "\tchain forward {\n\t\ttype filter hook forward priority filter; policy accept;\n"
+                     "\t\tiifname . oifname @neighbours accept\n"
+                     "\t\tiifname @internal drop\n"
+                     "\t\toifname @internal drop\n"
+                     "\t\tiifname @bridges oifname != @bridges tcp flags syn tcp option maxseg size set rt mtu\n"
+                     "\t\toifname != @bridges accept\n"
+                     "\t\tct state established,related accept\n"
+                     "\t\tct status dnat accept\n"
+                     "\t\tdrop\n\t}\n");
+}
+
+/* Through a published port from the host's loopback and from containers the answer has to come back through the host.
+ * Clients from elsewhere keep their address. */
+static void add_postrouting(struct strbuf *out, const char *ip)
+{
+    strbuf_addf(out,
+                "\tchain postrouting {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
+                "\t\toifname != @bridges %s saddr @outbound masquerade\n"
+                "\t\toifname @bridges ct status dnat %s saddr %s masquerade\n"
+                "\t\toifname @bridges ct status dnat %s saddr @subnets masquerade\n\t}\n",
+                ip, ip, strcmp(ip, "ip6") == 0 ? "::1" : "127.0.0.0/8", ip);
+}
+
+char *firewall_ruleset(const char *bridge, const struct firewall_rules *rules, bool ip6)
+{
+    static const char *const families[] = {"ip", "ip6"};
+    struct strbuf out = STRBUF_INIT;
+    char table[64];
+    firewall_table_name(bridge, table, sizeof(table));
+    for (int i = 0; i <= ip6; i++) {
+        const char *ip = families[i];
+        /* "add" first, so that "delete" finds one. */
+        strbuf_addf(&out, "add table %s %s\ndelete table %s %s\ntable %s %s {\n", ip, table, ip, table, ip, table);
+        add_sets(&out, rules, i == 1);
+        add_maps(&out, rules, i == 1);
+        add_guard(&out, ip);
+        add_translation(&out, ip);
+        add_forward(&out);
+        add_postrouting(&out, ip);
+        strbuf_adds(&out, "}\n");
     }
-    /* Through a published port from the host's loopback and from containers of the same bridge the answer has to come
-     * back through the host. Clients from elsewhere keep their address. */
-    strbuf_addf(&out,
-                "\t\toifname \"%s\" ct status dnat ip saddr 127.0.0.0/8 masquerade\n"
-                "\t\toifname \"%s\" ct status dnat ip saddr %s masquerade\n\t}\n}\n",
-                bridge, bridge, subnet);
     return strbuf_take(&out);
 }

@@ -80,22 +80,51 @@ static bool subnet_is_free(uint32_t network, int prefix, const struct ipam_subne
     return true;
 }
 
-int ipam_subnet_choose(const struct ipam_subnet *used, size_t count, struct ipam_subnet *ret, struct error *err)
+int ipam_pool_choose(const struct ipam_pool *pools, size_t pool_count, const struct ipam_subnet *used, size_t count,
+                     struct ipam_subnet *ret, struct error *err)
 {
-    enum { WIDE = 15, NARROW = 16 };
-    for (int i = 0; i < WIDE + NARROW; i++) {
-        bool wide = i < WIDE;
-        int prefix = wide ? 16 : 20;
-        uint32_t network = wide ? (uint32_t)172 << 24 | (uint32_t)(17 + i) << 16
-                                : (uint32_t)192 << 24 | (uint32_t)168 << 16 | (uint32_t)(i - WIDE) << 12;
-        if (subnet_is_free(network, prefix, used, count)) {
-            *ret = (struct ipam_subnet){.network = network, .gateway = network + 1, .prefix = prefix};
-            return 0;
+    for (size_t i = 0; i < pool_count; i++) {
+        const struct ipam_pool *pool = &pools[i];
+        uint64_t step = (uint64_t)1 << (32 - pool->size), end = pool->network + ((uint64_t)1 << (32 - pool->prefix));
+        for (uint64_t network = pool->network; network < end; network += step) {
+            if (subnet_is_free((uint32_t)network, pool->size, used, count)) {
+                *ret = (struct ipam_subnet){
+                    .network = (uint32_t)network, .gateway = (uint32_t)network + 1, .prefix = pool->size};
+                return 0;
+            }
         }
     }
     return error_set(err, ERROR_SYSTEM, ENOSPC,
                      "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to "
                      "the network");
+}
+
+int ipam_subnet_choose(const struct ipam_subnet *used, size_t count, struct ipam_subnet *ret, struct error *err)
+{
+    enum { FIRST = 17, LAST = 31, WIDE = LAST - FIRST + 1 };
+    struct ipam_pool pools[WIDE + 1];
+    for (int i = 0; i < WIDE; i++) {
+        pools[i] = (struct ipam_pool){(uint32_t)172 << 24 | (uint32_t)(FIRST + i) << 16, 16, 16};
+    }
+    pools[WIDE] = (struct ipam_pool){(uint32_t)192 << 24 | (uint32_t)168 << 16, 16, 20};
+    return ipam_pool_choose(pools, ARRAY_SIZE(pools), used, count, ret, err);
+}
+
+int ipam_pool_parse(const char *text, struct ipam_pool *ret, struct error *err)
+{
+    const char *comma = strchr(text, ',');
+    CLEANUP_FREE char *base = comma ? xstrndup(text, (size_t)(comma - text)) : NULL;
+    const char *slash = base ? strchr(base, '/') : NULL;
+    uint64_t size, prefix;
+    uint32_t network;
+    CLEANUP_FREE char *address = slash ? xstrndup(base, (size_t)(slash - base)) : NULL;
+    if (!slash || ipam_parse_address(address, &network) < 0 || parse_uint64(slash + 1, 30, &prefix) < 0 ||
+        parse_uint64(comma + 1, 30, &size) < 0 || prefix < 1 || size < prefix || size < 8) {
+        return error_set(err, ERROR_INVALID, EINVAL,
+                         "invalid address pool %s: wanted is base,size as in 10.10.0.0/16,24", text);
+    }
+    *ret = (struct ipam_pool){network & ipam_mask((int)prefix), (int)prefix, (int)size};
+    return 0;
 }
 
 static bool bit_get(const struct ipam *ipam, uint32_t n)
@@ -125,6 +154,7 @@ void ipam_init(struct ipam *ipam, const struct ipam_subnet *subnet)
     *ipam = (struct ipam){.subnet = *subnet};
     bit_set(ipam, 0);
     bit_set(ipam, subnet->gateway - subnet->network);
+    ipam->last = subnet_size(ipam) - 2;
     /* The broadcast address is left out by the loops' bound: marking it would make the bitmap its full size. */
 }
 
@@ -134,16 +164,29 @@ void ipam_release(struct ipam *ipam)
     *ipam = (struct ipam){0};
 }
 
+int ipam_set_range(struct ipam *ipam, uint32_t network, int prefix)
+{
+    uint32_t size = (uint32_t)1 << (32 - prefix), offset = network - ipam->subnet.network;
+    if (prefix < ipam->subnet.prefix || !ipam_overlaps(network, prefix, ipam->subnet.network, ipam->subnet.prefix)) {
+        return -ERANGE;
+    }
+    ipam->first = offset;
+    ipam->last = offset + size - 1 < ipam->last ? offset + size - 1 : ipam->last;
+    return 0;
+}
+
 int ipam_allocate(struct ipam *ipam, uint32_t *ret, struct error *err)
 {
-    uint32_t last = subnet_size(ipam) - 1;
-    for (size_t word = 0; word <= ipam->words; word++) {
+    for (uint64_t word = ipam->first / 64; word * 64 <= ipam->last; word++) {
         uint64_t taken = word < ipam->words ? ipam->bits[word] : 0;
+        if (word == ipam->first / 64) {
+            taken |= ((uint64_t)1 << ipam->first % 64) - 1;
+        }
         if (taken == UINT64_MAX) {
             continue;
         }
-        uint32_t n = word * 64 + __builtin_ctzll(~taken);
-        if (n >= last) {
+        uint32_t n = (uint32_t)word * 64 + __builtin_ctzll(~taken);
+        if (n > ipam->last) {
             break;
         }
         bit_set(ipam, n);

@@ -32,11 +32,21 @@ bool ipam_overlaps(uint32_t a, int a_prefix, uint32_t b, int b_prefix);
  * that overlaps none of `used`. ERROR_SYSTEM when none is left.
  */
 int ipam_subnet_choose(const struct ipam_subnet *used, size_t count, struct ipam_subnet *ret, struct error *err);
+/* The same from given pools ("10.10.0.0/16", 24: the first free /24 in it), in their order. */
+struct ipam_pool {
+    uint32_t network;
+    int prefix, size;
+};
+int ipam_pool_choose(const struct ipam_pool *pools, size_t pool_count, const struct ipam_subnet *used, size_t count,
+                     struct ipam_subnet *ret, struct error *err);
+/* "base,size" as in "10.10.0.0/16,24". */
+int ipam_pool_parse(const char *text, struct ipam_pool *ret, struct error *err);
 
 /* The addresses of one subnet that are taken. Network, broadcast and gateway always are. */
 struct ipam {
     struct ipam_subnet subnet;
-    uint64_t *bits; /* grows with the highest address in use; bit n is network + n */
+    uint32_t first, last; /* what ipam_allocate gives out: offsets from the network's address */
+    uint64_t *bits;       /* grows with the highest address in use; bit n is network + n */
     size_t words;
 };
 
@@ -44,6 +54,8 @@ void ipam_init(struct ipam *ipam, const struct ipam_subnet *subnet);
 void ipam_release(struct ipam *ipam);
 /* The lowest free address. ERROR_SYSTEM when the subnet is full. */
 int ipam_allocate(struct ipam *ipam, uint32_t *ret, struct error *err);
+/* Gives out addresses of this part of the subnet only: -ERANGE when it is not one. */
+int ipam_set_range(struct ipam *ipam, uint32_t network, int prefix);
 /* Marks a given address: -ERANGE outside the subnet, -EADDRINUSE when it is taken already. */
 int ipam_take(struct ipam *ipam, uint32_t address);
 /* Addresses that were never given out are ignored. */

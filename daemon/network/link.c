@@ -2,22 +2,21 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/if.h>
 #include <linux/if_bridge.h>
-#include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/veth.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "daemon/network/link_request.h"
 
 unsigned int link_index(const char *name)
 {
     return if_nametoindex(name);
 }
 
-static struct ifinfomsg *begin_link(struct netlink_batch *batch, uint16_t type, uint16_t flags, unsigned int index,
-                                    struct nlmsghdr **ret)
+struct ifinfomsg *link_begin(struct netlink_batch *batch, uint16_t type, uint16_t flags, unsigned int index,
+                             struct nlmsghdr **ret)
 {
     *ret = netlink_batch_begin(batch, type, flags);
     struct ifinfomsg *info = mnl_nlmsg_put_extra_header(*ret, sizeof(*info));
@@ -32,9 +31,8 @@ static void set_up_flag(struct ifinfomsg *info)
     info->ifi_change |= IFF_UP;
 }
 
-/* Runs the batch; `what` and `name` make the message. */
-static int run(struct netlink *netlink, struct netlink_batch *batch, struct error *err, const char *what,
-               const char *name)
+int link_run(struct netlink *netlink, struct netlink_batch *batch, struct error *err, const char *what,
+             const char *name)
 {
     char detail[NETLINK_DETAIL_MAX];
     int r = netlink_run(netlink, batch, detail);
@@ -44,19 +42,19 @@ static int run(struct netlink *netlink, struct netlink_batch *batch, struct erro
     return r < 0 ? error_errno(err, r, "%s %s", what, name) : 0;
 }
 
-static int run_indexed(struct netlink *netlink, struct netlink_batch *batch, struct error *err, const char *what,
-                       unsigned int index)
+int link_run_indexed(struct netlink *netlink, struct netlink_batch *batch, struct error *err, const char *what,
+                     unsigned int index)
 {
     char name[32];
     snprintf(name, sizeof(name), "%u", index);
-    return run(netlink, batch, err, what, name);
+    return link_run(netlink, batch, err, what, name);
 }
 
 int link_add_bridge(struct netlink *netlink, const char *name, const uint8_t mac[6], int mtu, struct error *err)
 {
     struct netlink_batch batch = {.used = 0};
     struct nlmsghdr *m;
-    begin_link(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, 0, &m);
+    link_begin(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, 0, &m);
     mnl_attr_put_strz(m, IFLA_IFNAME, name);
     mnl_attr_put(m, IFLA_ADDRESS, 6, mac);
     mnl_attr_put_u32(m, IFLA_MTU, mtu);
@@ -68,28 +66,28 @@ int link_add_bridge(struct netlink *netlink, const char *name, const uint8_t mac
     mnl_attr_nest_end(m, data);
     mnl_attr_nest_end(m, info);
     netlink_batch_end(&batch, m);
-    return run(netlink, &batch, err, "create bridge", name);
+    return link_run(netlink, &batch, err, "create bridge", name);
 }
 
 int link_delete(struct netlink *netlink, unsigned int index, struct error *err)
 {
     struct netlink_batch batch = {.used = 0};
     struct nlmsghdr *m;
-    begin_link(&batch, RTM_DELLINK, NLM_F_ACK, index, &m);
+    link_begin(&batch, RTM_DELLINK, NLM_F_ACK, index, &m);
     netlink_batch_end(&batch, m);
-    return run_indexed(netlink, &batch, err, "delete interface", index);
+    return link_run_indexed(netlink, &batch, err, "delete interface", index);
 }
 
 int link_set_up(struct netlink *netlink, unsigned int index, int mtu, struct error *err)
 {
     struct netlink_batch batch = {.used = 0};
     struct nlmsghdr *m;
-    set_up_flag(begin_link(&batch, RTM_NEWLINK, NLM_F_ACK, index, &m));
+    set_up_flag(link_begin(&batch, RTM_NEWLINK, NLM_F_ACK, index, &m));
     if (mtu > 0) {
         mnl_attr_put_u32(m, IFLA_MTU, mtu);
     }
     netlink_batch_end(&batch, m);
-    return run_indexed(netlink, &batch, err, "set up interface", index);
+    return link_run_indexed(netlink, &batch, err, "set up interface", index);
 }
 
 /* The host's end gets no IPv6 link-local address: IPv6 is off on this network. Not possible in the message that makes
@@ -97,7 +95,7 @@ int link_set_up(struct netlink *netlink, unsigned int index, int mtu, struct err
 static void put_no_ipv6_address(struct netlink_batch *batch, const char *name)
 {
     struct nlmsghdr *m;
-    begin_link(batch, RTM_NEWLINK, NLM_F_ACK, 0, &m);
+    link_begin(batch, RTM_NEWLINK, NLM_F_ACK, 0, &m);
     mnl_attr_put_strz(m, IFLA_IFNAME, name);
     struct nlattr *spec = mnl_attr_nest_start(m, IFLA_AF_SPEC);
     struct nlattr *inet6 = mnl_attr_nest_start(m, AF_INET6);
@@ -107,12 +105,12 @@ static void put_no_ipv6_address(struct netlink_batch *batch, const char *name)
     netlink_batch_end(batch, m);
 }
 
-static void put_veth_peer(struct nlmsghdr *m, int netns_fd, int mtu)
+static void put_veth_peer(struct nlmsghdr *m, const char *name, int netns_fd, int mtu)
 {
     struct nlattr *peer = mnl_attr_nest_start(m, VETH_INFO_PEER);
     struct ifinfomsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
     info->ifi_family = AF_UNSPEC;
-    mnl_attr_put_strz(m, IFLA_IFNAME, "eth0");
+    mnl_attr_put_strz(m, IFLA_IFNAME, name);
     mnl_attr_put_u32(m, IFLA_NET_NS_FD, netns_fd);
     mnl_attr_put_u32(m, IFLA_MTU, mtu);
     /* One queue: the default is one per possible processor, all to be allocated, and veth does not profit. */
@@ -121,12 +119,12 @@ static void put_veth_peer(struct nlmsghdr *m, int netns_fd, int mtu)
     mnl_attr_nest_end(m, peer);
 }
 
-int link_add_veth(struct netlink *netlink, const char *name, unsigned int bridge_index, int netns_fd, int mtu,
-                  struct error *err)
+int link_add_veth(struct netlink *netlink, const char *name, const char *peer, unsigned int bridge_index, int netns_fd,
+                  int mtu, struct error *err)
 {
     struct netlink_batch batch = {.used = 0};
     struct nlmsghdr *m;
-    set_up_flag(begin_link(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, 0, &m));
+    set_up_flag(link_begin(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, 0, &m));
     mnl_attr_put_strz(m, IFLA_IFNAME, name);
     mnl_attr_put_u32(m, IFLA_MTU, mtu);
     mnl_attr_put_u32(m, IFLA_NUM_TX_QUEUES, 1);
@@ -135,7 +133,7 @@ int link_add_veth(struct netlink *netlink, const char *name, unsigned int bridge
     struct nlattr *info = mnl_attr_nest_start(m, IFLA_LINKINFO);
     mnl_attr_put_strz(m, IFLA_INFO_KIND, "veth");
     struct nlattr *data = mnl_attr_nest_start(m, IFLA_INFO_DATA);
-    put_veth_peer(m, netns_fd, mtu);
+    put_veth_peer(m, peer, netns_fd, mtu);
     mnl_attr_nest_end(m, data);
     mnl_attr_nest_end(m, info);
     netlink_batch_end(&batch, m);
@@ -165,7 +163,7 @@ int link_is_operational(struct netlink *netlink, unsigned int index, struct erro
     struct netlink_batch batch = {.used = 0};
     struct nlmsghdr *m;
     uint8_t state = IF_OPER_UNKNOWN;
-    begin_link(&batch, RTM_GETLINK, 0, index, &m);
+    link_begin(&batch, RTM_GETLINK, 0, index, &m);
     mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
     netlink_batch_end(&batch, m);
     int r = netlink_query(netlink, &batch, NULL, on_operstate, &state);
@@ -177,11 +175,14 @@ int link_set_port(struct netlink *netlink, unsigned int index, const struct link
 {
     struct netlink_batch batch = {.used = 0};
     struct nlmsghdr *m;
-    struct ifinfomsg *info = begin_link(&batch, RTM_SETLINK, NLM_F_ACK, index, &m);
+    struct ifinfomsg *info = link_begin(&batch, RTM_SETLINK, NLM_F_ACK, index, &m);
     info->ifi_family = AF_BRIDGE;
     struct nlattr *port = mnl_attr_nest_start(m, IFLA_PROTINFO);
     if (settings->hairpin) {
         mnl_attr_put_u8(m, IFLA_BRPORT_MODE, 1);
+    }
+    if (settings->isolated) {
+        mnl_attr_put_u8(m, IFLA_BRPORT_ISOLATED, 1);
     }
     if (settings->disabled) {
         mnl_attr_put_u8(m, IFLA_BRPORT_STATE, BR_STATE_DISABLED);
@@ -189,7 +190,7 @@ int link_set_port(struct netlink *netlink, unsigned int index, const struct link
     }
     mnl_attr_nest_end(m, port);
     netlink_batch_end(&batch, m);
-    return run_indexed(netlink, &batch, err, "set bridge port", index);
+    return link_run_indexed(netlink, &batch, err, "set bridge port", index);
 }
 
 static void put_address(struct netlink_batch *batch, uint16_t type, uint16_t flags, unsigned int index,
@@ -211,42 +212,106 @@ int link_add_address(struct netlink *netlink, unsigned int index, uint32_t addre
 {
     struct netlink_batch batch = {.used = 0};
     put_address(&batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, index, address, prefix);
-    return run_indexed(netlink, &batch, err, "add an address to interface", index);
+    return link_run_indexed(netlink, &batch, err, "add an address to interface", index);
 }
 
 int link_delete_address(struct netlink *netlink, unsigned int index, uint32_t address, int prefix, struct error *err)
 {
     struct netlink_batch batch = {.used = 0};
     put_address(&batch, RTM_DELADDR, NLM_F_ACK, index, address, prefix);
-    return run_indexed(netlink, &batch, err, "remove an address from interface", index);
+    return link_run_indexed(netlink, &batch, err, "remove an address from interface", index);
 }
 
-static void put_default_route(struct netlink_batch *batch, unsigned int index, uint32_t gateway)
+static void put_address6(struct netlink_batch *batch, unsigned int index, const struct in6_addr *address, int prefix)
+{
+    struct nlmsghdr *m = netlink_batch_begin(batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK);
+    struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+    info->ifa_family = AF_INET6;
+    info->ifa_prefixlen = prefix;
+    info->ifa_scope = RT_SCOPE_UNIVERSE;
+    info->ifa_index = index;
+    /* The address is ours by our own book-keeping: nobody waits a second for duplicates. */
+    mnl_attr_put_u32(m, IFA_FLAGS, IFA_F_NODAD);
+    mnl_attr_put(m, IFA_LOCAL, sizeof(*address), address);
+    netlink_batch_end(batch, m);
+}
+
+int link_add_address6(struct netlink *netlink, unsigned int index, const struct in6_addr *address, int prefix,
+                      struct error *err)
+{
+    struct netlink_batch batch = {.used = 0};
+    put_address6(&batch, index, address, prefix);
+    return link_run_indexed(netlink, &batch, err, "add an IPv6 address to interface", index);
+}
+
+static void put_default_route(struct netlink_batch *batch, uint8_t family, unsigned int index, const void *gateway,
+                              size_t size)
 {
     struct nlmsghdr *m = netlink_batch_begin(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK);
     struct rtmsg *route = mnl_nlmsg_put_extra_header(m, sizeof(*route));
-    route->rtm_family = AF_INET;
+    route->rtm_family = family;
     route->rtm_table = RT_TABLE_MAIN;
     route->rtm_protocol = RTPROT_BOOT;
-    route->rtm_scope = RT_SCOPE_UNIVERSE;
+    route->rtm_scope = gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
     route->rtm_type = RTN_UNICAST;
-    mnl_attr_put_u32(m, RTA_GATEWAY, htonl(gateway));
+    if (gateway) {
+        mnl_attr_put(m, RTA_GATEWAY, size, gateway);
+    }
     mnl_attr_put_u32(m, RTA_OIF, index);
+    netlink_batch_end(batch, m);
+}
+
+static int delete_default_route(struct netlink *netlink, uint8_t family)
+{
+    struct netlink_batch batch = {.used = 0};
+    struct nlmsghdr *m = netlink_batch_begin(&batch, RTM_DELROUTE, NLM_F_ACK);
+    struct rtmsg *route = mnl_nlmsg_put_extra_header(m, sizeof(*route));
+    route->rtm_family = family;
+    route->rtm_table = RT_TABLE_MAIN;
+    route->rtm_scope = RT_SCOPE_NOWHERE; /* any */
+    netlink_batch_end(&batch, m);
+    int r = netlink_run(netlink, &batch, NULL);
+    return r == -ESRCH || r == -ENOENT || r == -EAFNOSUPPORT || r == -ENETUNREACH || r == -EOPNOTSUPP ? 0 : r;
+}
+
+int link_set_gateway(struct netlink *netlink, const struct link_gateway *gateway, struct error *err)
+{
+    struct netlink_batch batch = {.used = 0};
+    int r = delete_default_route(netlink, AF_INET);
+    if (r == 0) {
+        r = delete_default_route(netlink, AF_INET6);
+    }
+    if (r < 0) {
+        return error_errno(err, r, "remove the default route");
+    }
+    uint32_t address = htonl(gateway->gateway);
+    if (gateway->index && (gateway->gateway || gateway->direct)) {
+        put_default_route(&batch, AF_INET, gateway->index, gateway->gateway ? &address : NULL, sizeof(address));
+    }
+    if (gateway->index && !IN6_IS_ADDR_UNSPECIFIED(&gateway->gateway6)) {
+        put_default_route(&batch, AF_INET6, gateway->index, &gateway->gateway6, sizeof(gateway->gateway6));
+    }
+    return batch.used ? link_run_indexed(netlink, &batch, err, "set the default route by interface", gateway->index)
+                      : 0;
+}
+
+static void put_up(struct netlink_batch *batch, unsigned int index)
+{
+    struct nlmsghdr *m;
+    set_up_flag(link_begin(batch, RTM_NEWLINK, NLM_F_ACK, index, &m));
     netlink_batch_end(batch, m);
 }
 
 static void put_lo_up(struct netlink_batch *batch)
 {
     enum { LO_INDEX = 1 }; /* in every namespace: it is the first interface the kernel makes */
-    struct nlmsghdr *m;
-    set_up_flag(begin_link(batch, RTM_NEWLINK, NLM_F_ACK, LO_INDEX, &m));
-    netlink_batch_end(batch, m);
+    put_up(batch, LO_INDEX);
 }
 
 static void put_mac(struct netlink_batch *batch, unsigned int index, const uint8_t mac[6], int arp_notify, bool up)
 {
     struct nlmsghdr *m;
-    struct ifinfomsg *info = begin_link(batch, RTM_NEWLINK, NLM_F_ACK, index, &m);
+    struct ifinfomsg *info = link_begin(batch, RTM_NEWLINK, NLM_F_ACK, index, &m);
     if (up) {
         set_up_flag(info);
     }
@@ -266,11 +331,21 @@ int link_setup(struct netlink *netlink, const struct link_setup *setup, struct e
     struct netlink_batch batch = {.used = 0};
     put_lo_up(&batch);
     /* arp_notify has to be on before link_announce changes the MAC; that one turns it off. */
-    put_mac(&batch, setup->index, setup->mac, 1, true);
+    if (setup->keep_mac) {
+        put_up(&batch, setup->index);
+    } else {
+        put_mac(&batch, setup->index, setup->mac, 1, true);
+    }
     put_address(&batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, setup->index, setup->address,
                 setup->prefix);
-    put_default_route(&batch, setup->index, setup->gateway);
-    return run(netlink, &batch, err, "configure interface", "eth0");
+    if (setup->prefix6) {
+        put_address6(&batch, setup->index, &setup->address6, setup->prefix6);
+    }
+    if (setup->gateway) {
+        uint32_t gateway = htonl(setup->gateway);
+        put_default_route(&batch, AF_INET, setup->index, &gateway, sizeof(gateway));
+    }
+    return link_run(netlink, &batch, err, "configure interface", "eth0");
 }
 
 int link_announce(struct netlink *netlink, unsigned int index, const uint8_t mac[6], struct error *err)
@@ -278,14 +353,14 @@ int link_announce(struct netlink *netlink, unsigned int index, const uint8_t mac
     struct netlink_batch batch = {.used = 0};
     put_mac(&batch, index, mac, 1, false); /* a message's MAC is set before its settings: one to announce, */
     put_mac(&batch, index, mac, 0, false); /* one that leaves arp_notify as it was */
-    return run(netlink, &batch, err, "announce interface", "eth0");
+    return link_run(netlink, &batch, err, "announce interface", "eth0");
 }
 
 int link_set_lo_up(struct netlink *netlink, struct error *err)
 {
     struct netlink_batch batch = {.used = 0};
     put_lo_up(&batch);
-    return run(netlink, &batch, err, "set up interface", "lo");
+    return link_run(netlink, &batch, err, "set up interface", "lo");
 }
 
 struct subnet_list {

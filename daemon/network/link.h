@@ -3,6 +3,7 @@
 #define DORY_DAEMON_NETWORK_LINK_H
 
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,10 +20,26 @@ int link_add_bridge(struct netlink *netlink, const char *name, const uint8_t mac
 int link_delete(struct netlink *netlink, unsigned int index, struct error *err);
 int link_set_up(struct netlink *netlink, unsigned int index, int mtu, struct error *err);
 
-/* A veth pair: `name` here, up and a port of the bridge; "eth0" in the namespace, down. -EEXIST: the name is taken;
+/* A veth pair: `name` here, up and a port of the bridge; `peer` in the namespace, down. -EEXIST: a name is taken;
  * -EXFULL: the bridge has no port left. */
-int link_add_veth(struct netlink *netlink, const char *name, unsigned int bridge_index, int netns_fd, int mtu,
-                  struct error *err);
+int link_add_veth(struct netlink *netlink, const char *name, const char *peer, unsigned int bridge_index, int netns_fd,
+                  int mtu, struct error *err);
+
+/* An interface on top of another one: macvlan, ipvlan or vlan (mode is the VLAN's id then). Made in the namespace, down
+ * (netns_fd -1: here, and up). */
+enum link_upper_kind { LINK_MACVLAN, LINK_IPVLAN, LINK_VLAN };
+struct link_upper {
+    enum link_upper_kind kind;
+    const char *name;
+    unsigned int parent_index;
+    uint32_t mode;      /* MACVLAN_MODE_*, IPVLAN_MODE_*, the VLAN's id */
+    uint16_t flags;     /* IPVLAN_F_* */
+    const uint8_t *mac; /* NULL: chosen by the kernel; not for ipvlan */
+    int netns_fd, mtu;  /* mtu 0: the parent's */
+};
+int link_add_upper(struct netlink *netlink, const struct link_upper *upper, struct error *err);
+/* An interface that leads nowhere, up: the parent of macvlan networks that have none. */
+int link_add_dummy(struct netlink *netlink, const char *name, struct error *err);
 
 /* The kernel has seen that the interface has a carrier: before, it drops what is sent, and the bridge keeps the port
  * closed. 1, 0 or -errno. */
@@ -30,6 +47,7 @@ int link_is_operational(struct netlink *netlink, unsigned int index, struct erro
 
 struct link_port_settings {
     bool hairpin;  /* frames may go back out where they came in */
+    bool isolated; /* does not reach other isolated ports, only the bridge itself */
     bool disabled; /* neither receives nor sends, and what the bridge has learned about it is forgotten */
 };
 int link_set_port(struct netlink *netlink, unsigned int index, const struct link_port_settings *settings,
@@ -38,15 +56,30 @@ int link_set_port(struct netlink *netlink, unsigned int index, const struct link
 int link_add_address(struct netlink *netlink, unsigned int index, uint32_t address, int prefix, struct error *err);
 int link_delete_address(struct netlink *netlink, unsigned int index, uint32_t address, int prefix, struct error *err);
 
-/* Sets MAC, address and default route of an interface and brings it and lo up, in one request; neighbours are told
+int link_add_address6(struct netlink *netlink, unsigned int index, const struct in6_addr *address, int prefix,
+                      struct error *err);
+
+/* Sets MAC, addresses and default route of an interface and brings it and lo up, in one request; neighbours are told
  * (gratuitous ARP) by link_announce once frames can flow. */
 struct link_setup {
     unsigned int index;
+    bool keep_mac; /* the interface has its MAC already (ipvlan: its parent's) */
     uint8_t mac[6];
-    uint32_t address, gateway;
+    uint32_t address, gateway; /* gateway 0: no default route */
     int prefix;
+    struct in6_addr address6; /* prefix6 0: none */
+    int prefix6;
 };
 int link_setup(struct netlink *netlink, const struct link_setup *setup, struct error *err);
+/* The namespace's default routes: out of this interface, by way of these gateways (0 and ::: out of the interface
+ * alone, when `direct`, else none). Those that are there are replaced. */
+struct link_gateway {
+    unsigned int index; /* 0: no default route at all */
+    bool direct;
+    uint32_t gateway;
+    struct in6_addr gateway6;
+};
+int link_set_gateway(struct netlink *netlink, const struct link_gateway *gateway, struct error *err);
 /* Sets the MAC (again) so that the kernel announces address and MAC on the wire. */
 int link_announce(struct netlink *netlink, unsigned int index, const uint8_t mac[6], struct error *err);
 int link_set_lo_up(struct netlink *netlink, struct error *err);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +12,8 @@
 #include "base/id.h"
 #include "daemon/network/link.h"
 
+enum { VISITOR_STACK = 256 * 1024 };
+
 void namespace_release(struct namespace *ns)
 {
     netlink_close(ns->inside);
@@ -18,8 +21,7 @@ void namespace_release(struct namespace *ns)
     *ns = (struct namespace)NAMESPACE_INIT;
 }
 
-/* /proc/sys/net shows the namespace of the thread that looks. A kernel without the setting does not need it. */
-static int write_sysctl(const char *path, const char *value, struct error *err)
+int namespace_write_setting(const char *path, const char *value, struct error *err)
 {
     int r = file_write_control(AT_FDCWD, path, value);
     return r < 0 && r != -ENOENT ? error_errno(err, r, "write %s", path) : 0;
@@ -33,12 +35,12 @@ static int add_eth0(const struct namespace_maker *maker, struct namespace *ns, s
         error_clear(err);
         id_random_hex(random, 4);
         snprintf(ns->host_name, sizeof(ns->host_name), "veth%.7s", random);
-        r = link_add_veth(maker->host, ns->host_name, maker->bridge_index, ns->netns, maker->mtu, err);
+        r = link_add_veth(maker->host, ns->host_name, "eth0", maker->bridge_index, ns->netns, maker->mtu, err);
     } while (r == -EEXIST);
     if (r < 0) {
         return r;
     }
-    r = write_sysctl("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1", err);
+    r = namespace_write_setting("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1", err);
     if (r < 0) {
         return r;
     }
@@ -60,9 +62,9 @@ static int fill(const struct namespace_maker *maker, struct namespace *ns, struc
     if (ns->netns < 0) {
         return error_errno(err, errno, "open the new network namespace");
     }
-    int r = write_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0", err);
+    int r = namespace_write_setting("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0", err);
     if (r == 0) {
-        r = write_sysctl("/proc/sys/net/ipv4/ping_group_range", "0 2147483647", err);
+        r = namespace_write_setting("/proc/sys/net/ipv4/ping_group_range", "0 2147483647", err);
     }
     if (r == 0) {
         r = netlink_open(NETLINK_ROUTE, &ns->inside, err);
@@ -89,12 +91,12 @@ static bool needs_hairpin(void)
  * Both ends are up now, but the kernel notices the host's carrier in a work queue of its own, and until then drops what
  * the host sends and keeps the bridge port closed. Mostly it has been quicker, else it is a matter of microseconds.
  */
-static int wait_for_carrier(const struct namespace_maker *maker, unsigned int index, struct error *err)
+static int wait_for_carrier(struct netlink *host, unsigned int index, struct error *err)
 {
     enum { TRIES = 20000 };
     const struct timespec pause = {.tv_nsec = 50000};
     for (int i = 0; i < TRIES; i++) {
-        int r = link_is_operational(maker->host, index, err);
+        int r = link_is_operational(host, index, err);
         if (r != 0) {
             return r < 0 ? r : 0;
         }
@@ -103,18 +105,59 @@ static int wait_for_carrier(const struct namespace_maker *maker, unsigned int in
     return error_set(err, ERROR_SYSTEM, ETIMEDOUT, "interface %u gets no carrier", index);
 }
 
+int namespace_open_port(struct netlink *host, unsigned int bridge_index, unsigned int host_index, bool isolated,
+                        struct error *err)
+{
+    struct link_port_settings settings = {.hairpin = needs_hairpin(), .isolated = isolated};
+    int r = wait_for_carrier(host, host_index, err);
+    if (r == 0) {
+        r = wait_for_carrier(host, bridge_index, err); /* it has one as soon as one of its ports has */
+    }
+    if (r == 0 && (settings.hairpin || isolated)) {
+        r = link_set_port(host, host_index, &settings, err);
+    }
+    return r;
+}
+
 static int open_bridge_port(const struct namespace_maker *maker, struct namespace *ns, struct error *err)
 {
-    struct link_port_settings settings = {.hairpin = needs_hairpin()};
     ns->host_index = link_index(ns->host_name);
-    int r = wait_for_carrier(maker, ns->host_index, err);
-    if (r == 0) {
-        r = wait_for_carrier(maker, maker->bridge_index, err); /* it has one as soon as one of its ports has */
-    }
-    if (r == 0 && settings.hairpin) {
-        r = link_set_port(maker->host, ns->host_index, &settings, err);
-    }
+    int r = namespace_open_port(maker->host, maker->bridge_index, ns->host_index, false, err);
     return r < 0 ? r : link_announce(ns->inside, ns->inside_index, ns->mac, err);
+}
+
+struct visit {
+    int netns_fd;
+    int (*fn)(void *data, struct error *err);
+    void *data;
+    struct error *err;
+    int result;
+};
+
+static void *run_visit(void *data)
+{
+    struct visit *visit = data;
+    visit->result = setns(visit->netns_fd, CLONE_NEWNET) < 0
+                        ? error_errno(visit->err, errno, "enter the container's network namespace")
+                        : visit->fn(visit->data, visit->err);
+    return NULL;
+}
+
+int namespace_visit(int netns_fd, int (*fn)(void *data, struct error *err), void *data, struct error *err)
+{
+    struct error failed = {0};
+    struct visit visit = {.netns_fd = netns_fd, .fn = fn, .data = data, .err = &failed};
+    pthread_attr_t attr;
+    pthread_t thread;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, VISITOR_STACK);
+    int r = pthread_create(&thread, &attr, run_visit, &visit);
+    pthread_attr_destroy(&attr);
+    if (r != 0) {
+        return error_errno(err, r, "start a thread");
+    }
+    pthread_join(thread, NULL);
+    return visit.result < 0 ? error_propagate(err, &failed) : 0;
 }
 
 int namespace_make(const struct namespace_maker *maker, uint32_t address, struct namespace *ret, bool *ret_astray,

@@ -43,6 +43,15 @@ void namespace_release(struct namespace *ns);
  */
 int namespace_make(const struct namespace_maker *maker, uint32_t address, struct namespace *ret, bool *ret_astray,
                    struct error *err);
+/* fn(data) in a thread of its own that is in the namespace and ends there; returns what fn returns. */
+int namespace_visit(int netns_fd, int (*fn)(void *data, struct error *err), void *data, struct error *err);
+/* Writes a setting below /proc/sys/net, which shows the namespace of the thread that looks. A kernel without the
+ * setting does not need it. */
+int namespace_write_setting(const char *path, const char *value, struct error *err);
+/* Waits until the bridge port has a carrier and sets it up (hairpin where the host needs it). In the host's namespace.
+ */
+int namespace_open_port(struct netlink *host, unsigned int bridge_index, unsigned int host_index, bool isolated,
+                        struct error *err);
 /* Another MAC than the address's own. */
 int namespace_set_mac(struct namespace *ns, const uint8_t mac[6], struct error *err);
 

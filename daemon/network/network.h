@@ -1,7 +1,9 @@
 /*
- * Networks: the default bridge, host and none; addresses; published ports; and a small pool of network namespaces that
- * are made before they are needed. All kernel state is netlink and one nftables table of dory's own (its name derives
- * from the bridge's name so that several daemons run side by side). No iptables, no process and no listener per port.
+ * Networks: the default bridge, host and none, and those that users make; the containers on them; published ports; and
+ * a small pool of network namespaces that are made before they are needed. All kernel state is netlink and nftables
+ * tables of dory's own (their name derives from the default bridge's so that several daemons run side by side). No
+ * iptables, no process and no listener per port. What is told here lives in memory: the caller keeps it in the database
+ * and tells it again at the daemon's start.
  */
 #ifndef DORY_DAEMON_NETWORK_NETWORK_H
 #define DORY_DAEMON_NETWORK_NETWORK_H
@@ -12,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/strv.h"
+#include "daemon/network/network_config.h"
 
 struct network_manager;
 
@@ -22,7 +25,9 @@ struct network_options {
     int mtu;                     /* 0: 1500 */
     bool no_firewall;            /* daemon.json "iptables": false */
     bool no_ip_forward, no_ip_masq;
-    int pool_size; /* warm namespaces kept; 0: the default (3) */
+    int pool_size;                    /* warm namespaces kept; 0: the default (3) */
+    const struct strv *address_pools; /* "base,size" as default-address-pools; NULL or empty: docker's */
+    const char *seed;                 /* what automatic IPv6 subnets are derived from: the host's own; NULL: "" */
 };
 
 int network_manager_open(const struct network_options *options, struct network_manager **ret, struct error *err);
@@ -42,42 +47,97 @@ struct network_port {
     uint16_t host_port_end; /* when > host_port: any free one of the range */
 };
 
-/* A container's place on the default bridge. */
+/* A container's place on one network. */
 struct network_endpoint {
     char network_id[65], endpoint_id[65];
-    char address[64], gateway[64], mac[18];
+    char address[64], gateway[64], mac[18]; /* "" without addresses (none); gateway "" on internal networks */
     int prefix;
-    char host_interface[16];    /* the veth on the bridge; keep it with the rest for network_restore */
+    char address6[64], gateway6[64]; /* "" without IPv6 */
+    int prefix6;
+    char interface[16];      /* in the container */
+    char host_interface[16]; /* the veth on the bridge; keep it with the rest for network_restore */
+};
+
+/* What a container has while it runs. */
+struct network_sandbox {
+    struct network_endpoint *endpoints;
+    size_t count;
     struct network_port *ports; /* with the host ports that were chosen */
     size_t port_count;
+    char gateway_network[65]; /* id of the network whose gateway is the default route and that ports lead to; or "" */
 };
-void network_endpoint_release(struct network_endpoint *endpoint);
+void network_sandbox_release(struct network_sandbox *sandbox);
+void network_sandbox_copy(struct network_sandbox *to, const struct network_sandbox *from); /* `to` is blank */
+/* The container's endpoint on a network, or NULL. */
+struct network_endpoint *network_sandbox_find(const struct network_sandbox *sandbox, const char *network_id);
+
+/* What a container wants of one network. Borrowed. */
+struct network_attachment {
+    const char *network_id;
+    const char *address, *address6, *mac; /* NULL: chosen */
+    const struct strv *aliases;           /* further names in this network; may be NULL */
+    const struct strv *links;             /* "container:alias": names for this container alone; may be NULL */
+    int priority;                         /* the highest one's gateway is taken */
+};
 
 enum network_mode { NETWORK_BRIDGE, NETWORK_NONE };
 struct network_request {
     const char *container_id;
-    enum network_mode mode;
-    const char *mac;                  /* NULL: derived from the address, 02:42:... as docker */
+    enum network_mode mode;                       /* without attachments: the default bridge or none */
+    const char *mac;                              /* likewise; NULL: derived from the address, 02:42:... as docker */
+    const struct network_attachment *attachments; /* the first one is eth0 */
+    size_t attachment_count;
     const struct network_port *ports; /* without a network nothing is published, as with docker */
     size_t port_count;
+    const struct strv *dns; /* servers that the container's resolver asks; NULL or empty: the host's */
 };
 /*
- * Gives the container a network namespace (from the pool or new), ready: lo up, and on the bridge eth0 with address and
- * default route, ports published; net.ipv4.ip_unprivileged_port_start=0 and ping_group_range="0 2147483647" are set as
- * docker does. *ret_netns_fd is the caller's: the namespace, and with it the veth, lives as long as it or a process of
- * the container. Thread-safe. Nothing remains on failure. A host port that is taken:
- * docker's "driver failed programming external connectivity on endpoint ...: Bind for 0.0.0.0:80 failed: port is
- * already allocated" (ERROR_SYSTEM, so 500 as docker) or "... listen tcp4 0.0.0.0:80: bind: address already in use".
+ * Gives the container a network namespace (from the pool or new), ready: lo up, an interface with address per network,
+ * the default route, ports published; net.ipv4.ip_unprivileged_port_start=0 and ping_group_range="0 2147483647" are set
+ * as docker does. *ret_netns_fd is the caller's: the namespace, and with it the veth, lives as long as it or a process
+ * of the container. Thread-safe. Nothing remains on failure. A host port that is taken: docker's "driver failed
+ * programming external connectivity on endpoint ...: Bind for 0.0.0.0:80 failed: port is already allocated"
+ * (ERROR_SYSTEM, so 500 as docker) or "... listen tcp4 0.0.0.0:80: bind: address already in use".
  */
 int network_attach(struct network_manager *manager, const struct network_request *request, const char *container_name,
-                   int *ret_netns_fd, struct network_endpoint *ret_endpoint, struct error *err);
-/* After the container's end: address and ports are free again. Never waits for the kernel to tear the veth down. */
-void network_detach(struct network_manager *manager, const char *container_id, const struct network_endpoint *endpoint);
-/* At the daemon's start, for a container that runs: its address and ports are in use; rules are made again if missing.
- * Call network_restore for all, then network_restore_done once: whatever rules belong to nobody are removed. */
-int network_restore(struct network_manager *manager, const char *container_id, const struct network_endpoint *endpoint,
-                    struct error *err);
+                   int *ret_netns_fd, struct network_sandbox *ret, struct error *err);
+/* After the container's end: addresses and ports are free again. Never waits for the kernel to tear the veths down. */
+void network_detach(struct network_manager *manager, const char *container_id);
+
+/* One more network for a container that runs, or one less. The sandbox is brought up to date. Calls for one container
+ * must not overlap. */
+int network_connect(struct network_manager *manager, const char *container_id, int netns_fd,
+                    const struct network_attachment *attachment, struct network_sandbox *sandbox, struct error *err);
+int network_disconnect(struct network_manager *manager, const char *container_id, int netns_fd, const char *network_id,
+                       struct network_sandbox *sandbox, struct error *err);
+/* Publishes the ports of a running container anew: those that it has and that are wanted still keep their host port. On
+ * failure everything is as it was. */
+int network_set_ports(struct network_manager *manager, const char *container_id, const struct network_port *ports,
+                      size_t count, struct network_sandbox *sandbox, struct error *err);
+/* The container's name, which its neighbours find it by, has changed. */
+void network_rename(struct network_manager *manager, const char *container_id, const char *name);
+
+/* At the daemon's start, for a container that runs: its addresses and ports are in use; rules are made again if
+ * missing. `request` as at the attach (ports are not looked at). Call network_restore for all, then
+ * network_restore_done once: whatever rules belong to nobody are removed. netns_fd: its namespace, for the resolver
+ * (-1: none). */
+int network_restore(struct network_manager *manager, const struct network_request *request, const char *container_name,
+                    int netns_fd, const struct network_sandbox *sandbox, struct error *err);
 int network_restore_done(struct network_manager *manager, struct error *err);
+
+/* ---- networks of users ---- */
+
+/*
+ * Completes a configuration: chooses what was left open (subnet, gateway, the bridge's name) and refuses what cannot
+ * be (a subnet that overlaps with another network's, a driver or an option that is not known, ...). Makes nothing.
+ */
+int network_complete(struct network_manager *manager, struct network_config *config, struct error *err);
+/* Makes the network of a complete configuration: interface, rules. Takes over what is there already, as after a
+ * restart; `restoring` leaves the rules to network_restore_done. Nothing remains on failure. */
+int network_create(struct network_manager *manager, const struct network_config *config, bool restoring,
+                   struct error *err);
+/* Removes it. ERROR_FORBIDDEN "network web has active endpoints (...)" while a running container is on it. */
+int network_remove(struct network_manager *manager, const char *network_id, struct error *err);
 
 /* The three predefined networks, for the API and --network. Ids are stable across restarts (kept below state_dir by
  * the caller or derived). */

@@ -72,7 +72,7 @@ static void run_job(struct pool *pool, const struct pool_job *job)
         }
     }
     if (job->address) {
-        pool->options.free(job->address, pool->options.data);
+        pool->options.free(job->address, job->owner, pool->options.data);
     }
     if (job->flows.container_address || job->flows.host_port) {
         error_clear(&err);
@@ -114,7 +114,7 @@ static int make(struct pool *pool, enum pool_kind kind, struct namespace *ret, b
     }
     int r = namespace_make(&pool->options.maker, address, ret, ret_astray, err);
     if (r < 0 && address) {
-        pool->options.free(address, pool->options.data);
+        pool->options.free(address, NULL, pool->options.data);
     }
     return r;
 }
@@ -303,7 +303,7 @@ void pool_close(struct pool *pool)
         struct shelf *shelf = &pool->shelves[kind];
         for (size_t i = 0; i < shelf->count; i++) {
             if (shelf->items[i].address) {
-                pool->options.free(shelf->items[i].address, pool->options.data);
+                pool->options.free(shelf->items[i].address, NULL, pool->options.data);
             }
             namespace_release(&shelf->items[i]);
         }

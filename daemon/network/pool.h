@@ -23,7 +23,7 @@ struct pool_options {
     size_t sizes[POOL_KINDS];
     /* Where addresses come from and go back to; called without locks held. */
     int (*allocate)(uint32_t *ret, void *data, struct error *err);
-    void (*free)(uint32_t address, void *data);
+    void (*free)(uint32_t address, void *owner, void *data);
     void *data;
 };
 
@@ -41,6 +41,7 @@ int pool_take(struct pool *pool, enum pool_kind kind, struct namespace *ret, str
 struct pool_job {
     unsigned int host_index;       /* veth of a container that ended: closed at once, watched until it is gone */
     uint32_t address;              /* given back after that */
+    void *owner;                   /* who gives it back, when it is not one of the pool's own */
     struct conntrack_filter flows; /* flows to forget */
 };
 void pool_add_job(struct pool *pool, const struct pool_job *job);

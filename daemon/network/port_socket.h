@@ -5,11 +5,13 @@
 
 #include <stdint.h>
 
+#include "daemon/network/ports.h"
+
 /*
  * A port_reserve_fn (data is unused). Never listens: were the rules flushed, a client is refused instead of hanging.
  * *ret_socket is -1 when the kernel does not know the protocol (sctp without its module): nobody can be in the way
  * then. Returns 0 or -errno of bind(2).
  */
-int port_socket_reserve(uint32_t host_address, uint8_t protocol, uint16_t port, int *ret_socket, void *data);
+int port_socket_reserve(const struct port_request *request, uint16_t port, int *ret_socket, void *data);
 
 #endif

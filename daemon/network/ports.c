@@ -1,5 +1,6 @@
 #include "daemon/network/ports.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -62,12 +63,32 @@ void port_table_release(struct port_table *table)
     *table = (struct port_table){0};
 }
 
-bool port_table_is_free(const struct port_table *table, uint32_t host_address, uint8_t protocol, uint16_t port)
+static bool is_any(bool ipv6, uint32_t address, const struct in6_addr *address6)
 {
+    return ipv6 ? IN6_IS_ADDR_UNSPECIFIED(address6) : address == 0;
+}
+
+bool port_claim_is_specific(const struct port_claim *claim)
+{
+    return !is_any(claim->ipv6, claim->host_address, &claim->host_address6);
+}
+
+bool port_claim_has_target(const struct port_claim *claim)
+{
+    return !is_any(claim->ipv6, claim->container_address, &claim->container_address6);
+}
+
+bool port_table_is_free(const struct port_table *table, const struct port_request *request, uint16_t port)
+{
+    bool any = is_any(request->ipv6, request->host_address, &request->host_address6);
     for (size_t i = 0; i < table->count; i++) {
         const struct port_claim *claim = &table->claims[i];
-        if (claim->protocol == protocol && claim->host_port == port &&
-            (claim->host_address == 0 || host_address == 0 || claim->host_address == host_address)) {
+        if (claim->host_port != port || claim->protocol != request->protocol || claim->ipv6 != request->ipv6) {
+            continue;
+        }
+        bool same = claim->ipv6 ? IN6_ARE_ADDR_EQUAL(&claim->host_address6, &request->host_address6)
+                                : claim->host_address == request->host_address;
+        if (any || same || !port_claim_is_specific(claim)) {
             return false;
         }
     }
@@ -80,6 +101,8 @@ static void add_claim(struct port_table *table, const struct port_request *reque
     xgrow((void **)&table->claims, table->count, &table->capacity, sizeof(*table->claims));
     table->claims[table->count++] = (struct port_claim){
         .host_address = request->host_address,
+        .ipv6 = request->ipv6,
+        .host_address6 = request->host_address6,
         .host_port = port,
         .container_port = request->container_port,
         .protocol = request->protocol,
@@ -88,31 +111,43 @@ static void add_claim(struct port_table *table, const struct port_request *reque
     };
 }
 
+/* "0.0.0.0:80" or "[::]:80" */
+static void format_host(const struct port_request *request, uint16_t port, char *buf, size_t size)
+{
+    char address[INET6_ADDRSTRLEN];
+    if (request->ipv6) {
+        inet_ntop(AF_INET6, &request->host_address6, address, sizeof(address));
+        snprintf(buf, size, "[%s]:%u", address, port);
+    } else {
+        ipam_format_address(address, request->host_address);
+        snprintf(buf, size, "%s:%u", address, port);
+    }
+}
+
 static int bind_error(const struct port_request *request, uint16_t port, int errnum, struct error *err)
 {
-    char address[IPAM_TEXT_MAX];
-    ipam_format_address(address, request->host_address);
+    char host[INET6_ADDRSTRLEN + 10];
+    format_host(request, port, host, sizeof(host));
     errnum = errnum < 0 ? -errnum : errnum;
     /* Go's texts of errno are lower case; scripts match on them. */
     const char *text = errnum == EADDRINUSE      ? "address already in use"
                        : errnum == EADDRNOTAVAIL ? "cannot assign requested address"
                        : errnum == EACCES        ? "permission denied"
                                                  : strerror(errnum);
-    return error_set(err, ERROR_SYSTEM, errnum, "listen %s4 %s:%u: bind: %s", port_protocol_name(request->protocol),
-                     address, port, text);
+    return error_set(err, ERROR_SYSTEM, errnum, "listen %s%d %s: bind: %s", port_protocol_name(request->protocol),
+                     request->ipv6 ? 6 : 4, host, text);
 }
 
 static int claim_exact(struct port_table *table, const struct port_request *request, void *owner,
                        port_reserve_fn reserve, void *data, struct error *err)
 {
-    if (!port_table_is_free(table, request->host_address, request->protocol, request->host_port)) {
-        char address[IPAM_TEXT_MAX];
-        ipam_format_address(address, request->host_address);
-        return error_set(err, ERROR_SYSTEM, EADDRINUSE, "Bind for %s:%u failed: port is already allocated", address,
-                         request->host_port);
+    if (!port_table_is_free(table, request, request->host_port)) {
+        char host[INET6_ADDRSTRLEN + 10];
+        format_host(request, request->host_port, host, sizeof(host));
+        return error_set(err, ERROR_SYSTEM, EADDRINUSE, "Bind for %s failed: port is already allocated", host);
     }
     int socket = -1;
-    int r = reserve(request->host_address, request->protocol, request->host_port, &socket, data);
+    int r = reserve(request, request->host_port, &socket, data);
     if (r < 0) {
         return bind_error(request, request->host_port, r, err);
     }
@@ -138,11 +173,11 @@ int port_table_claim(struct port_table *table, const struct port_request *reques
     unsigned int start = ephemeral ? (unsigned int)(*next - first) : 0;
     for (unsigned int i = 0; i < span; i++) {
         uint16_t port = first + (start + i) % span;
-        if (!port_table_is_free(table, request->host_address, request->protocol, port)) {
+        if (!port_table_is_free(table, request, port)) {
             continue;
         }
         int socket = -1;
-        int r = reserve(request->host_address, request->protocol, port, &socket, data);
+        int r = reserve(request, port, &socket, data);
         if (r == -EADDRINUSE) {
             continue;
         }
@@ -162,11 +197,11 @@ int port_table_claim(struct port_table *table, const struct port_request *reques
 int port_table_restore(struct port_table *table, const struct port_request *request, void *owner,
                        port_reserve_fn reserve, void *data, bool *ret_reserved, struct error *err)
 {
-    if (!port_table_is_free(table, request->host_address, request->protocol, request->host_port)) {
+    if (!port_table_is_free(table, request, request->host_port)) {
         return claim_exact(table, request, owner, reserve, data, err);
     }
     int socket = -1;
-    int r = reserve(request->host_address, request->protocol, request->host_port, &socket, data);
+    int r = reserve(request, request->host_port, &socket, data);
     add_claim(table, request, request->host_port, socket, owner);
     *ret_reserved = r >= 0;
     return 0;
@@ -188,11 +223,22 @@ size_t port_table_of(struct port_table *table, const void *owner, bool leaving, 
     return count;
 }
 
-void port_table_set_target(struct port_table *table, const void *owner, uint32_t container_address)
+void port_table_set_target(struct port_table *table, const void *owner, uint32_t address,
+                           const struct in6_addr *address6)
 {
     for (size_t i = 0; i < table->count; i++) {
         if (table->claims[i].owner == owner) {
-            table->claims[i].container_address = container_address;
+            table->claims[i].container_address = address;
+            table->claims[i].container_address6 = address6 ? *address6 : in6addr_any;
+        }
+    }
+}
+
+void port_table_move(struct port_table *table, const void *from, void *to)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->claims[i].owner == from) {
+            table->claims[i].owner = to;
         }
     }
 }

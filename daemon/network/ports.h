@@ -5,15 +5,19 @@
 #ifndef DORY_DAEMON_NETWORK_PORTS_H
 #define DORY_DAEMON_NETWORK_PORTS_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
 
-/* One published port. Addresses and ports in host byte order; host_address 0 is every address of the host. */
+/* One published port. Ports and IPv4 addresses in host byte order; host address 0 (::) is every address of the host. A
+ * claim of all IPv4 addresses and one of all IPv6 addresses may have the same port. */
 struct port_claim {
     uint32_t host_address, container_address;
+    bool ipv6; /* then these addresses count */
+    struct in6_addr host_address6, container_address6;
     uint16_t host_port, container_port;
     uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */
     bool leaving;     /* its rule is being removed: not part of a new rule set, and not free yet */
@@ -21,8 +25,13 @@ struct port_claim {
     void *owner;      /* the container's record */
 };
 
+/* Of one host address only. */
+bool port_claim_is_specific(const struct port_claim *claim);
+
 struct port_request {
     uint32_t host_address;
+    bool ipv6;
+    struct in6_addr host_address6;
     uint16_t host_port;     /* 0: any of the ephemeral range */
     uint16_t host_port_end; /* above host_port: any of this range */
     uint16_t container_port;
@@ -45,10 +54,11 @@ void port_table_init(struct port_table *table, uint16_t ephemeral_first, uint16_
 /* Closes the reservations that are left. */
 void port_table_release(struct port_table *table);
 /* No claim stands on this port: one for every address excludes all others of the same protocol and port. */
-bool port_table_is_free(const struct port_table *table, uint32_t host_address, uint8_t protocol, uint16_t port);
+bool port_table_is_free(const struct port_table *table, const struct port_request *request, uint16_t port);
 
-/* Reserves a port in the kernel. *ret_socket (-1 allowed) becomes the claim's. -EADDRINUSE means taken by somebody. */
-typedef int (*port_reserve_fn)(uint32_t host_address, uint8_t protocol, uint16_t port, int *ret_socket, void *data);
+/* Reserves a port in the kernel, on the request's host address. *ret_socket (-1 allowed) becomes the claim's.
+ * -EADDRINUSE means taken by somebody. */
+typedef int (*port_reserve_fn)(const struct port_request *request, uint16_t port, int *ret_socket, void *data);
 
 /*
  * Claims one port for `owner`. With a choice (range or ephemeral) ports that are taken are passed over. Errors in
@@ -64,8 +74,13 @@ int port_table_restore(struct port_table *table, const struct port_request *requ
 /* Copies the owner's claims to a new array (*ret_claims, the caller's; sockets stay the table's) and marks them as
  * leaving when told so. */
 size_t port_table_of(struct port_table *table, const void *owner, bool leaving, struct port_claim **ret_claims);
-/* Where the owner's claims lead. */
-void port_table_set_target(struct port_table *table, const void *owner, uint32_t container_address);
+/* Where the owner's claims lead: address6 NULL for none. 0: nowhere, they are reserved only. */
+void port_table_set_target(struct port_table *table, const void *owner, uint32_t address,
+                           const struct in6_addr *address6);
+/* The claim leads somewhere: it belongs into the rules. */
+bool port_claim_has_target(const struct port_claim *claim);
+/* Gives every claim of one owner to another. */
+void port_table_move(struct port_table *table, const void *from, void *to);
 /* Forgets the owner's claims and closes their reservations. */
 void port_table_drop(struct port_table *table, const void *owner);
 

@@ -121,6 +121,7 @@ env_stop() {
         # shellcheck disable=SC2086
         dory rm -f -v $ids >/dev/null 2>&1 || true
     fi
+    dory network prune -f >/dev/null 2>&1 || true
     env_daemon_kill TERM
     env_remove_network
     [ ! -e "$ENV_DIR/iptables" ] || iptables-restore <"$ENV_DIR/iptables"

@@ -41,7 +41,7 @@ static void measure(struct network_manager *manager, const char *what, const str
         attach[i] = timestamp_monotonic() - t0;
         pause_ms(rest_ms / 2);
         t0 = timestamp_monotonic();
-        network_detach(manager, c.id, &c.endpoint);
+        network_detach(manager, c.id);
         detach[i] = timestamp_monotonic() - t0;
         rig_remove(manager, &c);
     }

@@ -291,16 +291,17 @@ struct rig_container rig_container(struct network_manager *manager, const struct
     struct error err = {0};
     id_generate(c.id);
     struct network_request request = {.container_id = c.id, .ports = ports, .port_count = count};
-    if (network_attach(manager, &request, "rig", &c.netns, &c.endpoint, &err) < 0) {
+    if (network_attach(manager, &request, "rig", &c.netns, &c.sandbox, &err) < 0) {
         fprintf(stderr, "rig: network_attach: %s\n", err.message);
         abort();
     }
+    c.endpoint = c.sandbox.endpoints[0];
     return c;
 }
 
 void rig_remove(struct network_manager *manager, struct rig_container *c)
 {
-    network_detach(manager, c->id, &c->endpoint);
-    network_endpoint_release(&c->endpoint);
+    network_detach(manager, c->id);
+    network_sandbox_release(&c->sandbox);
     c->netns = fd_close(c->netns);
 }

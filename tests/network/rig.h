@@ -45,7 +45,8 @@ bool rig_ping(int netns, const char *address);
 struct rig_container {
     char id[65];
     int netns;
-    struct network_endpoint endpoint;
+    struct network_sandbox sandbox;
+    struct network_endpoint endpoint; /* a copy of the first one */
 };
 struct rig_container rig_container(struct network_manager *manager, const struct network_port *ports, size_t count);
 void rig_remove(struct network_manager *manager, struct rig_container *container);

@@ -42,6 +42,12 @@ static void restored(void)
     }
 }
 
+static int restore(const char *id, const struct network_sandbox *sandbox, struct error *err)
+{
+    struct network_request request = {.container_id = id};
+    return network_restore(manager, &request, "x", -1, sandbox, err);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -79,12 +85,12 @@ static const char *refused(const struct network_port *ports, size_t count)
 {
     static struct error err;
     char id[65];
-    struct network_endpoint endpoint;
+    struct network_sandbox sandbox;
     int netns;
     id_generate(id);
     err = (struct error){0};
     struct network_request request = {.container_id = id, .ports = ports, .port_count = count};
-    assert_true(network_attach(manager, &request, "web", &netns, &endpoint, &err) < 0);
+    assert_true(network_attach(manager, &request, "web", &netns, &sandbox, &err) < 0);
     return err.message;
 }
 
@@ -206,9 +212,9 @@ static void check_published(const char *protocol, int number)
 {
     struct network_port p = port(protocol, "", 8080, 80);
     struct rig_container c = rig_container(manager, &p, 1), other = plain();
-    assert_int_equal(c.endpoint.port_count, 1);
-    assert_int_equal(c.endpoint.ports[0].host_port, 8080);
-    assert_string_equal(c.endpoint.ports[0].host_address, "0.0.0.0");
+    assert_int_equal(c.sandbox.port_count, 1);
+    assert_int_equal(c.sandbox.ports[0].host_port, 8080);
+    assert_string_equal(c.sandbox.ports[0].host_address, "0.0.0.0");
     pid_t server = rig_serve(c.netns, number, "0.0.0.0", 80);
     expect_answer(-1, number, "127.0.0.1", 8080, GATEWAY);
     expect_answer(-1, number, "127.9.9.9", 8080, GATEWAY);
@@ -243,7 +249,7 @@ static void an_sctp_port_is_a_rule_even_where_the_kernel_has_no_sctp(void **stat
     (void)state;
     struct network_port p = port("sctp", "", 8080, 80);
     struct rig_container c = rig_container(manager, &p, 1);
-    assert_string_equal(c.endpoint.ports[0].protocol, "sctp");
+    assert_string_equal(c.sandbox.ports[0].protocol, "sctp");
     assert_int_equal(rig_shell_in(-1, "nft list map ip " TABLE " ports | grep -q 'sctp . 8080 : 10.88.0.2 . 80'"), 0);
     rig_remove(manager, &c);
 }
@@ -402,14 +408,14 @@ static void ranges_and_ephemeral_ports_pass_over_taken_ones(void **state)
     struct network_port range = port("tcp", "", 8100, 80), random = port("tcp", "", 0, 80);
     range.host_port_end = 8102;
     struct rig_container a = rig_container(manager, &range, 1), b = rig_container(manager, &range, 1);
-    assert_int_equal(a.endpoint.ports[0].host_port, 8100);
-    assert_int_equal(b.endpoint.ports[0].host_port, 8102);
+    assert_int_equal(a.sandbox.ports[0].host_port, 8100);
+    assert_int_equal(b.sandbox.ports[0].host_port, 8102);
     assert_non_null(strstr(refused(&range, 1), "all ports are allocated"));
     struct rig_container c = rig_container(manager, &random, 1), d = rig_container(manager, &random, 1);
-    assert_in_range(c.endpoint.ports[0].host_port, 1024, 65535);
-    assert_int_not_equal(c.endpoint.ports[0].host_port, d.endpoint.ports[0].host_port);
+    assert_in_range(c.sandbox.ports[0].host_port, 1024, 65535);
+    assert_int_not_equal(c.sandbox.ports[0].host_port, d.sandbox.ports[0].host_port);
     pid_t inside = rig_serve(d.netns, IPPROTO_TCP, "0.0.0.0", 80);
-    expect_answer(remote, IPPROTO_TCP, RIG_HOST, d.endpoint.ports[0].host_port, RIG_REMOTE);
+    expect_answer(remote, IPPROTO_TCP, RIG_HOST, d.sandbox.ports[0].host_port, RIG_REMOTE);
     rig_stop(inside);
     rig_stop(server);
     rig_remove(manager, &a);
@@ -431,7 +437,9 @@ static void many_ports_at_once(void **state)
     expect_answer(-1, IPPROTO_TCP, "127.0.0.1", 9298, NULL);
     rig_stop(server);
     rig_remove(manager, &c);
-    assert_int_equal(rig_shell_in(-1, "test $(nft list table ip " TABLE " | grep -c elements) = 0"), 0);
+    assert_int_equal(rig_shell_in(-1, "test $( (nft list map ip " TABLE " ports; nft list map ip " TABLE
+                                      " ports_at) | grep -c elements) = 0"),
+                     0);
 }
 
 static void bad_requests_are_named(void **state)
@@ -446,12 +454,12 @@ static void bad_requests_are_named(void **state)
     p = port("tcp", "", 80, 0);
     assert_non_null(strstr(refused(&p, 1), "invalid containerPort: 0"));
     struct error err = {0};
-    struct network_endpoint endpoint;
+    struct network_sandbox sandbox;
     int netns;
     struct network_request request = {.container_id = "x", .mac = "01:00:00:00:00:01"};
-    assert_true(network_attach(manager, &request, "x", &netns, &endpoint, &err) < 0);
+    assert_true(network_attach(manager, &request, "x", &netns, &sandbox, &err) < 0);
     request.mac = "02:42:zz:00:00:01";
-    assert_true(network_attach(manager, &request, "x", &netns, &endpoint, &err) < 0);
+    assert_true(network_attach(manager, &request, "x", &netns, &sandbox, &err) < 0);
     assert_string_equal(err.message, "02:42:zz:00:00:01 is not a valid mac address");
 }
 
@@ -463,13 +471,14 @@ static void a_mac_of_ones_own(void **state)
     struct rig_container c = {.netns = -1};
     struct network_request request = {.container_id = "own-mac", .mac = "06:00:00:00:00:01"};
     struct error err = {0};
-    assert_int_equal(network_attach(manager, &request, "x", &c.netns, &c.endpoint, &err), 0);
+    assert_int_equal(network_attach(manager, &request, "x", &c.netns, &c.sandbox, &err), 0);
+    c.endpoint = c.sandbox.endpoints[0];
     assert_string_equal(c.endpoint.mac, "06:00:00:00:00:01");
     assert_int_equal(rig_shell_in(c.netns, "ip link show eth0 | grep -q 06:00:00:00:00:01"), 0);
     assert_true(rig_ping(-1, c.endpoint.address));
     assert_true(rig_ping(c.netns, first.endpoint.address));
-    network_detach(manager, "own-mac", &c.endpoint);
-    network_endpoint_release(&c.endpoint);
+    network_detach(manager, "own-mac");
+    network_sandbox_release(&c.sandbox);
     close(c.netns);
     rig_remove(manager, &first);
 }
@@ -479,15 +488,15 @@ static void without_network_there_is_only_lo(void **state)
     (void)state;
     for (int i = 0; i < 5; i++) {
         struct network_request request = {.container_id = "none", .mode = NETWORK_NONE};
-        struct network_endpoint endpoint;
+        struct network_sandbox sandbox;
         struct error err = {0};
         int netns;
-        assert_int_equal(network_attach(manager, &request, "x", &netns, &endpoint, &err), 0);
-        assert_string_equal(endpoint.address, "");
+        assert_int_equal(network_attach(manager, &request, "x", &netns, &sandbox, &err), 0);
+        assert_string_equal(sandbox.endpoints[0].address, "");
         assert_true(rig_ping(netns, "127.0.0.1"));
         assert_int_equal(rig_shell_in(netns, "test $(ip -o link | grep -c .) = 1"), 0);
-        network_detach(manager, "none", &endpoint);
-        network_endpoint_release(&endpoint);
+        network_detach(manager, "none");
+        network_sandbox_release(&sandbox);
         close(netns);
     }
 }
@@ -509,10 +518,10 @@ static void a_restarted_daemon_finds_everything(void **state)
     reopen();
     expect_answer(remote, IPPROTO_TCP, RIG_HOST, 8080, RIG_REMOTE);
     struct error err = {0};
-    if (network_restore(manager, c.id, &c.endpoint, &err) < 0) {
+    if (restore(c.id, &c.sandbox, &err) < 0) {
         fail_msg("network_restore: %s", err.message);
     }
-    assert_true(network_restore(manager, "another", &c.endpoint, &err) < 0);
+    assert_true(restore("another", &c.sandbox, &err) < 0);
     restored();
     expect_answer(remote, IPPROTO_TCP, RIG_HOST, 8080, RIG_REMOTE);
     expect_answer(-1, IPPROTO_TCP, "127.0.0.1", 8080, GATEWAY);
@@ -526,7 +535,7 @@ static void a_restarted_daemon_finds_everything(void **state)
         assert_string_equal(before[i].id, after[i].id);
     }
     rig_stop(server);
-    network_endpoint_release(&lost.endpoint);
+    network_sandbox_release(&lost.sandbox);
     rig_remove(manager, &other);
     rig_remove(manager, &c);
     expect_nothing(remote, IPPROTO_TCP, RIG_HOST, 8080);
@@ -612,13 +621,13 @@ static void udp_clients_follow_the_port_to_a_new_container(void **state)
     assert_true(answers_soon(5555));
     rig_stop(server);
     struct rig_container keeps_address = c;
-    network_detach(manager, c.id, &c.endpoint);
+    network_detach(manager, c.id);
     struct rig_container d = rig_container(manager, &p, 1);
     server = rig_serve(d.netns, IPPROTO_UDP, "0.0.0.0", 80);
     assert_true(answers_soon(5555));
     rig_stop(server);
     rig_remove(manager, &d);
-    network_endpoint_release(&keeps_address.endpoint);
+    network_sandbox_release(&keeps_address.sandbox);
     close(keeps_address.netns);
 }
 
@@ -628,11 +637,11 @@ static void an_ended_container_does_not_answer_for_its_address(void **state)
     struct rig_container c = plain();
     pid_t server = rig_serve(c.netns, IPPROTO_TCP, "0.0.0.0", 80);
     expect_answer(-1, IPPROTO_TCP, c.endpoint.address, 80, GATEWAY);
-    network_detach(manager, c.id, &c.endpoint); /* its namespace is still there: the server lives */
+    network_detach(manager, c.id); /* its namespace is still there: the server lives */
     settle_ms(100);
     expect_nothing(-1, IPPROTO_TCP, c.endpoint.address, 80);
     rig_stop(server);
-    network_endpoint_release(&c.endpoint);
+    network_sandbox_release(&c.sandbox);
     close(c.netns);
 }
 
@@ -660,7 +669,9 @@ static void two_thousand_containers_leave_nothing(void **state)
         settle_ms(100);
     }
     assert_in_range(left, 0, 3); /* the pool's */
-    assert_int_equal(rig_shell_in(-1, "test $(nft list table ip " TABLE " | grep -c elements) = 0"), 0);
+    assert_int_equal(rig_shell_in(-1, "test $( (nft list map ip " TABLE " ports; nft list map ip " TABLE
+                                      " ports_at) | grep -c elements) = 0"),
+                     0);
 }
 
 static void a_full_bridge_is_an_error_and_recovers(void **state)
@@ -674,7 +685,7 @@ static void a_full_bridge_is_an_error_and_recovers(void **state)
         struct rig_container *c = &all[made];
         id_generate(c->id);
         struct network_request request = {.container_id = c->id};
-        if (network_attach(manager, &request, "x", &c->netns, &c->endpoint, &err) < 0) {
+        if (network_attach(manager, &request, "x", &c->netns, &c->sandbox, &err) < 0) {
             break;
         }
     }
@@ -710,7 +721,9 @@ static void threads_do_not_disturb_each_other(void **state)
     for (int i = 0; i < 4; i++) {
         pthread_join(threads[i], NULL);
     }
-    assert_int_equal(rig_shell_in(-1, "test $(nft list table ip " TABLE " | grep -c elements) = 0"), 0);
+    assert_int_equal(rig_shell_in(-1, "test $( (nft list map ip " TABLE " ports; nft list map ip " TABLE
+                                      " ports_at) | grep -c elements) = 0"),
+                     0);
 }
 
 static void a_small_subnet_runs_out_and_recovers(void **state)

@@ -36,6 +36,7 @@ static const int expected[CONTAINER_EVENT_COUNT][CONTAINER_STATE_COUNT] = {
     [CONTAINER_REMOVE_FORCE] = {M, M, M, M, NO, M, M},
     [CONTAINER_REMOVE_FAILED] = {NO, NO, NO, NO, D, NO, NO},
     [CONTAINER_RENAME] = {C, R, P, S, NO, X, NO},
+    [CONTAINER_NETWORK] = {C, R, P, S, NO, X, NO},
     [CONTAINER_ATTACH] = {C, R, NO, NO, NO, X, NO},
     [CONTAINER_RESIZE] = {NO, R, P, NO, NO, NO, NO},
     [CONTAINER_TOP] = {NO, R, P, NO, NO, NO, NO},

@@ -27,6 +27,7 @@ static bool container_matches(const char *filters)
     strv_add(&published, "80/tcp");
     strv_add(&exposed, "53/udp");
     struct mount_point mounts[] = {{.type = MOUNT_VOLUME, .name = (char *)"data", .destination = (char *)"/srv"}};
+    static struct endpoint_settings network = {.name = (char *)"bridge", .network_id = (char *)"0123"};
     struct container_facts facts = {.id = "abcdef0123456789",
                                     .name = "web_1",
                                     .labels = &labels,
@@ -36,8 +37,8 @@ static bool container_matches(const char *filters)
                                     .ancestors = &ancestors,
                                     .mounts = mounts,
                                     .mount_count = 1,
-                                    .network = "bridge",
-                                    .network_id = "0123",
+                                    .networks = &network,
+                                    .network_count = 1,
                                     .published = &published,
                                     .exposed = &exposed,
                                     .before = strstr(filters, "before") ? 150 : 0,

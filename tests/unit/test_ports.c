@@ -17,10 +17,9 @@
 static char one, two; /* owners */
 static uint16_t busy; /* what another process has */
 
-static int reserve(uint32_t host_address, uint8_t protocol, uint16_t port, int *ret_socket, void *data)
+static int reserve(const struct port_request *request, uint16_t port, int *ret_socket, void *data)
 {
-    (void)host_address;
-    (void)protocol;
+    (void)request;
     (void)data;
     *ret_socket = -1;
     return port == busy ? -EADDRINUSE : 0;
@@ -170,7 +169,6 @@ static void the_table_has_the_bridges_name(void **state)
 static void the_rules_hold_every_claim_in_its_map(void **state)
 {
     (void)state;
-    struct firewall_options options = {.bridge = "br-x", .subnet = {0x0a580000, 0x0a580001, 16}};
     struct port_claim claims[] = {
         {.host_port = 8080, .container_port = 80, .container_address = 0x0a580002, .protocol = IPPROTO_TCP},
         {.host_port = 53, .container_port = 5353, .container_address = 0x0a580003, .protocol = IPPROTO_UDP},
@@ -180,16 +178,27 @@ static void the_rules_hold_every_claim_in_its_map(void **state)
          .container_address = 0x0a580003,
          .protocol = IPPROTO_TCP},
     };
-    char *text = firewall_ruleset(&options, claims, 3);
+    struct firewall_network networks[] = {
+        {.bridge = "br-x", .subnet = {0x0a580000, 0x0a580001, 16}},
+        {.bridge = "br-in", .subnet = {0x0a590000, 0x0a590001, 24}, .internal = true, .no_icc = true},
+        {.bridge = "br-bare", .subnet = {0x0a5a0000, 0x0a5a0001, 24}, .no_masquerade = true},
+    };
+    struct firewall_rules rules = {networks, 3, claims, 3};
+    char *text = firewall_ruleset("br-x", &rules, false);
     assert_non_null(strstr(text, "add table ip dory-br-x\ndelete table ip dory-br-x\n"));
+    assert_null(strstr(text, "ip6"));
     assert_non_null(strstr(text, "elements = { 6 . 8080 : 10.88.0.2 . 80, 17 . 53 : 10.88.0.3 . 5353 }\n"));
     assert_non_null(strstr(text, "elements = { 127.0.0.1 . 6 . 90 : 10.88.0.3 . 9 }\n"));
-    assert_non_null(strstr(text, "oifname != \"br-x\" ip saddr 10.88.0.0/16 masquerade"));
+    assert_non_null(
+        strstr(text, "set bridges {\n\t\ttype ifname\n\t\telements = { \"br-x\", \"br-in\", \"br-bare\" }"));
+    assert_non_null(strstr(text, "set internal {\n\t\ttype ifname\n\t\telements = { \"br-in\" }"));
+    assert_non_null(strstr(text, "elements = { \"br-x\" . \"br-x\", \"br-bare\" . \"br-bare\" }"));
+    assert_non_null(strstr(text, "set outbound {\n\t\ttype ipv4_addr\n\t\tflags interval\n"
+                                 "\t\telements = { 10.88.0.0/16 }"));
     free(text);
-    options.no_masquerade = true;
-    text = firewall_ruleset(&options, NULL, 0);
+    text = firewall_ruleset("br-x", &(struct firewall_rules){0}, true);
     assert_null(strstr(text, "elements"));
-    assert_null(strstr(text, "oifname != \"br-x\" ip saddr 10.88.0.0/16 masquerade"));
+    assert_non_null(strstr(text, "table ip6 dory-br-x {"));
     free(text);
 }
 

@@ -1,0 +1,163 @@
+#include "cmd/dory/network_option.h"
+
+#include <string.h>
+
+#include "base/parse.h"
+
+/* One --network: a name, or "name=NET,alias=A,ip=...". */
+struct network_option {
+    char *name, *ip, *ip6, *mac;
+    struct strv aliases, driver_options;
+    int64_t priority;
+};
+
+static void network_option_release(struct network_option *o)
+{
+    free(o->name);
+    free(o->ip);
+    free(o->ip6);
+    free(o->mac);
+    strv_release(&o->aliases);
+    strv_release(&o->driver_options);
+}
+
+static int set_network_field(struct network_option *o, const char *key, const char *value, struct error *err)
+{
+    const struct {
+        const char *key;
+        char **text;
+        struct strv *list;
+    } fields[] = {
+        {"name", &o->name, NULL},       {"ip", &o->ip, NULL},         {"ip6", &o->ip6, NULL},
+        {"mac-address", &o->mac, NULL}, {"alias", NULL, &o->aliases}, {"driver-opt", NULL, &o->driver_options},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        if (strcmp(key, fields[i].key) != 0)
+            continue;
+        if (fields[i].text)
+            xstrset(fields[i].text, value);
+        else
+            strv_add(fields[i].list, value);
+        return 0;
+    }
+    if (strcmp(key, "gw-priority") != 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid field key %s", key);
+    if (parse_int64(value, INT32_MIN, INT32_MAX, &o->priority) < 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid gw-priority: %s", value);
+    return 0;
+}
+
+static int parse_network(const char *text, struct network_option *ret, struct error *err)
+{
+    if (!strchr(text, '=')) {
+        ret->name = xstrdup(text);
+        return 0;
+    }
+    CLEANUP_STRV struct strv fields = STRV_INIT;
+    strv_split(&fields, text, ',');
+    for (size_t i = 0; i < fields.count; i++) {
+        char *equals = strchr(fields.items[i], '=');
+        if (!equals)
+            return error_set(err, ERROR_INVALID, 0, "invalid field %s must be a key=value pair", fields.items[i]);
+        *equals = '\0';
+        int r = set_network_field(ret, fields.items[i], equals + 1, err);
+        if (r < 0)
+            return r;
+    }
+    return ret->name && ret->name[0] ? 0 : error_set(err, ERROR_INVALID, 0, "no name set for network");
+}
+
+static void put_strings(struct json_writer *w, const char *key, const struct strv *list)
+{
+    if (list->count == 0)
+        return;
+    json_key(w, key);
+    json_begin_array(w);
+    for (size_t i = 0; i < list->count; i++)
+        json_put_string(w, list->items[i]);
+    json_end_array(w);
+}
+
+static void put_text(struct json_writer *w, const char *key, const char *value)
+{
+    if (value)
+        json_member_string(w, key, value);
+}
+
+static void put_endpoint(struct json_writer *w, const struct network_option *o)
+{
+    json_key(w, o->name);
+    json_begin_object(w);
+    if (o->ip || o->ip6) {
+        json_key(w, "IPAMConfig");
+        json_begin_object(w);
+        put_text(w, "IPv4Address", o->ip);
+        put_text(w, "IPv6Address", o->ip6);
+        json_end_object(w);
+    }
+    put_strings(w, "Aliases", &o->aliases);
+    put_text(w, "MacAddress", o->mac);
+    if (o->priority != 0)
+        json_member_int(w, "GwPriority", o->priority);
+    if (o->driver_options.count > 0) {
+        json_key(w, "DriverOpts");
+        json_begin_object(w);
+        for (size_t i = 0; i < o->driver_options.count; i++) {
+            const char *entry = o->driver_options.items[i];
+            CLEANUP_FREE char *name = xstrndup(entry, strcspn(entry, "="));
+            json_member_string(w, name, strchr(entry, '=') ? strchr(entry, '=') + 1 : "");
+        }
+        json_end_object(w);
+    }
+    json_end_object(w);
+}
+
+/* What the flags beside --network say is meant for the first network. */
+static int merge_flags(struct network_option *o, const struct container_flags *f, struct error *err)
+{
+    if ((o->ip && f->ip) || (o->ip6 && f->ip6))
+        return error_set(err, ERROR_INVALID, 0, "conflicting options: cannot specify both --ip and per-network IP");
+    if (o->aliases.count > 0 && f->network_aliases.count > 0)
+        return error_set(err, ERROR_INVALID, 0,
+                         "conflicting options: cannot specify both --network-alias and per-network alias");
+    if (f->ip)
+        o->ip = xstrdup(f->ip);
+    if (f->ip6)
+        o->ip6 = xstrdup(f->ip6);
+    strv_add_all(&o->aliases, &f->network_aliases);
+    return 0;
+}
+
+int network_option_put_endpoints(struct json_writer *w, const struct container_flags *f, struct error *err)
+{
+    bool plain = f->networks.count == 0 || (f->networks.count == 1 && !strchr(f->networks.items[0], '='));
+    if (plain && f->network_aliases.count == 0 && !f->ip && !f->ip6)
+        return 0;
+    json_key(w, "NetworkingConfig");
+    json_begin_object(w);
+    json_key(w, "EndpointsConfig");
+    json_begin_object(w);
+    int r = 0;
+    for (size_t i = 0; r == 0 && (i == 0 || i < f->networks.count); i++) {
+        struct network_option option = {0};
+        r = parse_network(f->networks.count ? f->networks.items[i] : "default", &option, err);
+        if (r == 0 && i == 0)
+            r = merge_flags(&option, f, err);
+        if (r == 0)
+            put_endpoint(w, &option);
+        network_option_release(&option);
+    }
+    json_end_object(w);
+    json_end_object(w);
+    return r;
+}
+
+int network_option_put_mode(struct json_writer *w, const struct container_flags *f, struct error *err)
+{
+    struct network_option option = {0};
+    int r = parse_network(f->networks.count ? f->networks.items[0] : "default", &option, err);
+    if (r == 0)
+        json_member_string(w, "NetworkMode", option.name);
+    network_option_release(&option);
+    return r;
+}

@@ -1,0 +1,85 @@
+#include "daemon/endpoint_settings.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#define ROW(holder, kind, json, member, ...)                                                                           \
+    {                                                                                                                  \
+        .name = json, .type = JSON_FIELD_##kind, .offset = offsetof(struct holder, member), ##__VA_ARGS__              \
+    }
+
+static const struct json_field ipam_rows[] = {
+    ROW(endpoint_ipam, STRING, "IPv4Address", ipv4, .flags = JSON_OMIT_EMPTY),
+    ROW(endpoint_ipam, STRING, "IPv6Address", ipv6, .flags = JSON_OMIT_EMPTY),
+    ROW(endpoint_ipam, STRV, "LinkLocalIPs", link_local, .flags = JSON_OMIT_EMPTY),
+};
+static const struct json_table ipam_table = JSON_TABLE(struct endpoint_ipam, ipam_rows);
+
+static const struct json_field settings_rows[] = {
+    ROW(endpoint_settings, STRING, "Name", name, .flags = JSON_OMIT_EMPTY),
+    ROW(endpoint_settings, STRING, "NetworkID", network_id, .flags = JSON_OMIT_EMPTY),
+    ROW(endpoint_settings, OBJECT, "IPAMConfig", ipam, .table = &ipam_table),
+    ROW(endpoint_settings, STRING, "MacAddress", mac, .flags = JSON_OMIT_EMPTY),
+    ROW(endpoint_settings, STRV, "Aliases", aliases, .flags = JSON_OMIT_EMPTY),
+    ROW(endpoint_settings, STRV, "Links", links, .flags = JSON_OMIT_EMPTY),
+    ROW(endpoint_settings, STRMAP, "DriverOpts", driver_options, .flags = JSON_OMIT_EMPTY),
+    ROW(endpoint_settings, INT, "GwPriority", gateway_priority, .flags = JSON_OMIT_EMPTY),
+};
+const struct json_table endpoint_settings_table = JSON_TABLE(struct endpoint_settings, settings_rows);
+
+void endpoint_settings_release(struct endpoint_settings *settings)
+{
+    json_table_release(&endpoint_settings_table, settings);
+}
+
+static void drop_empty(char **text)
+{
+    if (*text && !**text) {
+        xstrset(text, NULL);
+    }
+}
+
+static int check_address(int family, const char *text, struct error *err)
+{
+    uint8_t address[16];
+    if (text && inet_pton(family, text, address) != 1) {
+        return error_set(err, ERROR_INVALID, 0, "invalid IPv%d address: %s", family == AF_INET ? 4 : 6, text);
+    }
+    return 0;
+}
+
+int endpoint_settings_decode(const struct json *value, struct endpoint_settings *ret, struct error *err)
+{
+    if (!value || value->kind == JSON_NULL) {
+        return 0;
+    }
+    int r = json_table_decode(&endpoint_settings_table, value, ret, err);
+    if (r < 0) {
+        return r;
+    }
+    /* What inspect shows comes back from clients that copy it: which network it is, its key says. */
+    xstrset(&ret->name, NULL);
+    xstrset(&ret->network_id, NULL);
+    drop_empty(&ret->ipam.ipv4);
+    drop_empty(&ret->ipam.ipv6);
+    drop_empty(&ret->mac);
+    if (ret->ipam.link_local.count > 0) {
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "IPAMConfig.LinkLocalIPs are not supported by dory");
+    }
+    if (ret->driver_options.count > 0) {
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "DriverOpts: option \"%s\" is not supported by dory",
+                         ret->driver_options.items[0].key);
+    }
+    r = check_address(AF_INET, ret->ipam.ipv4, err);
+    return r < 0 ? r : check_address(AF_INET6, ret->ipam.ipv6, err);
+}
+
+void endpoint_settings_put_ipam(const struct endpoint_settings *settings, struct json_writer *w)
+{
+    json_key(w, "IPAMConfig");
+    if (!settings->ipam.ipv4 && !settings->ipam.ipv6) {
+        json_put_null(w);
+        return;
+    }
+    json_table_encode(&ipam_table, &settings->ipam, w);
+}

@@ -1,0 +1,223 @@
+/* Endpoints: a container's addresses on one network. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/id.h"
+#include "daemon/network/network_internal.h"
+
+int endpoint_parse_mac(const char *text, uint8_t mac[6], struct error *err)
+{
+    unsigned int part[6];
+    int end = 0;
+    if (strlen(text) != 17 ||
+        sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &part[0], &part[1], &part[2], &part[3], &part[4], &part[5], &end) !=
+            6 ||
+        end != 17) {
+        return error_set(err, ERROR_INVALID, 0, "%s is not a valid mac address", text);
+    }
+    for (int i = 0; i < 6; i++) {
+        mac[i] = part[i];
+    }
+    static const uint8_t zero[6];
+    if (mac[0] & 1 || memcmp(mac, zero, 6) == 0) {
+        return error_set(err, ERROR_INVALID, 0, "%s is not the address of one interface", text);
+    }
+    return 0;
+}
+
+static int taken_error(int r, const char *text, struct error *err)
+{
+    if (r == -EADDRINUSE) {
+        return error_set(err, ERROR_FORBIDDEN, EADDRINUSE, "Address already in use: %s", text);
+    }
+    return error_set(err, ERROR_INVALID, -r, "Invalid address %s: It does not belong to any of this network's subnets",
+                     text);
+}
+
+static int take_given4(struct network *network, const char *text, uint32_t *ret, struct error *err)
+{
+    uint32_t address;
+    if (ipam_parse_address(text, &address) < 0) {
+        return error_set(err, ERROR_INVALID, 0, "invalid IPv4 address: %s", text);
+    }
+    int r = ipam_take(&network->ipam, address);
+    if (r < 0) {
+        return taken_error(r, text, err);
+    }
+    *ret = address;
+    return 0;
+}
+
+static int take_given6(struct network *network, const char *text, struct in6_addr *ret, struct error *err)
+{
+    struct in6_addr address;
+    if (inet_pton(AF_INET6, text, &address) != 1) {
+        return error_set(err, ERROR_INVALID, 0, "invalid IPv6 address: %s", text);
+    }
+    int r = network->subnet6.prefix ? ipam6_take(&network->ipam6, &address) : -ERANGE;
+    if (r < 0) {
+        return taken_error(r, text, err);
+    }
+    *ret = address;
+    return 0;
+}
+
+/* Lock held. The endpoint owns what was taken before a failure. */
+static int take_addresses(struct endpoint *e, const struct network_attachment *attachment, struct error *err)
+{
+    struct network *network = e->network;
+    int r = attachment->address ? take_given4(network, attachment->address, &e->address, err)
+                                : ipam_allocate(&network->ipam, &e->address, err);
+    if (r == 0 && attachment->address6) {
+        r = take_given6(network, attachment->address6, &e->address6, err);
+    } else if (r == 0 && network->subnet6.prefix) {
+        r = ipam6_allocate(&network->ipam6, &e->address6, err);
+    }
+    if (r == 0 && !attachment->mac) {
+        ipam_mac(e->address, e->mac);
+    }
+    return r;
+}
+
+static struct endpoint *blank(struct network *network, const struct network_attachment *attachment)
+{
+    struct endpoint *e = xcalloc(1, sizeof(*e));
+    e->network = network_ref(network);
+    e->priority = attachment->priority;
+    if (attachment->aliases) {
+        strv_copy(&e->aliases, attachment->aliases);
+    }
+    if (attachment->links) {
+        strv_copy(&e->links, attachment->links);
+    }
+    return e;
+}
+
+static int find(struct network_manager *manager, const char *id, struct network **ret, struct error *err)
+{
+    *ret = network_find(manager, id);
+    if (!*ret || (*ret)->removing) {
+        return error_set(err, ERROR_NOT_FOUND, 0, "network %s not found", id);
+    }
+    return 0;
+}
+
+int endpoint_new(struct network_manager *manager, const struct network_attachment *attachment, struct endpoint **ret,
+                 struct error *err)
+{
+    uint8_t mac[6] = {0};
+    int r = attachment->mac ? endpoint_parse_mac(attachment->mac, mac, err) : 0;
+    if (r < 0) {
+        return r;
+    }
+    for (int attempt = 0;; attempt++) {
+        struct network *network;
+        pthread_mutex_lock(&manager->lock);
+        r = find(manager, attachment->network_id, &network, err);
+        struct endpoint *e = r == 0 ? blank(network, attachment) : NULL;
+        if (r == 0) {
+            memcpy(e->mac, mac, sizeof(mac));
+            id_generate(e->id);
+            network->endpoints++;
+            r = take_addresses(e, attachment, err);
+        }
+        if (r < 0 && e) {
+            network->endpoints--;
+            endpoint_free(e);
+        }
+        pthread_mutex_unlock(&manager->lock);
+        if (r == 0) {
+            *ret = e;
+        }
+        if ((r != -ENOSPC && r != -EADDRINUSE) || attempt > 0) {
+            return r;
+        }
+        error_clear(err); /* addresses of containers that have just ended are on their way back */
+        pool_settle(manager->pool);
+    }
+}
+
+int endpoint_restore(struct network_manager *manager, const struct network_endpoint *from,
+                     const struct network_attachment *attachment, struct endpoint **ret, struct error *err)
+{
+    struct network *network;
+    int r = find(manager, from->network_id, &network, err);
+    if (r < 0) {
+        return r;
+    }
+    struct endpoint *e = blank(network, attachment);
+    r = take_given4(network, from->address, &e->address, err);
+    if (r == 0 && from->address6[0]) {
+        r = take_given6(network, from->address6, &e->address6, err);
+    }
+    if (r == 0) {
+        r = endpoint_parse_mac(from->mac, e->mac, err);
+    }
+    if (r < 0) {
+        endpoint_free(e);
+        return r;
+    }
+    network->endpoints++;
+    snprintf(e->id, sizeof(e->id), "%s", from->endpoint_id);
+    snprintf(e->interface, sizeof(e->interface), "%s", from->interface);
+    snprintf(e->host_name, sizeof(e->host_name), "%s", from->host_interface);
+    e->host_index = e->host_name[0] ? link_index(e->host_name) : 0;
+    *ret = e;
+    return 0;
+}
+
+void endpoint_free(struct endpoint *e)
+{
+    if (!e) {
+        return;
+    }
+    if (e->address) {
+        ipam_free(&e->network->ipam, e->address);
+    }
+    if (!IN6_IS_ADDR_UNSPECIFIED(&e->address6)) {
+        ipam6_free(&e->network->ipam6, &e->address6);
+    }
+    network_unref(e->network);
+    strv_release(&e->aliases);
+    strv_release(&e->links);
+    free(e);
+}
+
+void endpoint_retire(struct network_manager *manager, struct endpoint *e, bool has_udp_ports)
+{
+    pthread_mutex_lock(&manager->lock);
+    e->network->endpoints--;
+    pthread_mutex_unlock(&manager->lock);
+    struct pool_job job = {.host_index = e->host_index, .address = e->address, .owner = e};
+    if (has_udp_ports) {
+        job.flows.container_address = e->address;
+    }
+    pool_add_job(manager->pool, &job);
+}
+
+void endpoint_describe(const struct endpoint *e, struct network_endpoint *ret)
+{
+    const struct network *network = e->network;
+    char text[IPAM_TEXT_MAX];
+    *ret = (struct network_endpoint){.prefix = network->bridge.subnet.prefix};
+    memcpy(ret->network_id, network->id, sizeof(ret->network_id));
+    memcpy(ret->endpoint_id, e->id, sizeof(ret->endpoint_id));
+    ipam_format_address(text, e->address);
+    snprintf(ret->address, sizeof(ret->address), "%s", text);
+    if (!network->internal && !network->direct) {
+        ipam_format_address(text, network->bridge.subnet.gateway);
+        snprintf(ret->gateway, sizeof(ret->gateway), "%s", text);
+    }
+    if (!IN6_IS_ADDR_UNSPECIFIED(&e->address6)) {
+        inet_ntop(AF_INET6, &e->address6, ret->address6, sizeof(ret->address6));
+        ret->prefix6 = network->subnet6.prefix;
+        if (!network->internal) {
+            inet_ntop(AF_INET6, &network->subnet6.gateway, ret->gateway6, sizeof(ret->gateway6));
+        }
+    }
+    snprintf(ret->mac, sizeof(ret->mac), "%02x:%02x:%02x:%02x:%02x:%02x", e->mac[0], e->mac[1], e->mac[2], e->mac[3],
+             e->mac[4], e->mac[5]);
+    memcpy(ret->interface, e->interface, sizeof(ret->interface));
+    memcpy(ret->host_interface, e->host_name, sizeof(ret->host_interface));
+}

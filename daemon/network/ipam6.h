@@ -1,0 +1,45 @@
+/* IPv6 subnets and the addresses in use inside one. Pure: no kernel state is looked at. */
+#ifndef DORY_DAEMON_NETWORK_IPAM6_H
+#define DORY_DAEMON_NETWORK_IPAM6_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+/* Room for an address, "/128" and the final NUL. */
+#define IPAM6_TEXT_MAX 52
+
+struct ipam6_subnet {
+    struct in6_addr network, gateway;
+    int prefix; /* 0: there is no IPv6 */
+};
+
+/* "fd00:1::/64"; the gateway becomes the first address. Prefixes /8 to /126. ERROR_INVALID in docker's words. */
+int ipam6_subnet_parse(const char *text, struct ipam6_subnet *ret, struct error *err);
+bool ipam6_contains(const struct ipam6_subnet *subnet, const struct in6_addr *address);
+bool ipam6_overlaps(const struct ipam6_subnet *a, const struct ipam6_subnet *b);
+/*
+ * A unique local /64 (RFC 4193): 40 bits of the global id from `seed`, then the subnet id `n`. The same seed gives the
+ * same /48 every time.
+ */
+void ipam6_ula(const char *seed, unsigned int n, struct ipam6_subnet *ret);
+
+struct ipam6 {
+    struct ipam6_subnet subnet;
+    struct in6_addr first;  /* where the search begins: the network, or the range's network */
+    int range_prefix;       /* what ipam6_allocate stays in */
+    struct in6_addr *taken; /* besides network and gateway */
+    size_t count, capacity;
+};
+
+void ipam6_init(struct ipam6 *ipam, const struct ipam6_subnet *subnet);
+void ipam6_release(struct ipam6 *ipam);
+/* The lowest free address (of the range). ERROR_SYSTEM when none is left. */
+int ipam6_allocate(struct ipam6 *ipam, struct in6_addr *ret, struct error *err);
+/* Marks a given address: -ERANGE outside the subnet, -EADDRINUSE when it is taken already. */
+int ipam6_take(struct ipam6 *ipam, const struct in6_addr *address);
+void ipam6_free(struct ipam6 *ipam, const struct in6_addr *address);
+
+#endif

@@ -1,0 +1,203 @@
+/* What a request for a network leaves open is chosen here, and what cannot be is refused, before anything is made. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/network/network_internal.h"
+
+/* ---- driver and interface ---- */
+
+static int choose_driver(struct network_config *config, struct error *err)
+{
+    if (!config->driver || !config->driver[0] || strcmp(config->driver, "default") == 0) {
+        xstrset(&config->driver, "bridge");
+    }
+    if (strcmp(config->driver, "host") == 0 || strcmp(config->driver, "null") == 0) {
+        return error_set(err, ERROR_FORBIDDEN, 0, "only one instance of \"%s\" network is allowed", config->driver);
+    }
+    return 0;
+}
+
+static int choose_interface(struct network_config *config, struct error *err)
+{
+    bool bridge = strcmp(config->driver, "bridge") == 0;
+    const char *asked = strmap_get(&config->options, bridge ? "com.docker.network.bridge.name" : "parent");
+    free(config->interface);
+    config->interface = asked && asked[0] ? xstrdup(asked) : xasprintf("%s-%.12s", bridge ? "br" : "dm", config->id);
+    int r = bridge_check_name(config->interface, err);
+    config->interface_made = r == 0 && link_index(config->interface) == 0;
+    if (r == 0 && bridge && !config->interface_made) {
+        r = error_set(err, ERROR_FORBIDDEN, EEXIST, "cannot create network %s (%s): an interface of that name exists",
+                      config->name, config->interface);
+    }
+    return r;
+}
+
+/* ---- subnets ---- */
+
+static int overlap_error(struct error *err)
+{
+    return error_set(err, ERROR_FORBIDDEN, EEXIST,
+                     "invalid pool request: Pool overlaps with other one on this address space");
+}
+
+/* What is not to be given out again: the host's addresses and routes, and other networks'. The caller frees. */
+static int used_subnets(struct network_manager *manager, struct ipam_subnet **ret, size_t *ret_count, struct error *err)
+{
+    struct netlink *host;
+    struct ipam_subnet *used = NULL;
+    size_t count = 0;
+    int r = netlink_open(NETLINK_ROUTE, &host, err);
+    if (r == 0) {
+        r = link_used_subnets(host, 0, &used, &count, err);
+        netlink_close(host);
+    }
+    if (r < 0) {
+        return r;
+    }
+    pthread_mutex_lock(&manager->lock);
+    used = xreallocarray(used, count + manager->count, sizeof(*used));
+    for (size_t i = 0; i < manager->count; i++) {
+        used[count++] = manager->networks[i]->bridge.subnet;
+    }
+    pthread_mutex_unlock(&manager->lock);
+    *ret = used;
+    *ret_count = count;
+    return 0;
+}
+
+static int check_asked4(struct network_manager *manager, const struct network_config *config,
+                        const struct ipam_subnet *subnet, struct error *err)
+{
+    CLEANUP_FREE struct ipam_subnet *used = NULL;
+    size_t count;
+    bool bridge = strcmp(config->driver, "bridge") == 0, overlaps = false;
+    pthread_mutex_lock(&manager->lock);
+    for (size_t i = 0; i < manager->count; i++) {
+        const struct ipam_subnet *other = &manager->networks[i]->bridge.subnet;
+        overlaps = overlaps || ipam_overlaps(subnet->network, subnet->prefix, other->network, other->prefix);
+    }
+    pthread_mutex_unlock(&manager->lock);
+    if (overlaps) {
+        return overlap_error(err);
+    }
+    int r = bridge ? used_subnets(manager, &used, &count, err) : 0;
+    /* The host would no longer reach its own neighbours. Routes to elsewhere may be overridden. */
+    for (size_t i = 0; r == 0 && bridge && i < count; i++) {
+        if (used[i].gateway && ipam_overlaps(subnet->network, subnet->prefix, used[i].network, used[i].prefix)) {
+            r = overlap_error(err);
+        }
+    }
+    return r;
+}
+
+static int complete_ipv4(struct network_manager *manager, struct network_config *config, struct error *err)
+{
+    struct network_subnet *v4 = &config->v4;
+    struct ipam_subnet subnet;
+    char text[IPAM_TEXT_MAX];
+    int r;
+    if (v4->subnet) {
+        r = ipam_subnet_parse(v4->subnet, &subnet, err);
+        if (r == 0) {
+            subnet.gateway = subnet.network + 1;
+            r = check_asked4(manager, config, &subnet, err);
+        }
+    } else {
+        CLEANUP_FREE struct ipam_subnet *used = NULL;
+        size_t count;
+        r = used_subnets(manager, &used, &count, err);
+        if (r == 0 && manager->address_pool_count > 0) {
+            r = ipam_pool_choose(manager->address_pools, manager->address_pool_count, used, count, &subnet, err);
+        } else if (r == 0) {
+            r = ipam_subnet_choose(used, count, &subnet, err);
+        }
+        v4->chosen = true;
+    }
+    if (r < 0) {
+        return r;
+    }
+    ipam_format_subnet(text, &subnet);
+    xstrset(&v4->subnet, text);
+    if (!v4->gateway) {
+        ipam_format_address(text, subnet.gateway);
+        v4->gateway = xstrdup(text);
+        return 0;
+    }
+    uint32_t gateway;
+    if (ipam_parse_address(v4->gateway, &gateway) < 0) {
+        return error_set(err, ERROR_INVALID, 0, "invalid gateway address: %s", v4->gateway);
+    }
+    if (!ipam_overlaps(gateway, 32, subnet.network, subnet.prefix) || gateway == subnet.network ||
+        gateway == (subnet.network | ~ipam_mask(subnet.prefix))) {
+        return error_set(err, ERROR_INVALID, 0, "no matching subnet for gateway %s", v4->gateway);
+    }
+    return 0;
+}
+
+static bool overlaps6(struct network_manager *manager, const struct ipam6_subnet *subnet)
+{
+    bool overlaps = false;
+    pthread_mutex_lock(&manager->lock);
+    for (size_t i = 0; i < manager->count; i++) {
+        const struct ipam6_subnet *other = &manager->networks[i]->subnet6;
+        overlaps = overlaps || (other->prefix && ipam6_overlaps(subnet, other));
+    }
+    pthread_mutex_unlock(&manager->lock);
+    return overlaps;
+}
+
+static int complete_ipv6(struct network_manager *manager, struct network_config *config, struct error *err)
+{
+    struct network_subnet *v6 = &config->v6;
+    struct ipam6_subnet subnet;
+    char text[INET6_ADDRSTRLEN];
+    if (!config->ipv6) {
+        return v6->subnet ? error_set(err, ERROR_INVALID, 0, "subnet %s: IPv6 is not enabled for network %s",
+                                      v6->subnet, config->name)
+                          : 0;
+    }
+    if (v6->subnet) {
+        int r = ipam6_subnet_parse(v6->subnet, &subnet, err);
+        if (r == 0 && overlaps6(manager, &subnet)) {
+            r = overlap_error(err);
+        }
+        if (r < 0) {
+            return r;
+        }
+    } else {
+        unsigned int n = 0;
+        do {
+            ipam6_ula(manager->seed, n++, &subnet);
+        } while (n < UINT16_MAX && overlaps6(manager, &subnet));
+        v6->chosen = true;
+    }
+    inet_ntop(AF_INET6, &subnet.network, text, sizeof(text));
+    free(v6->subnet);
+    v6->subnet = xasprintf("%s/%d", text, subnet.prefix);
+    if (!v6->gateway) {
+        inet_ntop(AF_INET6, &subnet.gateway, text, sizeof(text));
+        v6->gateway = xstrdup(text);
+    }
+    return 0;
+}
+
+int network_complete(struct network_manager *manager, struct network_config *config, struct error *err)
+{
+    struct network *trial = NULL;
+    int r = choose_driver(config, err);
+    if (r == 0) {
+        r = choose_interface(config, err);
+    }
+    if (r == 0) {
+        r = complete_ipv4(manager, config, err);
+    }
+    if (r == 0) {
+        r = complete_ipv6(manager, config, err);
+    }
+    if (r == 0) {
+        r = network_from_config(manager, config, &trial, err); /* driver, options and the rest of the addresses */
+    }
+    network_unref(trial);
+    return r;
+}

@@ -1,0 +1,35 @@
+/*
+ * What a network is: the part of it that lives in the database, in the words of the Engine API's Network object. Plain
+ * data; network_complete() says what is valid.
+ */
+#ifndef DORY_DAEMON_NETWORK_NETWORK_CONFIG_H
+#define DORY_DAEMON_NETWORK_NETWORK_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/json_table.h"
+
+/* One address family's subnet. Empty strings are NULL. */
+struct network_subnet {
+    char *subnet;            /* "172.18.0.0/16"; NULL: none (IPv6) or to be chosen (IPv4) */
+    char *range;             /* addresses are given out of this part alone */
+    char *gateway;           /* NULL: to be chosen */
+    struct strmap auxiliary; /* name -> address that is never given out */
+    bool chosen;             /* the subnet was chosen, not asked for: no static addresses then, as with docker */
+};
+
+struct network_config {
+    char *id, *name, *driver;
+    int64_t created; /* ns since the epoch */
+    bool ipv6, internal, attachable;
+    struct network_subnet v4, v6;
+    struct strmap options, labels, ipam_options;
+    bool interface_made; /* the interface was not there before the network, and goes with it */
+    char *interface;     /* bridge: its name; macvlan, ipvlan: the parent. Filled by network_complete */
+};
+
+extern const struct json_table network_config_table;
+void network_config_release(struct network_config *config);
+
+#endif

@@ -1,0 +1,162 @@
+/* What the files of the network manager share. Not for other layers. */
+#ifndef DORY_DAEMON_NETWORK_NETWORK_INTERNAL_H
+#define DORY_DAEMON_NETWORK_NETWORK_INTERNAL_H
+
+#include <pthread.h>
+
+#include "base/strmap.h"
+#include "daemon/network/bridge.h"
+#include "daemon/network/firewall.h"
+#include "daemon/network/ipam6.h"
+#include "daemon/network/link.h"
+#include "daemon/network/network.h"
+#include "daemon/network/pool.h"
+#include "daemon/network/ports.h"
+
+struct network_driver;
+
+/* One network that containers can be on. Immutable but for what is told. */
+struct network {
+    char id[65];
+    char *name;
+    const struct network_driver *driver;
+    bool internal, no_icc, no_masquerade;
+    struct bridge bridge;          /* bridge: the interface; else its name is the parent's. The subnet in every case */
+    struct ipam6_subnet subnet6;   /* prefix 0: no IPv6 */
+    uint32_t default_address;      /* host address of published ports that name none */
+    bool direct;                   /* the default route names no gateway (ipvlan's layer 3) */
+    uint32_t mode;                 /* MACVLAN_MODE_*, IPVLAN_MODE_* */
+    uint16_t flags;                /* IPVLAN_F_* */
+    char parent_made[IF_NAMESIZE]; /* an interface that was made for this network and goes with it; or "" */
+
+    /* under the manager's lock */
+    int references;
+    bool removing;
+    size_t endpoints; /* of running containers */
+    struct ipam ipam;
+    struct ipam6 ipam6;
+};
+
+struct endpoint;
+
+/* A kind of network. All requests in the host's namespace; `host` is a NETLINK_ROUTE socket of it. */
+struct network_driver {
+    const char *name;
+    bool publishes; /* ports can be published; the network is part of the firewall */
+    bool keeps_mac; /* interfaces have their parent's MAC */
+    /* Makes the network's interface, or takes over the one that is there when `restoring`. */
+    int (*make)(struct network *network, bool restoring, struct netlink *host, struct error *err);
+    /* Removes it; absent is fine. */
+    int (*remove)(struct network *network, struct netlink *host, struct error *err);
+    /* Makes endpoint->interface in the namespace, down. */
+    int (*add_link)(struct endpoint *endpoint, int netns_fd, struct netlink *host, struct error *err);
+};
+extern const struct network_driver network_bridge, network_macvlan, network_ipvlan;
+
+/* A container on a network. */
+struct endpoint {
+    struct network *network; /* a reference */
+    char id[65];
+    uint32_t address; /* 0: none was given yet */
+    struct in6_addr address6;
+    uint8_t mac[6];
+    unsigned int host_index;   /* of the host's end; 0: there is none, or it is not known */
+    unsigned int inside_index; /* while it is being plugged */
+    char host_name[IF_NAMESIZE], interface[IF_NAMESIZE];
+    int priority;
+    struct strv aliases, links;
+};
+
+/* A container on the network. Owned by the manager's map. */
+struct record {
+    char *container_id, *name;
+    struct endpoint **endpoints;
+    size_t count, capacity;
+    bool attached; /* attach or restore is through: it can be detached */
+    bool busy;     /* it is being connected or disconnected: a detach waits */
+    struct strv dns;
+};
+
+struct network_manager {
+    struct network *bridge; /* the default one; also among `networks` */
+    char *seed;             /* of the automatic IPv6 subnets */
+    bool firewall_found;    /* the table was there when the daemon started */
+    bool no_ip_forward;
+    struct ipam_pool *address_pools;
+    size_t address_pool_count;
+    struct firewall *firewall; /* NULL: none is wanted */
+    struct pool *pool;
+    pthread_mutex_t lock; /* all below; never held while the kernel is asked for more than a bind(2) */
+    struct network **networks;
+    size_t count, capacity;
+    struct port_table ports;
+    struct map records;  /* container id -> struct record */
+    pthread_cond_t idle; /* a record is busy no more */
+};
+
+/* ---- network_object.c: with the manager's lock held ---- */
+struct network *network_find(struct network_manager *manager, const char *id);
+void network_add(struct network_manager *manager, struct network *network);
+struct network *network_ref(struct network *network);
+void network_unref(struct network *network); /* NULL is fine */
+/* Without the lock: from a complete configuration. */
+int network_from_config(struct network_manager *manager, const struct network_config *config, struct network **ret,
+                        struct error *err);
+
+/* ---- endpoint.c ---- */
+/* A new endpoint with its addresses; waits for addresses that are being given back. Takes the lock. */
+int endpoint_new(struct network_manager *manager, const struct network_attachment *attachment, struct endpoint **ret,
+                 struct error *err);
+/* One that a running container has already. Lock held. */
+int endpoint_restore(struct network_manager *manager, const struct network_endpoint *from,
+                     const struct network_attachment *attachment, struct endpoint **ret, struct error *err);
+/* Gives the addresses back. Lock held. */
+void endpoint_free(struct endpoint *endpoint);
+/* The same, without the lock, after its bridge port is closed; not now. */
+void endpoint_retire(struct network_manager *manager, struct endpoint *endpoint, bool has_udp_ports);
+void endpoint_describe(const struct endpoint *endpoint, struct network_endpoint *ret);
+int endpoint_parse_mac(const char *text, uint8_t mac[6], struct error *err);
+
+/* ---- plug.c ---- */
+/* Connects the namespace to the endpoints' networks. On failure nothing of them is left in it. */
+int endpoints_plug(struct endpoint **endpoints, size_t count, int netns_fd, struct error *err);
+void endpoint_unplug(struct endpoint *endpoint, int netns_fd);
+/* Makes this endpoint's gateway the default route; NULL: there is none. */
+int namespace_set_gateway(const struct endpoint *gateway, int netns_fd, struct error *err);
+
+/* ---- publish.c ---- */
+/* The endpoint that the default route and published ports belong to: not on an internal network, then of the highest
+ * priority, then by the network's name. NULL: none. Lock held. */
+struct endpoint *record_gateway(const struct record *record);
+/* Claims the ports for the owner, as ports of the endpoint; adds them to the sandbox. Those that were claimed before a
+ * failure are the caller's to drop. Lock held. */
+int ports_claim(struct network_manager *manager, void *owner, const struct endpoint *endpoint,
+                const struct network_port *ports, size_t count, struct network_sandbox *sandbox, struct error *err);
+/* Takes up the ports that a running container has. Lock held. */
+int ports_restore(struct network_manager *manager, struct record *record, const struct network_port *ports,
+                  size_t count, struct error *err);
+/* Puts the owner's claims into the rules, leading to the endpoint. Takes the lock. */
+int ports_publish(struct network_manager *manager, void *owner, const struct endpoint *endpoint, struct error *err);
+/* Takes them out of the rules and forgets them. *ret_udp: there were UDP ports. Takes the lock. */
+void ports_withdraw(struct network_manager *manager, void *owner, bool *ret_udp);
+
+/* ---- attach.c ---- */
+struct record *record_new(const char *container_id, const char *name, const struct strv *dns);
+/* Its endpoints are somebody else's by now. NULL is fine. */
+void record_free(struct record *record);
+/* Lock held, where others can see the record: */
+void record_add(struct record *record, struct endpoint *endpoint);
+struct endpoint *record_find(const struct record *record, const char *network_id);
+void record_remove(struct record *record, const struct endpoint *endpoint);
+void record_describe(const struct record *record, struct network_sandbox *sandbox);
+/* Gives the endpoint the lowest ethN that none of the container's endpoints has. */
+void record_name_interface(const struct record *record, struct endpoint *endpoint);
+/* Ports can be published on the gateway's network; NULL: no. */
+bool record_can_publish(const struct endpoint *gateway);
+
+/* ---- network.c ---- */
+/* A network's id is a function of the bridge's and the network's name: the same after every restart, another for
+ * another daemon beside this one. Nothing about it is secret. */
+void network_predefined_id(const struct network_manager *manager, const char *name, char id[65]);
+
+#endif

@@ -1,0 +1,276 @@
+/* Networks as objects of the manager: from a configuration, in the list, and gone again. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/network/network_internal.h"
+#include "daemon/network/network_options.h"
+
+struct network *network_find(struct network_manager *manager, const char *id)
+{
+    for (size_t i = 0; i < manager->count; i++) {
+        if (strcmp(manager->networks[i]->id, id) == 0) {
+            return manager->networks[i];
+        }
+    }
+    return NULL;
+}
+
+void network_add(struct network_manager *manager, struct network *network)
+{
+    xgrow((void **)&manager->networks, manager->count, &manager->capacity, sizeof(struct network *));
+    manager->networks[manager->count++] = network;
+}
+
+struct network *network_ref(struct network *network)
+{
+    network->references++;
+    return network;
+}
+
+void network_unref(struct network *network)
+{
+    if (!network || --network->references > 0) {
+        return;
+    }
+    ipam_release(&network->ipam);
+    ipam6_release(&network->ipam6);
+    free(network->name);
+    free(network);
+}
+
+/* ---- from a configuration ---- */
+
+static int parse_prefix4(const char *text, uint32_t *ret_network, int *ret_prefix, struct error *err)
+{
+    struct ipam_subnet subnet;
+    int r = ipam_subnet_parse(text, &subnet, err);
+    if (r == 0) {
+        *ret_network = subnet.network;
+        *ret_prefix = subnet.prefix;
+    }
+    return r;
+}
+
+/* Subnet, range and the addresses that are never given out. */
+static int init_ipv4(struct network *network, const struct network_subnet *config, struct error *err)
+{
+    struct ipam_subnet subnet;
+    int r = ipam_subnet_parse(config->subnet, &subnet, err);
+    if (r < 0) {
+        return r;
+    }
+    if (config->gateway && ipam_parse_address(config->gateway, &subnet.gateway) < 0) {
+        return error_set(err, ERROR_INVALID, 0, "invalid gateway address: %s", config->gateway);
+    }
+    ipam_init(&network->ipam, &subnet);
+    network->bridge.subnet = subnet;
+    uint32_t address;
+    int prefix;
+    if (config->range) {
+        r = parse_prefix4(config->range, &address, &prefix, err);
+        if (r == 0 && ipam_set_range(&network->ipam, address, prefix) < 0) {
+            r = error_set(err, ERROR_INVALID, 0, "invalid ip-range %s: it is not part of subnet %s", config->range,
+                          config->subnet);
+        }
+    }
+    for (size_t i = 0; r == 0 && i < config->auxiliary.count; i++) {
+        const char *text = config->auxiliary.items[i].value;
+        if (ipam_parse_address(text, &address) < 0) {
+            r = error_set(err, ERROR_INVALID, 0, "invalid auxiliary address: %s", text);
+        } else if (address != subnet.gateway && ipam_take(&network->ipam, address) < 0) {
+            r = error_set(err, ERROR_INVALID, 0, "invalid auxiliary address %s: not a free address of subnet %s", text,
+                          config->subnet);
+        }
+    }
+    return r;
+}
+
+static int init_ipv6(struct network *network, const struct network_subnet *config, struct error *err)
+{
+    struct ipam6_subnet subnet, range;
+    int r = ipam6_subnet_parse(config->subnet, &subnet, err);
+    if (r < 0) {
+        return r;
+    }
+    if (config->gateway && inet_pton(AF_INET6, config->gateway, &subnet.gateway) != 1) {
+        return error_set(err, ERROR_INVALID, 0, "invalid gateway address: %s", config->gateway);
+    }
+    if (!ipam6_contains(&subnet, &subnet.gateway)) {
+        return error_set(err, ERROR_INVALID, 0, "no matching subnet for gateway %s", config->gateway);
+    }
+    ipam6_init(&network->ipam6, &subnet);
+    network->subnet6 = subnet;
+    if (config->range) {
+        r = ipam6_subnet_parse(config->range, &range, err);
+        if (r == 0 && (range.prefix < subnet.prefix || !ipam6_contains(&subnet, &range.network))) {
+            r = error_set(err, ERROR_INVALID, 0, "invalid ip-range %s: it is not part of subnet %s", config->range,
+                          config->subnet);
+        }
+        if (r == 0) {
+            network->ipam6.first = range.network;
+            network->ipam6.range_prefix = range.prefix;
+        }
+    }
+    for (size_t i = 0; r == 0 && i < config->auxiliary.count; i++) {
+        struct in6_addr address;
+        const char *text = config->auxiliary.items[i].value;
+        if (inet_pton(AF_INET6, text, &address) != 1 || ipam6_take(&network->ipam6, &address) < 0) {
+            r = error_set(err, ERROR_INVALID, 0, "invalid auxiliary address %s: not a free address of subnet %s", text,
+                          config->subnet);
+        }
+    }
+    return r;
+}
+
+int network_from_config(struct network_manager *manager, const struct network_config *config, struct network **ret,
+                        struct error *err)
+{
+    struct network *network = xcalloc(1, sizeof(*network));
+    network->references = 1;
+    network->name = xstrdup(config->name);
+    network->internal = config->internal;
+    network->bridge.mtu = manager->bridge->bridge.mtu;
+    network->default_address = manager->bridge->default_address;
+    snprintf(network->id, sizeof(network->id), "%s", config->id);
+    if (config->interface) {
+        snprintf(network->bridge.name, sizeof(network->bridge.name), "%s", config->interface);
+        snprintf(network->parent_made, sizeof(network->parent_made), "%s",
+                 config->interface_made ? config->interface : "");
+    }
+    int r = network_options_apply(config, network, err);
+    if (r == 0) {
+        r = init_ipv4(network, &config->v4, err);
+    }
+    if (r == 0 && config->v6.subnet) {
+        r = init_ipv6(network, &config->v6, err);
+    }
+    if (r < 0) {
+        network_unref(network);
+        return r;
+    }
+    *ret = network;
+    return 0;
+}
+
+/* ---- making and removing ---- */
+
+static int make_interface(struct network_manager *manager, struct network *network, bool restoring, struct error *err)
+{
+    struct netlink *host;
+    int r = netlink_open(NETLINK_ROUTE, &host, err);
+    if (r == 0) {
+        r = network->driver->make(network, restoring, host, err);
+        netlink_close(host);
+    }
+    if (r == 0 && network->subnet6.prefix && network->driver->publishes && !manager->no_ip_forward) {
+        r = bridge_enable_forwarding6(err);
+    }
+    return r;
+}
+
+static int remove_interface(struct network *network, struct error *err)
+{
+    struct netlink *host;
+    int r = netlink_open(NETLINK_ROUTE, &host, err);
+    if (r == 0) {
+        r = network->driver->remove(network, host, err);
+        netlink_close(host);
+    }
+    return r;
+}
+
+static void take_out(struct network_manager *manager, struct network *network)
+{
+    pthread_mutex_lock(&manager->lock);
+    for (size_t i = 0; i < manager->count; i++) {
+        if (manager->networks[i] == network) {
+            manager->networks[i] = manager->networks[--manager->count];
+            break;
+        }
+    }
+    network_unref(network);
+    pthread_mutex_unlock(&manager->lock);
+}
+
+int network_create(struct network_manager *manager, const struct network_config *config, bool restoring,
+                   struct error *err)
+{
+    struct network *network;
+    int r = network_from_config(manager, config, &network, err);
+    if (r < 0) {
+        return r;
+    }
+    r = make_interface(manager, network, restoring, err);
+    if (r < 0) {
+        if (!restoring && r != -EEXIST) {
+            (void)remove_interface(network, NULL);
+        }
+        network_unref(network);
+        return r;
+    }
+    pthread_mutex_lock(&manager->lock);
+    network_add(manager, network);
+    pthread_mutex_unlock(&manager->lock);
+    if (restoring || !network->driver->publishes) {
+        return 0;
+    }
+    r = network_firewall_apply(manager, err);
+    if (r < 0) {
+        (void)remove_interface(network, NULL);
+        take_out(manager, network);
+    }
+    return r;
+}
+
+static void list_endpoints(struct network_manager *manager, const struct network *network, struct strbuf *out)
+{
+    size_t i = 0;
+    const char *id;
+    void *value;
+    while (map_next(&manager->records, &i, &id, &value)) {
+        const struct record *record = value;
+        for (size_t j = 0; j < record->count; j++) {
+            if (record->endpoints[j]->network == network) {
+                strbuf_addf(out, "%sname:\"%s\" id:\"%.12s\"", out->size ? ", " : "", record->name,
+                            record->endpoints[j]->id);
+            }
+        }
+    }
+}
+
+int network_remove(struct network_manager *manager, const char *network_id, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf users = STRBUF_INIT;
+    int r = 0;
+    pthread_mutex_lock(&manager->lock);
+    struct network *network = network_find(manager, network_id);
+    if (!network || network->removing) {
+        r = error_set(err, ERROR_NOT_FOUND, 0, "network %s not found", network_id);
+    } else if (network->endpoints > 0) {
+        list_endpoints(manager, network, &users);
+        r = error_set(err, ERROR_FORBIDDEN, EBUSY, "error while removing network: network %s has active endpoints (%s)",
+                      network->name, strbuf_str(&users));
+    } else {
+        network->removing = true;
+    }
+    pthread_mutex_unlock(&manager->lock);
+    if (r < 0) {
+        return r;
+    }
+    bool in_rules = network->driver->publishes;
+    r = remove_interface(network, err);
+    if (r < 0) {
+        pthread_mutex_lock(&manager->lock);
+        network->removing = false;
+        pthread_mutex_unlock(&manager->lock);
+        return r;
+    }
+    take_out(manager, network);
+    struct error rules = {0};
+    if (in_rules && network_firewall_apply(manager, &rules) < 0) {
+        log_error("network: %s", rules.message); /* rules for an interface that is gone: the next change drops them */
+    }
+    return 0;
+}

@@ -1,0 +1,207 @@
+/* Published ports of a container: which network they lead to, claiming them, and putting them into the rules. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/network/network_internal.h"
+#include "daemon/network/port_socket.h"
+
+enum { PORTS_MAX = 65536 };
+
+/* Is `a` the better gateway? */
+static bool precedes(const struct endpoint *a, const struct endpoint *b)
+{
+    if (a->priority != b->priority) {
+        return a->priority > b->priority;
+    }
+    return strcmp(a->network->name, b->network->name) < 0;
+}
+
+struct endpoint *record_gateway(const struct record *record)
+{
+    struct endpoint *best = NULL;
+    for (size_t i = 0; i < record->count; i++) {
+        struct endpoint *e = record->endpoints[i];
+        if (!e->network->internal && (!best || precedes(e, best))) {
+            best = e;
+        }
+    }
+    return best;
+}
+
+/* What one published port means on this network: for IPv4, for IPv6, or for both. */
+struct meaning {
+    bool v4, v6;
+    struct port_request request4, request6;
+};
+
+static int parse_port(const struct endpoint *e, const struct network_port *port, struct meaning *ret, struct error *err)
+{
+    bool ipv6 = !IN6_IS_ADDR_UNSPECIFIED(&e->address6);
+    struct port_request request = {
+        .host_address = e->network->default_address,
+        .host_port = port->host_port,
+        .host_port_end = port->host_port_end,
+        .container_port = port->container_port,
+    };
+    *ret = (struct meaning){0};
+    if (port_protocol_parse(port->protocol, &request.protocol) < 0) {
+        return error_set(err, ERROR_INVALID, 0, "invalid proto: %s", port->protocol);
+    }
+    if (port->container_port == 0) {
+        return error_set(err, ERROR_INVALID, 0, "invalid containerPort: 0");
+    }
+    ret->request4 = ret->request6 = request;
+    ret->request6.ipv6 = true;
+    if (strchr(port->host_address, ':')) {
+        if (inet_pton(AF_INET6, port->host_address, &ret->request6.host_address6) != 1) {
+            return error_set(err, ERROR_INVALID, 0, "invalid IP address: %s", port->host_address);
+        }
+        if (!ipv6) {
+            return error_set(err, ERROR_INVALID, 0,
+                             "a port cannot be published on %s: network %s has no IPv6 addresses", port->host_address,
+                             e->network->name);
+        }
+        ret->v6 = true;
+        return 0;
+    }
+    if (port->host_address[0] && ipam_parse_address(port->host_address, &ret->request4.host_address) < 0) {
+        return error_set(err, ERROR_INVALID, 0, "invalid IP address: %s", port->host_address);
+    }
+    ret->v4 = true;
+    ret->v6 = ipv6 && !port->host_address[0] && ret->request4.host_address == 0;
+    return 0;
+}
+
+static void add_port(struct network_sandbox *sandbox, const struct port_request *request, uint16_t host_port)
+{
+    sandbox->ports = xreallocarray(sandbox->ports, sandbox->port_count + 1, sizeof(*sandbox->ports));
+    struct network_port *p = &sandbox->ports[sandbox->port_count++];
+    *p = (struct network_port){.container_port = request->container_port, .host_port = host_port};
+    snprintf(p->protocol, sizeof(p->protocol), "%s", port_protocol_name(request->protocol));
+    if (request->ipv6) {
+        inet_ntop(AF_INET6, &request->host_address6, p->host_address, sizeof(p->host_address));
+    } else {
+        char text[IPAM_TEXT_MAX];
+        ipam_format_address(text, request->host_address);
+        snprintf(p->host_address, sizeof(p->host_address), "%s", text);
+    }
+}
+
+static int claim_one(struct network_manager *manager, void *owner, const struct port_request *request,
+                     struct network_sandbox *sandbox, uint16_t *ret_port, struct error *err)
+{
+    int r = port_table_claim(&manager->ports, request, owner, port_socket_reserve, NULL, ret_port, err);
+    if (r == 0) {
+        add_port(sandbox, request, *ret_port);
+    }
+    return r;
+}
+
+int ports_claim(struct network_manager *manager, void *owner, const struct endpoint *endpoint,
+                const struct network_port *ports, size_t count, struct network_sandbox *sandbox, struct error *err)
+{
+    if (count > PORTS_MAX) {
+        return error_set(err, ERROR_INVALID, 0, "too many published ports");
+    }
+    if (count > 0 && !manager->firewall) {
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                         "ports cannot be published: the firewall is switched off "
+                         "(\"iptables\": false)");
+    }
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        struct meaning meaning;
+        uint16_t chosen = 0;
+        r = parse_port(endpoint, &ports[i], &meaning, err);
+        if (r == 0 && meaning.v4) {
+            r = claim_one(manager, owner, &meaning.request4, sandbox, &chosen, err);
+        }
+        if (r == 0 && meaning.v6) {
+            if (meaning.v4) { /* both have the same port */
+                meaning.request6.host_port = chosen;
+                meaning.request6.host_port_end = 0;
+            }
+            r = claim_one(manager, owner, &meaning.request6, sandbox, &chosen, err);
+        }
+    }
+    return r;
+}
+
+int ports_restore(struct network_manager *manager, struct record *record, const struct network_port *ports,
+                  size_t count, struct error *err)
+{
+    struct endpoint *gateway = record_gateway(record);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < count && gateway && manager->firewall; i++) {
+        struct meaning meaning;
+        bool reserved = true;
+        r = parse_port(gateway, &ports[i], &meaning, err);
+        if (r == 0) {
+            r = port_table_restore(&manager->ports, meaning.v4 ? &meaning.request4 : &meaning.request6, record,
+                                   port_socket_reserve, NULL, &reserved, err);
+        }
+        if (r == 0 && !reserved) {
+            log_warn("network: another program has taken port %u/%s of container %s; the container keeps being served",
+                     ports[i].host_port, ports[i].protocol, record->container_id);
+        }
+    }
+    if (r == 0 && gateway) {
+        port_table_set_target(&manager->ports, record, gateway->address, &gateway->address6);
+    }
+    return r;
+}
+
+static void forget_udp_flows_to(struct network_manager *manager, const struct port_claim *claims, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (claims[i].protocol == IPPROTO_UDP) {
+            struct pool_job job = {.flows.host_port = claims[i].host_port};
+            pool_add_job(manager->pool, &job);
+        }
+    }
+}
+
+int ports_publish(struct network_manager *manager, void *owner, const struct endpoint *endpoint, struct error *err)
+{
+    CLEANUP_FREE struct port_claim *claims = NULL;
+    pthread_mutex_lock(&manager->lock);
+    port_table_set_target(&manager->ports, owner, endpoint->address, &endpoint->address6);
+    size_t count = port_table_of(&manager->ports, owner, false, &claims);
+    pthread_mutex_unlock(&manager->lock);
+    if (count == 0) {
+        return 0;
+    }
+    struct error first = {0};
+    int r = firewall_publish(manager->firewall, claims, count, &first);
+    if (r < 0) {
+        /* Somebody flushed the rules, or left something in them. */
+        log_warn("network: %s; making all rules again", first.message);
+        r = network_firewall_apply(manager, err);
+    }
+    if (r == 0) {
+        forget_udp_flows_to(manager, claims, count);
+    }
+    return r;
+}
+
+void ports_withdraw(struct network_manager *manager, void *owner, bool *ret_udp)
+{
+    CLEANUP_FREE struct port_claim *claims = NULL;
+    struct error err = {0};
+    *ret_udp = false;
+    pthread_mutex_lock(&manager->lock);
+    size_t count = port_table_of(&manager->ports, owner, true, &claims);
+    pthread_mutex_unlock(&manager->lock);
+    if (count > 0 && firewall_withdraw(manager->firewall, claims, count, &err) < 0) {
+        log_error("network: %s", err.message);
+    }
+    for (size_t i = 0; i < count; i++) {
+        *ret_udp = *ret_udp || claims[i].protocol == IPPROTO_UDP;
+    }
+    pthread_mutex_lock(&manager->lock);
+    port_table_drop(&manager->ports, owner);
+    pthread_mutex_unlock(&manager->lock);
+}

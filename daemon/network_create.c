@@ -1,0 +1,193 @@
+/* POST /networks/create: the request's members become a network's configuration, or are refused by name. */
+#include <string.h>
+
+#include "daemon/engine_internal.h"
+#include "daemon/network_api.h"
+
+#define ROW(holder, kind, json, member, ...)                                                                           \
+    {                                                                                                                  \
+        .name = json, .type = JSON_FIELD_##kind, .offset = offsetof(struct holder, member), ##__VA_ARGS__              \
+    }
+
+struct pool_request {
+    char *subnet, *range, *gateway;
+    struct strmap auxiliary;
+};
+static const struct json_field pool_rows[] = {
+    ROW(pool_request, STRING, "Subnet", subnet),
+    ROW(pool_request, STRING, "IPRange", range),
+    ROW(pool_request, STRING, "Gateway", gateway),
+    ROW(pool_request, STRMAP, "AuxiliaryAddresses", auxiliary),
+};
+static const struct json_table pool_table = JSON_TABLE(struct pool_request, pool_rows);
+
+struct ipam_request {
+    char *driver;
+    struct json_array pools;
+    struct strmap options;
+};
+static const struct json_field ipam_rows[] = {
+    ROW(ipam_request, STRING, "Driver", driver),
+    ROW(ipam_request, ARRAY, "Config", pools, .table = &pool_table),
+    ROW(ipam_request, STRMAP, "Options", options),
+};
+static const struct json_table ipam_table = JSON_TABLE(struct ipam_request, ipam_rows);
+
+struct create_request {
+    char *name, *driver, *scope;
+    bool ipv6, internal, attachable, ingress, config_only;
+    bool *ipv4;
+    struct json *config_from;
+    struct ipam_request ipam;
+    struct strmap options, labels;
+};
+static const struct json_field create_rows[] = {
+    ROW(create_request, STRING, "Name", name),
+    ROW(create_request, STRING, "Driver", driver),
+    ROW(create_request, STRING, "Scope", scope),
+    ROW(create_request, OPT_BOOL, "EnableIPv4", ipv4),
+    ROW(create_request, BOOL, "EnableIPv6", ipv6),
+    ROW(create_request, BOOL, "Internal", internal),
+    ROW(create_request, BOOL, "Attachable", attachable),
+    ROW(create_request, BOOL, "Ingress", ingress),
+    ROW(create_request, BOOL, "ConfigOnly", config_only),
+    ROW(create_request, RAW, "ConfigFrom", config_from),
+    ROW(create_request, OBJECT, "IPAM", ipam, .table = &ipam_table),
+    ROW(create_request, STRMAP, "Options", options),
+    ROW(create_request, STRMAP, "Labels", labels),
+};
+static const struct json_table create_table = JSON_TABLE(struct create_request, create_rows);
+
+static bool is_set(const char *s)
+{
+    return s != NULL && *s != '\0';
+}
+
+static int check_name(struct engine *engine, const char *name, struct error *err)
+{
+    CLEANUP_NETWORK_IDENTITY struct network_identity existing = {0};
+    if (!is_set(name) || strspn(name, " \t\r\n") == strlen(name))
+        return error_set(err, ERROR_INVALID, 0, "invalid network name: name is empty");
+    if (strlen(name) > 255 || strpbrk(name, "/\n\t") != NULL)
+        return error_set(err, ERROR_INVALID, 0, "invalid network name: %.255s", name);
+    if (network_registry_find(engine->registry, name, &existing, NULL) == 0 && existing.predefined &&
+        strcmp(existing.name, name) == 0)
+        return error_set(err, ERROR_FORBIDDEN, 0, "operation is not permitted on predefined %s network", name);
+    return strcmp(name, "default") == 0 || strncmp(name, "container:", 10) == 0
+               ? error_set(err, ERROR_FORBIDDEN, 0, "operation is not permitted on predefined %s network", name)
+               : 0;
+}
+
+static int check_request(const struct create_request *q, struct error *err)
+{
+    const struct {
+        bool asked;
+        const char *what;
+    } rows[] = {
+        {q->ingress, "Ingress (swarm's routing mesh)"},
+        {q->config_only, "ConfigOnly"},
+        {is_set(json_get_string(q->config_from, "Network")), "ConfigFrom"},
+        {q->ipv4 != NULL && !*q->ipv4, "EnableIPv4=false"},
+        {q->ipam.options.count > 0, "IPAM.Options"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (rows[i].asked)
+            return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "network %s: %s is not supported by dory", q->name,
+                             rows[i].what);
+    if (is_set(q->scope) && strcmp(q->scope, "local") != 0)
+        return error_set(err, ERROR_INVALID, 0, "network %s: scope %s needs a swarm; this node is not part of one",
+                         q->name, q->scope);
+    if (is_set(q->ipam.driver) && strcmp(q->ipam.driver, "default") != 0)
+        return error_set(err, ERROR_NOT_FOUND, 0,
+                         "could not find plugin %s in v1 plugin registry: plugin \"%s\" not found", q->ipam.driver,
+                         q->ipam.driver);
+    return 0;
+}
+
+static void take(char **to, char **from)
+{
+    if (is_set(*from))
+        *to = TAKE_PTR(*from);
+}
+
+static int take_pools(struct create_request *q, struct network_config *config, struct error *err)
+{
+    struct pool_request *pools = q->ipam.pools.items;
+    for (size_t i = 0; i < q->ipam.pools.count; i++) {
+        const char *any = is_set(pools[i].subnet) ? pools[i].subnet : is_set(pools[i].gateway) ? pools[i].gateway : "";
+        bool v6 = strchr(any, ':') != NULL;
+        struct network_subnet *to = v6 ? &config->v6 : &config->v4;
+        if (to->subnet != NULL || to->gateway != NULL)
+            return error_set(err, ERROR_FORBIDDEN, 0, "%s driver doesn't support multiple subnets",
+                             is_set(q->driver) ? q->driver : "bridge");
+        if (!is_set(pools[i].subnet) &&
+            (is_set(pools[i].range) || is_set(pools[i].gateway) || pools[i].auxiliary.count))
+            return error_set(
+                err, ERROR_INVALID, 0,
+                "invalid network config: IPAM.Config: a gateway, range or auxiliary address needs a subnet");
+        take(&to->subnet, &pools[i].subnet);
+        take(&to->range, &pools[i].range);
+        take(&to->gateway, &pools[i].gateway);
+        strmap_copy(&to->auxiliary, &pools[i].auxiliary);
+    }
+    return 0;
+}
+
+static int decode(struct engine *engine, const struct json *body, struct network_config *config, struct error *err)
+{
+    struct create_request q = {0};
+    int r = body != NULL ? json_table_decode(&create_table, body, &q, err)
+                         : error_set(err, ERROR_INVALID, 0, "invalid network name: name is empty");
+    if (r == 0)
+        r = check_name(engine, q.name, err);
+    if (r == 0)
+        r = check_request(&q, err);
+    if (r == 0)
+        r = take_pools(&q, config, err);
+    if (r == 0) {
+        config->name = TAKE_PTR(q.name);
+        config->driver = TAKE_PTR(q.driver);
+        config->ipv6 = q.ipv6;
+        config->internal = q.internal;
+        config->attachable = q.attachable;
+        strmap_copy(&config->options, &q.options);
+        strmap_copy(&config->labels, &q.labels);
+    }
+    json_table_release(&create_table, &q);
+    return r;
+}
+
+static void publish(struct engine *engine, const char *action, const char *id, const char *name, const char *driver)
+{
+    CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
+    strmap_set(&attributes, "name", name);
+    strmap_set(&attributes, "type", driver);
+    events_publish(engine->events, "network", action, id, &attributes);
+}
+
+int engine_network_create(struct engine *engine, const struct json *body, char ret_id[65], struct error *err)
+{
+    struct network_config config = {0};
+    int r = decode(engine, body, &config, err);
+    if (r == 0)
+        r = network_registry_create(engine->registry, &config, err);
+    if (r == 0) {
+        snprintf(ret_id, 65, "%s", config.id);
+        publish(engine, "create", config.id, config.name, config.driver);
+    }
+    network_config_release(&config);
+    return r;
+}
+
+int engine_network_remove(struct engine *engine, const char *name, struct error *err)
+{
+    CLEANUP_NETWORK_IDENTITY struct network_identity network = {0};
+    int r = network_registry_find(engine->registry, name, &network, err);
+    if (r == 0 && network.predefined)
+        r = error_set(err, ERROR_FORBIDDEN, 0, "%s is a pre-defined network and cannot be removed", network.name);
+    if (r == 0)
+        r = network_registry_remove(engine->registry, network.id, err);
+    if (r == 0)
+        publish(engine, "destroy", network.id, network.name, network.driver);
+    return r;
+}
