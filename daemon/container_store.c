@@ -361,19 +361,46 @@ int store_delete(struct engine *engine, const char *id, struct error *err)
     return r;
 }
 
-static struct container *from_row(struct db_statement *s, struct error *err)
+/* What the rest of the daemon relies on, whatever the text in the row was. */
+static void fill_gaps(struct engine *engine, struct container *c)
 {
-    struct container *c = container_new();
-    snprintf(c->id, sizeof(c->id), "%s", db_text(s, 0));
-    c->name = xstrdup(db_text(s, 1));
-    c->created = db_int(s, 2);
-    c->image_id = xstrdup(db_text(s, 3));
-    c->rootfs_id = xstrdup(db_text(s, 4));
+    host_config_set_defaults(&c->host, engine->options);
+    if (c->path == NULL)
+        c->path = xstrdup("");
+    if (c->config.hostname == NULL)
+        c->config.hostname = xstrndup(c->id, ID_SHORT_SIZE);
+    if (c->config.image == NULL)
+        c->config.image = xstrdup(c->image_id != NULL ? c->image_id : "");
+}
+
+static int check_mounts(const struct container *c, struct error *err)
+{
+    for (size_t i = 0; i < c->mount_count; i++)
+        if (c->mounts[i].destination == NULL || (c->mounts[i].type == MOUNT_VOLUME && c->mounts[i].name == NULL))
+            return error_set(err, ERROR_SYSTEM, EINVAL, "mount %zu is incomplete", i);
+    return 0;
+}
+
+/* Its files and its name are kept: it can be looked at and removed, nothing else. */
+static void mark_dead(struct container *c, const struct error *why)
+{
+    log_error("container %s in the database: %s: it can only be removed", c->id, why->message);
+    mounts_free(c->mounts, c->mount_count);
+    c->mounts = NULL;
+    c->mount_count = 0;
+    c->state = CONTAINER_DEAD;
+    free(c->error);
+    c->error = xasprintf("its row in the database cannot be read: %s", why->message);
+}
+
+static int decode_row(struct db_statement *s, struct container *c, struct error *err)
+{
     struct stored_config stored = {0};
-    const char *text = db_text(s, 5);
-    int r = json_table_decode_text(&stored_config_table, text, strlen(text), &stored, err);
+    const char *text = db_text(s, 5), *state = db_text(s, 6);
+    int r = text == NULL ? error_set(err, ERROR_SYSTEM, EINVAL, "there is no configuration")
+                         : json_table_decode_text(&stored_config_table, text, strlen(text), &stored, err);
     if (r == 0)
-        r = read_state(c, db_text(s, 6), err);
+        r = state == NULL ? error_set(err, ERROR_SYSTEM, EINVAL, "there is no state") : read_state(c, state, err);
     if (r == 0)
         r = ports_collect(&stored.config, &stored.host, &c->ports, &c->port_count, err);
     /* The container takes over what was decoded. */
@@ -384,11 +411,27 @@ static struct container *from_row(struct db_statement *s, struct error *err)
     c->host = stored.host;
     c->mounts = stored.mounts.items;
     c->mount_count = stored.mounts.count;
-    if (r < 0) {
-        error_context(err, "container %s in the database", c->id);
-        container_unref(c);
+    return r < 0 ? r : check_mounts(c, err);
+}
+
+/* NULL: there is not even an id. */
+static struct container *from_row(struct engine *engine, struct db_statement *s)
+{
+    const char *id = db_text(s, 0), *name = db_text(s, 1);
+    if (id == NULL || strlen(id) != ID_SIZE || !id_is_hex(id, ID_SIZE) || name == NULL) {
+        log_error("a container in the database has no valid id: \"%s\"", id != NULL ? id : "");
         return NULL;
     }
+    struct container *c = container_new();
+    struct error err = {0};
+    snprintf(c->id, sizeof(c->id), "%s", id);
+    c->name = xstrdup(name);
+    c->created = db_int(s, 2);
+    c->image_id = db_text(s, 3) != NULL ? xstrdup(db_text(s, 3)) : NULL;
+    c->rootfs_id = db_text(s, 4) != NULL ? xstrdup(db_text(s, 4)) : NULL;
+    if (decode_row(s, c, &err) < 0)
+        mark_dead(c, &err);
+    fill_gaps(engine, c);
     return c;
 }
 
@@ -402,13 +445,9 @@ int store_load(struct engine *engine, struct error *err)
                      err);
     bool row = false;
     while (r == 0 && (r = db_step(s, &row, err)) == 0 && row) {
-        struct container *c = from_row(s, err);
-        if (c == NULL) {
-            r = -EIO;
-            db_reset(s);
-            break;
-        }
-        index_add(engine, c);
+        struct container *c = from_row(engine, s);
+        if (c != NULL)
+            index_add(engine, c);
         container_unref(c);
     }
     if (r == 0)
