@@ -33,7 +33,7 @@ static const struct command commands[] = {
     {"pause", "CONTAINER", "stop all processes of a container where they are", command_pause},
     {"resume", "CONTAINER", "let a paused container go on", command_resume},
     {"update", "CONTAINER", "change the limits of a container", command_update},
-    {"events", "CONTAINER", "(not implemented yet)", command_later},
+    {"events", "CONTAINER", "print statistics and OOM kills as they come", command_events},
     {"checkpoint", "CONTAINER", "(not implemented yet)", command_later},
     {"restore", "CONTAINER", "(not implemented yet)", command_later},
 };

@@ -89,6 +89,12 @@ int command_ps(const struct global *global, int argc, char **argv, struct error 
 int command_pause(const struct global *global, int argc, char **argv, struct error *err);
 int command_resume(const struct global *global, int argc, char **argv, struct error *err);
 int command_update(const struct global *global, int argc, char **argv, struct error *err);
+int command_events(const struct global *global, int argc, char **argv, struct error *err);
+/* events_stats.c: the data of an event of type "stats". */
+struct json_writer;
+struct runtime_stats_detail;
+void events_write_stats(const struct runtime_stats_detail *stats, struct json_writer *w);
+
 int command_exec(const struct global *global, int argc, char **argv, struct error *err);
 int command_spec(const struct global *global, int argc, char **argv, struct error *err);
 int command_features(const struct global *global, int argc, char **argv, struct error *err);

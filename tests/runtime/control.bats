@@ -227,7 +227,7 @@ assert c["rootfs"] == sys.argv[3] + "/rootfs" and c["ociVersion"] == "1.0.2", c'
 }
 
 @test "every command tells its options" {
-    for command in create start run state kill delete list ps exec pause resume update spec features; do
+    for command in create start run state kill delete list ps exec pause resume update events spec features; do
         run rt "$command" --help
         [ "$status" = 0 ]
         [[ "${lines[0]}" == "Usage: dory-runtime $command"* ]]
@@ -237,4 +237,43 @@ assert c["rootfs"] == sys.argv[3] + "/rootfs" and c["ociVersion"] == "1.0.2", c'
     try run --nonsense x
     [ "$status" = 1 ]
     [[ "$output" == *"flag provided but not defined: -nonsense"* ]]
+}
+
+@test "events tells statistics in runc's form" {
+    start_sleeper 'head -c 1000000 /dev/zero >/tmp/file; exec sleep 1000' "r['memory'] = {'limit': 64 << 20}; r['pids'] = {'limit': 20}"
+    rt events --stats "$ID" >"$T/stats"
+    python3 - "$T/stats" "$ID" <<'PY'
+import json, sys
+event, = [json.loads(line) for line in open(sys.argv[1])]
+assert event["type"] == "stats" and event["id"] == sys.argv[2]
+data = event["data"]
+assert data["cpu"]["usage"]["total"] > 0 and "throttledTime" in data["cpu"]["throttling"], data["cpu"]
+assert data["memory"]["usage"]["limit"] == 64 << 20 and data["memory"]["usage"]["usage"] > 0, data["memory"]
+assert len(data["memory"]["raw"]) > 10, data["memory"]["raw"]
+assert data["pids"] == {"current": 1, "limit": 20}, data["pids"]
+assert isinstance(data["blkio"]["ioServiceBytesRecursive"], list) and isinstance(data["hugetlb"], dict)
+PY
+    timeout 60 "$DORY_BIN/dory-runtime" --root "$T/state" events --interval 20ms "$ID" >"$T/events" </dev/null 3>&- &
+    follower=$!
+    wait_for '[ "$(wc -l <"$T/events")" -ge 3 ]'
+    rt kill "$ID" KILL
+    wait "$follower"
+    [ "$(grep -c '"type":"stats"' "$T/events")" = "$(wc -l <"$T/events")" ]
+    for bad in 0s -1s x; do
+        try events --interval "$bad" "$ID"
+        [ "$status" = 1 ]
+    done
+    try events "$ID"
+    [[ "$output" == *"container not running"* ]]
+}
+
+@test "events tells an OOM kill" {
+    start_sleeper 'until [ -e /tmp/go ]; do usleep 10000; done; head -c 200m /dev/zero | tail >/dev/null; exec sleep 1000' "r['memory'] = {'limit': 16 << 20, 'swap': 16 << 20}"
+    timeout 60 "$DORY_BIN/dory-runtime" --root "$T/state" events --interval 20ms "$ID" >"$T/events" </dev/null 3>&- &
+    follower=$!
+    wait_for 'grep -q stats "$T/events"' # it is watching
+    touch "$ROOT/tmp/go"
+    wait_for 'grep -q "\"type\":\"oom\"" "$T/events"'
+    rt kill "$ID" KILL
+    wait "$follower"
 }
