@@ -223,9 +223,9 @@ int images_load(struct api_request *request, struct engine *engine, struct error
     struct error error = {0};
     int r;
 
-    if (api_query(request, "platform"))
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "loading one platform of an archive is not implemented");
-    r = image_load(engine_images(engine), api_body_fd(request), load_progress, &stream, &error);
+    const struct image_load_options options = {
+        .platform = api_query(request, "platform"), .progress = load_progress, .data = &stream};
+    r = image_load(engine_images(engine), api_body_fd(request), &options, &error);
     error_propagate(err, &error);
     return stream_end(&stream, r, &error);
 }

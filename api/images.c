@@ -218,13 +218,63 @@ static int prune(struct api_request *request, struct engine *engine, struct erro
     return api_reply_json(request, 200, &out);
 }
 
+/* ---- save ---- */
+
+struct save_answer {
+    struct api_request *request;
+    bool begun;
+};
+
+static int save_write(void *data, const void *bytes, size_t size, struct error *err)
+{
+    struct save_answer *answer = data;
+    int r = answer->begun ? 0 : api_stream_begin(answer->request, 200, "application/x-tar");
+
+    answer->begun = true;
+    if (r == 0)
+        r = api_stream_write(answer->request, bytes, size);
+    return r < 0 ? error_set(err, ERROR_CANCELLED, -r, "the client has gone") : 0;
+}
+
+static int save_names(struct api_request *request, struct engine *engine, const struct strv *names, struct error *err)
+{
+    CLEANUP_STRV struct strv ids = STRV_INIT;
+    struct save_answer answer = {.request = request};
+    const struct image_save_options options = {.names = names, .platform = api_query(request, "platform"), .ids = &ids};
+    int r = image_save(engine_images(engine), &options, save_write, &answer, err);
+
+    for (size_t i = 0; r == 0 && i < ids.count; i++)
+        engine_image_event(engine, "save", ids.items[i], ids.items[i]);
+    return r;
+}
+
+static int save_one(struct api_request *request, struct engine *engine, struct error *err)
+{
+    CLEANUP_STRV struct strv names = STRV_INIT;
+
+    strv_add(&names, api_path(request, 0));
+    return save_names(request, engine, &names, err);
+}
+
+static int save_several(struct api_request *request, struct engine *engine, struct error *err)
+{
+    CLEANUP_STRV struct strv names = STRV_INIT;
+
+    api_query_all(request, "names", &names);
+    if (names.count == 0)
+        return error_set(err, ERROR_INVALID, 0, "no images to save: the parameter names is missing");
+    return save_names(request, engine, &names, err);
+}
+
 const struct api_route api_image_routes[] = {
+    {"GET", "/images/get", save_several, API_STREAM},
     {"GET", "/images/json", images_list, 0},
     {"POST", "/images/create", images_create, API_BODY_STREAM | API_STREAM},
     {"POST", "/images/load", images_load, API_BODY_STREAM | API_STREAM},
     {"POST", "/images/prune", prune, 0},
     {"GET", "/images/{*}/json", images_inspect, 0},
     {"GET", "/images/{*}/history", images_history, 0},
+    {"GET", "/images/{*}/get", save_one, API_STREAM},
     {"POST", "/images/{*}/tag", tag, 0},
     {"DELETE", "/images/{*}", remove_image, 0},
     {0},

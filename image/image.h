@@ -11,6 +11,7 @@
 #ifndef DORY_IMAGE_IMAGE_H
 #define DORY_IMAGE_IMAGE_H
 
+#include "archive/tar_writer.h"
 #include "base/db.h"
 #include "base/error.h"
 #include "image/container_config.h"
@@ -86,8 +87,25 @@ void image_removed_free(struct image_removed *rows, size_t count);
  * cancel (the client went away). */
 typedef int (*image_progress_fn)(const char *id, const char *status, int64_t current, int64_t total, void *data);
 
-/* A docker-archive or OCI-archive tar read from fd (plain, gzip or zstd). Progress carries "Loaded image: X". */
-int image_load(struct image_store *store, int fd, image_progress_fn progress, void *data, struct error *err);
+struct image_load_options {
+    const char *platform; /* of images in an index: NULL or "": this machine's */
+    image_progress_fn progress;
+    void *data;
+};
+/* A docker-archive or OCI-archive tar read from fd (plain, gzip, bzip2, xz or zstd). Progress carries "Loaded image:
+ * X".
+ */
+int image_load(struct image_store *store, int fd, const struct image_load_options *options, struct error *err);
+
+struct image_save_options {
+    const struct strv *names; /* a name without a tag means all its tags; an id is saved without names */
+    const char *platform;     /* NULL or "": any. An image of another one is ERROR_NOT_FOUND */
+    struct strv *ids;         /* the ids of what is saved are added, before the first byte; may be NULL */
+};
+/* Writes an OCI layout that is a docker-archive, too. Whatever can be refused is before the first byte. */
+int image_save(struct image_store *store, const struct image_save_options *options, tar_sink_fn sink, void *data,
+               struct error *err);
+
 struct image_import_options {
     const struct reference *ref; /* may be NULL */
     const char *message;         /* history comment */
@@ -95,7 +113,7 @@ struct image_import_options {
                                     VOLUME WORKDIR HEALTHCHECK SHELL */
     const char *platform;        /* "linux/amd64", NULL: this machine's */
 };
-/* A root filesystem tar (plain, gzip, zstd) becomes a one-layer image. ret_id: "sha256:..." */
+/* A root filesystem tar (plain, gzip, bzip2, xz or zstd) becomes a one-layer image. ret_id: "sha256:..." */
 int image_import(struct image_store *store, int fd, const struct image_import_options *options,
                  char ret_id[DIGEST_TEXT_MAX], struct error *err);
 

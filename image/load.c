@@ -57,7 +57,8 @@ struct load_file *load_find(struct load *load, const char *path)
 int load_report(struct load *load, const char *id, const char *status, int64_t current, int64_t total,
                 struct error *err)
 {
-    if (load->progress != NULL && load->progress(id, status, current, total, load->data) != 0) {
+    if (load->options->progress != NULL &&
+        load->options->progress(id, status, current, total, load->options->data) != 0) {
         return error_set(err, ERROR_CANCELLED, ECANCELED, "context canceled");
     }
     return 0;
@@ -267,10 +268,18 @@ static void load_release(struct load *load)
     malloc_trim(0);
 }
 
-int image_load(struct image_store *store, int fd, image_progress_fn progress, void *data, struct error *err)
+int image_load(struct image_store *store, int fd, const struct image_load_options *options, struct error *err)
 {
-    struct load load = {.store = store, .progress = progress, .data = data};
-    int r = read_archive(&load, fd, err);
+    struct load load = {.store = store, .options = options};
+    int r = 0;
+    if (options->platform != NULL && options->platform[0] != 0) {
+        r = platform_parse(options->platform, &load.platform, err);
+    } else {
+        platform_host(&load.platform);
+    }
+    if (r == 0) {
+        r = read_archive(&load, fd, err);
+    }
     if (r == 0) {
         r = load_images(&load, err);
     }

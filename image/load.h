@@ -2,6 +2,7 @@
 #ifndef DORY_IMAGE_LOAD_H
 #define DORY_IMAGE_LOAD_H
 
+#include "image/platform.h"
 #include "image/store.h"
 
 /* Limits of an archive apart from its layers. */
@@ -21,9 +22,9 @@ struct load_file {
 
 struct load {
     struct image_store *store;
-    image_progress_fn progress;
-    void *data;
-    struct map files; /* path -> struct load_file */
+    const struct image_load_options *options;
+    struct platform platform; /* wanted */
+    struct map files;         /* path -> struct load_file */
     size_t memory;
     struct load_file *open[2]; /* ingests not finished yet, oldest first */
 };

@@ -132,8 +132,23 @@ static int docker_layers(struct load *load, const struct json *list, struct foun
     return 0;
 }
 
+/* Asked for by the user; otherwise an image of another machine is loaded as well. */
+static int check_platform(const struct load *load, const struct image *image, struct error *err)
+{
+    struct platform have = {0};
+    char text[PLATFORM_TEXT_MAX];
+    if (load->options->platform == NULL || load->options->platform[0] == 0) {
+        return 0;
+    }
+    platform_set(&have, image->os, image->architecture, image->variant);
+    platform_format(&load->platform, text);
+    return platform_distance(&load->platform, &have) >= 0
+               ? 0
+               : error_set(err, ERROR_NOT_FOUND, 0, "requested platform (%s) not found in the archive", text);
+}
+
 /* Docker's own words for layers that are not what the config says. */
-static int docker_check(const struct found *found, struct error *err)
+static int docker_check(const struct load *load, const struct found *found, struct error *err)
 {
     struct image_object *object = NULL;
     int r = image_parse_config(found->config, found->config_size, &object, err);
@@ -141,7 +156,8 @@ static int docker_check(const struct found *found, struct error *err)
         return r;
     }
     const struct strv *expected = &object->image.diff_ids;
-    if (expected->count != found->layer_count) {
+    r = check_platform(load, &object->image, err);
+    if (r == 0 && expected->count != found->layer_count) {
         r = error_set(err, ERROR_INVALID, EINVAL, "invalid manifest, layers length mismatch: expected %zu, got %zu",
                       expected->count, found->layer_count);
     }
@@ -174,7 +190,7 @@ static int docker_image(struct load *load, const struct json *item, struct error
                         : error_set(err, ERROR_INVALID, EINVAL, "invalid manifest: RepoTags[%zu]", i);
     }
     if (r == 0) {
-        r = docker_check(&found, err);
+        r = docker_check(load, &found, err);
     }
     return r < 0 ? r : found_commit(load, &found, err);
 }
@@ -244,10 +260,8 @@ static int oci_image(struct load *load, const char *digest, const char *media_ty
         return r;
     }
     if (manifest.kind == MANIFEST_LIST) {
-        struct platform platform = {0};
         const struct descriptor *chosen;
-        platform_host(&platform);
-        r = depth < INDEX_DEPTH_MAX ? manifest_choose(&manifest, &platform, &chosen, err)
+        r = depth < INDEX_DEPTH_MAX ? manifest_choose(&manifest, &load->platform, &chosen, err)
                                     : error_set(err, ERROR_INVALID, EINVAL, "invalid archive: too many indexes");
         return r < 0 ? r : oci_image(load, chosen->digest, chosen->media_type, name, depth + 1, err);
     }

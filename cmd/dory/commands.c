@@ -27,6 +27,7 @@
     X(restart)                                                                                                         \
     X(rm)                                                                                                              \
     X(rmi)                                                                                                             \
+    X(save)                                                                                                            \
     X(start)                                                                                                           \
     X(stats)                                                                                                           \
     X(stop)                                                                                                            \

@@ -710,7 +710,7 @@ static int load(struct store_test *t, const struct strbuf *archive)
 {
     int CLEANUP_CLOSE fd = data_fd(archive->data, archive->size);
     xstrset(&last_status, "");
-    return image_load(t->store, fd, note_status, NULL, &t->err);
+    return image_load(t->store, fd, &(struct image_load_options){.progress = note_status}, &t->err);
 }
 
 /* As docker save writes it: configs and layers, manifest.json last. config_layer: which layer the config claims second.
