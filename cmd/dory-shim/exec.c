@@ -88,15 +88,10 @@ static int run(struct shim *shim, const struct request *q, struct runtime_exec *
         .seccomp_flags = q->fixed.seccomp_flags,
         .stdio = {q->pipes.theirs[0], q->pipes.theirs[1], q->pipes.theirs[2]},
     };
-    sigset_t none, former;
-    int r;
 
-    /* As in a start: an empty mask for the process; ends that are missed meanwhile are made up for afterwards. */
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, &former);
-    r = runtime_exec_start(&options, ret, err);
-    sigprocmask(SIG_SETMASK, &former, NULL);
-    return r;
+    /* SIGCHLD stays blocked: one that came while it is not would be lost, and with it the end of another exec. The
+     * child empties its mask itself. */
+    return runtime_exec_start(&options, ret, err);
 }
 
 static struct exec *exec_new(struct shim *shim, const struct request *q, const struct runtime_exec *process)

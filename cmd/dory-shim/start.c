@@ -125,15 +125,9 @@ static int run(struct shim *shim, struct start *s, struct error *err)
         .has_console = shim->streams.tty,
         .init = s->request.flags & SHIM_FLAG_INIT,
     };
-    sigset_t none, former;
-    int r;
 
-    /* The container begins with an empty mask. A SIGCHLD that is missed meanwhile is made up for in start_settle. */
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, &former);
-    r = runtime_container_start(&options, &shim->container, err);
-    sigprocmask(SIG_SETMASK, &former, NULL);
-    return r;
+    /* The container's process empties its signal mask itself. */
+    return runtime_container_start(&options, &shim->container, err);
 }
 
 static void show_id(char *title, const char *id)

@@ -294,3 +294,23 @@ ours() {
     [ "$(exec_field "$id" '[.Running, .ExitCode] | join(" ")')" = "false 9" ]
     [ "$(dory exec main echo still)" = still ]
 }
+
+@test "execs at once, some of which fail, all end" {
+    dory run -d --name many busybox sleep 1000 >/dev/null
+    local i pids=() pid
+    for ((i = 0; i < 25; i++)); do
+        dory exec many true 3>&- & pids+=($!)
+        dory exec many /no/such/program 3>&- >/dev/null 2>&1 & pids+=($!)
+        dory exec many sh -c 'exit 3' 3>&- & pids+=($!)
+    done
+    for i in "${!pids[@]}"; do
+        pid=0
+        wait "${pids[i]}" || pid=$?
+        case $((i % 3)) in
+        0) [ "$pid" = 0 ] ;;
+        1) [ "$pid" = 127 ] ;;
+        2) [ "$pid" = 3 ] ;;
+        esac
+    done
+    dory rm -f many >/dev/null
+}
