@@ -48,7 +48,7 @@ all: $(PROGRAMS:%=$(BIN)/%)
 CLIENT_SOURCES := $(wildcard api/client*.c)
 $(B)/libclient.a: $(patsubst %.c,$(B)/%.o,$(CLIENT_SOURCES))
 
-DAEMON_LIBS := -lmicrohttpd -lsqlite3 -lcurl -larchive -lisal -lzstd -lcrypto -lnftables -lmnl -lseccomp -lyajl -lm
+DAEMON_LIBS := -lmicrohttpd -lsqlite3 -lcurl -larchive -lisal -lzstd -lcrypto -lz -lnftables -lmnl -lseccomp -lyajl -lm
 STATIC_YAJL := -l:libyajl_s.a
 
 define archive_rule
@@ -76,7 +76,7 @@ SHIM_SHARED := $(patsubst %.c,$(B)/%.o,$(wildcard daemon/shim_*.c))
 $(BIN)/dory-shim: $(call cmd_objects,dory-shim) $(SHIM_SHARED) $(B)/libruntime.a $(B)/libbase.a
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -lm -o $@
+	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -l:libz.a -lm -o $@
 $(BIN)/dory-runtime: $(call cmd_objects,dory-runtime) $(B)/libruntime.a $(B)/libbase.a
 	@mkdir -p $(@D)
 	@echo '  LD $@'

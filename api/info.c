@@ -6,6 +6,7 @@
 #include "api/system.h"
 #include "base/timestamp.h"
 #include "daemon/engine.h"
+#include "daemon/log_options.h"
 
 static void write_strv(struct json_writer *w, const char *key, const struct strv *list)
 {
@@ -70,7 +71,7 @@ static void write_driver(struct json_writer *w, const struct daemon_options *opt
     write_literals(w, "Volume", (const char *const[]){"local", NULL});
     write_literals(w, "Network", (const char *const[]){"bridge", "host", "null", NULL});
     json_member_null(w, "Authorization");
-    write_literals(w, "Log", (const char *const[]){"json-file", "none", NULL});
+    write_literals(w, "Log", log_driver_names);
     json_end_object(w);
 }
 

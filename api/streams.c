@@ -95,13 +95,6 @@ static int log_options(struct api_request *request, struct logs_options *ret, st
     return r < 0 ? r : query_time(request, "until", &ret->until, err);
 }
 
-static int check_readable(const struct container *c, struct error *err)
-{
-    if (strcmp(c->host.log_config.type, "json-file") != 0)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "configured logging driver does not support reading");
-    return 0;
-}
-
 static int handle_logs(struct api_request *request, struct engine *engine, struct error *err)
 {
     CLEANUP_CONTAINER struct container *c = NULL;
@@ -110,7 +103,7 @@ static int handle_logs(struct api_request *request, struct engine *engine, struc
     if (r == 0)
         r = log_options(request, &options, err);
     if (r == 0)
-        r = check_readable(c, err);
+        r = container_log_check_readable(c, err);
     if (r == 0)
         r = api_stream_begin(request, 200, stream_type(request, c));
     if (r < 0)
@@ -160,7 +153,7 @@ static int handle_attach(struct api_request *request, struct engine *engine, str
     bool stream = api_query_bool(request, "stream", false), logs = api_query_bool(request, "logs", false);
     int r = find(request, engine, &c, err);
     if (r == 0 && logs)
-        r = check_readable(c, err);
+        r = container_log_check_readable(c, err);
     if (r == 0)
         r = container_attach_begin(c, err);
     if (r < 0)

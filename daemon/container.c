@@ -248,11 +248,6 @@ char *container_cgroup_path(struct engine *engine, const struct container *c)
     return xasprintf("%s%s/%s", *parent == '/' ? "" : "/", parent, c->id);
 }
 
-char *container_log_path(struct engine *engine, const struct container *c)
-{
-    return xasprintf("%s/%s/%s-json.log", engine->containers_dir, c->id, c->id);
-}
-
 bool container_log_ended(void *data)
 {
     struct container *c = data;

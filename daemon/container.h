@@ -193,8 +193,10 @@ int container_stats(struct engine *engine, struct container *container, struct s
 /* GET /containers/{id}/top. ps_args: NULL, "-ef", "aux" or "-o a,b,c"; others are ERROR_NOT_IMPLEMENTED. */
 int container_top(struct engine *engine, struct container *container, const char *ps_args, struct strbuf *out,
                   struct error *err);
-/* Path of the json-file log; the caller frees. */
+/* Path of the log that can be read back (json-file's, or the copy that other drivers keep); the caller frees. */
 char *container_log_path(struct engine *engine, const struct container *container);
+/* "configured logging driver does not support reading" */
+int container_log_check_readable(const struct container *container, struct error *err);
 /* For logs_read(): no more will be written. data is the container. */
 bool container_log_ended(void *container);
 

@@ -180,7 +180,7 @@ static void put_paths(struct json_writer *w, struct engine *engine, const struct
         json_member_string(w, rows[i].member, started ? path : "");
     }
     CLEANUP_FREE char *log = container_log_path(engine, c);
-    bool json_file = strcmp(c->host.log_config.type, "json-file") == 0;
+    bool json_file = strcmp(c->host.log_config.type, "json-file") == 0; /* others keep their files to themselves */
     json_member_string(w, "LogPath", started && json_file ? log : "");
 }
 

@@ -16,6 +16,7 @@
 #include "daemon/engine_internal.h"
 #include "daemon/ipc_share.h"
 #include "daemon/links.h"
+#include "daemon/log_target.h"
 #include "daemon/mount_sources.h"
 #include "daemon/spec_generate.h"
 
@@ -41,6 +42,7 @@ struct start {
     struct strv hosts, link_env; /* of links */
     char *shm_path, *ipc_path;
     struct strbuf spec;
+    struct log_target log;
     const void *seccomp_bpf;
     size_t seccomp_size;
     unsigned seccomp_flags;
@@ -213,6 +215,12 @@ static int step_spec(struct start *s, struct error *err)
     return 0;
 }
 
+static int step_log(struct start *s, struct error *err)
+{
+    int r = log_target_make(s->engine, s->c, &s->log, err);
+    return r < 0 ? error_context(err, "failed to create task for container: failed to initialize logging driver") : 0;
+}
+
 /* ---- the row, then the process ---- */
 
 /*
@@ -293,6 +301,10 @@ static int launch_error(struct error *err)
     else
         err->kind = ERROR_SYSTEM;
     CLEANUP_FREE char *message = xstrdup(err->message);
+    if (strncmp(message, "failed to initialize logging driver", strlen("failed to initialize logging driver")) == 0) {
+        snprintf(err->message, sizeof(err->message), "failed to create task for container: %.1700s", message);
+        return -err->errnum;
+    }
     snprintf(err->message, sizeof(err->message),
              "failed to create task for container: OCI runtime create failed: unable to start container process: "
              "%.1700s: unknown",
@@ -306,7 +318,6 @@ static int step_launch(struct start *s, struct error *err)
     struct shim_attach *attaches;
     await_attaching(c);
     size_t count = take_pending(c, &attaches);
-    CLEANUP_FREE char *log_path = container_log_path(s->engine, c);
     bool init = c->host.init != NULL ? *c->host.init : s->engine->options->init;
     struct shim_start start = {.spec_json = strbuf_str(&s->spec),
                                .spec_size = s->spec.size,
@@ -321,9 +332,12 @@ static int step_launch(struct start *s, struct error *err)
                                .init = init,
                                .tty_rows = (uint16_t)c->host.console_size[0],
                                .tty_columns = (uint16_t)c->host.console_size[1],
-                               .log_driver = c->host.log_config.type,
-                               .log_path = log_path,
-                               .log_options = &c->host.log_config.config,
+                               .log = {.path = s->log.path,
+                                       .max_size = s->log.settings.max_size,
+                                       .max_files = s->log.settings.max_files,
+                                       .compress = s->log.settings.compress,
+                                       .attrs = &s->log.attributes,
+                                       .sink = s->log.sink},
                                .attaches = attaches,
                                .attach_count = count};
     pid_t pid = 0;
@@ -369,6 +383,7 @@ static const struct {
     {"mount sources", step_sources, undo_sources},
     {"security", step_security, NULL},
     {"spec", step_spec, NULL},
+    {"log", step_log, NULL},
     {"row", step_row, undo_row},
     {"launch", step_launch, NULL},
 };
@@ -390,6 +405,7 @@ static void start_release(struct start *s)
     free(s->shm_path);
     free(s->ipc_path);
     strbuf_release(&s->spec);
+    log_target_release(&s->log);
     if (s->seccomp_owned)
         free((void *)s->seccomp_bpf);
 }

@@ -406,8 +406,11 @@ void host_config_set_defaults(struct host_config *host, const struct daemon_opti
     default_ulimits(host, &options->default_ulimits);
     if (options->no_new_privileges && !says(&host->security_opt, "no-new-privileges"))
         strv_add(&host->security_opt, "no-new-privileges");
-    if (host->log_config.type == NULL || *host->log_config.type == '\0') {
-        xstrset(&host->log_config.type, options->log_driver ? options->log_driver : "json-file");
+    const char *log_driver = options->log_driver ? options->log_driver : "json-file";
+    if (host->log_config.type == NULL || *host->log_config.type == '\0')
+        xstrset(&host->log_config.type, log_driver);
+    /* The daemon's options are for the daemon's driver. */
+    if (strcmp(host->log_config.type, log_driver) == 0) {
         for (size_t i = 0; i < options->log_options.count; i++)
             if (strmap_get(&host->log_config.config, options->log_options.items[i].key) == NULL)
                 strmap_set(&host->log_config.config, options->log_options.items[i].key,

@@ -9,6 +9,7 @@
 #include "daemon/cpuset.h"
 #include "daemon/devices.h"
 #include "daemon/host_config.h"
+#include "daemon/log_options.h"
 #include "daemon/security_opt.h"
 #include "daemon/ulimits.h"
 
@@ -223,44 +224,9 @@ static int validate_weight_devices(const struct json_array *list, struct error *
 
 static int validate_logging(const struct host_config *h, struct error *err)
 {
-    const char *type = h->log_config.type;
-    if (!is_set(type) || strcmp(type, "none") == 0)
-        return 0;
-    static const char *const known[] = {"local",   "syslog", "journald", "gelf",    "fluentd",
-                                        "awslogs", "splunk", "etwlogs",  "gcplogs", "logentries"};
-    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-        if (strcmp(type, known[i]) == 0)
-            return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "logger: the log driver '%s' is not supported by dory yet",
-                             type);
-    if (strcmp(type, "json-file") != 0)
-        return error_set(err, ERROR_INVALID, 0, "logger: no log driver named '%s' is registered", type);
-    for (size_t i = 0; i < h->log_config.config.count; i++) {
-        const char *key = h->log_config.config.items[i].key, *value = h->log_config.config.items[i].value;
-        int64_t n;
-        if (strcmp(key, "max-size") == 0) {
-            if (parse_size(value, true, &n) < 0)
-                return error_set(err, ERROR_INVALID, 0, "invalid size: '%s'", value);
-        } else if (strcmp(key, "max-file") == 0) {
-            if (parse_int64(value, INT64_MIN, INT64_MAX, &n) < 0)
-                return error_set(err, ERROR_INVALID, 0, "invalid value for max-file: '%s'", value);
-            if (n < 1)
-                return error_set(err, ERROR_INVALID, 0, "max-file cannot be less than 1");
-        } else {
-            static const char *const later[] = {"compress",  "labels", "labels-regex", "env",
-                                                "env-regex", "tag",    "mode",         "max-buffer-size"};
-            for (size_t j = 0; j < ARRAY_SIZE(later); j++)
-                if (strcmp(key, later[j]) == 0)
-                    return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                                     "log opt '%s' is not supported by dory's json-file log driver yet", key);
-            return error_set(err, ERROR_INVALID, 0, "unknown log opt '%s' for json-file log driver", key);
-        }
-    }
-    if (strmap_get(&h->log_config.config, "max-file") && !strmap_get(&h->log_config.config, "max-size")) {
-        int64_t n = 0;
-        if (parse_int64(strmap_get(&h->log_config.config, "max-file"), 1, INT64_MAX, &n) == 0 && n > 1)
-            return error_set(err, ERROR_INVALID, 0, "max-size must be set when max-file is larger than 1");
-    }
-    return 0;
+    struct log_settings settings;
+    return is_set(h->log_config.type) ? log_settings_parse(h->log_config.type, &h->log_config.config, &settings, err)
+                                      : 0;
 }
 
 static int validate_lists(const struct host_config *h, struct error *err)

@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/memory.h"
+#include "daemon/logs_inflate.h"
 
 #define BLOCK 65536
 /* Rotations that may come between while the files are opened. */
@@ -31,27 +32,52 @@ void logs_path_release(struct logs_path *path)
     path->name = NULL;
 }
 
+static char *numbered_name(const struct logs_path *path, size_t i, const char *suffix)
+{
+    return i ? xasprintf("%s.%zu%s", path->name, i, suffix) : xstrdup(path->name);
+}
+
 /* The i-th file, 0 being the current one. */
 static int open_numbered(const struct logs_path *path, size_t i)
 {
-    CLEANUP_FREE char *name = i ? xasprintf("%s.%zu", path->name, i) : xstrdup(path->name);
+    CLEANUP_FREE char *name = numbered_name(path, i, "");
+    CLEANUP_FREE char *compressed = numbered_name(path, i, ".gz");
     int fd = openat(path->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
+    if (fd < 0 && errno == ENOENT && i > 0)
+        return logs_inflate(path->dir_fd, compressed);
     return fd < 0 ? -errno : fd;
 }
 
-static bool is_same(int fd, int other)
+static bool same_time(const struct stat *a, const struct stat *b)
 {
-    struct stat a, b;
+    return a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
 
-    return fstat(fd, &a) == 0 && fstat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+enum place { PLACE_EMPTY, PLACE_OTHER, PLACE_SAME };
+
+/* Whether what is open as fd is, or was made into, the file at a place. */
+static enum place look_at(const struct logs_path *path, size_t i, int fd)
+{
+    CLEANUP_FREE char *name = numbered_name(path, i, "");
+    CLEANUP_FREE char *compressed = numbered_name(path, i, ".gz");
+    struct stat own, there;
+
+    if (fd >= 0 && fstat(fd, &own) < 0)
+        return PLACE_OTHER;
+    if (fstatat(path->dir_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0)
+        return fd >= 0 && ((own.st_dev == there.st_dev && own.st_ino == there.st_ino) ||
+                           (i > 0 && own.st_nlink == 0 && same_time(&own, &there)))
+                   ? PLACE_SAME
+                   : PLACE_OTHER;
+    if (i > 0 && fstatat(path->dir_fd, compressed, &there, AT_SYMLINK_NOFOLLOW) == 0)
+        return fd >= 0 && same_time(&own, &there) ? PLACE_SAME : PLACE_OTHER;
+    return PLACE_EMPTY;
 }
 
 static bool is_numbered(const struct logs_path *path, size_t i, int fd)
 {
-    CLEANUP_CLOSE int other = open_numbered(path, i);
-
-    return other >= 0 && is_same(fd, other);
+    return look_at(path, i, fd) == PLACE_SAME;
 }
 
 static void close_all(int *fds, size_t count)
@@ -109,14 +135,12 @@ int logs_file_next(const struct logs_path *path, int fd)
         size_t place = 0;
         int next;
 
-        while (place < LOGS_FILES_MAX && !is_numbered(path, place, fd)) {
-            CLEANUP_CLOSE int there = open_numbered(path, place);
+        while (place < LOGS_FILES_MAX) {
+            enum place there = look_at(path, place, fd);
 
-            if (there == -ENOENT && place > 0) {
-                place = LOGS_FILES_MAX;
+            if (there == PLACE_SAME)
                 break;
-            }
-            place++;
+            place = there == PLACE_EMPTY && place > 0 ? LOGS_FILES_MAX : place + 1;
         }
         if (place == 0)
             return -ENOENT;

@@ -1,4 +1,8 @@
-/* The files of one log: the current one and those that rotation has put aside, and lines out of them. */
+/*
+ * The files of one log: the current one and those that rotation has put aside, and lines out of them. Compressed ones
+ * (NAME.1.gz) are inflated into files without a name when they are opened; they carry the modification time of what
+ * they were made from, by which one that is open is known again.
+ */
 #ifndef DORY_DAEMON_LOGS_FILE_H
 #define DORY_DAEMON_LOGS_FILE_H
 

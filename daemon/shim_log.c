@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/timestamp.h"
+#include "daemon/shim_sink.h"
 
 /* Records are gathered so far before they are written in one go. */
 #define GATHER 131072
@@ -21,7 +22,10 @@ struct pending {
 
 struct log_writer {
     int dir_fd, fd;
-    char *name;
+    char *name; /* NULL: no file */
+    struct log_sink *sink;
+    bool compress;
+    int compressing_fd; /* -1, or open while the last file that was put aside is being compressed */
     char *attrs;
     uint64_t max_size, file_size;
     unsigned max_files;
@@ -65,18 +69,20 @@ int log_writer_open(const struct log_writer_options *options, struct log_writer 
     if (options->attrs && strlen(options->attrs) > LOG_ATTRS_MAX)
         return error_set(err, ERROR_INVALID, EINVAL, "log attributes are longer than %d bytes", LOG_ATTRS_MAX);
     w = xcalloc(1, sizeof(*w));
-    w->dir_fd = w->fd = -1;
+    w->dir_fd = w->fd = w->compressing_fd = -1;
+    w->compress = options->compress;
     w->time = -1;
     w->attrs = xstrdup(options->attrs);
     w->max_size = options->max_size;
     w->max_files = options->max_files ? options->max_files : 1;
     w->buffer_size = GATHER + 6 * LOG_LINE_MAX + LOG_RECORD_OVERHEAD + (w->attrs ? strlen(w->attrs) : 0);
     w->buffer = mmap(NULL, w->buffer_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    r = w->buffer == MAP_FAILED ? -errno : split_path(w, options->path);
+    r = w->buffer == MAP_FAILED ? -errno : options->path ? split_path(w, options->path) : 0;
     if (r < 0) {
         log_writer_close(w);
         return error_errno(err, r, "failed to open log %s", options->path);
     }
+    w->sink = options->sink;
     *ret = w;
     return 0;
 }
@@ -94,26 +100,75 @@ void log_writer_close(struct log_writer *w)
         (void)!utimensat(w->dir_fd, ".", NULL, 0); /* removed already: then nobody waits */
     fd_close(w->fd);
     fd_close(w->dir_fd);
+    fd_close(w->compressing_fd);
+    log_sink_close(w->sink);
     free(w->name);
     free(w->attrs);
     free(w);
 }
 
+/* What is at one place goes to the next, compressed or not; what was there is dropped. */
+static int move_aside(struct log_writer *w, unsigned to)
+{
+    static const char *const suffixes[] = {"", ".gz"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+        CLEANUP_FREE char *name = xasprintf("%s.%u%s", w->name, to, suffixes[i]);
+
+        if (unlinkat(w->dir_fd, name, 0) < 0 && errno != ENOENT)
+            return -errno;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+        CLEANUP_FREE char *name = xasprintf("%s.%u%s", w->name, to, suffixes[i]);
+        CLEANUP_FREE char *from = to > 1   ? xasprintf("%s.%u%s", w->name, to - 1, suffixes[i])
+                                  : i == 0 ? xstrdup(w->name)
+                                           : NULL;
+
+        if (from && renameat(w->dir_fd, from, w->dir_fd, name) < 0 && errno != ENOENT)
+            return -errno;
+    }
+    return 0;
+}
+
+/* The names that the compressor works with must not change under it. */
+static void await_compressor(struct log_writer *w)
+{
+    char byte;
+
+    if (w->compressing_fd < 0)
+        return;
+    while (read(w->compressing_fd, &byte, 1) < 0 && errno == EINTR)
+        ;
+    w->compressing_fd = fd_close(w->compressing_fd);
+}
+
+static void compress_first(struct log_writer *w)
+{
+    CLEANUP_FREE char *name = xasprintf("%s.1", w->name);
+
+    /* When that fails the file stays as it is, which readers understand. */
+    if (log_compress_start(w->dir_fd, name, &w->compressing_fd) < 0)
+        w->compressing_fd = -1;
+}
+
 /* name.N-1 is dropped, name.i becomes name.i+1, name becomes name.1. Readers keep the files they have open. */
 static int rotate(struct log_writer *w)
 {
+    int r;
     bool there = faccessat(w->dir_fd, w->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0; /* not after a half-done rotation */
 
+    await_compressor(w);
     for (unsigned i = w->max_files - 1; there && i > 0; i--) {
-        CLEANUP_FREE char *to = xasprintf("%s.%u", w->name, i);
-        CLEANUP_FREE char *from = i > 1 ? xasprintf("%s.%u", w->name, i - 1) : xstrdup(w->name);
-
-        if (renameat(w->dir_fd, from, w->dir_fd, to) < 0 && errno != ENOENT)
-            return -errno;
+        r = move_aside(w, i);
+        if (r < 0)
+            return r;
     }
     if (w->max_files == 1 && unlinkat(w->dir_fd, w->name, 0) < 0 && errno != ENOENT)
         return -errno;
-    return open_file(w, O_EXCL);
+    r = open_file(w, O_EXCL);
+    if (r >= 0 && w->compress && w->max_files > 1)
+        compress_first(w);
+    return r;
 }
 
 /* Writes whole records. When the disk is full in the middle of one, what is there of it is taken back. */
@@ -179,12 +234,19 @@ static int flush(struct log_writer *w)
 static int put_record(struct log_writer *w, enum log_stream stream, const char *text, size_t size, bool newline,
                       int64_t time)
 {
+    int r = w->sink ? log_sink_add(w->sink, stream, text, size, newline, time) : 0;
+    int flushed = 0;
+
+    if (!w->name)
+        return r;
     if (time != w->time) {
         timestamp_format(w->time_text, time);
         w->time = time;
     }
     w->used += log_record_write(w->buffer + w->used, text, size, newline, stream, w->attrs, w->time_text);
-    return w->used >= GATHER ? flush(w) : 0;
+    if (w->used >= GATHER)
+        flushed = flush(w);
+    return r < 0 ? r : flushed;
 }
 
 /* One step through the data: the rest of a line, or a part of LOG_LINE_MAX bytes, or the unfinished end. */
@@ -250,6 +312,11 @@ int log_writer_end(struct log_writer *w, enum log_stream stream)
     *p = (struct pending){0};
     flushed = flush(w);
     return r < 0 ? r : flushed;
+}
+
+struct log_sink *log_writer_sink(struct log_writer *w)
+{
+    return w->sink;
 }
 
 void log_writer_trim(struct log_writer *w)

@@ -89,11 +89,13 @@ enum shim_start_flags {
     SHIM_FLAG_HAS_ROOTFS = 1 << 4,
     SHIM_FLAG_HAS_NETNS = 1 << 5,
     SHIM_FLAG_TAIL_IN_MEMFD = 1 << 6, /* the tail is the content of the last descriptor */
+    SHIM_FLAG_LOG_COMPRESS = 1 << 7,
 };
 
 /*
  * Descriptors in this order: listening socket, directory exec_root/shim/ID, then rootfs, netns and memfd if flagged.
- * The tail is the id, the spec, the seccomp program, the log's path and the log's attributes, one after the other.
+ * The tail is the id, the spec, the seccomp program, the log's path, the log's attributes and the log's sink (the
+ * configuration of shim_sink.h), one after the other.
  */
 struct shim_start_request {
     uint32_t flags;
@@ -101,7 +103,7 @@ struct shim_start_request {
     uint32_t id_size, spec_size, seccomp_size, log_path_size /* 0: no log */, log_attrs_size /* 0: none */;
     uint32_t log_max_files;
     uint64_t log_max_size; /* bytes; 0: unlimited */
-    uint32_t seccomp_flags, reserved;
+    uint32_t seccomp_flags, log_sink_size /* 0: none */;
 };
 
 enum shim_attach_flags {

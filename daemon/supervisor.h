@@ -62,6 +62,16 @@ struct shim_attach {
     const char *detach_keys; /* "ctrl-p,ctrl-q" style; NULL: the default; "" none */
 };
 
+/* Where the output goes beside the clients; zeroed: nowhere. */
+struct shim_log {
+    const char *path;   /* a json-file; its directory must exist. NULL: no file */
+    uint64_t max_size;  /* bytes; 0: unlimited */
+    unsigned max_files; /* with max_size */
+    bool compress;
+    const struct strmap *attrs; /* go into each record; may be NULL */
+    const char *sink;           /* the configuration of daemon/shim_sink.h, or NULL */
+};
+
 struct shim_start {
     const char *spec_json; /* the OCI runtime spec */
     size_t spec_size;
@@ -72,15 +82,10 @@ struct shim_start {
     unsigned seccomp_flags; /* SECCOMP_FILTER_FLAG_* */
     bool tty, open_stdin, stdin_once, init;
     uint16_t tty_rows, tty_columns;
-    const char *log_driver;             /* "json-file" or "none" */
-    const char *log_path;               /* <data_root>/containers/ID/ID-json.log */
-    const struct strmap *log_options;   /* max-size, max-file, mode=blocking, compress=false; others are refused */
-    const struct strmap *log_attrs;     /* go into each record, as docker's labels and env options ask; may be NULL */
+    struct shim_log log;
     const struct shim_attach *attaches; /* clients waiting since before the start */
     size_t attach_count;
 };
-/* Whether shim_start would take the driver and its options; in docker's words. Pure: for create. */
-int supervisor_check_log(const char *driver, const struct strmap *options, struct error *err);
 
 /* Waits until the container's process has exec'ed; *ret_pid is it. Errors are those of runtime_container_start(). After
  * a failure the shim is gone. Attach descriptors are consumed in every case. */

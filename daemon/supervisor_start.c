@@ -9,101 +9,6 @@
 #include "daemon/shim_log.h"
 #include "daemon/supervisor_internal.h"
 
-/* ---- log options ---- */
-
-struct log_settings {
-    uint64_t max_size;
-    unsigned max_files;
-};
-
-/* Docker's log sizes are decimal ("10m" is ten million), other than its memory sizes. */
-static int parse_decimal_size(const char *text, uint64_t *ret)
-{
-    static const char suffixes[] = "kmgtp";
-    CLEANUP_FREE char *number = NULL;
-    size_t digits = strspn(text, "0123456789");
-    const char *suffix = text + digits, *found;
-    uint64_t value, factor = 1;
-
-    number = xstrndup(text, digits);
-    if (parse_uint64(number, INT64_MAX, &value) < 0)
-        return -EINVAL;
-    if (*suffix && (found = strchr(suffixes, *suffix | 0x20))) {
-        for (const char *p = suffixes; p <= found; p++)
-            factor *= 1000;
-        suffix++;
-    }
-    if (*suffix && (*suffix | 0x20) == 'b')
-        suffix++;
-    if (*suffix || value > INT64_MAX / factor)
-        return -EINVAL;
-    *ret = value * factor;
-    return 0;
-}
-
-static int apply_log_option(const char *key, const char *value, struct log_settings *ret, struct error *err)
-{
-    static const char *const attributes[] = {"labels", "labels-regex", "env", "env-regex", "tag"};
-    uint64_t number;
-
-    if (strcmp(key, "max-size") == 0) {
-        if (parse_decimal_size(value, &ret->max_size) < 0)
-            return error_set(err, ERROR_INVALID, EINVAL, "invalid size: '%s'", value);
-        if (ret->max_size == 0)
-            return error_set(err, ERROR_INVALID, EINVAL, "max-size must be a positive number");
-        return 0;
-    }
-    if (strcmp(key, "max-file") == 0) {
-        if (parse_uint64(value, 1000, &number) < 0)
-            return error_set(err, ERROR_INVALID, EINVAL, "max-file: invalid number: '%s'", value);
-        if (number < 1)
-            return error_set(err, ERROR_INVALID, EINVAL, "max-file cannot be less than 1");
-        ret->max_files = (unsigned)number;
-        return 0;
-    }
-    if (strcmp(key, "mode") == 0) {
-        if (strcmp(value, "blocking") == 0 || !*value)
-            return 0;
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "log mode '%s' is not supported", value);
-    }
-    if (strcmp(key, "compress") == 0) {
-        bool compress;
-
-        if (parse_bool(value, &compress) < 0)
-            return error_set(err, ERROR_INVALID, EINVAL, "compress: invalid boolean: '%s'", value);
-        return compress ? error_set(err, ERROR_NOT_IMPLEMENTED, 0, "compressed logs are not supported") : 0;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(attributes); i++) {
-        if (strcmp(key, attributes[i]) == 0)
-            return 0; /* what they select comes as log_attrs */
-    }
-    return error_set(err, ERROR_INVALID, EINVAL, "unknown log opt '%s' for json-file log driver", key);
-}
-
-static int parse_log_options(const char *driver, const struct strmap *options, struct log_settings *ret,
-                             struct error *err)
-{
-    if (strcmp(driver, "none") != 0 && strcmp(driver, "json-file") != 0)
-        return error_set(err, ERROR_INVALID, EINVAL, "error looking up logging plugin %s: plugin \"%s\" not found",
-                         driver, driver);
-    if (strcmp(driver, "none") == 0)
-        return 0;
-    for (size_t i = 0; options && i < options->count; i++) {
-        int r = apply_log_option(options->items[i].key, options->items[i].value, ret, err);
-
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-int supervisor_check_log(const char *driver, const struct strmap *options, struct error *err)
-{
-    struct log_settings unused = {0};
-
-    return parse_log_options(driver, options, &unused, err);
-}
-
 /* ---- START ---- */
 
 struct outgoing_start {
@@ -161,25 +66,24 @@ static int compose(const struct shim *shim, const struct shim_start *start, stru
                    struct error *err)
 {
     struct shim_start_request *q = &out->request;
-    struct log_settings log = {0};
-    bool has_log = strcmp(start->log_driver, "json-file") == 0;
-    int r = parse_log_options(start->log_driver, start->log_options, &log, err);
+    const struct shim_log *log = &start->log;
+    int r;
 
-    if (r < 0)
-        return r;
     q->flags = (start->tty ? SHIM_FLAG_TTY : 0) | (start->open_stdin ? SHIM_FLAG_OPEN_STDIN : 0) |
                (start->stdin_once ? SHIM_FLAG_STDIN_ONCE : 0) | (start->init ? SHIM_FLAG_INIT : 0) |
-               (start->rootfs_fd >= 0 ? SHIM_FLAG_HAS_ROOTFS : 0) | (start->netns_fd >= 0 ? SHIM_FLAG_HAS_NETNS : 0);
+               (start->rootfs_fd >= 0 ? SHIM_FLAG_HAS_ROOTFS : 0) | (log->compress ? SHIM_FLAG_LOG_COMPRESS : 0) |
+               (start->netns_fd >= 0 ? SHIM_FLAG_HAS_NETNS : 0);
     q->rows = start->tty_rows;
     q->columns = start->tty_columns;
-    q->log_max_size = log.max_size;
-    q->log_max_files = log.max_files;
+    q->log_max_size = log->max_size;
+    q->log_max_files = log->max_files;
     q->seccomp_flags = start->seccomp_flags;
     q->id_size = add_tail(out, shim->id, strlen(shim->id));
     q->spec_size = add_tail(out, start->spec_json, start->spec_size);
     q->seccomp_size = add_tail(out, start->seccomp_bpf, start->seccomp_bpf ? start->seccomp_size : 0);
-    q->log_path_size = has_log ? add_tail(out, start->log_path, strlen(start->log_path)) : 0;
-    q->log_attrs_size = has_log ? add_attrs(out, start->log_attrs) : 0;
+    q->log_path_size = log->path ? add_tail(out, log->path, strlen(log->path)) : 0;
+    q->log_attrs_size = log->path ? add_attrs(out, log->attrs) : 0;
+    q->log_sink_size = log->sink ? add_tail(out, log->sink, strlen(log->sink)) : 0;
     if (q->log_attrs_size > LOG_ATTRS_MAX || out->tail.size > SHIM_TAIL_MAX)
         return error_set(err, ERROR_INVALID, E2BIG, "the container's configuration is too large");
     out->fds[out->fd_count++] = shim->listen_fd;

@@ -115,7 +115,8 @@ void ending_advance(struct shim *shim)
         output_finish(streams);
     /* The execs' ends are told first: they belong to the life that is over then. */
     if (shim->life == LIFE_ENDED &&
-        ((output_ended(streams) && client_all_sent(streams) && exec_all_reported(shim)) || streams->grace_over))
+        ((output_ended(streams) && client_all_sent(streams) && log_all_sent(streams) && exec_all_reported(shim)) ||
+         streams->grace_over))
         report(shim);
     if (shim->life == LIFE_REPORTED && output_ended(streams))
         no_clients = client_finish_all(streams);
@@ -126,10 +127,8 @@ void ending_advance(struct shim *shim)
     if (shim->acknowledged) {
         control_stop_listening(shim);
         /* Not before: whoever follows the log looks up when it is closed, and finds that the daemon knows. */
-        if (output_ended(streams)) {
-            log_writer_close(streams->log);
-            streams->log = NULL;
-        }
+        if (output_ended(streams))
+            log_close(streams);
         if (no_clients && !shim->execs)
             loop_quit(shim->loop, 0);
     }

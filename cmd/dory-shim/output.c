@@ -3,7 +3,6 @@
 #include <sys/mman.h>
 
 #include "base/fd.h"
-#include "base/timestamp.h"
 #include "cmd/dory-shim/shim.h"
 
 /* Reads per wake-up, so that one busy stream does not starve the rest. */
@@ -29,14 +28,10 @@ static void trim_later(struct shim *shim)
         loop_add_timer(shim->loop, TRIM_MS, on_trim, shim, &shim->trim_timer);
 }
 
-/* The container goes on when its log cannot be written; the daemon is told when that begins. */
-static void note_log_result(struct streams *streams, int result)
+/* Whoever gets what is read has more than enough of it. */
+static bool is_held(const struct output *o)
 {
-    struct shim_failure failure = {.kind = ERROR_SYSTEM, .errnum = -result};
-
-    if (result < 0 && !streams->log_failing)
-        control_say(streams->shim, SHIM_LOG_FAILED, &failure, sizeof(failure), strerror(-result));
-    streams->log_failing = result < 0;
+    return client_is_slow(o->streams, o->stream) || log_is_slow(o->streams);
 }
 
 static void end_output(struct output *o)
@@ -48,8 +43,7 @@ static void end_output(struct output *o)
     if (streams->tty)
         input_close(streams);
     o->fd = fd_close(o->fd);
-    if (streams->log)
-        note_log_result(streams, log_writer_end(streams->log, o->stream));
+    log_end(streams, o->stream);
 }
 
 /* 1: something was read, 0: nothing there now, -1: the end. */
@@ -67,8 +61,7 @@ static int read_once(struct output *o)
     if (n <= 0)
         return -1;
     client_broadcast(streams, o->stream, scratch, (size_t)n);
-    if (streams->log)
-        note_log_result(streams, log_writer_add(streams->log, o->stream, scratch, (size_t)n, timestamp_now()));
+    log_add(streams, o->stream, scratch, (size_t)n);
     if (n >= 4096)
         trim_later(streams->shim);
     return 1;
@@ -81,7 +74,7 @@ static void on_output(struct loop_source *source, int fd, uint32_t events, void 
     (void)source;
     (void)fd;
     (void)events;
-    for (int i = 0; i < READS_PER_TURN && !client_is_slow(o->streams, o->stream); i++) {
+    for (int i = 0; i < READS_PER_TURN && !is_held(o); i++) {
         int r = read_once(o);
 
         if (r < 0)
@@ -111,7 +104,7 @@ void output_update(struct streams *streams)
 {
     for (int i = 0; i < LOG_STREAM_COUNT; i++) {
         struct output *o = &streams->outputs[i];
-        bool hold = o->fd >= 0 && client_is_slow(streams, o->stream);
+        bool hold = o->fd >= 0 && is_held(o);
 
         if (o->fd < 0)
             continue;
@@ -137,9 +130,9 @@ void output_finish(struct streams *streams)
         struct output *o = &streams->outputs[i];
         int r = 1;
 
-        for (int n = 0; n < READS_AT_END && o->fd >= 0 && r > 0 && !client_is_slow(streams, o->stream); n++)
+        for (int n = 0; n < READS_AT_END && o->fd >= 0 && r > 0 && !is_held(o); n++)
             r = read_once(o);
-        if (o->fd >= 0 && (r < 0 || (streams->grace_over && !client_is_slow(streams, o->stream))))
+        if (o->fd >= 0 && (r < 0 || (streams->grace_over && !is_held(o))))
             end_output(o);
     }
     output_update(streams);

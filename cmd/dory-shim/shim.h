@@ -10,6 +10,7 @@
  *   tail.c     the long part of a request, wherever it travelled
  *   exec.c     EXEC: further processes in the container, from their start to their end
  *   streams.c  pipes or terminal of one process
+ *   log.c      the container's log: file and sink
  *   output.c   process -> log and clients
  *   client.c   attached clients and what waits to be sent to them
  *   input.c    clients -> process
@@ -93,6 +94,7 @@ struct streams {
     struct client *clients;
     struct log_writer *log; /* NULL: none */
     bool log_failing;
+    struct loop_source *log_source; /* while a sink has something to send */
 };
 
 enum exec_life {
@@ -228,6 +230,14 @@ void exec_abandon_transient(struct shim *shim);
 void exec_advance(struct shim *shim);
 /* The end of every one is recorded. */
 bool exec_all_reported(const struct shim *shim);
+
+/* ---- log.c: a process without a log is fine ---- */
+void log_add(struct streams *streams, enum log_stream stream, const char *data, size_t size);
+void log_end(struct streams *streams, enum log_stream stream);
+/* What it is sent to cannot keep up: the process has to wait. */
+bool log_is_slow(const struct streams *streams);
+bool log_all_sent(const struct streams *streams);
+void log_close(struct streams *streams);
 
 /* ---- output.c ---- */
 int output_open(struct streams *streams, enum log_stream stream, int fd, struct error *err);

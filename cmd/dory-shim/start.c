@@ -11,6 +11,7 @@
 #include "base/parse.h"
 #include "base/strv.h"
 #include "cmd/dory-shim/shim.h"
+#include "daemon/shim_sink.h"
 
 /* START taken apart. Descriptors are owned; texts lie in the message or in the mapping. */
 struct start {
@@ -18,7 +19,7 @@ struct start {
     int listen_fd, dir_fd, rootfs_fd, netns_fd;
     struct tail tail;
     char *id;
-    char *log_path, *log_attrs;
+    char *log_path, *log_attrs, *log_sink;
     const char *spec, *seccomp;
     struct streams_pipes pipes;
 };
@@ -39,6 +40,7 @@ static void start_release(struct start *s)
     free(s->id);
     free(s->log_path);
     free(s->log_attrs);
+    free(s->log_sink);
 }
 
 static int start_decode(struct start *s, struct shim_message *message, struct error *err)
@@ -58,7 +60,8 @@ static int start_decode(struct start *s, struct shim_message *message, struct er
     r = tail_open(&s->tail, message, q->flags & SHIM_FLAG_TAIL_IN_MEMFD, fd, err);
     if (r < 0)
         return r;
-    expected = (uint64_t)q->id_size + q->spec_size + q->seccomp_size + q->log_path_size + q->log_attrs_size;
+    expected =
+        (uint64_t)q->id_size + q->spec_size + q->seccomp_size + q->log_path_size + q->log_attrs_size + q->log_sink_size;
     if (s->listen_fd < 0 || s->dir_fd < 0 || message->fd_count < fd || expected != s->tail.size || !q->id_size)
         return error_set(err, ERROR_INVALID, EPROTO, "malformed start request");
     s->id = tail_take_text(&s->tail, q->id_size);
@@ -66,6 +69,7 @@ static int start_decode(struct start *s, struct shim_message *message, struct er
     s->seccomp = tail_take(&s->tail, q->seccomp_size);
     s->log_path = tail_take_text(&s->tail, q->log_path_size);
     s->log_attrs = tail_take_text(&s->tail, q->log_attrs_size);
+    s->log_sink = tail_take_text(&s->tail, q->log_sink_size);
     return 0;
 }
 
@@ -76,12 +80,20 @@ static int open_log(struct shim *shim, const struct start *s, struct error *err)
         .max_size = s->request.log_max_size,
         .max_files = s->request.log_max_files,
         .attrs = s->log_attrs,
+        .compress = s->request.flags & SHIM_FLAG_LOG_COMPRESS,
     };
+    int r = 0;
 
-    if (!s->log_path)
+    if (!s->log_path && !s->log_sink)
         return 0;
-    if (log_writer_open(&options, &shim->streams.log, err) < 0)
+    if (s->log_sink)
+        r = log_sink_open(s->log_sink, strlen(s->log_sink), &options.sink, err);
+    if (r >= 0)
+        r = log_writer_open(&options, &shim->streams.log, err);
+    if (r < 0) {
+        log_sink_close(options.sink);
         return error_context(err, "failed to initialize logging driver");
+    }
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "cmd/doryd/options.h"
+#include "daemon/log_options.h"
 #include "daemon/ulimits.h"
 
 /* One of two words. */
@@ -54,9 +55,10 @@ int daemon_options_check(const struct daemon_options *options, struct error *err
         return error_set(err, ERROR_INVALID, 0, "invalid logging level: %s", options->log_level);
     if (options->data_root[0] != '/' || options->exec_root[0] != '/')
         return error_set(err, ERROR_INVALID, 0, "data-root and exec-root have to be absolute paths");
-    if (strcmp(options->log_driver, "json-file") != 0 && strcmp(options->log_driver, "none") != 0)
-        return error_set(err, ERROR_INVALID, 0, "log driver %s is not implemented: json-file or none",
-                         options->log_driver);
+    struct log_settings log;
+    r = log_settings_parse(options->log_driver, &options->log_options, &log, err);
+    if (r < 0)
+        return error_context(err, "failed to set log opts");
     r = check_container_defaults(options, err);
     if (r < 0)
         return r;

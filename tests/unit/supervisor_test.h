@@ -183,7 +183,7 @@ static inline char *rig_spec(const struct rig *rig, const char *script, bool tty
 
 static inline struct shim_start rig_start_defaults(const struct rig *rig)
 {
-    return (struct shim_start){.rootfs_fd = -1, .netns_fd = -1, .log_driver = "json-file", .log_path = rig->log_path};
+    return (struct shim_start){.rootfs_fd = -1, .netns_fd = -1, .log = {.path = rig->log_path}};
 }
 
 /* Starts the script in a container; `start` may be NULL. */

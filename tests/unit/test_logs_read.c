@@ -44,6 +44,8 @@ static bool on_ended(void *data)
     return ended;
 }
 
+static bool compressing;
+
 static char *log_path(struct scratch *s)
 {
     return xasprintf("%s/log", s->path);
@@ -54,12 +56,23 @@ static struct log_writer *open_writer(struct scratch *s, uint64_t max_size, unsi
     CLEANUP_FREE char *path = log_path(s);
     struct log_writer *w = NULL;
 
-    assert_int_equal(
-        log_writer_open(
-            &(struct log_writer_options){.path = path, .max_size = max_size, .max_files = max_files, .attrs = NULL}, &w,
-            NULL),
-        0);
+    assert_int_equal(log_writer_open(
+                         &(struct log_writer_options){
+                             .path = path, .max_size = max_size, .max_files = max_files, .compress = compressing},
+                         &w, NULL),
+                     0);
     return w;
+}
+
+/* The child that compresses works on its own time. */
+static void wait_compressed(struct scratch *s)
+{
+    for (int i = 0; i < 2000; i++) {
+        if (faccessat(s->fd, "log.1.gz", F_OK, 0) == 0 && faccessat(s->fd, "log.1", F_OK, 0) < 0)
+            return;
+        usleep(10000);
+    }
+    fail_msg("log.1 is not compressed after 20 seconds");
 }
 
 /* Lines "0\n" ... at T0, T0 + 1 s, ...; odd ones on stderr. */
@@ -363,6 +376,57 @@ static void follow_goes_across_rotations(void **state)
     assert_string_equal(text, expected.data);
 }
 
+static void compressed_files_are_read_like_others(void **state)
+{
+    struct logs_options o = all;
+    struct log_writer *w;
+
+    compressing = true;
+    w = open_writer(*state, 150, 5);
+    write_lines(w, 0, 8);
+    log_writer_close(w);
+    wait_compressed(*state);
+    compressing = false;
+    assert_int_equal(faccessat(((struct scratch *)*state)->fd, "log.2.gz", F_OK, 0), 0);
+    assert_reads(*state, all, "o0\ne1\no2\ne3\no4\ne5\no6\ne7\n");
+    o.tail = 5;
+    assert_reads(*state, o, "e3\no4\ne5\no6\ne7\n");
+    o.tail = 1;
+    assert_reads(*state, o, "e7\n");
+}
+
+static void follow_goes_across_compressed_rotations(void **state)
+{
+    compressing = true;
+    follow_goes_across_rotations(state);
+    compressing = false;
+    wait_compressed(*state);
+}
+
+/* What was reading a file when it was put aside and compressed goes on behind it, not at the beginning. */
+static void a_reader_of_a_file_that_gets_compressed_loses_nothing_and_gets_nothing_twice(void **state)
+{
+    struct log_writer *w;
+    struct follower *f;
+    CLEANUP_FREE char *text = NULL;
+
+    compressing = true;
+    w = open_writer(*state, 150, 9);
+    compressing = false;
+    write_lines(w, 0, 1);
+    f = follow(*state, -1);
+    wait_records(f, 1);
+    for (int i = 1; i < 9; i++) {
+        write_lines(w, i, i + 1);
+        wait_records(f, i + 1);
+    }
+    set_ended(f);
+    log_writer_close(w);
+    wait_compressed(*state);
+    text = finish(f);
+    assert_string_equal(text, "o0\ne1\no2\ne3\no4\ne5\no6\ne7\no8\n");
+}
+
 static void follow_ends_when_it_is_cancelled(void **state)
 {
     struct log_writer *w = open_writer(*state, 0, 0);
@@ -395,6 +459,9 @@ int main(void)
         IN_SCRATCH(follow_waits_for_a_log_that_is_not_there_yet),
         IN_SCRATCH(follow_of_a_silent_program_ends_with_it),
         IN_SCRATCH(follow_goes_across_rotations),
+        IN_SCRATCH(compressed_files_are_read_like_others),
+        IN_SCRATCH(follow_goes_across_compressed_rotations),
+        IN_SCRATCH(a_reader_of_a_file_that_gets_compressed_loses_nothing_and_gets_nothing_twice),
         IN_SCRATCH(follow_ends_when_it_is_cancelled),
     };
 

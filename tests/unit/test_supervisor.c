@@ -141,7 +141,7 @@ static void large_input_comes_back_whole(void **state)
         data[i] = (char)(i * 7 + i / 251);
     assert_int_equal(fd_socketpair(SOCK_STREAM, pair), 0);
     start.open_stdin = start.stdin_once = true;
-    start.log_driver = "none";
+    start.log = (struct shim_log){0};
     start.attaches = &(struct shim_attach){.fd = pair[1], .use_stdin = true, .use_stdout = true};
     start.attach_count = 1;
     rig_run(rig, "sleep 0.3; cat", &start, NULL);

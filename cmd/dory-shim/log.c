@@ -1,0 +1,93 @@
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "base/timestamp.h"
+#include "cmd/dory-shim/shim.h"
+#include "daemon/shim_sink.h"
+
+static struct log_sink *sink_of(const struct streams *streams)
+{
+    return streams->log ? log_writer_sink(streams->log) : NULL;
+}
+
+/* The container goes on when its log cannot be written; the daemon is told when that begins. */
+static void note_result(struct streams *streams, int result)
+{
+    struct shim_failure failure = {.kind = ERROR_SYSTEM, .errnum = -result};
+
+    if (result < 0 && !streams->log_failing)
+        control_say(streams->shim, SHIM_LOG_FAILED, &failure, sizeof(failure), strerror(-result));
+    streams->log_failing = result < 0;
+}
+
+static void on_room(struct loop_source *source, int fd, uint32_t events, void *data);
+
+/* Waits for room while something is queued. Meanwhile the sink only adds to its queue, and keeps its descriptor. */
+static void watch_sink(struct streams *streams)
+{
+    struct log_sink *sink = sink_of(streams);
+    bool wanted = sink && log_sink_has_queue(sink) && log_sink_fd(sink) >= 0;
+
+    if (wanted == (streams->log_source != NULL))
+        return;
+    loop_remove(streams->log_source);
+    streams->log_source = NULL;
+    if (wanted &&
+        loop_add_io(streams->shim->loop, log_sink_fd(sink), EPOLLOUT, on_room, streams, &streams->log_source) < 0)
+        streams->log_source = NULL; /* the next record tries again */
+}
+
+static void on_room(struct loop_source *source, int fd, uint32_t events, void *data)
+{
+    struct streams *streams = data;
+    struct log_sink *sink = sink_of(streams);
+
+    (void)source;
+    (void)fd;
+    (void)events;
+    /* Before the sink may close its descriptor. */
+    loop_remove(streams->log_source);
+    streams->log_source = NULL;
+    note_result(streams, log_sink_flush(sink));
+    watch_sink(streams);
+    output_update(streams);
+    ending_advance(streams->shim);
+}
+
+void log_add(struct streams *streams, enum log_stream stream, const char *data, size_t size)
+{
+    if (!streams->log)
+        return;
+    note_result(streams, log_writer_add(streams->log, stream, data, size, timestamp_now()));
+    watch_sink(streams);
+}
+
+void log_end(struct streams *streams, enum log_stream stream)
+{
+    if (!streams->log)
+        return;
+    note_result(streams, log_writer_end(streams->log, stream));
+    watch_sink(streams);
+}
+
+bool log_is_slow(const struct streams *streams)
+{
+    const struct log_sink *sink = sink_of(streams);
+
+    return sink && log_sink_is_full(sink);
+}
+
+bool log_all_sent(const struct streams *streams)
+{
+    const struct log_sink *sink = sink_of(streams);
+
+    return !sink || !log_sink_has_queue(sink);
+}
+
+void log_close(struct streams *streams)
+{
+    loop_remove(streams->log_source);
+    streams->log_source = NULL;
+    log_writer_close(streams->log);
+    streams->log = NULL;
+}

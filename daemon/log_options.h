@@ -1,0 +1,57 @@
+/*
+ * Log drivers and their options: --log-driver, --log-opt, HostConfig.LogConfig, and daemon.json's log-driver and
+ * log-opts. One table says which option belongs to which driver and what its values mean; mistakes are told in docker's
+ * words when the container is created.
+ */
+#ifndef DORY_DAEMON_LOG_OPTIONS_H
+#define DORY_DAEMON_LOG_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/strmap.h"
+
+enum log_driver { LOG_DRIVER_JSON_FILE, LOG_DRIVER_LOCAL, LOG_DRIVER_NONE, LOG_DRIVER_SYSLOG, LOG_DRIVER_JOURNALD };
+
+enum syslog_format { SYSLOG_UNIX, SYSLOG_RFC3164, SYSLOG_RFC5424, SYSLOG_RFC5424_MICRO };
+enum syslog_transport {
+    SYSLOG_LOCAL /* whichever of the usual sockets is there */,
+    SYSLOG_UDP,
+    SYSLOG_TCP,
+    SYSLOG_STREAM,
+    SYSLOG_DATAGRAM /* Unix sockets */
+};
+
+/* Rotation is on by default: so much at most for one container, give or take a record per file. */
+#define LOG_DEFAULT_MAX_SIZE UINT64_C(20000000)
+#define LOG_DEFAULT_MAX_FILES 5
+#define LOG_DEFAULT_BUFFER (UINT64_C(1) << 20)
+
+/* What the options come to. Texts lie in the options. */
+struct log_settings {
+    enum log_driver driver;
+    /* the file, or for drivers that keep none of their own the copy that `logs` reads */
+    uint64_t max_size; /* 0: unlimited */
+    unsigned max_files;
+    bool compress;
+    bool cache_disabled; /* no copy is kept */
+    /* what goes into each record */
+    const char *labels, *labels_regex, *env, *env_regex, *tag; /* NULL: not given */
+    /* syslog, journald */
+    bool non_blocking;
+    uint64_t buffer_size; /* bytes, with non_blocking */
+    enum syslog_transport transport;
+    const char *address; /* "host:port" or a path; NULL with SYSLOG_LOCAL */
+    enum syslog_format format;
+    int facility;
+};
+
+/* Pure but for the existence of Unix sockets. */
+int log_settings_parse(const char *driver, const struct strmap *options, struct log_settings *ret, struct error *err);
+/* Whether the logs of a container with this driver and options can be read back. */
+bool log_is_readable(const char *driver, const struct strmap *options);
+/* "json-file", "journald", "local", "none", "syslog", NULL: for /info. */
+extern const char *const log_driver_names[];
+
+#endif

@@ -1,0 +1,258 @@
+#include "daemon/shim_sink.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/fd.h"
+#include "base/json_table.h"
+#include "base/memory.h"
+#include "base/strbuf.h"
+#include "base/timestamp.h"
+
+/* How long a start waits for a server to accept, and how long one that was lost is left alone. */
+#define CONNECT_MS 5000
+#define RETRY_NS INT64_C(1000000000)
+
+struct log_sink {
+    struct log_sink_config config;
+    int fd;              /* -1: no connection */
+    int64_t lost;        /* monotonic time of the last failure */
+    int dropped;         /* errno of what was lost since the last report */
+    struct strbuf queue; /* messages, each with its size (uint32_t) in front */
+    size_t start;        /* of the first message in the queue */
+    size_t sent;         /* bytes of it */
+    struct strbuf message;
+};
+
+/* ---- connecting ---- */
+
+static int address_of(const struct log_sink_config *c, struct sockaddr_storage *ret, socklen_t *ret_size)
+{
+    struct sockaddr_un *local = (struct sockaddr_un *)ret;
+    struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
+    memset(ret, 0, sizeof(*ret));
+    if (c->path != NULL) {
+        if (strlen(c->path) >= sizeof(local->sun_path))
+            return -ENAMETOOLONG;
+        local->sun_family = AF_UNIX;
+        memcpy(local->sun_path, c->path, strlen(c->path) + 1);
+        *ret_size = sizeof(*local);
+        return 0;
+    }
+    if (inet_pton(AF_INET, c->host ? c->host : "", &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons((uint16_t)c->port);
+        *ret_size = sizeof(*v4);
+        return 0;
+    }
+    if (inet_pton(AF_INET6, c->host ? c->host : "", &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)c->port);
+        *ret_size = sizeof(*v6);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+/* Does not wait: a connection that is being made shows at the first write. The descriptor or -errno. */
+static int start_connect(const struct log_sink_config *c)
+{
+    struct sockaddr_storage address;
+    socklen_t size = 0;
+    int r = address_of(c, &address, &size);
+    if (r < 0)
+        return r;
+    CLEANUP_CLOSE int fd =
+        socket(address.ss_family, (c->stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (struct sockaddr *)&address, size) < 0 && errno != EINPROGRESS)
+        return -errno;
+    return TAKE_FD(fd);
+}
+
+static int await_connection(int fd)
+{
+    struct pollfd writable = {.fd = fd, .events = POLLOUT};
+    int failed = 0;
+    socklen_t size = sizeof(failed);
+    int r = poll(&writable, 1, CONNECT_MS);
+    if (r <= 0)
+        return r < 0 ? -errno : -ETIMEDOUT;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &size) < 0)
+        return -errno;
+    return -failed;
+}
+
+int log_sink_open(const char *config, size_t size, struct log_sink **ret, struct error *err)
+{
+    struct log_sink *s = xcalloc(1, sizeof(*s));
+    s->fd = -1;
+    int r = json_table_decode_text(&log_sink_config_table, config, size, &s->config, err);
+    if (r == 0) {
+        s->fd = start_connect(&s->config);
+        r = s->fd < 0 ? s->fd : s->config.stream ? await_connection(s->fd) : 0;
+        if (r < 0 && s->config.path != NULL)
+            error_errno(err, r, "dial unix %s", s->config.path);
+        else if (r < 0)
+            error_errno(err, r, "dial %s %s:%d", s->config.stream ? "tcp" : "udp", s->config.host ? s->config.host : "",
+                        (int)s->config.port);
+    }
+    if (r < 0) {
+        log_sink_close(s);
+        return r;
+    }
+    *ret = s;
+    return 0;
+}
+
+void log_sink_close(struct log_sink *s)
+{
+    if (s == NULL)
+        return;
+    fd_close(s->fd);
+    strbuf_release(&s->queue);
+    strbuf_release(&s->message);
+    json_table_release(&log_sink_config_table, &s->config);
+    free(s);
+}
+
+/* ---- the queue ---- */
+
+bool log_sink_has_queue(const struct log_sink *s)
+{
+    return s->start < s->queue.size;
+}
+
+bool log_sink_is_full(const struct log_sink *s)
+{
+    return !s->config.non_blocking && s->queue.size - s->start > LOG_SINK_QUEUE_MAX;
+}
+
+int log_sink_fd(const struct log_sink *s)
+{
+    return s->fd;
+}
+
+static void forget_queue(struct log_sink *s)
+{
+    strbuf_release(&s->queue);
+    s->start = s->sent = 0;
+}
+
+/* The connection is of no use: what waits for it is lost. */
+static void lose(struct log_sink *s, int errnum)
+{
+    s->fd = fd_close(s->fd);
+    s->lost = timestamp_monotonic();
+    s->dropped = errnum;
+    forget_queue(s);
+}
+
+/* As much of one message as goes. 1: all of it, 0: later, -errno. */
+static int send_some(struct log_sink *s, const char *data, size_t size, size_t *sent)
+{
+    while (*sent < size) {
+        ssize_t n = send(s->fd, data + *sent, size - *sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
+            return 0;
+        if (n < 0)
+            return -errno;
+        *sent += (size_t)n;
+    }
+    return 1;
+}
+
+/* A datagram that is refused is lost alone (UDP says of the one before that nobody listened); a stream altogether. */
+static void on_failure(struct log_sink *s, int errnum)
+{
+    if (s->config.stream || (s->config.path != NULL && errnum != EMSGSIZE))
+        lose(s, errnum);
+    else
+        s->dropped = errnum;
+}
+
+static int report(struct log_sink *s)
+{
+    int errnum = s->dropped;
+    s->dropped = 0;
+    return -errnum;
+}
+
+int log_sink_flush(struct log_sink *s)
+{
+    while (s->fd >= 0 && log_sink_has_queue(s)) {
+        uint32_t size;
+        memcpy(&size, s->queue.data + s->start, sizeof(size));
+        int r = send_some(s, s->queue.data + s->start + sizeof(size), size, &s->sent);
+        if (r == 0)
+            return report(s);
+        if (r < 0)
+            on_failure(s, -r);
+        if (s->fd < 0)
+            break;
+        s->start += sizeof(size) + size;
+        s->sent = 0;
+    }
+    if (!log_sink_has_queue(s))
+        forget_queue(s);
+    return report(s);
+}
+
+static void enqueue(struct log_sink *s, size_t sent)
+{
+    uint32_t size = (uint32_t)s->message.size;
+    size_t limit = s->config.non_blocking ? (size_t)s->config.buffer_size : SIZE_MAX;
+    if (s->queue.size - s->start + size > limit && sent == 0) {
+        s->dropped = ENOBUFS;
+        return;
+    }
+    if (!log_sink_has_queue(s))
+        s->sent = sent;
+    if (s->start > 0 && s->start >= s->queue.size / 2) {
+        memmove(s->queue.data, s->queue.data + s->start, s->queue.size - s->start);
+        s->queue.size -= s->start;
+        s->start = 0;
+    }
+    strbuf_add(&s->queue, &size, sizeof(size));
+    strbuf_add(&s->queue, s->message.data, size);
+}
+
+int log_sink_add(struct log_sink *s, enum log_stream stream, const char *text, size_t size, bool newline, int64_t time)
+{
+    size_t sent = 0;
+    int r;
+    if (size == 0)
+        return 0; /* an empty line is nothing to these */
+    if (s->fd < 0 && timestamp_monotonic() - s->lost >= RETRY_NS) {
+        int fd = start_connect(&s->config);
+        if (fd < 0)
+            lose(s, -fd);
+        else
+            s->fd = fd;
+    }
+    if (s->fd < 0) {
+        s->dropped = ENOTCONN;
+        return report(s);
+    }
+    strbuf_clear(&s->message);
+    log_sink_format(&s->config, stream, text, size, newline, time, &s->message);
+    if (log_sink_has_queue(s)) {
+        enqueue(s, 0);
+        return report(s);
+    }
+    r = send_some(s, s->message.data, s->message.size, &sent);
+    if (r == -ECONNREFUSED && !s->config.stream && s->config.path == NULL)
+        r = send_some(s, s->message.data, s->message.size, &sent); /* the answer to the one before */
+    if (r < 0)
+        on_failure(s, -r);
+    else if (r == 0)
+        enqueue(s, sent);
+    return report(s);
+}

@@ -1,0 +1,210 @@
+/* Sinks: the messages of syslog and the journal, and a server that is slow, gone, and back. */
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/json_table.h"
+#include "base/strbuf.h"
+#include "daemon/log_options.h"
+#include "daemon/shim_sink.h"
+#include "tests/unit/base_test.h"
+
+#define T0 (INT64_C(1704164645) * 1000000000 + 678901234) /* 2024-01-02T03:04:05.678901234Z */
+
+static void assert_message(const struct log_sink_config *config, enum log_stream stream, const char *text,
+                           const char *expected)
+{
+    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+    log_sink_format(config, stream, text, strlen(text), true, T0, &out);
+    assert_string_equal(strbuf_str(&out), expected);
+}
+
+static void syslog_messages_are_dockers(void **state)
+{
+    (void)state;
+    struct log_sink_config c = {
+        .kind = LOG_SINK_SYSLOG, .facility = 19, .tag = (char *)"mytag", .hostname = (char *)"vm", .pid = 42};
+    setenv("TZ", "UTC", 1);
+    tzset();
+    assert_message(&c, LOG_STDOUT, "out", "<158>Jan  2 03:04:05 mytag[42]: out\n");
+    assert_message(&c, LOG_STDERR, "err", "<155>Jan  2 03:04:05 mytag[42]: err\n");
+    c.format = SYSLOG_RFC3164;
+    assert_message(&c, LOG_STDOUT, "out", "<158>Jan  2 03:04:05 vm mytag[42]: out\n");
+    c.format = SYSLOG_RFC5424;
+    assert_message(&c, LOG_STDOUT, "out", "<158>1 2024-01-02T03:04:05Z vm mytag 42 mytag - out\n");
+    c.format = SYSLOG_RFC5424_MICRO;
+    assert_message(&c, LOG_STDERR, "err", "<155>1 2024-01-02T03:04:05.678901Z vm mytag 42 mytag - err\n");
+}
+
+static void a_journal_entry_may_hold_anything(void **state)
+{
+    (void)state;
+    struct log_sink_config c = {.kind = LOG_SINK_JOURNALD, .fields = (char *)"CONTAINER_ID=abc\n"};
+    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+    static const char expected[] = "PRIORITY=3\nSYSLOG_TIMESTAMP=1704164645.678901\nCONTAINER_PARTIAL_MESSAGE=true\n"
+                                   "CONTAINER_ID=abc\nMESSAGE\n\3\0\0\0\0\0\0\0a\nb\n";
+    log_sink_format(&c, LOG_STDERR, "a\nb", 3, false, T0, &out);
+    assert_int_equal(out.size, sizeof(expected) - 1);
+    assert_memory_equal(out.data, expected, out.size);
+}
+
+/* ---- over a socket ---- */
+
+static int server(struct scratch *s, const char *name, int type, char **ret_path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    *ret_path = xasprintf("%s/%s", s->path, name);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", *ret_path);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    unlink(*ret_path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    if (type == SOCK_STREAM)
+        assert_int_equal(listen(fd, 5), 0);
+    return fd;
+}
+
+static struct log_sink *open_sink(const struct log_sink_config *config)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    struct json_writer w;
+    struct log_sink *sink = NULL;
+    struct error err = {0};
+    json_writer_init(&w, &text);
+    json_table_encode(&log_sink_config_table, config, &w);
+    if (log_sink_open(strbuf_str(&text), text.size, &sink, &err) < 0)
+        fail_msg("log_sink_open: %s", err.message);
+    return sink;
+}
+
+static int add(struct log_sink *sink, const char *text)
+{
+    return log_sink_add(sink, LOG_STDOUT, text, strlen(text), true, T0);
+}
+
+static void a_datagram_is_a_message(void **state)
+{
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_CLOSE int fd = server(*state, "dgram", SOCK_DGRAM, &path);
+    struct log_sink_config c = {.path = path, .tag = (char *)"t", .pid = 1};
+    struct log_sink *sink = open_sink(&c);
+    char buffer[256] = "";
+    assert_int_equal(add(sink, "one"), 0);
+    assert_int_equal(add(sink, ""), 0); /* nothing to say */
+    assert_int_equal(add(sink, "two"), 0);
+    assert_true(recv(fd, buffer, sizeof(buffer) - 1, 0) > 0);
+    assert_non_null(strstr(buffer, " t[1]: one\n"));
+    memset(buffer, 0, sizeof(buffer));
+    assert_true(recv(fd, buffer, sizeof(buffer) - 1, 0) > 0);
+    assert_non_null(strstr(buffer, " t[1]: two\n"));
+    log_sink_close(sink);
+}
+
+static void a_slow_server_gets_everything_in_order(void **state)
+{
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_CLOSE int fd = server(*state, "slow", SOCK_STREAM, &path);
+    struct log_sink_config c = {.path = path, .stream = true, .tag = (char *)"t", .pid = 1};
+    struct log_sink *sink = open_sink(&c);
+    CLEANUP_CLOSE int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    CLEANUP_STRBUF struct strbuf got = STRBUF_INIT;
+    int sent = 0, seen = 0;
+    assert_true(peer >= 0);
+    while (!log_sink_is_full(sink)) {
+        char line[32];
+        snprintf(line, sizeof(line), "line %d", sent++);
+        assert_int_equal(add(sink, line), 0);
+        assert_true(sent < 1000000);
+    }
+    while (log_sink_has_queue(sink) || got.size == 0) {
+        ssize_t n;
+        while ((n = read(peer, strbuf_reserve(&got, 65536), 65536)) > 0)
+            got.size += (size_t)n;
+        assert_int_equal(log_sink_flush(sink), 0);
+    }
+    for (;;) {
+        ssize_t n = read(peer, strbuf_reserve(&got, 65536), 65536);
+        if (n <= 0)
+            break;
+        got.size += (size_t)n;
+    }
+    strbuf_terminate(&got);
+    for (char *p = got.data; (p = strstr(p, "line ")); p += 5)
+        assert_int_equal(strtol(p + 5, NULL, 10), seen++);
+    assert_int_equal(seen, sent);
+    log_sink_close(sink);
+}
+
+static void without_blocking_what_exceeds_the_buffer_is_dropped(void **state)
+{
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_CLOSE int fd = server(*state, "drop", SOCK_STREAM, &path);
+    struct log_sink_config c = {
+        .path = path, .stream = true, .tag = (char *)"t", .non_blocking = true, .buffer_size = 1000};
+    struct log_sink *sink = open_sink(&c);
+    CLEANUP_CLOSE int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    int r = 0;
+    assert_true(peer >= 0);
+    for (int i = 0; i < 1000000 && r == 0; i++) {
+        r = add(sink, "line");
+        assert_false(log_sink_is_full(sink));
+    }
+    assert_int_equal(r, -ENOBUFS);
+    log_sink_close(sink);
+}
+
+static void a_server_that_was_lost_is_found_again(void **state)
+{
+    CLEANUP_FREE char *path = NULL, *again = NULL;
+    int fd = server(*state, "lost", SOCK_STREAM, &path);
+    struct log_sink_config c = {.path = path, .stream = true, .tag = (char *)"t"};
+    struct log_sink *sink = open_sink(&c);
+    int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC), r = 0;
+    char buffer[256] = "";
+    fd_close(peer);
+    fd_close(fd);
+    for (int i = 0; i < 10 && r == 0; i++)
+        r = add(sink, "into the void");
+    assert_true(r < 0);
+    assert_int_equal(add(sink, "lost"), -ENOTCONN);
+    fd = server(*state, "lost", SOCK_STREAM, &again);
+    for (int i = 0; i < 2000 && r < 0; i++) {
+        usleep(10000);
+        r = add(sink, "back");
+    }
+    assert_int_equal(r, 0);
+    peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(read(peer, buffer, sizeof(buffer) - 1) > 0);
+    assert_non_null(strstr(buffer, "back\n"));
+    log_sink_close(sink);
+    fd_close(peer);
+    fd_close(fd);
+}
+
+static void a_server_that_is_not_there_is_named(void **state)
+{
+    (void)state;
+    struct log_sink *sink = NULL;
+    struct error err = {0};
+    static const char config[] = "{\"kind\":0,\"host\":\"127.0.0.1\",\"port\":1,\"stream\":true}";
+    assert_int_equal(log_sink_open(config, strlen(config), &sink, &err), -ECONNREFUSED);
+    assert_string_equal(err.message, "dial tcp 127.0.0.1:1: Connection refused");
+    static const char path[] = "{\"kind\":0,\"path\":\"/nosuch/socket\"}";
+    assert_int_equal(log_sink_open(path, strlen(path), &sink, &err), -ENOENT);
+    assert_non_null(strstr(err.message, "/nosuch/socket"));
+    assert_true(log_sink_open("{", 1, &sink, &err) < 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(syslog_messages_are_dockers),
+        cmocka_unit_test(a_journal_entry_may_hold_anything),
+        IN_SCRATCH(a_datagram_is_a_message),
+        IN_SCRATCH(a_slow_server_gets_everything_in_order),
+        IN_SCRATCH(without_blocking_what_exceeds_the_buffer_is_dropped),
+        IN_SCRATCH(a_server_that_was_lost_is_found_again),
+        cmocka_unit_test(a_server_that_is_not_there_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
