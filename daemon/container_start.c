@@ -165,7 +165,7 @@ static int step_working_directory(struct start *s, struct error *err)
 
 static int step_sources(struct start *s, struct error *err)
 {
-    int r = mount_sources_prepare(s->engine, s->c, &s->sources, err);
+    int r = mount_sources_prepare(s->engine, s->c, &s->identity, &s->sources, err);
     return r < 0 ? r : ipc_share_start(s->engine, s->c, &s->shm_path, &s->ipc_path, err);
 }
 

@@ -8,8 +8,11 @@
 #include "base/beneath.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "daemon/chown_tree.h"
 #include "daemon/engine_internal.h"
 #include "daemon/host_mounts.h"
+#include "daemon/idmap.h"
+#include "daemon/passwd.h"
 
 static int make_bind_source(const struct mount_point *m, struct error *err)
 {
@@ -25,52 +28,88 @@ static int make_bind_source(const struct mount_point *m, struct error *err)
     return r < 0 ? error_context(err, "error while creating mount source path '%s'", m->source) : 0;
 }
 
-/* A copy of the mount at the subpath, at a place of ours: what the container does to the volume's names afterwards does
- * not change what is mounted. */
-static int open_subpath(struct engine *engine, const struct container *c, size_t i, struct mount_sources *sources,
-                        struct error *err)
+/* What is to be mounted: the volume, its subpath, the bind's source. A descriptor that is not O_PATH, or -errno. */
+static int open_source(struct engine *engine, const struct mount_point *m, struct error *err)
+{
+    if (m->type == MOUNT_BIND) {
+        int fd = open(m->source, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        return fd < 0 ? error_errno(err, errno, "mount source %s", m->source) : fd;
+    }
+    CLEANUP_CLOSE int data = volume_open_data(engine->volumes, m->name, err); /* made if missing */
+    if (data < 0 || m->subpath == NULL)
+        return TAKE_FD(data);
+    CLEANUP_CLOSE int fd = beneath_open(data, m->subpath, O_PATH, 0);
+    struct stat st;
+    int r = fd < 0 ? fd : fstat(fd, &st) < 0 ? -errno : 0;
+    if (r == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        r = -EINVAL;
+    fd_close(fd);
+    fd = r < 0 ? r : beneath_open(data, m->subpath, O_RDONLY | O_NONBLOCK, 0);
+    return fd < 0 ? error_errno(err, fd, "cannot access path %s/%s", m->source, m->subpath) : TAKE_FD(fd);
+}
+
+static int change_owner(const struct mount_point *m, int fd, const struct identity *identity, struct error *err)
+{
+    uint32_t uid = (uint32_t)identity->uid, gid = (uint32_t)identity->gid;
+    if (m->idmap != NULL) /* seen through the map, those are the user's */
+        idmap_parse(m->idmap, &uid, &gid);
+    int r = chown_tree(fd, uid, gid);
+    return r < 0 ? error_errno(err, r, "changing the owner of %s", m->source) : 0;
+}
+
+/* A copy of the mount at a place of ours, so that what the container does to the names in a volume does not change what
+ * is mounted; with mapped ids where asked for. */
+static int place(struct engine *engine, const struct container *c, size_t i, int fd, const struct identity *identity,
+                 struct mount_sources *sources, struct error *err)
 {
     const struct mount_point *m = &c->mounts[i];
-    CLEANUP_CLOSE int data = volume_open_data(engine->volumes, m->name, err);
-    if (data < 0)
-        return data;
-    CLEANUP_CLOSE int fd = beneath_open(data, m->subpath, O_PATH, 0);
-    if (fd < 0)
-        return error_errno(err, fd, "cannot access path %s/%s", m->source, m->subpath);
-    CLEANUP_CLOSE int tree =
-        open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)AT_EMPTY_PATH | (unsigned)AT_RECURSIVE);
+    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)AT_EMPTY_PATH;
+    if (m->idmap == NULL)
+        flags |= (unsigned)AT_RECURSIVE;
+    CLEANUP_CLOSE int tree = open_tree(fd, "", flags);
     if (tree < 0)
-        return error_errno(err, errno, "%s of volume %s", m->subpath, m->name);
+        return error_errno(err, errno, "mount source %s", m->source);
+    uint32_t uid, gid;
+    if (m->idmap != NULL && idmap_parse(m->idmap, &uid, &gid) == 0) {
+        int r = idmap_apply(tree, uid, gid, (uint32_t)identity->uid, (uint32_t)identity->gid, err);
+        if (r < 0)
+            return error_context(err, "mount source %s", m->source);
+    }
     char name[24];
     snprintf(name, sizeof(name), "%zu", i);
     sources->on_host = true;
     return host_mount_attach(engine, c->id, name, tree, &sources->paths[i], err);
 }
 
-int mount_sources_prepare(struct engine *engine, const struct container *c, struct mount_sources *sources,
-                          struct error *err)
+static int prepare_one(struct engine *engine, const struct container *c, size_t i, const struct identity *identity,
+                       struct mount_sources *sources, struct error *err)
+{
+    const struct mount_point *m = &c->mounts[i];
+    if (m->type == MOUNT_TMPFS)
+        return 0;
+    int r = m->type == MOUNT_BIND ? make_bind_source(m, err) : volume_mount(engine->volumes, m->name, err);
+    if (r < 0)
+        return r;
+    sources->prepared = i + 1;
+    if (m->type == MOUNT_BIND && m->idmap == NULL && !m->change_owner)
+        return 0;
+    CLEANUP_CLOSE int fd = open_source(engine, m, err);
+    if (fd < 0)
+        return fd;
+    if (m->change_owner)
+        r = change_owner(m, fd, identity, err);
+    return r < 0 || (m->subpath == NULL && m->idmap == NULL) ? r : place(engine, c, i, fd, identity, sources, err);
+}
+
+int mount_sources_prepare(struct engine *engine, const struct container *c, const struct identity *identity,
+                          struct mount_sources *sources, struct error *err)
 {
     sources->count = c->mount_count;
     sources->paths = c->mount_count > 0 ? xcalloc(c->mount_count, sizeof(*sources->paths)) : NULL;
-    for (size_t i = 0; i < c->mount_count; i++) {
-        const struct mount_point *m = &c->mounts[i];
-        int r = 0;
-        if (m->type == MOUNT_BIND)
-            r = make_bind_source(m, err);
-        if (m->type == MOUNT_VOLUME) {
-            r = volume_mount(engine->volumes, m->name, err);
-            if (r < 0)
-                return r;
-            sources->volumes = i + 1;
-            CLEANUP_CLOSE int fd = volume_open_data(engine->volumes, m->name, err); /* made if missing */
-            r = fd < 0 ? fd : 0;
-        }
-        if (r == 0 && m->subpath != NULL)
-            r = open_subpath(engine, c, i, sources, err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < c->mount_count; i++)
+        r = prepare_one(engine, c, i, identity, sources, err);
+    return r;
 }
 
 static void unmount(struct engine *engine, const struct container *c, size_t count)
@@ -82,8 +121,8 @@ static void unmount(struct engine *engine, const struct container *c, size_t cou
 
 void mount_sources_undo(struct engine *engine, const struct container *c, struct mount_sources *sources)
 {
-    unmount(engine, c, sources->volumes);
-    sources->volumes = 0;
+    unmount(engine, c, sources->prepared);
+    sources->prepared = 0;
 }
 
 void mount_sources_release(struct engine *engine, const struct container *c, struct mount_sources *sources)

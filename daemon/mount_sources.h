@@ -11,19 +11,21 @@
 #include "base/error.h"
 
 struct engine;
+struct identity;
 struct container;
 
 /* Zero-initialised is empty. */
 struct mount_sources {
     char **paths; /* one per mount of the container: where the source is now; NULL: where it says */
     size_t count;
-    size_t volumes; /* of how many mounts the volume was mounted: volume_unmount() is due */
-    bool on_host;   /* something lies in host_mounts.h's directory for the time of the start */
+    size_t prepared; /* how many mounts are done: for their volumes volume_unmount() is due */
+    bool on_host;    /* something lies in host_mounts.h's directory for the time of the start */
 };
 
-/* In the order of c->mounts. On failure the caller still calls mount_sources_undo(). */
-int mount_sources_prepare(struct engine *engine, const struct container *c, struct mount_sources *sources,
-                          struct error *err);
+/* identity: the container's user, for idmap and U. In the order of c->mounts. On failure the caller still calls
+ * mount_sources_undo(). */
+int mount_sources_prepare(struct engine *engine, const struct container *c, const struct identity *identity,
+                          struct mount_sources *sources, struct error *err);
 /* After a failed start: unmounts. */
 void mount_sources_undo(struct engine *engine, const struct container *c, struct mount_sources *sources);
 /* Frees, and removes what was only needed for the start. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/parse.h"
+#include "daemon/idmap.h"
 
 #define ROW(kind, json, member, ...)                                                                                   \
     {                                                                                                                  \
@@ -29,6 +30,8 @@ static const struct json_field mount_point_rows[] = {
     ROW(STRMAP, "Labels", labels, OMIT),
     ROW(STRMAP, "DriverOptions", driver_options, OMIT),
     ROW(STRING, "Subpath", subpath, OMIT),
+    ROW(STRING, "Idmap", idmap, OMIT),
+    ROW(BOOL, "ChangeOwner", change_owner, OMIT),
 };
 const struct json_table mount_point_table = JSON_TABLE(struct mount_point, mount_point_rows);
 
@@ -79,8 +82,11 @@ static bool is_propagation(const char *word)
     return false;
 }
 
+/* Of each group of -v option words one may be given. */
+#define MODE_GROUPS 6
+
 /* Applies one -v option word. A word that appears twice or contradicts is refused, as docker does. */
-static int apply_mode_word(const char *word, struct mount_point *m, bool seen[4])
+static int apply_mode_word(const char *word, struct mount_point *m, bool seen[MODE_GROUPS])
 {
     int group;
     if (strcmp(word, "ro") == 0 || strcmp(word, "rw") == 0) {
@@ -93,6 +99,15 @@ static int apply_mode_word(const char *word, struct mount_point *m, bool seen[4]
             return -EINVAL;
         group = 2;
         m->no_copy = true;
+    } else if (strcmp(word, "U") == 0) {
+        group = 4;
+        m->change_owner = true;
+    } else if (strncmp(word, "idmap=", 6) == 0) {
+        uint32_t uid, gid;
+        if (idmap_parse(word + 6, &uid, &gid) < 0)
+            return -EINVAL;
+        group = 5;
+        xstrset(&m->idmap, word + 6);
     } else if (is_propagation(word)) {
         if (m->type != MOUNT_BIND)
             return -EINVAL;
@@ -113,7 +128,7 @@ static int parse_mode(const char *mode, struct mount_point *m, struct error *err
 {
     CLEANUP_STRV struct strv words = STRV_INIT;
     strv_split(&words, mode, ',');
-    bool seen[4] = {0};
+    bool seen[MODE_GROUPS] = {0};
     for (size_t i = 0; i < words.count; i++)
         if (apply_mode_word(words.items[i], m, seen) < 0)
             return error_set(err, ERROR_INVALID, 0, "invalid mode: %s", mode);
@@ -154,17 +169,29 @@ static int set_destination(const char *text, const char *spec, struct mount_poin
     return 0;
 }
 
+/* The value of idmap has the separator in it: "src:/dst:ro,idmap=1:2" is three parts. */
+static void join_idmap(struct strv *parts)
+{
+    if (parts->count != 4 || strstr(parts->items[2], "idmap=") == NULL)
+        return;
+    char *joined = xasprintf("%s:%s", parts->items[2], parts->items[3]);
+    strv_remove(parts, 3);
+    free(parts->items[2]);
+    parts->items[2] = joined;
+}
+
 int mount_parse_bind(const char *text, struct mount_point *ret, struct error *err)
 {
     CLEANUP_STRV struct strv parts = STRV_INIT;
     strv_split(&parts, text, ':');
+    join_idmap(&parts);
     if (parts.count > 3 || parts.items[0][0] == '\0' || (parts.count > 1 && parts.items[1][0] == '\0'))
         return error_set(err, ERROR_INVALID, 0, "invalid volume specification: '%s'", text);
     const char *source = parts.count > 1 ? parts.items[0] : NULL;
     const char *destination = parts.count > 1 ? parts.items[1] : parts.items[0];
     *ret = (struct mount_point){.type = source != NULL && source[0] == '/' ? MOUNT_BIND : MOUNT_VOLUME};
     if (parts.count == 2 && destination[0] != '/') {
-        bool seen[4] = {0};
+        bool seen[MODE_GROUPS] = {0};
         struct mount_point probe = {.type = ret->type};
         int r = apply_mode_word(destination, &probe, seen);
         json_table_release(&mount_point_table, &probe);

@@ -33,6 +33,8 @@ struct mount_point {
     struct strmap labels;         /* volume: labels when it is made */
     struct strmap driver_options; /* volume: the local driver's options when it is made */
     char *subpath;                /* volume: what of it is mounted; NULL: all */
+    char *idmap;                  /* bind, volume: "UID:GID" (idmap.h); NULL: ids as they are */
+    bool change_owner;            /* bind, volume: given to the container's user at each start ("U") */
 };
 
 extern const struct json_table mount_point_table;
