@@ -25,6 +25,7 @@ const char *const cgroup_controller_names[CGROUP_CONTROLLERS] = {
     [CGROUP_MEMORY] = "memory",   [CGROUP_PIDS] = "pids",       [CGROUP_CPU] = "cpu",
     [CGROUP_CPUACCT] = "cpuacct", [CGROUP_DEVICES] = "devices", [CGROUP_FREEZER] = "freezer",
     [CGROUP_BLKIO] = "blkio",     [CGROUP_CPUSET] = "cpuset",   [CGROUP_HUGETLB] = "hugetlb",
+    [CGROUP_RDMA] = "rdma",       [CGROUP_NET_CLS] = "net_cls", [CGROUP_NET_PRIO] = "net_prio",
 };
 
 /* ---- control files ---- */

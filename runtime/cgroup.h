@@ -23,6 +23,9 @@ enum cgroup_controller {
     CGROUP_BLKIO,
     CGROUP_CPUSET,
     CGROUP_HUGETLB,
+    CGROUP_RDMA,
+    CGROUP_NET_CLS,
+    CGROUP_NET_PRIO,
     CGROUP_CONTROLLERS,
 };
 /* As v1 names them. */
@@ -99,12 +102,22 @@ void cgroup_stats_parse_pressure(const char *text, struct runtime_stats_pressure
 /* The first line of a control file, NULL when it is empty or not there; the caller frees. */
 char *cgroup_read_line(int dir_fd, const char *name);
 
+/* Delegates v2's controllers from its root down to the parent of the container's cgroup. */
+int cgroup_v2_enable_controllers(struct runtime_cgroup *cgroup, struct error *err);
+/* What v1 and v2 write alike; see cgroup_limits.c. Errors name the file. */
+int cgroup_limit_rdma(int dir_fd, const struct json_array *limits, struct error *err);
+int cgroup_limit_unified(int dir_fd, const struct strmap *unified, struct error *err);
+int cgroup_limit_hugepages(int dir_fd, bool v2, const struct json_array *limits, struct error *err);
+
 /* v1: limits of the controllers whose directories exist; `created`: freshly made, nothing to preserve. */
 int cgroup_v1_limit(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err);
 /* Which controllers these resources need beyond the usual ones. */
 bool cgroup_v1_needs(enum cgroup_controller controller, const struct oci_resources *resources);
 
 /* Device rules. The runtime's own additions (the nodes it makes) are appended by both. */
+/* Whether v1's controller can express them: it knows a default and exceptions, but no exceptions to exceptions. Pure.
+ */
+int cgroup_devices_fit_v1(const struct json_array *rules, bool *ret, struct error *err);
 int cgroup_devices_write_v1(int dir_fd, const struct json_array *rules, struct error *err);
 int cgroup_devices_attach_v2(int cgroup_fd, const struct json_array *rules, struct error *err);
 struct bpf_insn;

@@ -89,6 +89,47 @@ static int collect_rules(const struct json_array *in, struct rule **ret, size_t 
 
 /* ---- v1 ---- */
 
+static bool overlap(const struct rule *a, const struct rule *b)
+{
+    return (a->type == 'a' || b->type == 'a' || a->type == b->type) &&
+           (a->major == ANY || b->major == ANY || a->major == b->major) &&
+           (a->minor == ANY || b->minor == ANY || a->minor == b->minor) && (a->access & b->access) != 0;
+}
+
+static bool same_devices(const struct rule *a, const struct rule *b)
+{
+    return a->type == b->type && a->major == b->major && a->minor == b->minor;
+}
+
+/* v1 keeps a default and exceptions to it. An exception goes away only by the very numbers that it was made with:
+ * denying one of many devices that were allowed by a wildcard does nothing there. */
+static bool fits_v1(const struct rule *rules, size_t count)
+{
+    bool otherwise = true; /* what a new cgroup inherits */
+    size_t first = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (rules[i].type == 'a' && rules[i].access == 7) {
+            otherwise = rules[i].allow;
+            first = i + 1;
+            continue;
+        }
+        for (size_t k = first; rules[i].allow == otherwise && k < i; k++)
+            if (rules[k].allow != otherwise && overlap(&rules[i], &rules[k]) && !same_devices(&rules[i], &rules[k]))
+                return false;
+    }
+    return true;
+}
+
+int cgroup_devices_fit_v1(const struct json_array *rules, bool *ret, struct error *err)
+{
+    CLEANUP_FREE struct rule *list = NULL;
+    size_t count = 0;
+    int r = collect_rules(rules, &list, &count, err);
+    if (r == 0)
+        *ret = fits_v1(list, count);
+    return r;
+}
+
 static void format_number(char buf[16], int64_t n)
 {
     if (n == ANY)
@@ -99,8 +140,15 @@ static void format_number(char buf[16], int64_t n)
 
 static int write_rule_v1(int allow_fd, int deny_fd, const struct rule *rule, struct error *err)
 {
+    if (rule->type == 'a' && rule->access != 7) { /* to v1 "a" means everything, whatever follows it */
+        struct rule one = *rule;
+        one.type = 'b';
+        int r = write_rule_v1(allow_fd, deny_fd, &one, err);
+        one.type = 'c';
+        return r < 0 ? r : write_rule_v1(allow_fd, deny_fd, &one, err);
+    }
     char text[64] = "a", major[16], minor[16];
-    if (rule->type != 'a' || rule->access != 7) {
+    if (rule->type != 'a') {
         format_number(major, rule->major);
         format_number(minor, rule->minor);
         snprintf(text, sizeof(text), "%c %s:%s %s%s%s", rule->type, major, minor,
@@ -111,6 +159,18 @@ static int write_rule_v1(int allow_fd, int deny_fd, const struct rule *rule, str
         return error_errno(err, errno, "failed to write \"%s\" to cgroup file devices.%s", text,
                            rule->allow ? "allow" : "deny");
     return 0;
+}
+
+/* The runtime's own rules are mostly the spec's as well, and each of them is a write. */
+static bool said_before(const struct rule *rules, size_t i)
+{
+    for (size_t k = i; k-- > 0;) {
+        if (rules[k].allow != rules[i].allow)
+            return false;
+        if (same_devices(&rules[k], &rules[i]) && (rules[i].access & ~rules[k].access) == 0)
+            return true;
+    }
+    return false;
 }
 
 int cgroup_devices_write_v1(int dir_fd, const struct json_array *rules, struct error *err)
@@ -127,7 +187,8 @@ int cgroup_devices_write_v1(int dir_fd, const struct json_array *rules, struct e
     if (allow_fd < 0 || deny_fd < 0)
         return error_errno(err, errno, "cannot open the control files of the devices cgroup");
     for (size_t i = 0; r == 0 && i < count; i++)
-        r = write_rule_v1(allow_fd, deny_fd, &list[i], err);
+        if (!said_before(list, i))
+            r = write_rule_v1(allow_fd, deny_fd, &list[i], err);
     return r;
 }
 
@@ -211,6 +272,46 @@ static int bpf_call(enum bpf_cmd command, union bpf_attr *attr)
     return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
 }
 
+#define PROGRAM_NAME "dory_devices"
+#define PROGRAMS_MAX 64 /* what the kernel attaches to one cgroup */
+
+/* Programs of ours that are attached to the cgroup itself. */
+static size_t attached_programs(int dir_fd, int ret_fds[PROGRAMS_MAX])
+{
+    uint32_t ids[PROGRAMS_MAX];
+    union bpf_attr query = {0};
+    query.query.target_fd = (uint32_t)dir_fd;
+    query.query.attach_type = BPF_CGROUP_DEVICE;
+    query.query.prog_ids = (uintptr_t)ids;
+    query.query.prog_cnt = PROGRAMS_MAX;
+    size_t count = 0;
+    if (bpf_call(BPF_PROG_QUERY, &query) < 0)
+        return 0;
+    for (uint32_t i = 0; i < query.query.prog_cnt; i++) {
+        union bpf_attr by_id = {0}, about = {0};
+        struct bpf_prog_info info = {0};
+        by_id.prog_id = ids[i];
+        CLEANUP_CLOSE int fd = bpf_call(BPF_PROG_GET_FD_BY_ID, &by_id);
+        about.info.bpf_fd = (uint32_t)fd;
+        about.info.info_len = sizeof(info);
+        about.info.info = (uintptr_t)&info;
+        if (fd >= 0 && bpf_call(BPF_OBJ_GET_INFO_BY_FD, &about) == 0 && strcmp(info.name, PROGRAM_NAME) == 0)
+            ret_fds[count++] = TAKE_FD(fd);
+    }
+    return count;
+}
+
+static int load_program(const struct bpf_insn *insns, size_t count)
+{
+    static const char license[] = "Apache-2.0";
+    union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE};
+    load.insns = (uintptr_t)insns;
+    load.insn_cnt = (uint32_t)count;
+    load.license = (uintptr_t)license;
+    snprintf(load.prog_name, sizeof(load.prog_name), PROGRAM_NAME);
+    return bpf_call(BPF_PROG_LOAD, &load);
+}
+
 int cgroup_devices_attach_v2(int cgroup_fd, const struct json_array *rules, struct error *err)
 {
     if (rules->count == 0)
@@ -220,22 +321,27 @@ int cgroup_devices_attach_v2(int cgroup_fd, const struct json_array *rules, stru
     int r = cgroup_devices_program(rules, &insns, &count, err);
     if (r < 0)
         return r;
-    static const char license[] = "Apache-2.0";
-    union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE};
-    load.insns = (uintptr_t)insns;
-    load.insn_cnt = (uint32_t)count;
-    load.license = (uintptr_t)license;
-    CLEANUP_CLOSE int program = bpf_call(BPF_PROG_LOAD, &load);
+    CLEANUP_CLOSE int program = load_program(insns, count);
     if (program < 0)
         return error_errno(err, errno, "cannot load the device rules of the cgroup");
     /* bpf(2) does not take O_PATH descriptors. */
     CLEANUP_CLOSE int dir = openat(cgroup_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int former[PROGRAMS_MAX];
+    size_t former_count = dir < 0 ? 0 : attached_programs(dir, former);
     union bpf_attr attach = {0};
     attach.target_fd = (uint32_t)dir;
     attach.attach_bpf_fd = (uint32_t)program;
     attach.attach_type = BPF_CGROUP_DEVICE;
     attach.attach_flags = BPF_F_ALLOW_MULTI;
     if (dir < 0 || bpf_call(BPF_PROG_ATTACH, &attach) < 0)
-        return error_errno(err, errno, "cannot attach the device rules to the cgroup");
-    return 0;
+        r = error_errno(err, errno, "cannot attach the device rules to the cgroup");
+    /* For a moment both hold, never none. */
+    for (size_t i = 0; i < former_count; i++) {
+        attach.attach_bpf_fd = (uint32_t)former[i];
+        attach.attach_flags = 0;
+        if (r == 0 && bpf_call(BPF_PROG_DETACH, &attach) < 0)
+            r = error_errno(err, errno, "cannot detach the former device rules from the cgroup");
+        fd_close(former[i]);
+    }
+    return r;
 }

@@ -20,23 +20,36 @@ bool cgroup_v1_needs(enum cgroup_controller controller, const struct oci_resourc
                (resources->cpu.mems != NULL && resources->cpu.mems[0] != '\0');
     case CGROUP_HUGETLB:
         return resources->hugepage_limits.count > 0;
+    case CGROUP_RDMA:
+        return resources->rdma.count > 0;
+    case CGROUP_NET_CLS:
+        return resources->network.class_id != NULL;
+    case CGROUP_NET_PRIO:
+        return resources->network.priorities.count > 0;
     default:
         return true;
     }
 }
 
+/* A hybrid host has given some controllers to v2; these resources may need them there. */
+static bool may_need_unified(const struct runtime_cgroup *cgroup, const struct oci_resources *resources)
+{
+    return resources->unified.count > 0 ||
+           (resources->hugepage_limits.count > 0 && cgroup->root_fds[CGROUP_HUGETLB] < 0) ||
+           (resources->rdma.count > 0 && cgroup->root_fds[CGROUP_RDMA] < 0);
+}
+
 static int v1_prepare(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err)
 {
-    if (resources->unified.count > 0)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
-                         "linux.resources.unified needs a host with cgroup v2 only");
+    if (resources->unified.count > 0 && cgroup->unified_root_fd < 0)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "linux.resources.unified needs a host with cgroup v2");
     if (cgroup->unified_root_fd < 0)
         return 0;
     int fd = cgroup_make_dir(cgroup->unified_root_fd, cgroup->path);
     if (fd < 0)
         return cgroup_tolerates(cgroup, fd) ? 0 : error_errno(err, fd, "cannot create cgroup %s", cgroup->path);
     cgroup->unified_fd = fd;
-    return 0;
+    return may_need_unified(cgroup, resources) ? cgroup_v2_enable_controllers(cgroup, err) : 0;
 }
 
 static int copy_from_parent(int parent_fd, int fd, const char *name, struct error *err)

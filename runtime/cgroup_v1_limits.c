@@ -63,13 +63,16 @@ static int limit_memory(struct runtime_cgroup *cgroup, const struct oci_memory *
         return error_set(err, ERROR_CONFLICT, EBUSY,
                          "unable to set memory limit to %" PRId64 " (current usage: %" PRIu64 ", peak usage: unknown)",
                          *memory->limit, usage);
-    r = r < 0 ? r : write_number(fd, "memory.kmem.limit_in_bytes", memory->kernel, err);
+    /* memory.kernel is ignored, as by runc: kernels from 5.16 on refuse such a limit. */
     r = r < 0 ? r : write_number(fd, "memory.kmem.tcp.limit_in_bytes", memory->kernel_tcp, err);
     r = r < 0 ? r : write_number(fd, "memory.soft_limit_in_bytes", memory->reservation, err);
     if (r == 0 && memory->swappiness != NULL && *memory->swappiness != -1)
         r = write_number(fd, "memory.swappiness", memory->swappiness, err);
-    if (r == 0 && oom_disabled)
-        r = cgroup_write(fd, "memory.oom_control", "1", err);
+    if (r == 0 && memory->disable_oom_killer != NULL)
+        r = cgroup_write(fd, "memory.oom_control", oom_disabled ? "1" : "0", err);
+    /* Without it there is nothing to do: kernels from 5.11 on know no other way. */
+    if (r == 0 && memory->use_hierarchy != NULL && *memory->use_hierarchy)
+        r = cgroup_write(fd, "memory.use_hierarchy", "1", err);
     return r;
 }
 
@@ -180,30 +183,85 @@ static int limit_block_io(struct runtime_cgroup *cgroup, const struct oci_block_
     return r < 0 ? r : throttle(fd, "blkio.throttle.write_iops_device", &io->throttle_write_iops, err);
 }
 
+/* The directory of the controller, v1's or else v2's, which a hybrid host may have given it to. */
+static int either(struct runtime_cgroup *cgroup, enum cgroup_controller controller, bool *ret_v2)
+{
+    *ret_v2 = cgroup->fds[controller] < 0;
+    return *ret_v2 ? cgroup->unified_fd : cgroup->fds[controller];
+}
+
 static int limit_hugepages(struct runtime_cgroup *cgroup, const struct json_array *limits, struct error *err)
 {
-    const struct oci_hugepage_limit *items = limits->items;
-    int r = need(cgroup, CGROUP_HUGETLB, limits->count > 0, err);
-    for (size_t i = 0; r == 0 && i < limits->count; i++) {
-        if (strchr(items[i].page_size, '/') != NULL)
-            return error_set(err, ERROR_INVALID, 0, "invalid huge page size \"%s\"", items[i].page_size);
-        CLEANUP_FREE char *file = xasprintf("hugetlb.%s.limit_in_bytes", items[i].page_size);
-        r = cgroup_writef(cgroup->fds[CGROUP_HUGETLB], file, err, "%" PRIu64, items[i].limit);
-    }
+    bool v2;
+    if (limits->count == 0)
+        return 0;
+    int fd = either(cgroup, CGROUP_HUGETLB, &v2);
+    return fd < 0 ? need(cgroup, CGROUP_HUGETLB, true, err) : cgroup_limit_hugepages(fd, v2, limits, err);
+}
+
+static int limit_rdma(struct runtime_cgroup *cgroup, const struct json_array *limits, struct error *err)
+{
+    bool v2;
+    if (limits->count == 0)
+        return 0;
+    int fd = either(cgroup, CGROUP_RDMA, &v2);
+    if (fd < 0 || faccessat(fd, "rdma.max", F_OK, 0) < 0)
+        return error_set(err, ERROR_UNAVAILABLE, ENOTSUP,
+                         "linux.resources.rdma: the rdma cgroup controller is not available on this host");
+    return cgroup_limit_rdma(fd, limits, err);
+}
+
+static int limit_network(struct runtime_cgroup *cgroup, const struct oci_network *network, struct error *err)
+{
+    int r = need(cgroup, CGROUP_NET_CLS, network->class_id != NULL, err);
+    if (r == 0 && network->class_id != NULL)
+        r = write_number(cgroup->fds[CGROUP_NET_CLS], "net_cls.classid", network->class_id, err);
+    r = r < 0 ? r : need(cgroup, CGROUP_NET_PRIO, network->priorities.count > 0, err);
+    const struct oci_interface_priority *items = network->priorities.items;
+    for (size_t i = 0; r == 0 && i < network->priorities.count; i++)
+        r = cgroup_writef(cgroup->fds[CGROUP_NET_PRIO], "net_prio.ifpriomap", err, "%s %" PRIu32, items[i].name,
+                          items[i].priority);
     return r;
+}
+
+static int limit_devices(struct runtime_cgroup *cgroup, const struct json_array *rules, struct error *err)
+{
+    if (rules->count == 0)
+        return 0;
+    bool fits = false;
+    int r = cgroup_devices_fit_v1(rules, &fits, err);
+    if (r < 0)
+        return r;
+    if (cgroup->fds[CGROUP_DEVICES] >= 0 && fits)
+        return cgroup_devices_write_v1(cgroup->fds[CGROUP_DEVICES], rules, err);
+    /* A program on the hybrid host's v2 cgroup holds beside v1's controller, and can express everything. */
+    if (cgroup->unified_fd >= 0)
+        return cgroup_devices_attach_v2(cgroup->unified_fd, rules, err);
+    if (!fits)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
+                         "a rule for some of the devices that another one names by a wildcard needs cgroup v2");
+    return need(cgroup, CGROUP_DEVICES, true, err);
+}
+
+/* The member of linux.resources that an error is about. */
+static int about(int r, const char *member, struct error *err)
+{
+    return r < 0 ? error_context(err, "linux.resources.%s", member) : r;
 }
 
 int cgroup_v1_limit(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err)
 {
-    int r = limit_memory(cgroup, &resources->memory, err);
-    r = r < 0 ? r : limit_cpu(cgroup, &resources->cpu, err);
-    r = r < 0 ? r : limit_cpuset(cgroup, &resources->cpu, err);
-    r = r < 0 ? r : limit_pids(cgroup, &resources->pids, err);
-    r = r < 0 ? r : limit_block_io(cgroup, &resources->block_io, err);
+    int r = about(limit_memory(cgroup, &resources->memory, err), "memory", err);
+    r = r < 0 ? r : about(limit_cpu(cgroup, &resources->cpu, err), "cpu", err);
+    r = r < 0 ? r : about(limit_cpuset(cgroup, &resources->cpu, err), "cpu", err);
+    r = r < 0 ? r : about(limit_pids(cgroup, &resources->pids, err), "pids", err);
+    r = r < 0 ? r : about(limit_block_io(cgroup, &resources->block_io, err), "blockIO", err);
     r = r < 0 ? r : limit_hugepages(cgroup, &resources->hugepage_limits, err);
-    if (r == 0 && resources->devices.count > 0) {
-        r = need(cgroup, CGROUP_DEVICES, true, err);
-        r = r < 0 ? r : cgroup_devices_write_v1(cgroup->fds[CGROUP_DEVICES], &resources->devices, err);
-    }
-    return r;
+    r = r < 0 ? r : limit_rdma(cgroup, &resources->rdma, err);
+    r = r < 0 ? r : about(limit_network(cgroup, &resources->network, err), "network", err);
+    r = r < 0 ? r : about(limit_devices(cgroup, &resources->devices, err), "devices", err);
+    if (r == 0 && resources->unified.count > 0 && cgroup->unified_fd < 0)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "linux.resources.unified needs a host with cgroup v2");
+    return r < 0 || resources->unified.count == 0 ? r
+                                                  : cgroup_limit_unified(cgroup->unified_fd, &resources->unified, err);
 }

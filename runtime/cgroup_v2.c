@@ -35,7 +35,7 @@ uint64_t cgroup_io_weight_from_blkio(uint64_t weight)
 
 static int enable_one_level(int fd, struct error *err)
 {
-    static const char *const wanted[] = {"cpu", "cpuset", "io", "memory", "pids", "hugetlb"};
+    static const char *const wanted[] = {"cpu", "cpuset", "io", "memory", "pids", "hugetlb", "rdma"};
     char available[512], text[128] = "";
     ssize_t n = cgroup_read(fd, "cgroup.controllers", available, sizeof(available));
     if (n < 0)
@@ -50,8 +50,7 @@ static int enable_one_level(int fd, struct error *err)
     return used == 0 ? 0 : cgroup_write(fd, "cgroup.subtree_control", text, err);
 }
 
-/* Delegates the controllers from the root down to the parent of the container's cgroup. */
-static int enable_controllers(struct runtime_cgroup *cgroup, struct error *err)
+int cgroup_v2_enable_controllers(struct runtime_cgroup *cgroup, struct error *err)
 {
     CLEANUP_FREE char *path = xstrdup(cgroup->path);
     CLEANUP_CLOSE int fd = fd_dup(cgroup->unified_root_fd);
@@ -79,8 +78,9 @@ static int write_limit(int fd, const char *file, int64_t value, struct error *er
 
 static int limit_memory(int fd, const struct oci_memory *memory, struct error *err)
 {
-    if (memory->kernel != NULL || memory->kernel_tcp != NULL)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "cgroup v2 has no limit of kernel memory");
+    /* memory.kernel is ignored, as on v1 */
+    if (memory->kernel_tcp != NULL && *memory->kernel_tcp != 0)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "cgroup v2 has no limit of kernel TCP memory");
     if (memory->swappiness != NULL && *memory->swappiness != -1)
         return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "cgroup v2 has no memory swappiness");
     if (memory->disable_oom_killer != NULL && *memory->disable_oom_killer)
@@ -182,37 +182,38 @@ static int limit_io(int fd, const struct oci_block_io *io, struct error *err)
     return r < 0 ? r : throttle(fd, "wiops", &io->throttle_write_iops, err);
 }
 
-static int limit_rest(int fd, const struct oci_resources *resources, struct error *err)
+static int limit_pids(int fd, const struct oci_pids *pids, struct error *err)
 {
     int r = 0;
-    if (resources->pids.limit != NULL)
-        r = write_limit(fd, "pids.max", *resources->pids.limit > 0 ? *resources->pids.limit : -1,
-                        *resources->pids.limit > 0 ? err : NULL);
-    if (r < 0 && *resources->pids.limit <= 0)
+    if (pids->limit != NULL)
+        r = write_limit(fd, "pids.max", *pids->limit > 0 ? *pids->limit : -1, *pids->limit > 0 ? err : NULL);
+    if (r < 0 && *pids->limit <= 0)
         r = 0; /* no controller, no limit: what was asked for */
-    const struct oci_hugepage_limit *pages = resources->hugepage_limits.items;
-    for (size_t i = 0; r == 0 && i < resources->hugepage_limits.count; i++) {
-        if (strchr(pages[i].page_size, '/') != NULL)
-            return error_set(err, ERROR_INVALID, 0, "invalid huge page size \"%s\"", pages[i].page_size);
-        CLEANUP_FREE char *file = xasprintf("hugetlb.%s.max", pages[i].page_size);
-        r = cgroup_writef(fd, file, err, "%" PRIu64, pages[i].limit);
-    }
-    for (size_t i = 0; r == 0 && i < resources->unified.count; i++) {
-        const struct strmap_entry *entry = &resources->unified.items[i];
-        if (strchr(entry->key, '/') != NULL)
-            return error_set(err, ERROR_INVALID, 0, "unified resource \"%s\" must be a file name (no slashes)",
-                             entry->key);
-        r = cgroup_write(fd, entry->key, entry->value, err);
-    }
     return r;
+}
+
+/* The member of linux.resources that an error is about. */
+static int about(int r, const char *member, struct error *err)
+{
+    return r < 0 ? error_context(err, "linux.resources.%s", member) : r;
 }
 
 static int limit_all(int fd, const struct oci_resources *resources, struct error *err)
 {
-    int r = limit_memory(fd, &resources->memory, err);
-    r = r < 0 ? r : limit_cpu(fd, &resources->cpu, err);
-    r = r < 0 ? r : limit_io(fd, &resources->block_io, err);
-    return r < 0 ? r : limit_rest(fd, resources, err);
+    int r = 0;
+    if (resources->network.class_id != NULL || resources->network.priorities.count > 0)
+        r = error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
+                      "linux.resources.network: cgroup v2 has no class and no priorities of network traffic");
+    if (r == 0 && resources->rdma.count > 0 && faccessat(fd, "rdma.max", F_OK, 0) < 0)
+        r = error_set(err, ERROR_UNAVAILABLE, ENOTSUP,
+                      "linux.resources.rdma: the rdma cgroup controller is not available on this host");
+    r = r < 0 ? r : about(limit_memory(fd, &resources->memory, err), "memory", err);
+    r = r < 0 ? r : about(limit_cpu(fd, &resources->cpu, err), "cpu", err);
+    r = r < 0 ? r : about(limit_io(fd, &resources->block_io, err), "blockIO", err);
+    r = r < 0 ? r : about(limit_pids(fd, &resources->pids, err), "pids", err);
+    r = r < 0 ? r : cgroup_limit_hugepages(fd, true, &resources->hugepage_limits, err);
+    r = r < 0 ? r : cgroup_limit_rdma(fd, &resources->rdma, err);
+    return r < 0 ? r : cgroup_limit_unified(fd, &resources->unified, err);
 }
 
 static int v2_prepare(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err)
@@ -227,7 +228,7 @@ static int v2_prepare(struct runtime_cgroup *cgroup, const struct oci_resources 
     int r = faccessat(fd, "memory.max", F_OK, 0) == 0 && faccessat(fd, "pids.max", F_OK, 0) == 0 &&
                     faccessat(fd, "cpu.max", F_OK, 0) == 0
                 ? 0
-                : enable_controllers(cgroup, err);
+                : cgroup_v2_enable_controllers(cgroup, err);
     if (cgroup->rootless && (r == -EACCES || r == -EPERM || r == -EBUSY || r == -EROFS)) {
         /* Not ours to delegate: a limit that needs what is missing fails with the name of its file. */
         if (err != NULL)
@@ -235,7 +236,7 @@ static int v2_prepare(struct runtime_cgroup *cgroup, const struct oci_resources 
         r = 0;
     }
     r = r < 0 ? r : limit_all(fd, resources, err);
-    return r < 0 ? r : cgroup_devices_attach_v2(fd, &resources->devices, err);
+    return r < 0 ? r : about(cgroup_devices_attach_v2(fd, &resources->devices, err), "devices", err);
 }
 
 static int v2_enter(struct runtime_cgroup *cgroup, const struct oci_resources *resources, pid_t pid, bool in_unified,
@@ -300,9 +301,8 @@ static int v2_oom_kills(struct runtime_cgroup *cgroup, uint64_t *ret, struct err
 
 static int v2_update(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err)
 {
-    if (resources->devices.count > 0)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "device rules cannot be updated");
-    return limit_all(cgroup->unified_fd, resources, err);
+    int r = limit_all(cgroup->unified_fd, resources, err);
+    return r < 0 ? r : about(cgroup_devices_attach_v2(cgroup->unified_fd, &resources->devices, err), "devices", err);
 }
 
 const struct cgroup_ops cgroup_ops_v2 = {

@@ -266,6 +266,7 @@ static const struct {
     {"prepare wait", step_prepare_wait},
     {"descriptors", child_set_descriptors},
     {"scheduling", child_set_scheduling},
+    {"cgroup", child_await_cgroup}, /* at the latest: its namespace needs our capabilities */
     {"limits", child_set_limits},
     {"privileges", child_drop_privileges},
     {"command", child_resolve_command},

@@ -71,6 +71,19 @@ static const struct json_field hugepage_limit_rows[] = {
 };
 static const struct json_table hugepage_limit_table = JSON_TABLE(struct oci_hugepage_limit, hugepage_limit_rows);
 
+static const struct json_field interface_priority_rows[] = {
+    ROW(oci_interface_priority, "name", STRING, name, REQ),
+    ROW(oci_interface_priority, "priority", UINT32, priority, REQ),
+};
+static const struct json_table interface_priority_table =
+    JSON_TABLE(struct oci_interface_priority, interface_priority_rows);
+
+static const struct json_field network_rows[] = {
+    ROW(oci_network, "classID", OPT_INT, class_id, OMIT),
+    TABLE_ROW(oci_network, "priorities", ARRAY, priorities, interface_priority_table, OMIT),
+};
+static const struct json_table network_table = JSON_TABLE(struct oci_network, network_rows);
+
 static const struct json_field resources_rows[] = {
     TABLE_ROW(oci_resources, "devices", ARRAY, devices, oci_device_rule_table, OMIT),
     TABLE_ROW(oci_resources, "memory", OBJECT, memory, memory_table, OMIT),
@@ -78,8 +91,8 @@ static const struct json_field resources_rows[] = {
     TABLE_ROW(oci_resources, "pids", OBJECT, pids, pids_table, OMIT),
     TABLE_ROW(oci_resources, "blockIO", OBJECT, block_io, block_io_table, OMIT),
     TABLE_ROW(oci_resources, "hugepageLimits", ARRAY, hugepage_limits, hugepage_limit_table, OMIT),
-    ROW(oci_resources, "network", RAW, network, OMIT),
-    ROW(oci_resources, "rdma", RAW, rdma, OMIT),
+    TABLE_ROW(oci_resources, "network", OBJECT, network, network_table, OMIT),
+    CUSTOM_ROW(oci_resources, "rdma", rdma, oci_rdma_custom, OMIT),
     ROW(oci_resources, "unified", STRMAP, unified, OMIT),
 };
 const struct json_table oci_resources_table = JSON_TABLE(struct oci_resources, resources_rows);

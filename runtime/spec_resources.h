@@ -56,6 +56,21 @@ struct oci_hugepage_limit {
     uint64_t limit;
 };
 
+struct oci_rdma {
+    char *device; /* "mlx5_1" */
+    int64_t *handles, *objects;
+};
+
+struct oci_interface_priority {
+    char *name;
+    uint32_t priority;
+};
+
+struct oci_network { /* v1 only */
+    int64_t *class_id;
+    struct json_array priorities; /* struct oci_interface_priority */
+};
+
 struct oci_resources {
     struct json_array devices; /* struct oci_device_rule, later ones win */
     struct oci_memory memory;
@@ -63,8 +78,9 @@ struct oci_resources {
     struct oci_pids pids;
     struct oci_block_io block_io;
     struct json_array hugepage_limits; /* struct oci_hugepage_limit */
-    struct json *network, *rdma;       /* refused unless empty */
-    struct strmap unified;             /* file name in the v2 cgroup: text */
+    struct json_array rdma;            /* struct oci_rdma */
+    struct oci_network network;
+    struct strmap unified; /* file name in the v2 cgroup: text */
 };
 
 struct oci_seccomp_arg {

@@ -28,6 +28,7 @@
 #define REQ JSON_REQUIRED
 #define OMIT JSON_OMIT_EMPTY
 
+extern const struct json_custom oci_rdma_custom;
 extern const struct json_table oci_root_table, oci_hooks_table, oci_linux_table;
 
 #endif

@@ -85,8 +85,6 @@ static int check_refused(const struct oci_spec *spec, struct error *err)
         const struct json *value;
     } refused[] = {
         {"linux.intelRdt", spec->linux_.intel_rdt},
-        {"linux.resources.rdma", spec->linux_.resources.rdma},
-        {"linux.resources.network", spec->linux_.resources.network},
     };
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
         const struct json *v = refused[i].value;

@@ -198,6 +198,39 @@ static void the_last_matching_rule_wins_per_access(void **state)
     release(&rules);
 }
 
+static void v1_takes_only_what_it_can_express(void **state)
+{
+    (void)state;
+    struct json_array rules = {0};
+    struct error err = {0};
+    int64_t one = 1, eleven = 11;
+    bool fits = false;
+    add(&rules, false, "a", "rwm");
+    struct oci_device_rule *wild = add(&rules, true, "c", "rw");
+    wild->major = xmemdup(&one, sizeof(one));
+    assert_int_equal(cgroup_devices_fit_v1(&rules, &fits, &err), 0);
+    assert_true(fits);
+    struct oci_device_rule *narrow = add(&rules, false, "c", "w");
+    narrow->major = xmemdup(&one, sizeof(one));
+    narrow->minor = xmemdup(&eleven, sizeof(eleven));
+    assert_int_equal(cgroup_devices_fit_v1(&rules, &fits, &err), 0);
+    assert_false(fits); /* 1:11 was allowed by 1:* */
+    struct bpf_insn *p = NULL;
+    size_t n = 0;
+    assert_int_equal(cgroup_devices_program(&rules, &p, &n, &err), 0);
+    assert_int_equal(run(p, n, 'c', R, 1, 11), 1);
+    assert_int_equal(run(p, n, 'c', W, 1, 11), 0);
+    assert_int_equal(run(p, n, 'c', R | W, 1, 12), 1);
+    free(p);
+    add(&rules, false, "a", "rwm"); /* what stood before does not matter */
+    assert_int_equal(cgroup_devices_fit_v1(&rules, &fits, &err), 0);
+    assert_true(fits);
+    add(&rules, false, "b", "r");
+    add(&rules, true, "x", "r");
+    assert_true(cgroup_devices_fit_v1(&rules, &fits, &err) < 0);
+    release(&rules);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +241,7 @@ int main(void)
         cmocka_unit_test(pressure_is_read_where_the_kernel_tells_it),
         cmocka_unit_test(the_default_rules_allow_the_harmless_devices_only),
         cmocka_unit_test(the_last_matching_rule_wins_per_access),
+        cmocka_unit_test(v1_takes_only_what_it_can_express),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

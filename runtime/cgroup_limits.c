@@ -1,0 +1,66 @@
+/* Limits that are written alike on v1 and v2, or on v2 of a host whose other controllers are v1's. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "runtime/cgroup.h"
+
+int cgroup_limit_rdma(int dir_fd, const struct json_array *limits, struct error *err)
+{
+    const struct oci_rdma *items = limits->items;
+    for (size_t i = 0; i < limits->count; i++) {
+        char text[128] = "";
+        size_t used = 0;
+        if (items[i].handles != NULL)
+            used += (size_t)snprintf(text + used, sizeof(text) - used, " hca_handle=%" PRId64, *items[i].handles);
+        if (items[i].objects != NULL)
+            used += (size_t)snprintf(text + used, sizeof(text) - used, " hca_object=%" PRId64, *items[i].objects);
+        int r = used == 0 ? 0 : cgroup_writef(dir_fd, "rdma.max", err, "%s%s", items[i].device, text);
+        if (r < 0)
+            return error_context(err, "linux.resources.rdma.%s", items[i].device);
+    }
+    return 0;
+}
+
+int cgroup_limit_hugepages(int dir_fd, bool v2, const struct json_array *limits, struct error *err)
+{
+    const struct oci_hugepage_limit *items = limits->items;
+    for (size_t i = 0; i < limits->count; i++) {
+        if (strchr(items[i].page_size, '/') != NULL)
+            return error_set(err, ERROR_INVALID, 0,
+                             "linux.resources.hugepageLimits[%zu].pageSize: invalid huge page size \"%s\"", i,
+                             items[i].page_size);
+        CLEANUP_FREE char *file = xasprintf("hugetlb.%s.%s", items[i].page_size, v2 ? "max" : "limit_in_bytes");
+        if (faccessat(dir_fd, file, F_OK, 0) < 0)
+            return error_set(err, ERROR_UNAVAILABLE, ENOTSUP,
+                             "linux.resources.hugepageLimits[%zu].pageSize: no huge pages of size \"%s\" on this host",
+                             i, items[i].page_size);
+        int r = cgroup_writef(dir_fd, file, err, "%" PRIu64, items[i].limit);
+        /* What is reserved counts too where the kernel can tell (Linux 5.7); otherwise mmap could take more. */
+        CLEANUP_FREE char *reserved =
+            xasprintf("hugetlb.%s.rsvd.%s", items[i].page_size, v2 ? "max" : "limit_in_bytes");
+        if (r == 0 && faccessat(dir_fd, reserved, F_OK, 0) == 0)
+            r = cgroup_writef(dir_fd, reserved, err, "%" PRIu64, items[i].limit);
+        if (r < 0)
+            return error_context(err, "linux.resources.hugepageLimits[%zu]", i);
+    }
+    return 0;
+}
+
+int cgroup_limit_unified(int dir_fd, const struct strmap *unified, struct error *err)
+{
+    for (size_t i = 0; i < unified->count; i++) {
+        const char *key = unified->items[i].key;
+        if (strchr(key, '/') != NULL || key[0] == '.' || key[0] == '\0')
+            return error_set(err, ERROR_INVALID, 0, "linux.resources.unified: \"%s\" must be a file name (no slashes)",
+                             key);
+        if (faccessat(dir_fd, key, F_OK, 0) < 0)
+            return error_set(err, ERROR_UNAVAILABLE, ENOTSUP,
+                             "linux.resources.unified: this host has no \"%s\" on cgroup v2", key);
+        if (cgroup_write(dir_fd, key, unified->items[i].value, err) < 0)
+            return error_context(err, "linux.resources.unified");
+    }
+    return 0;
+}
