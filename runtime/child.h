@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "runtime/capabilities.h"
 #include "runtime/cgroup.h"
 #include "runtime/container.h"
 #include "runtime/namespaces.h"
@@ -35,6 +36,7 @@ struct child {
     int readonly_fds[CHILD_DEFERRED_MAX]; /* mounts that become read-only when everything inside is made */
     size_t readonly_count;
     const struct oci_mount *late_mount;
+    struct capability_sets capabilities; /* once privileges were dropped */
     struct strv env;
     char *command; /* what execve gets */
     struct sources *sources;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,8 +15,10 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "runtime/capabilities.h"
 #include "runtime/cgroup.h"
 #include "runtime/child_main.h"
+#include "runtime/defaults.h"
 #include "runtime/hooks.h"
 #include "runtime/namespaces.h"
 #include "runtime/net_devices.h"
@@ -66,7 +69,11 @@ static int step_check(struct start *start, struct error *err)
 
 static int step_plan(struct start *start, struct error *err)
 {
-    return namespace_plan_make(start->options, &start->plan, err);
+    int r = namespace_plan_make(start->options, &start->plan, err);
+    if (r == 0)
+        capabilities_warn(&start->options->spec->process, start->plan.new_user || start->plan.joins_user,
+                          start->options->warn, start->options->warn_context);
+    return r;
 }
 
 /* One that is there already may be left from a killed runtime; with processes in it it is somebody else's, and neither
@@ -226,7 +233,29 @@ static int step_oom_score(struct start *start, struct error *err)
     int r = file_write_control(AT_FDCWD, path, text);
     if (r == -EACCES && start->options->rootless)
         return 0; /* lower than our own: that is not given to ordinary users, and only protects from being chosen */
-    return r < 0 ? error_errno(err, r, "cannot set oom_score_adj to %s", text) : 0;
+    if (r == -EACCES || r == -EPERM)
+        return error_errno(err, r, "process.oomScoreAdj: cannot set to %s, lowering it takes CAP_SYS_RESOURCE", text);
+    return r < 0 ? error_errno(err, r, "process.oomScoreAdj: cannot set to %s", text) : 0;
+}
+
+/* A process in a user namespace of its own has no right to raise its limits: room is made for it, which it then takes.
+ */
+static int step_limits(struct start *start, struct error *err)
+{
+    const struct json_array *rlimits = &start->options->spec->process.rlimits;
+    const struct oci_rlimit *items = rlimits->items;
+    for (size_t i = 0; i < rlimits->count && (start->plan.new_user || start->plan.joins_user); i++) {
+        int number = runtime_rlimit_number(items[i].type);
+        struct rlimit limit;
+        if (prlimit(start->pid, (enum __rlimit_resource)number, NULL, &limit) < 0)
+            return errno == ESRCH ? 0 : error_errno(err, errno, "process.rlimits[%zu]: prlimit", i);
+        if (limit.rlim_max >= items[i].hard)
+            continue;
+        limit.rlim_max = items[i].hard;
+        if (prlimit(start->pid, (enum __rlimit_resource)number, &limit, NULL) < 0 && errno != ESRCH)
+            return error_errno(err, errno, "process.rlimits[%zu]: cannot raise %s", i, items[i].type);
+    }
+    return 0;
 }
 
 static int step_enter_cgroup(struct start *start, struct error *err)
@@ -346,6 +375,7 @@ static const struct {
     {"maps", step_maps},
     {"mounts", step_mounts},
     {"oom score", step_oom_score},
+    {"limits", step_limits},
     {"net devices", step_net_devices},
     {"enter cgroup", step_enter_cgroup},
     {"listen", step_listen},

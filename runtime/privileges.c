@@ -13,48 +13,10 @@
 
 #include "base/fd.h"
 #include "base/memory.h"
+#include "runtime/capabilities.h"
 #include "runtime/child.h"
 #include "runtime/defaults.h"
 #include "runtime/sync.h"
-
-struct sets {
-    uint64_t bounding, effective, inheritable, permitted, ambient;
-};
-
-static struct sets wanted_sets(const struct oci_process *process)
-{
-    /* Names that this kernel does not know are skipped, as docker does: it offers what is there. */
-    uint64_t known = (UINT64_C(2) << runtime_capability_last()) - 1;
-    const struct oci_capabilities *c = &process->capabilities;
-    return (struct sets){
-        .bounding = runtime_capability_set(&c->bounding, NULL) & known,
-        .effective = runtime_capability_set(&c->effective, NULL) & known,
-        .inheritable = runtime_capability_set(&c->inheritable, NULL) & known,
-        .permitted = runtime_capability_set(&c->permitted, NULL) & known,
-        .ambient = runtime_capability_set(&c->ambient, NULL) & known,
-    };
-}
-
-static int set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritable)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2];
-    for (int i = 0; i < 2; i++) {
-        data[i].effective = (uint32_t)(effective >> (32 * i));
-        data[i].permitted = (uint32_t)(permitted >> (32 * i));
-        data[i].inheritable = (uint32_t)(inheritable >> (32 * i));
-    }
-    return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
-}
-
-static uint64_t permitted_now(void)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2] = {0};
-    if (syscall(SYS_capget, &header, data) < 0)
-        return 0;
-    return data[0].permitted | (uint64_t)data[1].permitted << 32;
-}
 
 /* ---- labels ---- */
 
@@ -95,11 +57,18 @@ int child_set_limits(struct child *child, struct error *err)
 {
     const struct oci_process *process = &child->spec->process;
     const struct oci_rlimit *limits = process->rlimits.items;
+    /* In a user namespace the parent makes room for higher limits first. */
+    int r = process->rlimits.count > 0 && (child->plan->new_user || child->plan->joins_user)
+                ? child_await_cgroup(child, err)
+                : 0;
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < process->rlimits.count; i++) {
         int number = runtime_rlimit_number(limits[i].type);
         struct rlimit limit = {.rlim_cur = limits[i].soft, .rlim_max = limits[i].hard};
         if (setrlimit((__rlimit_resource_t)number, &limit) < 0)
-            return error_errno(err, errno, "error setting rlimit type %d (%s)", number, limits[i].type);
+            return error_errno(err, errno, "process.rlimits[%zu]: error setting rlimit type %d (%s)", i, number,
+                               limits[i].type);
     }
     umask(process->user.umask != NULL ? (mode_t)*process->user.umask : 022);
     return 0;
@@ -134,11 +103,12 @@ static int set_identity(const struct oci_user *user, struct error *err)
 int child_drop_privileges(struct child *child, struct error *err)
 {
     const struct oci_process *process = &child->spec->process;
-    struct sets want = wanted_sets(process);
+    child->capabilities = capabilities_wanted(process, capabilities_permitted());
+    const struct capability_sets *want = &child->capabilities;
     own_stdio(process->user.uid);
     int last = runtime_capability_last();
     for (int c = 0; c <= last; c++)
-        if (!(want.bounding >> c & 1) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+        if (!(want->bounding >> c & 1) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
             return error_errno(err, errno, "unable to drop %s from the bounding set", runtime_capability_name(c));
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
         return error_errno(err, errno, "unable to set keep caps");
@@ -147,16 +117,13 @@ int child_drop_privileges(struct child *child, struct error *err)
         return r;
     /* CAP_SYS_ADMIN stays until the filter is loaded: without no_new_privs that needs it. */
     bool filter = child->options->seccomp_size > 0 && !process->no_new_privileges;
-    uint64_t late = filter ? permitted_now() & (UINT64_C(1) << CAP_SYS_ADMIN) : 0;
-    if ((r = set_capabilities(want.effective | late, want.permitted | late, want.inheritable)) < 0)
+    uint64_t late = filter ? capabilities_permitted() & (UINT64_C(1) << CAP_SYS_ADMIN) : 0;
+    if ((r = capabilities_set(want->effective | late, want->permitted | late, want->inheritable)) < 0)
         return error_errno(err, r, "unable to apply caps");
     if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
         return error_errno(err, errno, "unable to clear keep caps");
-    /* Only what is permitted and inheritable can be ambient (capabilities(7)); engines ask for more, and runc drops it.
-     */
-    uint64_t ambient = want.ambient & want.permitted & want.inheritable;
     for (int c = 0; c <= last; c++)
-        if ((ambient >> c & 1) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, c, 0, 0) < 0)
+        if ((want->ambient >> c & 1) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, c, 0, 0) < 0)
             return error_errno(err, errno, "unable to raise ambient capability %s", runtime_capability_name(c));
     if (process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return error_errno(err, errno, "unable to set no_new_privs");
@@ -182,7 +149,7 @@ int child_lock_down(struct child *child, struct error *err)
     if (child->locked_down)
         return 0;
     child->locked_down = true;
-    struct sets want = wanted_sets(&child->spec->process);
+    const struct capability_sets *want = &child->capabilities;
     if (options->seccomp_bpf != NULL && options->seccomp_size > 0) {
         struct sock_fprog program = {.len = (unsigned short)(options->seccomp_size / sizeof(struct sock_filter)),
                                      .filter = (struct sock_filter *)options->seccomp_bpf};
@@ -194,6 +161,6 @@ int child_lock_down(struct child *child, struct error *err)
         if (r < 0)
             return r;
     }
-    int r = set_capabilities(want.effective, want.permitted, want.inheritable);
+    int r = capabilities_set(want->effective, want->permitted, want->inheritable);
     return r < 0 ? error_errno(err, r, "unable to apply caps") : 0;
 }

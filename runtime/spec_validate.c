@@ -175,6 +175,24 @@ static int check_hooks(const struct oci_hooks *hooks, struct error *err)
     return 0;
 }
 
+static int check_rlimits(const struct oci_process *process, struct error *err)
+{
+    const struct oci_rlimit *limits = process->rlimits.items;
+    for (size_t i = 0; i < process->rlimits.count; i++) {
+        if (runtime_rlimit_number(limits[i].type) < 0)
+            return error_set(err, ERROR_INVALID, 0, "process.rlimits[%zu].type: invalid rlimit type: %s", i,
+                             limits[i].type);
+        if (limits[i].soft > limits[i].hard)
+            return error_set(err, ERROR_INVALID, 0, "process.rlimits[%zu]: %s: the soft limit is above the hard limit",
+                             i, limits[i].type);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(limits[k].type, limits[i].type) == 0)
+                return error_set(err, ERROR_INVALID, 0, "process.rlimits[%zu].type: %s is there twice", i,
+                                 limits[i].type);
+    }
+    return 0;
+}
+
 int oci_process_validate(const struct oci_process *process, struct error *err)
 {
     if (process->args.count == 0)
@@ -187,14 +205,7 @@ int oci_process_validate(const struct oci_process *process, struct error *err)
         return error_set(err, ERROR_INVALID, 0, "process.user.umask is not from 0 to 0777");
     if (process->oom_score_adj != NULL && (*process->oom_score_adj < -1000 || *process->oom_score_adj > 1000))
         return error_set(err, ERROR_INVALID, 0, "process.oomScoreAdj is not from -1000 to 1000");
-    const struct oci_rlimit *limits = process->rlimits.items;
-    for (size_t i = 0; i < process->rlimits.count; i++) {
-        if (runtime_rlimit_number(limits[i].type) < 0)
-            return error_set(err, ERROR_INVALID, 0, "invalid rlimit type: %s", limits[i].type);
-        if (limits[i].soft > limits[i].hard)
-            return error_set(err, ERROR_INVALID, 0, "%s: the soft limit is above the hard limit", limits[i].type);
-    }
-    return 0;
+    return check_rlimits(process, err);
 }
 
 /* Parameters that are per namespace, and the namespace they need; anything else would change the host. */

@@ -27,7 +27,7 @@ struct exec {
     struct oci_spec spec;
     struct oci_process own; /* of --process */
     const struct oci_process *process;
-    unsigned preserve_fds;
+    unsigned preserve_fds, listen_fds;
     struct runtime_exec started;
 };
 
@@ -62,11 +62,7 @@ static int parse(struct exec *e, int argc, char **argv, int *ret_first, struct e
         return r;
     if (e->process_file == NULL && *ret_first >= argc)
         return error_set(err, ERROR_INVALID, 0, "process args cannot be empty");
-    int64_t count = 0;
-    if (e->preserve_text != NULL)
-        r = option_number("preserve-fds", e->preserve_text, 0, 1000, &count, err);
-    e->preserve_fds = (unsigned)count;
-    return r;
+    return preserve_fds(e->preserve_text, &e->preserve_fds, &e->listen_fds, err);
 }
 
 /* ---- the container ---- */
@@ -151,6 +147,7 @@ static int change_process(struct exec *e, char *const *args, struct error *err)
         if (r == 0)
             oci_id_list_add(&p->user.additional_gids, (uint32_t)gid);
     }
+    preserve_announce(&p->env, e->listen_fds);
     e->process = p;
     return r < 0 ? r : add_capabilities(&p->capabilities, &e->caps, err);
 }
@@ -165,6 +162,7 @@ static int load_process(struct exec *e, char *const *args, struct error *err)
     r = r < 0 ? r : json_table_decode_text(&oci_process_table, text, size, &e->own, err);
     if (r < 0)
         return error_context(err, "process file %s", e->process_file);
+    preserve_announce(&e->own.env, e->listen_fds);
     e->process = &e->own;
     return 0;
 }

@@ -11,7 +11,6 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/parse.h"
 #include "base/timestamp.h"
 #include "cmd/dory-runtime/runtime.h"
 #include "cmd/dory-runtime/state.h"
@@ -33,7 +32,7 @@ struct launch {
     unsigned seccomp_flags;
     struct runtime_container container;
     bool state_made, started, without_cgroup;
-    unsigned preserve_fds;
+    unsigned preserve_fds, listen_fds;
 };
 
 static int parse(struct launch *l, int argc, char **argv, struct error *err)
@@ -60,14 +59,9 @@ static int parse(struct launch *l, int argc, char **argv, struct error *err)
         return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "--no-new-keyring is not supported");
     if (l->create && (l->detach || l->keep))
         return error_set(err, ERROR_INVALID, 0, "--detach and --keep are options of run");
-    uint64_t count;
-    if (l->preserve_text != NULL) {
-        if (parse_uint64(l->preserve_text, 1000, &count) < 0)
-            return error_set(err, ERROR_INVALID, 0, "invalid value \"%s\" for --preserve-fds", l->preserve_text);
-        l->preserve_fds = (unsigned)count;
-    }
     l->id = argv[first];
-    return state_check_id(l->id, err);
+    r = preserve_fds(l->preserve_text, &l->preserve_fds, &l->listen_fds, err);
+    return r < 0 ? r : state_check_id(l->id, err);
 }
 
 static int load(struct launch *l, struct error *err)
@@ -86,6 +80,7 @@ static int load(struct launch *l, struct error *err)
     if (l->global->rootless && geteuid() != 0 && oci_spec_namespace(&l->spec, "user") == NULL)
         return error_set(err, ERROR_INVALID, 0,
                          "linux.namespaces: rootless containers need a user namespace (see spec --rootless)");
+    preserve_announce(&l->spec.process.env, l->listen_fds);
     bool terminal = l->spec.process.terminal, away = l->create || l->detach;
     if (terminal && away && l->console_socket == NULL)
         return error_set(err, ERROR_INVALID, 0,

@@ -77,6 +77,11 @@ int rootless_parse(const char *text, bool *ret, struct error *err);
 int rootless_root(bool rootless, char **ret, struct error *err);
 /* The default of linux.cgroupsPath: for an ordinary user beside its own cgroup. The caller frees. */
 char *rootless_cgroup(bool rootless, const char *id);
+/* --preserve-fds and, when we were activated with sockets, those: together they start at 3 and must be open. To be
+ * called before anything is opened. */
+int preserve_fds(const char *text, unsigned *ret_count, unsigned *ret_listen, struct error *err);
+/* LISTEN_FDS and its kin for the container's first process. */
+void preserve_announce(struct strv *env, unsigned listen);
 
 int command_create(const struct global *global, int argc, char **argv, struct error *err);
 int command_run(const struct global *global, int argc, char **argv, struct error *err);

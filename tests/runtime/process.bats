@@ -41,3 +41,120 @@ l['memoryPolicy'] = {'mode': 'MPOL_BIND', 'nodes': '0', 'flags': ['MPOL_F_STATIC
     [ "$status" = 1 ]
     [[ "$output" == *'linux.memoryPolicy: cannot set MPOL_BIND with the nodes "900-901"'* ]]
 }
+
+@test "capabilities that nobody can grant are warnings, and the others are there" {
+    missing=$(python3 -c "
+have = int([l for l in open('/proc/self/status') if l.startswith('CapPrm')][0].split()[1], 16)
+names = {24: 'CAP_SYS_RESOURCE', 25: 'CAP_SYS_TIME', 16: 'CAP_SYS_MODULE', 12: 'CAP_NET_ADMIN'}
+print(*[names[n] for n in names if not have >> n & 1])")
+    make_config grep Cap /proc/self/status
+    edit "
+for k in ('bounding', 'permitted', 'effective'):
+    proc['capabilities'][k] = ['CAP_CHOWN', 'CAP_NO_SUCH'] + '$missing'.split()
+proc['capabilities']['ambient'] = ['CAP_CHOWN']"
+    run_container
+    [ "$status" = 0 ]
+    [[ "$output" == *"warning: process.capabilities.bounding: cannot be granted: CAP_NO_SUCH"* ]]
+    [[ "$output" == *"process.capabilities.permitted: cannot be granted: CAP_NO_SUCH"*"${missing##* }"* ]]
+    [[ "$output" == *"CapPrm:	0000000000000001"* ]]
+    [[ "$output" == *"CapBnd:	0000000000000001"* ]]
+    [[ "$output" == *"CapAmb:	0000000000000000"* ]] # not inheritable
+    # In a user namespace everything that exists can be granted.
+    chmod 755 "$T" "$T/bundle"
+    edit "
+l['namespaces'].append({'type': 'user'})
+l['uidMappings'] = l['gidMappings'] = [{'containerID': 0, 'hostID': 200000, 'size': 65536}]
+for k in ('bounding', 'permitted', 'effective', 'inheritable', 'ambient'): proc['capabilities'][k] = ['CAP_SYS_RESOURCE']"
+    run_container
+    [[ "$output" != *warning* ]]
+    [ "$(grep -c 0000000001000000 <<<"$output")" = 5 ]
+}
+
+@test "each of the five sets is what the spec says" {
+    make_config grep Cap /proc/self/status
+    edit "
+proc['user'] = {'uid': 1000, 'gid': 1000}
+proc['capabilities'] = {'bounding': ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID'], 'permitted': ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID'],
+                        'effective': ['CAP_CHOWN'], 'inheritable': ['CAP_CHOWN', 'CAP_SETUID', 'CAP_SETGID'], 'ambient': ['CAP_SETUID']}"
+    run_container
+    [[ "$output" == *"CapInh:	00000000000000c1"* ]]
+    # exec of a file without capabilities of its own leaves what is ambient.
+    [[ "$output" == *"CapPrm:	0000000000000080"* ]]
+    [[ "$output" == *"CapEff:	0000000000000080"* ]]
+    [[ "$output" == *"CapBnd:	00000000000000e1"* ]]
+    [[ "$output" == *"CapAmb:	0000000000000080"* ]]
+}
+
+@test "limits and scores that cannot be set are errors that name their member" {
+    edit "proc['rlimits'] = [{'type': 'RLIMIT_CORE', 'soft': 1, 'hard': 1}, {'type': 'RLIMIT_CORE', 'soft': 2, 'hard': 2}]"
+    run_container
+    [ "$status" = 1 ]
+    [[ "$output" == *"process.rlimits[1].type: RLIMIT_CORE is there twice"* ]]
+    edit "proc['rlimits'] = [{'type': 'RLIMIT_CORE', 'soft': 3, 'hard': 2}]"
+    run_container
+    [[ "$output" == *"process.rlimits[0]"*"the soft limit is above the hard limit"* ]]
+    edit "proc['rlimits'] = []; proc['oomScoreAdj'] = 1001"
+    run_container
+    [[ "$output" == *"process.oomScoreAdj is not from -1000 to 1000"* ]]
+    edit "proc['oomScoreAdj'] = -999"
+    run_container
+    if [ "$status" != 0 ]; then # no CAP_SYS_RESOURCE
+        [[ "$output" == *"process.oomScoreAdj: cannot set to -999, lowering it takes CAP_SYS_RESOURCE"* ]]
+        [ -z "$(ls "$T/state")" ]
+    fi
+    edit "del proc['oomScoreAdj']"
+    make_config cat /proc/self/oom_score_adj
+    run_container
+    [ "$output" = "$(cat /proc/self/oom_score_adj)" ] # not touched
+}
+
+@test "names, a domain name, umask and supplementary groups" {
+    make_config sh -c 'hostname; cat /proc/sys/kernel/domainname; umask; id -G; touch /tmp/x; stat -c %a /tmp/x'
+    edit "c['domainname'] = 'example.org'; proc['user'].update({'umask': 0o077, 'additionalGids': [10, 4294967294]})"
+    run_container
+    [ "${lines[0]}" = box ]
+    [ "${lines[1]}" = example.org ]
+    [ "${lines[2]}" = 0077 ]
+    [ "${lines[3]}" = "0 10 4294967294" ]
+    [ "${lines[4]}" = 600 ]
+    edit "c['hostname'] = 'x' * 65"
+    run_container
+    [[ "$output" == *hostname*"64"* ]]
+    edit "c['hostname'] = 'x'; l['namespaces'] = [n for n in l['namespaces'] if n['type'] != 'uts']"
+    run_container
+    [[ "$output" == *"unable to set hostname without a private UTS namespace"* ]]
+}
+
+@test "preserved descriptors arrive, no others; one that is not open is refused" {
+    make_config sh -c 'ls /proc/self/fd | tr "\n" " "; cat <&3; cat <&4'
+    echo three >"$T/3" && echo four >"$T/4"
+    output=$(rt run --preserve-fds 2 --bundle "$T/bundle" "$ID" </dev/null 3<"$T/3" 4<"$T/4" 5<"$T/4" 7<"$T/4")
+    [ "$output" = "0 1 2 3 4 5 three
+four" ] # 5 is the directory that ls reads
+    status=0
+    output=$(rt run --preserve-fds 2 --bundle "$T/bundle" "$ID" </dev/null 2>&1 3<"$T/3" 4<&- 5<"$T/4") || status=$?
+    [ "$status" = 1 ]
+    [[ "$output" == *"descriptor 4 is to be preserved, but is not open"* ]]
+}
+
+@test "socket activation: LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES are for the container's process" {
+    make_config sh -c 'echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; ls /proc/self/fd | tr "\n" " "'
+    # activate NUMBER: with descriptor 3 open, LISTEN_FDS=NUMBER for the process that exec makes of the shell
+    activate() {
+        sh -c 'LISTEN_FDS=$1 LISTEN_PID=${2:-$$} LISTEN_FDNAMES=web exec "$0" --root "$3" run --bundle "$4" "$5"' \
+            "$DORY_BIN/dory-runtime" "$1" "$2" "$T/state" "$T/bundle" "$ID" </dev/null 3<"$T/bundle/config.json" 4<&- 2>&1
+    }
+    [ "$(activate 1 '')" = "1 1 web
+0 1 2 3 4 " ]
+    [ "$(activate 1 1)" = "
+0 1 2 3 " ] # somebody else's sockets
+    [[ "$(activate 2 '' || true)" == *"descriptor 4 is to be preserved, but is not open"* ]]
+    [[ "$(activate x '' || true)" == *"invalid LISTEN_FDS=x"* ]]
+}
+
+@test "consoleSize counts with a terminal only" {
+    make_config sh -c 'test -t 0 || echo no terminal'
+    edit "proc['consoleSize'] = {'height': 10, 'width': 20}"
+    run_container
+    [ "$output" = "no terminal" ]
+}
