@@ -117,7 +117,7 @@ static int run_start(struct cli *cli, void *data, const struct strv *arguments, 
         if (status == 0)
             return 0;
         CLEANUP_FREE char *names = strv_join(arguments, ", ");
-        return error_set(err, ERROR_SYSTEM, 0, "failed to start containers: %s", names);
+        return error_set(err, ERROR_SYSTEM, 0, "Error: failed to start containers: %s", names);
     }
     if (arguments->count > 1)
         return error_set(err, ERROR_INVALID, 0, "you cannot start and attach multiple containers at once");

@@ -7,6 +7,7 @@
     X(ps)                                                                                                              \
     X(pull)                                                                                                            \
     X(images)                                                                                                          \
+    X(search)                                                                                                          \
     X(version)                                                                                                         \
     X(info)                                                                                                            \
     X(attach)                                                                                                          \
@@ -16,6 +17,7 @@
     X(diff)                                                                                                            \
     X(events)                                                                                                          \
     X(export)                                                                                                          \
+    X(history)                                                                                                         \
     X(import)                                                                                                          \
     X(inspect)                                                                                                         \
     X(kill)                                                                                                            \
@@ -46,8 +48,13 @@
     X(network_disconnect)                                                                                              \
     X(network_inspect)                                                                                                 \
     X(network_ls)                                                                                                      \
+    X(builder_prune)                                                                                                   \
+    X(container_prune)                                                                                                 \
+    X(image_prune)                                                                                                     \
     X(network_prune)                                                                                                   \
     X(network_rm)                                                                                                      \
+    X(system_df)                                                                                                       \
+    X(system_prune)                                                                                                    \
     X(volume_create)                                                                                                   \
     X(volume_inspect)                                                                                                  \
     X(volume_ls)                                                                                                       \

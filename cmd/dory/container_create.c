@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "cmd/dory/container_create.h"
 
 #include <errno.h>
@@ -106,4 +108,9 @@ int container_create(struct cli *cli, const struct container_flags *flags, const
         return error_errno(err, r, "write %s", flags->cidfile);
     *ret_id = xstrdup(id);
     return 0;
+}
+
+bool container_create_is_usage_error(const struct error *err)
+{
+    return err->kind != ERROR_UNAVAILABLE && strncmp(err->message, "Error response from daemon", 26) != 0;
 }

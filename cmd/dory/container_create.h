@@ -10,6 +10,9 @@
 int container_create(struct cli *cli, const struct container_flags *flags, const struct strv *arguments, char **ret_id,
                      struct error *err);
 
+/* Did it fail for the command line, or (false) because of the daemon? */
+bool container_create_is_usage_error(const struct error *err);
+
 /* Pulls with the progress shown on `output` (stderr for run, stdout for pull); quiet shows none. */
 struct pull_options {
     const char *reference, *platform;

@@ -344,7 +344,8 @@ int env_file_read(const char *path, struct strv *env, struct error *err)
 {
     FILE *file = fopen(path, "re");
     if (!file)
-        return error_errno(err, errno, "open %s", path);
+        return error_set(err, ERROR_SYSTEM, errno, "open %s: %s", path,
+                         errno == ENOENT ? "no such file or directory" : strerror(errno));
     char *line = NULL;
     size_t capacity = 0;
     ssize_t n;

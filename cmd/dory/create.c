@@ -4,6 +4,11 @@ static int run_create(struct cli *cli, void *data, const struct strv *arguments,
 {
     CLEANUP_FREE char *id = NULL;
     int r = container_create(cli, data, arguments, &id, err);
+    if (r < 0 && !container_create_is_usage_error(err)) {
+        /* docker says this without its usual prefix and with status 1. */
+        fprintf(stderr, "%s\n", err->message);
+        return 1;
+    }
     if (r < 0)
         return r;
     printf("%s\n", id);

@@ -4,17 +4,18 @@
 
 int for_each_argument(struct cli *cli, const struct strv *arguments, each_fn fn, void *data)
 {
-    int status = 0;
+    CLEANUP_STRBUF struct strbuf errors = STRBUF_INIT;
     for (size_t i = 0; i < arguments->count; i++) {
         struct error err = {0};
         if (fn(cli, arguments->items[i], data, &err) < 0) {
-            fprintf(stderr, "%s\n", err.message);
-            status = 1;
+            strbuf_addf(&errors, "%s\n", err.message);
         } else {
             printf("%s\n", arguments->items[i]);
+            fflush(stdout);
         }
     }
-    return status;
+    fputs(strbuf_str(&errors), stderr);
+    return errors.size > 0 ? 1 : 0;
 }
 
 int container_request(struct cli *cli, const char *method, const char *name, const char *suffix, struct error *err)

@@ -1,5 +1,5 @@
 /* Commands that do one thing to each of their arguments (start, stop, rm, ...): every argument is tried, its name is
- * printed when it worked, failures go to standard error, and one failure makes the exit status 1. */
+ * printed when it worked; failures are told at the end, and one makes the exit status 1. */
 #ifndef DORY_CMD_DORY_EACH_H
 #define DORY_CMD_DORY_EACH_H
 

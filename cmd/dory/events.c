@@ -1,4 +1,8 @@
+#include <errno.h>
+#include <string.h>
+
 #include "api/client.h"
+#include "base/json_edit.h"
 #include "base/timestamp.h"
 #include "cmd/dory/command.h"
 #include "cmd/dory/filters_query.h"
@@ -36,20 +40,62 @@ static void print_event(const struct json *event)
     printf("\n");
 }
 
+/* The names that docker's type has beside those of the API, for templates: ID, Status, From, Time, TimeNano, Scope. */
+static void add_names(struct json *event)
+{
+    static const struct {
+        const char *name, *member;
+        bool number;
+    } names[] = {{"ID", "id", false},    {"Status", "status", false},    {"From", "from", false},
+                 {"Time", "time", true}, {"TimeNano", "timeNano", true}, {"Scope", "scope", false}};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        const struct json *value = json_get(event, names[i].member);
+        json_set(event, names[i].name, value ? json_copy(value) : json_new_string(""));
+    }
+}
+
 static int show(const struct template *t, const char *text, struct error *err)
 {
     CLEANUP_JSON struct json *event = NULL;
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     int r = json_parse(text, strlen(text), &event, err);
     if (r == 0 && t) {
-        r = template_execute(t, event, &out, err);
-        if (r == 0)
-            printf("%s\n", strbuf_str(&out));
+        add_names(event);
+        /* Attributes are strings by name: one that is not there is no value. */
+        struct template_options options = {.typed = true, .type_name = "*events.Message"};
+        r = template_execute_with(t, event, &options, &out, err);
+        if (r < 0) {
+            fprintf(stderr, "Error parsing format: %s\n", err->message);
+            return EXIT_TEMPLATE;
+        }
+        printf("%s\n", strbuf_str(&out));
     } else if (r == 0) {
         print_event(event);
     }
     fflush(stdout);
     return r;
+}
+
+static int show_all(struct client_response *response, const struct template *t, bool raw, struct error *err)
+{
+    const char *line = NULL;
+    int r = 0;
+    while (r == 0 && (r = client_read_line(response, LINE_LIMIT, &line, err)) == 0 && line) {
+        if (*line && raw)
+            r = printf("%s\n", line) < 0 || fflush(stdout) != 0 ? error_errno(err, errno, "write") : 0;
+        else if (*line)
+            r = show(t, line, err);
+    }
+    return r;
+}
+
+/* Refused before the daemon is asked. */
+static int check_time(const char *value, struct error *err)
+{
+    int64_t ns;
+    if (value && *value && timestamp_parse_human(value, timestamp_now(), &ns) < 0)
+        return error_set(err, ERROR_INVALID, 0, "failed to parse value as time or duration: \"%s\"", value);
+    return 0;
 }
 
 static int run_events(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
@@ -59,17 +105,23 @@ static int run_events(struct cli *cli, void *data, const struct strv *arguments,
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
     CLEANUP_CLIENT_RESPONSE struct client_response *response = NULL;
     struct template *t = NULL;
+    bool custom = flags->format && *flags->format, raw = custom && strcmp(flags->format, "json") == 0;
+    if (custom && !raw && template_parse(flags->format, &t, err) < 0) {
+        fprintf(stderr, "Error parsing format%s\n", err->message + strlen("template parsing error"));
+        return EXIT_TEMPLATE;
+    }
     strbuf_adds(&path, "/events");
     client_query_add(&path, "since", flags->since);
     client_query_add(&path, "until", flags->until);
-    int r = filters_query_add(&path, &flags->filters, err);
-    if (r == 0 && flags->format && *flags->format)
-        r = template_parse(strcmp(flags->format, "json") == 0 ? "{{json .}}" : flags->format, &t, err);
+    int r = check_time(flags->since, err);
+    if (r == 0)
+        r = check_time(flags->until, err);
+    if (r == 0)
+        r = filters_query_add(&path, &flags->filters, err);
     if (r == 0)
         r = client_send(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, &response, err);
-    const char *line = NULL;
-    while (r == 0 && (r = client_read_line(response, LINE_LIMIT, &line, err)) == 0 && line)
-        r = *line ? show(t, line, err) : 0;
+    if (r == 0)
+        r = show_all(response, t, raw, err);
     template_free(t);
     return r;
 }

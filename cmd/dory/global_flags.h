@@ -19,5 +19,7 @@ char *global_flags_config(const struct global_flags *flags);
 int global_flags_apply(const struct global_flags *flags, struct cli *cli, struct error *err);
 /* The commit that the program was built from. */
 const char *cli_git_commit(void);
+/* When, as docker prints it: "Mon Jan  2 15:04:05 2026". */
+const char *cli_build_time(void);
 
 #endif

@@ -1,8 +1,7 @@
 #include "api/client.h"
-#include "base/units.h"
 #include "cmd/dory/command.h"
 #include "cmd/dory/filters_query.h"
-#include "cmd/dory/listing.h"
+#include "cmd/dory/image_row.h"
 
 struct images_flags {
     bool all, digests, no_trunc, quiet, tree;
@@ -23,95 +22,6 @@ static const struct option images_options[] = {
     {0},
 };
 
-static const struct listing_header headers[] = {
-    {"Repository", "REPOSITORY"},
-    {"Tag", "TAG"},
-    {"Digest", "DIGEST"},
-    {"ID", "IMAGE ID"},
-    {"CreatedSince", "CREATED"},
-    {"CreatedAt", "CREATED AT"},
-    {"Size", "SIZE"},
-    {"VirtualSize", "SIZE"},
-    {"SharedSize", "SHARED SIZE"},
-    {"UniqueSize", "UNIQUE SIZE"},
-    {"Containers", "CONTAINERS"},
-};
-
-static int add_row(struct listing *listing, const struct json *image, const char *repository, const char *tag,
-                   const char *digest, const struct images_flags *flags, struct error *err)
-{
-    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-    struct json_writer w;
-    char id[13], ago[80], size[32];
-    json_writer_init(&w, &text);
-    json_begin_object(&w);
-    json_member_string(&w, "Containers", "N/A");
-    format_ago(ago, sizeof(ago), json_get_int(image, "Created", 0));
-    json_member_string(&w, "CreatedAt", ago);
-    json_member_string(&w, "CreatedSince", ago);
-    json_member_string(&w, "Digest", digest);
-    json_member_string(&w, "ID", format_id(json_get_string(image, "Id"), flags->no_trunc, id));
-    json_member_string(&w, "Repository", repository);
-    json_member_string(&w, "SharedSize", "N/A");
-    units_size_precision(size, sizeof(size), (double)json_get_int(image, "Size", 0), 3);
-    json_member_string(&w, "Size", size);
-    json_member_string(&w, "Tag", tag);
-    json_member_string(&w, "UniqueSize", "N/A");
-    json_member_string(&w, "VirtualSize", size);
-    json_end_object(&w);
-    return listing_add(listing, &text, err);
-}
-
-/* The digest under which `repository` holds the image, or "<none>". The caller frees. */
-static char *digest_of(const struct json *image, const char *repository)
-{
-    const struct json *digests = json_get(image, "RepoDigests");
-    size_t size = strlen(repository);
-    for (size_t i = 0; i < json_count(digests); i++) {
-        const char *entry = json_string(json_at(digests, i));
-        if (strncmp(entry, repository, size) == 0 && entry[size] == '@')
-            return xstrdup(entry + size + 1);
-    }
-    return xstrdup("<none>");
-}
-
-/* One row per name; an image with a digest only has the tag <none>, one without any name both. */
-static int add_image(struct listing *listing, const struct json *image, const struct images_flags *flags,
-                     struct error *err)
-{
-    const struct json *tags = json_get(image, "RepoTags"), *digests = json_get(image, "RepoDigests");
-    size_t rows = 0;
-    int r = 0;
-    for (size_t i = 0; i < json_count(tags) && r == 0; i++) {
-        const char *tag = json_string(json_at(tags, i)), *colon = strrchr(tag, ':');
-        if (!colon || strcmp(tag, "<none>:<none>") == 0)
-            continue;
-        CLEANUP_FREE char *repository = xstrndup(tag, (size_t)(colon - tag));
-        CLEANUP_FREE char *digest = digest_of(image, repository);
-        r = add_row(listing, image, repository, colon + 1, digest, flags, err);
-        rows++;
-    }
-    for (size_t i = 0; i < json_count(digests) && rows == 0 && r == 0; i++) {
-        const char *entry = json_string(json_at(digests, i)), *at = strchr(entry, '@');
-        if (!at || strcmp(entry, "<none>@<none>") == 0)
-            continue;
-        CLEANUP_FREE char *repository = xstrndup(entry, (size_t)(at - entry));
-        r = add_row(listing, image, repository, "<none>", at + 1, flags, err);
-        rows++;
-        break;
-    }
-    return rows > 0 || r < 0 ? r : add_row(listing, image, "<none>", "<none>", "<none>", flags, err);
-}
-
-static int print_ids(const struct json *images, bool no_trunc)
-{
-    for (size_t i = 0; i < json_count(images); i++) {
-        char id[13];
-        printf("%s\n", format_id(json_get_string(json_at(images, i), "Id"), no_trunc, id));
-    }
-    return 0;
-}
-
 static int run_images(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
     struct images_flags *flags = data;
@@ -129,18 +39,21 @@ static int run_images(struct cli *cli, void *data, const struct strv *arguments,
         r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, &images, err);
     if (r < 0)
         return r;
-    if (flags->quiet && !flags->format)
-        return print_ids(images, flags->no_trunc);
-    struct listing listing = {.format = flags->format,
+    CLEANUP_FREE char *format = listing_format(cli, flags->format, flags->quiet, "imagesFormat");
+    struct listing listing = {.format = flags->quiet ? "{{.ID}}" : format,
                               .default_table = flags->digests
                                                    ? "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t"
                                                      "{{.CreatedSince}}\t{{.Size}}"
                                                    : "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t"
                                                      "{{.Size}}",
-                              .headers = headers,
-                              .header_count = ARRAY_SIZE(headers)};
+                              .raw = flags->quiet ? NULL
+                                                  : "repository: {{.Repository}}\ntag: {{.Tag}}\nimage_id: {{.ID}}\n"
+                                                    "created_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n",
+                              .type_name = "*formatter.imageContext",
+                              .headers = image_headers,
+                              .header_count = image_header_count};
     for (size_t i = 0; i < json_count(images) && r == 0; i++)
-        r = add_image(&listing, json_at(images, i), flags, err);
+        r = image_row_add(&listing, json_at(images, i), &(struct row_options){.no_trunc = flags->no_trunc}, err);
     if (r == 0)
         r = listing_print(&listing, err);
     listing_release(&listing);

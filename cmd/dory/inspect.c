@@ -34,24 +34,43 @@ static const struct option network_inspect_options[] = {
     {0},
 };
 
-/* What can be inspected, in the order in which docker tries them. */
-static const struct {
+/* What can be inspected: what docker tries, in its order, and what only --type asks for. */
+static const struct kind {
     const char *type, *prefix, *suffix;
+    bool only_by_type;
 } kinds[] = {
-    {"container", "/containers/", "/json"},
-    {"image", "/images/", "/json"},
-    {"network", "/networks/", ""},
-    {"volume", "/volumes/", ""},
+    {"container", "/containers/", "/json", false},
+    {"image", "/images/", "/json", false},
+    {"network", "/networks/", "", false},
+    {"volume", "/volumes/", "", false},
+    {"config", "/configs/", "", true},
+    {"node", "/nodes/", "", true},
+    {"plugin", "/plugins/", "/json", true},
+    {"secret", "/secrets/", "", true},
+    {"service", "/services/", "", true},
+    {"task", "/tasks/", "", true},
 };
+
+static int check_type(const char *type, struct error *err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (!type || !*type || strcmp(type, kinds[i].type) == 0)
+            return 0;
+    }
+    return error_set(
+        err, ERROR_INVALID, 0,
+        "unknown type: \"%s\": must be one of \"config\", \"container\", \"image\", \"network\", \"node\", "
+        "\"plugin\", \"secret\", \"service\", \"task\", \"volume\"",
+        type);
+}
 
 static int fetch(struct cli *cli, const char *type, const char *name, const struct inspect_flags *flags,
                  struct json **ret, struct error *err)
 {
-    bool known = false;
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        if (type && *type && strcmp(type, kinds[i].type) != 0)
+        bool wanted = type && *type ? strcmp(type, kinds[i].type) == 0 : !kinds[i].only_by_type;
+        if (!wanted)
             continue;
-        known = true;
         CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
         strbuf_adds(&path, kinds[i].prefix);
         client_path_escape(&path, name);
@@ -63,11 +82,9 @@ static int fetch(struct cli *cli, const char *type, const char *name, const stru
         if (r == 0 || err->kind != ERROR_NOT_FOUND)
             return r;
     }
-    if (!known)
-        return error_set(err, ERROR_INVALID, 0, "unknown type: \"%s\"", type);
     if (type && *type)
         return -err->errnum;
-    return error_set(err, ERROR_NOT_FOUND, 0, "error: no such object: %s", name);
+    return error_set(err, ERROR_NOT_FOUND, 0, "Error: No such object: %s", name);
 }
 
 static void list_value(const struct json *value, bool first, struct strbuf *out)
@@ -83,8 +100,11 @@ static int inspect_all(struct cli *cli, const char *type, const struct inspect_f
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT, errors = STRBUF_INIT;
     struct template *t = NULL;
     size_t shown = 0;
+    int r = check_type(type, err);
+    if (r < 0)
+        return r;
     if (flags->size && type && *type && strcmp(type, "container") != 0)
-        return error_set(err, ERROR_INVALID, 0, "size is not supported for type %s", type);
+        fprintf(stderr, "WARNING: --size ignored for %s\n", type);
     if (flags->format && *flags->format &&
         template_parse(strcmp(flags->format, "json") == 0 ? "{{json .}}" : flags->format, &t, err) < 0) {
         fprintf(stderr, "%s\n", err->message);
@@ -93,7 +113,7 @@ static int inspect_all(struct cli *cli, const char *type, const struct inspect_f
     for (size_t i = 0; i < arguments->count; i++) {
         struct error failure = {0};
         CLEANUP_JSON struct json *value = NULL;
-        int r = fetch(cli, type, arguments->items[i], flags, &value, &failure);
+        r = fetch(cli, type, arguments->items[i], flags, &value, &failure);
         if (r == 0 && t) {
             r = template_execute_object(t, value, &out, &failure);
             if (r == 0)

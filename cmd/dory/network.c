@@ -1,4 +1,6 @@
-/* network ls, rm and prune. */
+/* network ls, rm. */
+#include <string.h>
+
 #include "api/client.h"
 #include "cmd/dory/each.h"
 #include "cmd/dory/filters_query.h"
@@ -21,26 +23,43 @@ static const struct option network_options[] = {
 };
 
 static const struct listing_header headers[] = {
-    {"ID", "NETWORK ID"}, {"Name", "NAME"},         {"Driver", "DRIVER"}, {"Scope", "SCOPE"},
-    {"IPv6", "IPV6"},     {"Internal", "INTERNAL"}, {"Labels", "LABELS"}, {"CreatedAt", "CREATED AT"},
+    {"CreatedAt", "CREATED AT"}, {"Driver", "DRIVER"}, {"ID", "NETWORK ID"}, {"IPv4", "IPV4"},   {"IPv6", "IPV6"},
+    {"Internal", "INTERNAL"},    {"Labels", "LABELS"}, {"Name", "NAME"},     {"Scope", "SCOPE"},
 };
+
+/* "2026-01-02T03:04:05.6Z" as Go prints a time: "2026-01-02 03:04:05.6 +0000 UTC". */
+static void put_created(struct json_writer *w, const char *created)
+{
+    CLEANUP_FREE char *text = xstrdup(created ? created : "");
+    size_t size = strlen(text);
+    if (size > 11 && text[10] == 'T' && text[size - 1] == 'Z') {
+        text[10] = ' ';
+        text[size - 1] = '\0';
+        CLEANUP_FREE char *shown = xasprintf("%s +0000 UTC", text);
+        json_member_string(w, "CreatedAt", shown);
+    } else {
+        json_member_string(w, "CreatedAt", text);
+    }
+}
 
 static int add_row(struct listing *listing, const struct json *network, bool no_trunc, struct error *err)
 {
+    static const char *const keys[] = {"Driver", "Name", "Scope"};
+    static const struct {
+        const char *shown, *member;
+    } flags[] = {{"IPv4", "EnableIPv4"}, {"IPv6", "EnableIPv6"}, {"Internal", "Internal"}};
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
     struct json_writer w;
     char id[13];
     json_writer_init(&w, &text);
     json_begin_object(&w);
-    CLEANUP_FREE char *labels = format_labels(json_get(network, "Labels"));
-    json_member_string(&w, "CreatedAt", json_get_string(network, "Created"));
-    json_member_string(&w, "Driver", json_get_string(network, "Driver"));
+    put_created(&w, json_get_string(network, "Created"));
     json_member_string(&w, "ID", format_id(json_get_string(network, "Id"), no_trunc, id));
-    json_member_string(&w, "IPv6", json_get_bool(network, "EnableIPv6", false) ? "true" : "false");
-    json_member_string(&w, "Internal", json_get_bool(network, "Internal", false) ? "true" : "false");
-    json_member_string(&w, "Labels", labels);
-    json_member_string(&w, "Name", json_get_string(network, "Name"));
-    json_member_string(&w, "Scope", json_get_string(network, "Scope"));
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        json_member_string(&w, keys[i], json_get_string(network, keys[i]));
+    for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+        json_member_string(&w, flags[i].shown, json_get_bool(network, flags[i].member, false) ? "true" : "false");
+    listing_put_labels(&w, json_get(network, "Labels"));
     json_end_object(&w);
     return listing_add(listing, &text, err);
 }
@@ -57,7 +76,12 @@ static int run_network_ls(struct cli *cli, void *data, const struct strv *argume
         r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, &networks, err);
     if (r < 0)
         return r;
-    struct listing listing = {.format = flags->quiet && !flags->format ? "{{.ID}}" : flags->format,
+    CLEANUP_FREE char *format = listing_format(cli, flags->format, flags->quiet, "networksFormat");
+    struct listing listing = {.format = flags->quiet ? "{{.ID}}" : format,
+                              .raw = flags->quiet ? NULL
+                                                  : "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\n"
+                                                    "scope: {{.Scope}}\n",
+                              .type_name = "*network.networkContext",
                               .default_table = "table {{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}",
                               .headers = headers,
                               .header_count = ARRAY_SIZE(headers)};
@@ -94,43 +118,6 @@ static int run_network_rm(struct cli *cli, void *flags, const struct strv *argum
     return for_each_argument(cli, arguments, remove_one, flags);
 }
 
-static const struct option prune_options[] = {
-    {"filter", 0, OPTION_LIST, AT(filters), "filter", "Provide filter values (e.g. \"until=<timestamp>\")", 0, 0, NULL},
-    {"force", 'f', OPTION_BOOL, AT(force), NULL, "Do not prompt for confirmation", 0, 0, NULL},
-    {0},
-};
-
-static int run_network_prune(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
-{
-    (void)arguments;
-    const struct network_flags *flags = data;
-    CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
-    CLEANUP_JSON struct json *answer = NULL;
-    if (!flags->force) {
-        printf("WARNING! This will remove all custom networks not used by at least one container.\n"
-               "Are you sure you want to continue? [y/N] ");
-        fflush(stdout);
-        char line[16];
-        if (!fgets(line, sizeof(line), stdin) || (line[0] != 'y' && line[0] != 'Y'))
-            return 0;
-    }
-    strbuf_adds(&path, "/networks/prune");
-    int r = filters_query_add(&path, &flags->filters, err);
-    struct client_request request = {.method = "POST", .path = strbuf_str(&path)};
-    if (r == 0)
-        r = client_json(cli_client(cli), &request, &answer, err);
-    if (r < 0)
-        return r;
-    const struct json *deleted = json_get(answer, "NetworksDeleted");
-    if (json_count(deleted) == 0)
-        return 0;
-    printf("Deleted Networks:\n");
-    for (size_t i = 0; i < json_count(deleted); i++)
-        printf("%s\n", json_string(json_at(deleted, i)));
-    printf("\n");
-    return 0;
-}
-
 const struct command command_network_ls = {
     .name = "network ls",
     .aliases = "network list",
@@ -150,12 +137,4 @@ const struct command command_network_rm = {
     .min_arguments = 1,
     .max_arguments = -1,
     .run = run_network_rm,
-};
-const struct command command_network_prune = {
-    .name = "network prune",
-    .usage = "[OPTIONS]",
-    .summary = "Remove all unused networks",
-    .options = prune_options,
-    .flags_size = sizeof(struct network_flags),
-    .run = run_network_prune,
 };

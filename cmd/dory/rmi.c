@@ -35,15 +35,18 @@ static int remove_one(struct cli *cli, const char *name, const struct rmi_flags 
 static int run_rmi(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
     const struct rmi_flags *flags = data;
+    CLEANUP_STRBUF struct strbuf errors = STRBUF_INIT;
     int status = 0;
     for (size_t i = 0; i < arguments->count; i++) {
         error_clear(err);
         if (remove_one(cli, arguments->items[i], flags, err) < 0) {
-            fprintf(stderr, "%s\n", err->message);
+            strbuf_addf(&errors, "%s\n", err->message);
             if (!flags->force || err->kind != ERROR_NOT_FOUND)
                 status = 1;
         }
     }
+    fflush(stdout);
+    fputs(strbuf_str(&errors), stderr);
     return status;
 }
 

@@ -31,7 +31,8 @@ static int run_top(struct cli *cli, void *flags, const struct strv *arguments, s
         const struct json *cells = row == 0 ? titles : json_at(processes, row - 1);
         for (size_t c = 0; c < columns; c++) {
             const char *cell = json_string(json_at(cells, c));
-            printf("%-*s", widths[c] < 17 ? 20 : widths[c] + 3, cell ? cell : "");
+            int width = c + 1 == columns ? 0 : widths[c] < 17 ? 20 : widths[c] + 3;
+            printf("%-*s", width, cell ? cell : "");
         }
         printf("\n");
     }

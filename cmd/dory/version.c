@@ -1,5 +1,9 @@
+#include <string.h>
+#include <time.h>
+
 #include "api/client.h"
-#include "cmd/dory/command.h"
+#include "base/timestamp.h"
+#include "cmd/dory/global_flags.h"
 #include "cmd/dory/template.h"
 
 #define CLIENT_API_VERSION "1.47"
@@ -14,58 +18,91 @@ static const struct option version_options[] = {
     {0},
 };
 
-/* {"Client":{...},"Server":{...}}, the object that --format sees. */
-static void write_versions(struct strbuf *out, const struct json *server)
+#if defined(__x86_64__)
+#define CLIENT_ARCH "amd64"
+#elif defined(__aarch64__)
+#define CLIENT_ARCH "arm64"
+#else
+#define CLIENT_ARCH "unknown"
+#endif
+
+/* {"Client":{...},"Server":{...}}, the object that --format sees. A server that is not there is null. */
+static void write_versions(const struct cli *cli, struct strbuf *out, const struct json *server)
 {
+    const char *api = json_get_string(server, "ApiVersion");
     struct json_writer w;
     json_writer_init(&w, out);
     json_begin_object(&w);
     json_key(&w, "Client");
     json_begin_object(&w);
     json_member_string(&w, "Version", DORY_VERSION);
-    json_member_string(&w, "ApiVersion", CLIENT_API_VERSION);
+    json_member_string(&w, "ApiVersion", api && strverscmp(api, CLIENT_API_VERSION) < 0 ? api : CLIENT_API_VERSION);
     json_member_string(&w, "DefaultAPIVersion", CLIENT_API_VERSION);
+    json_member_string(&w, "GitCommit", cli_git_commit());
+    json_member_string(&w, "GoVersion", "");
     json_member_string(&w, "Os", "linux");
-#if defined(__x86_64__)
-    json_member_string(&w, "Arch", "amd64");
-#elif defined(__aarch64__)
-    json_member_string(&w, "Arch", "arm64");
-#else
-    json_member_string(&w, "Arch", "unknown");
-#endif
-    json_member_string(&w, "Context", "default");
+    json_member_string(&w, "Arch", CLIENT_ARCH);
+    json_member_string(&w, "BuildTime", cli_build_time());
+    json_member_string(&w, "Context", cli->context);
     json_end_object(&w);
     json_key(&w, "Server");
     json_put_value(&w, server);
     json_end_object(&w);
 }
 
-static void print_line(const char *name, const char *value)
+static void print_client_line(const char *name, const char *value)
 {
-    printf(" %-18s%s\n", name, value ? value : "");
+    printf(" %-18s %s\n", name, value ? value : "");
 }
 
-static void print_text(const struct json *versions, const struct json *server)
+static void print_server_line(const char *name, const char *value)
 {
-    const struct json *client = json_get(versions, "Client");
-    printf("Client:\n");
-    print_line("Version:", json_get_string(client, "Version"));
-    print_line("API version:", json_get_string(client, "ApiVersion"));
+    printf("  %-17s %s\n", name, value ? value : "");
+}
+
+static void print_client(const struct json *client)
+{
+    const char *api = json_get_string(client, "ApiVersion"), *newest = json_get_string(client, "DefaultAPIVersion");
+    CLEANUP_FREE char *shown =
+        strcmp(api, newest) == 0 ? xstrdup(api) : xasprintf("%s (downgraded from %s)", api, newest);
     CLEANUP_FREE char *platform = xasprintf("%s/%s", json_get_string(client, "Os"), json_get_string(client, "Arch"));
-    print_line("OS/Arch:", platform);
-    if (!server)
-        return;
+    printf("Client:\n");
+    print_client_line("Version:", json_get_string(client, "Version"));
+    print_client_line("API version:", shown);
+    print_client_line("Git commit:", json_get_string(client, "GitCommit"));
+    print_client_line("Built:", json_get_string(client, "BuildTime"));
+    print_client_line("OS/Arch:", platform);
+    print_client_line("Context:", json_get_string(client, "Context"));
+}
+
+static const char *detail(const struct json *server, const char *name, const char *fallback)
+{
+    const char *value = json_get_string(json_get(json_at(json_get(server, "Components"), 0), "Details"), name);
+    return value ? value : fallback;
+}
+
+static void print_server(const struct json *server)
+{
     const char *name = json_get_string(json_get(server, "Platform"), "Name");
-    printf("\nServer: %s\n Engine:\n", name ? name : "");
     CLEANUP_FREE char *api = xasprintf("%s (minimum version %s)", json_get_string(server, "ApiVersion"),
                                        json_get_string(server, "MinAPIVersion"));
-    CLEANUP_FREE char *server_platform =
-        xasprintf("%s/%s", json_get_string(server, "Os"), json_get_string(server, "Arch"));
-    printf("  %-17s%s\n", "Version:", json_get_string(server, "Version"));
-    printf("  %-17s%s\n", "API version:", api);
-    printf("  %-17s%s\n", "Git commit:", json_get_string(server, "GitCommit"));
-    printf("  %-17s%s\n", "Built:", json_get_string(server, "BuildTime"));
-    printf("  %-17s%s\n", "OS/Arch:", server_platform);
+    CLEANUP_FREE char *platform = xasprintf("%s/%s", json_get_string(server, "Os"), json_get_string(server, "Arch"));
+    const char *built = json_get_string(server, "BuildTime");
+    char text[64];
+    int64_t ns;
+    if (built && timestamp_parse(built, &ns) == 0) {
+        time_t t = (time_t)(ns / 1000000000);
+        struct tm tm;
+        if (localtime_r(&t, &tm) && strftime(text, sizeof(text), "%a %b %e %H:%M:%S %Y", &tm) > 0)
+            built = text;
+    }
+    printf("\nServer: %s\n Engine:\n", name ? name : "");
+    print_server_line("Version:", json_get_string(server, "Version"));
+    print_server_line("API version:", api);
+    print_server_line("Git commit:", json_get_string(server, "GitCommit"));
+    print_server_line("Built:", built);
+    print_server_line("OS/Arch:", platform);
+    print_server_line("Experimental:", detail(server, "Experimental", "false"));
 }
 
 static int run_version(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
@@ -75,27 +112,30 @@ static int run_version(struct cli *cli, void *data, const struct strv *arguments
     CLEANUP_JSON struct json *server = NULL, *versions = NULL;
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT, out = STRBUF_INIT;
     struct error unreachable = {0};
-    int server_status =
-        client_json(cli_client(cli), &(struct client_request){.path = "/version"}, &server, &unreachable);
-    struct json null = {.kind = JSON_NULL};
-    write_versions(&text, server ? server : &null);
+    struct template *t = NULL;
+    bool custom = flags->format && *flags->format;
+    if (custom && template_parse(strcmp(flags->format, "json") == 0 ? "{{json .}}" : flags->format, &t, err) < 0) {
+        fprintf(stderr, "%s\n", err->message);
+        return EXIT_TEMPLATE;
+    }
+    int status = client_json(cli_client(cli), &(struct client_request){.path = "/version"}, &server, &unreachable);
+    static const struct json null = {.kind = JSON_NULL};
+    write_versions(cli, &text, server ? server : &null);
     int r = json_parse(strbuf_str(&text), text.size, &versions, err);
+    if (r == 0 && custom) {
+        struct template_options options = {.typed = true, .type_name = "system.versionInfo"};
+        r = template_execute_with(t, versions, &options, &out, err);
+        printf("%s\n", r == 0 ? strbuf_str(&out) : "");
+    } else if (r == 0) {
+        print_client(json_get(versions, "Client"));
+        if (server)
+            print_server(server);
+    }
+    template_free(t);
+    fflush(stdout);
     if (r < 0)
         return r;
-    if (flags->format && *flags->format) {
-        struct template *t;
-        r = template_parse(strcmp(flags->format, "json") == 0 ? "{{json .}}" : flags->format, &t, err);
-        if (r == 0)
-            r = template_execute(t, versions, &out, err);
-        if (r < 0)
-            return r;
-        template_free(t);
-        printf("%s\n", strbuf_str(&out));
-    } else {
-        print_text(versions, server);
-    }
-    fflush(stdout);
-    return server_status < 0 ? error_propagate(err, &unreachable) : 0;
+    return status < 0 ? error_propagate(err, &unreachable) : 0;
 }
 
 const struct command command_version = {

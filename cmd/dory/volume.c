@@ -1,14 +1,13 @@
-/* volume create, ls, rm, prune. */
+/* volume create, ls, rm. */
 #include "api/client.h"
-#include "base/units.h"
 #include "cmd/dory/each.h"
 #include "cmd/dory/filters_query.h"
-#include "cmd/dory/listing.h"
+#include "cmd/dory/volume_row.h"
 
 struct volume_flags {
     char *driver, *format, *name;
     struct strv labels, options, filters;
-    bool quiet, force, all;
+    bool quiet, force;
 };
 
 #define AT(member) offsetof(struct volume_flags, member)
@@ -68,36 +67,6 @@ static const struct option list_options[] = {
     {0},
 };
 
-static const struct listing_header headers[] = {
-    {"Name", "VOLUME NAME"}, {"Driver", "DRIVER"}, {"Scope", "SCOPE"}, {"Mountpoint", "MOUNTPOINT"},
-    {"Labels", "LABELS"},    {"Size", "SIZE"},     {"Links", "LINKS"},
-};
-
-static int add_row(struct listing *listing, const struct json *volume, struct error *err)
-{
-    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-    struct json_writer w;
-    json_writer_init(&w, &text);
-    json_begin_object(&w);
-    static const char *const keys[] = {"Driver", "Mountpoint", "Name", "Scope"};
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-        json_member_string(&w, keys[i], json_get_string(volume, keys[i]));
-    const struct json *labels = json_get(volume, "Labels");
-    CLEANUP_FREE char *label_text = format_labels(labels);
-    json_member_string(&w, "Labels", label_text);
-    json_member_string(&w, "Links", "N/A");
-    json_member_string(&w, "Size", "N/A");
-    json_key(&w, "LabelMap");
-    if (labels && labels->kind == JSON_OBJECT) {
-        json_put_value(&w, labels);
-    } else {
-        json_begin_object(&w);
-        json_end_object(&w);
-    }
-    json_end_object(&w);
-    return listing_add(listing, &text, err);
-}
-
 static int run_list(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
     (void)arguments;
@@ -110,13 +79,16 @@ static int run_list(struct cli *cli, void *data, const struct strv *arguments, s
         r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, &answer, err);
     if (r < 0)
         return r;
-    struct listing listing = {.format = flags->quiet && !flags->format ? "{{.Name}}" : flags->format,
+    CLEANUP_FREE char *format = listing_format(cli, flags->format, flags->quiet, "volumesFormat");
+    struct listing listing = {.format = flags->quiet ? "{{.Name}}" : format,
                               .default_table = "table {{.Driver}}\t{{.Name}}",
-                              .headers = headers,
-                              .header_count = ARRAY_SIZE(headers)};
+                              .raw = flags->quiet ? NULL : "name: {{.Name}}\ndriver: {{.Driver}}\n",
+                              .type_name = "*formatter.volumeContext",
+                              .headers = volume_headers,
+                              .header_count = volume_header_count};
     const struct json *volumes = json_get(answer, "Volumes");
     for (size_t i = 0; i < json_count(volumes) && r == 0; i++)
-        r = add_row(&listing, json_at(volumes, i), err);
+        r = volume_row_add(&listing, json_at(volumes, i), err);
     if (r == 0)
         r = listing_print(&listing, err);
     listing_release(&listing);
@@ -143,48 +115,6 @@ static int run_remove(struct cli *cli, void *flags, const struct strv *arguments
 {
     (void)err;
     return for_each_argument(cli, arguments, remove_one, flags);
-}
-
-static const struct option prune_options[] = {
-    {"all", 'a', OPTION_BOOL, AT(all), NULL, "Remove all unused volumes, not just anonymous ones", 0, 0, NULL},
-    {"filter", 0, OPTION_LIST, AT(filters), "filter", "Provide filter values (e.g. \"label=<label>\")", 0, 0, NULL},
-    {"force", 'f', OPTION_BOOL, AT(force), NULL, "Do not prompt for confirmation", 0, 0, NULL},
-    {0},
-};
-
-static int run_prune(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
-{
-    (void)arguments;
-    struct volume_flags *flags = data;
-    CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
-    CLEANUP_JSON struct json *answer = NULL;
-    if (!flags->force) {
-        printf("WARNING! This will remove %s not used by at least one container.\nAre you sure you want to continue? "
-               "[y/N] ",
-               flags->all ? "all volumes" : "anonymous local volumes");
-        fflush(stdout);
-        char line[16];
-        if (!fgets(line, sizeof(line), stdin) || (line[0] != 'y' && line[0] != 'Y'))
-            return 0;
-    }
-    if (flags->all)
-        strv_add(&flags->filters, "all=true");
-    strbuf_adds(&path, "/volumes/prune");
-    int r = filters_query_add(&path, &flags->filters, err);
-    struct client_request request = {.method = "POST", .path = strbuf_str(&path)};
-    if (r == 0)
-        r = client_json(cli_client(cli), &request, &answer, err);
-    if (r < 0)
-        return r;
-    const struct json *deleted = json_get(answer, "VolumesDeleted");
-    if (json_count(deleted) > 0)
-        printf("Deleted Volumes:\n");
-    for (size_t i = 0; i < json_count(deleted); i++)
-        printf("%s\n", json_string(json_at(deleted, i)));
-    char size[32];
-    units_size(size, sizeof(size), (double)json_get_int(answer, "SpaceReclaimed", 0));
-    printf("%sTotal reclaimed space: %s\n", json_count(deleted) ? "\n" : "", size);
-    return 0;
 }
 
 const struct command command_volume_create = {
@@ -215,12 +145,4 @@ const struct command command_volume_rm = {
     .min_arguments = 1,
     .max_arguments = -1,
     .run = run_remove,
-};
-const struct command command_volume_prune = {
-    .name = "volume prune",
-    .usage = "[OPTIONS]",
-    .summary = "Remove unused local volumes",
-    .options = prune_options,
-    .flags_size = sizeof(struct volume_flags),
-    .run = run_prune,
 };

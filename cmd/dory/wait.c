@@ -39,14 +39,13 @@ static int run_wait(struct cli *cli, void *data, const struct strv *arguments, s
 {
     const struct wait_flags *flags = data;
     const char *condition = flags->condition ? flags->condition : "not-running";
-    int status = 0;
+    CLEANUP_STRBUF struct strbuf errors = STRBUF_INIT;
     for (size_t i = 0; i < arguments->count; i++) {
-        if (wait_one(cli, arguments->items[i], condition, err) < 0) {
-            fprintf(stderr, "%s\n", err->message);
-            status = 1;
-        }
+        if (wait_one(cli, arguments->items[i], condition, err) < 0)
+            strbuf_addf(&errors, "%s\n", err->message);
     }
-    return status;
+    fputs(strbuf_str(&errors), stderr);
+    return errors.size > 0 ? 1 : 0;
 }
 
 const struct command command_wait = {

@@ -14,6 +14,32 @@ static const struct json *text_of(const struct call *call, size_t i)
     return call->args[i].json;
 }
 
+/* A row of a list as docker writes it: by name, without what is only there for `.Label`, and with <, > and & escaped as
+ * Go does where nobody asks it not to. */
+static void print_row(const struct json *row, struct strbuf *out)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    CLEANUP_FREE size_t *order = value_sorted_keys(row);
+    strbuf_addc(&text, '{');
+    for (size_t i = 0; i < row->object.count; i++) {
+        const char *key = row->object.keys[order[i]];
+        if (strcmp(key, "LabelMap") == 0)
+            continue;
+        strbuf_adds(&text, text.size > 1 ? "," : "");
+        json_quote(&text, key, strlen(key));
+        strbuf_addc(&text, ':');
+        value_print_json((struct value){&row->object.values[order[i]], GO_ANY}, &text);
+    }
+    strbuf_addc(&text, '}');
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        if (c == '<' || c == '>' || c == '&')
+            strbuf_addf(out, "\\u%04x", c);
+        else
+            strbuf_addc(out, c);
+    }
+}
+
 static int function_json(const struct call *call, struct value *ret, struct error *err)
 {
     (void)err;
@@ -22,7 +48,10 @@ static int function_json(const struct call *call, struct value *ret, struct erro
         return 0;
     }
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-    value_print_json(call->args[0], &text);
+    if (value_kind(call->args[0]) == JSON_OBJECT && json_get(call->args[0].json, "LabelMap"))
+        print_row(call->args[0].json, &text);
+    else
+        value_print_json(call->args[0], &text);
     *ret = value_string(call->arena, strbuf_str(&text), text.size);
     return 0;
 }

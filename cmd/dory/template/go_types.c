@@ -13,6 +13,7 @@ static const struct go_field {
     {"Aliases", GO_SLICE},
     {"Annotations", GO_MAP},
     {"Args", GO_SLICE},
+    {"Attributes", GO_MAP},
     {"AuxiliaryAddresses", GO_MAP},
     {"Binds", GO_SLICE},
     {"BlkioDeviceReadBps", GO_SLICE},

@@ -1,0 +1,14 @@
+/* Containers as rows of lists: ps, system df -v. */
+#ifndef DORY_CMD_DORY_CONTAINER_ROW_H
+#define DORY_CMD_DORY_CONTAINER_ROW_H
+
+#include "cmd/dory/listing.h"
+
+extern const struct listing_header container_headers[];
+extern const size_t container_header_count;
+
+/* `row` is one of GET /containers/json. */
+int container_row_add(struct listing *listing, const struct json *row, const struct row_options *options,
+                      struct error *err);
+
+#endif
