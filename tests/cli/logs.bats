@@ -114,8 +114,8 @@ end_collector() {
     eventually grep -qx 1000 "$BATS_TEST_TMPDIR/followed"
     dory exec l4 touch /tmp/go
     wait $follower
+    ours # docker's follower loses lines where a file is put aside
     [ "$(md5sum <"$BATS_TEST_TMPDIR/followed")" = "$(seq 1 2000 | md5sum)" ]
-    ours
     env_daemon_kill KILL
     env_daemon_start
     [ "$(dory logs l4 | md5sum)" = "$(seq 1 2000 | md5sum)" ]
@@ -125,7 +125,7 @@ end_collector() {
 @test "local: rotated and compressed by default, read back, kept to itself" {
     dory run --name l5 --log-driver local -l a=1 --log-opt max-size=10k busybox sh -c 'seq 1 1000; echo err >&2' >/dev/null 2>&1
     [ "$(dory inspect -f '{{.HostConfig.LogConfig.Type}}:{{.LogPath}}' l5)" = "local:" ]
-    run --separate-stderr dory logs --tail 3 l5
+    run --separate-stderr dory logs l5
     [[ $output == *$'999\n1000' ]]
     [ "$stderr" = err ]
     eventually eval '[ -n "$(find "'"$(log_dir l5)"'/local-logs" -name "container.log.*.gz")" ]'
@@ -200,6 +200,7 @@ end_collector() {
     end_collector
     dory exec s1 touch /tmp/go
     [ "$(timeout 60 "$ENV_CLI" wait s1)" = 5 ]
+    ours
     # What syslog lost is in the copy.
     [ "$(dory logs s1 | wc -l)" -eq 10001 ]
     dory rm s1
