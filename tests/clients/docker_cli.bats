@@ -110,13 +110,50 @@ clis() {
     done
 }
 
+@test "exec: streams, exit codes, input, user, directory, detached, terminal" {
+    for docker in $(clis); do
+        "$docker" run -d --name ex busybox sleep 1000
+        run --separate-stderr "$docker" exec -u www-data -w /tmp -e A=b ex sh -c 'id -un; pwd; echo $A; echo e >&2; exit 3'
+        [ "$status" -eq 3 ]
+        [ "$output" = $'www-data\n/tmp\nb' ]
+        [ "$stderr" = e ]
+        run bash -c 'echo data | "$1" exec -i ex cat' - "$docker"
+        [ "$output" = data ]
+        "$docker" exec ex nosuch >"$BATS_TEST_TMPDIR/out" 2>&1 && status=0 || status=$?
+        [ "$status" -eq 126 ] || [ "$status" -eq 127 ]
+        grep -q 'executable file not found' "$BATS_TEST_TMPDIR/out"
+        "$docker" exec -d ex sh -c 'echo detached >/tmp/d'
+        run "$docker" exec ex sh -c 'until [ -s /tmp/d ]; do sleep 0.05; done; cat /tmp/d'
+        [ "$output" = detached ]
+        run script -qec "stty rows 31 cols 91; $docker exec -it ex sh -c 'tty; until stty size | grep \"31 91\"; do sleep 0.1; done; exit 6'" /dev/null </dev/null
+        [ "$status" -eq 6 ]
+        [[ $output == *"/dev/pts/"* ]]
+        "$docker" rm -f ex
+        run "$docker" exec ex true
+        [ "$status" -eq 1 ]
+        [[ $output == *"No such container: ex"* ]]
+    done
+}
+
+@test "health checks and log drivers, as the CLI shows them" {
+    for docker in $(clis); do
+        "$docker" run -d --name he --health-cmd 'test -e /tmp/ok' --health-interval 100ms --log-driver local busybox \
+            sh -c 'echo logged; exec sleep 1000'
+        "$docker" exec he touch /tmp/ok
+        for _ in $(seq 600); do
+            [ "$("$docker" inspect -f '{{.State.Health.Status}}' he)" != healthy ] || break
+            sleep 0.05
+        done
+        run "$docker" ps --filter health=healthy --format '{{.Names}} {{.Status}}'
+        [[ $output == "he Up "*"(healthy)" ]]
+        run "$docker" logs he
+        [ "$output" = logged ]
+        "$docker" rm -f he
+    done
+}
+
 @test "what is missing says so" {
     for docker in $(clis); do
-        "$docker" run -d --name missing busybox sleep 100
-        run "$docker" exec missing true
-        [ "$status" -ne 0 ]
-        [[ $output == *"Error response from daemon"* ]]
-        "$docker" rm -f missing
         run "$docker" swarm init
         [ "$status" -ne 0 ]
         run "$docker" node ls

@@ -94,6 +94,56 @@ def attach_socket_feeds_standard_input():
 
 
 @test
+def exec_in_a_container():
+    c = client.containers.run("busybox", ["sleep", "1000"], detach=True)
+    equal(tuple(c.exec_run(["sh", "-c", "echo hi; exit 3"])), (3, b"hi\n"))
+    equal(tuple(c.exec_run(["sh", "-c", "echo o; echo e >&2"], demux=True)), (0, (b"o\n", b"e\n")))
+    equal(c.exec_run("id -u", user="33").output, b"33\n")
+    equal(c.exec_run("pwd", workdir="/etc").output, b"/etc\n")
+    equal(c.exec_run(["sh", "-c", "echo $A"], environment={"A": "b"}).output, b"b\n")
+    assert c.exec_run("tty", tty=True).output.startswith(b"/dev/pts/")
+    equal(b"".join(c.exec_run(["sh", "-c", "echo 1; echo 2"], stream=True).output), b"1\n2\n")
+    code, out = c.exec_run("nosuch")
+    assert code in (126, 127) and b"executable file not found" in out, (code, out)
+    e = api.exec_create(c.id, ["cat"], stdin=True)
+    s = api.exec_start(e["Id"], socket=True)
+    s._sock.sendall(b"typed\n")
+    header = s.read(8)
+    equal(s.read(header[7]), b"typed\n")
+    assert api.exec_inspect(e["Id"])["Running"]
+    import socket
+    s._sock.shutdown(socket.SHUT_WR)
+    equal(s.read(1), b"")
+    s.close()
+    info = api.exec_inspect(e["Id"])
+    equal((info["Running"], info["ExitCode"], info["OpenStdin"], info["ContainerID"]), (False, 0, True, c.id))
+    for call, status in ((lambda: api.exec_start(e["Id"], detach=True), 409), (lambda: api.exec_inspect("nosuch"), 404)):
+        try:
+            call()
+        except docker.errors.APIError as error:
+            equal(error.response.status_code, status)
+        else:
+            raise AssertionError("no error")
+    c.remove(force=True)
+
+
+@test
+def health_and_its_log():
+    import time
+    c = client.containers.run("busybox", ["sleep", "1000"], detach=True,
+                              healthcheck={"test": ["CMD", "echo", "well"], "interval": 100 * 1000000})
+    for _ in range(600):
+        c.reload()
+        if c.attrs["State"]["Health"]["Status"] == "healthy":
+            break
+        time.sleep(0.05)
+    health = c.attrs["State"]["Health"]
+    equal((health["Status"], health["FailingStreak"]), ("healthy", 0))
+    equal((health["Log"][0]["ExitCode"], health["Log"][0]["Output"]), (0, "well\n"))
+    c.remove(force=True)
+
+
+@test
 def images():
     image = client.images.get("busybox")
     assert image.id.startswith("sha256:")
