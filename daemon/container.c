@@ -50,6 +50,12 @@ void container_unref(struct container *c)
     mounts_free(c->mounts, c->mount_count);
     free(c->rootfs_id);
     free(c->ports);
+    while (c->retired != NULL) {
+        struct retired *next = c->retired->next;
+        free(c->retired->memory);
+        free(c->retired);
+        c->retired = next;
+    }
     free(c->name);
     free(c->error);
     free(c->sandbox_key);
@@ -60,6 +66,13 @@ void container_unref(struct container *c)
     pthread_cond_destroy(&c->turn_free);
     pthread_mutex_destroy(&c->lock);
     free(c);
+}
+
+void container_retire(struct container *c, void *memory)
+{
+    struct retired *retired = xmalloc(sizeof(*retired));
+    *retired = (struct retired){.memory = memory, .next = c->retired};
+    c->retired = retired;
 }
 
 void container_unref_ptr(struct container **c)

@@ -31,6 +31,11 @@ struct pending_attach {
     struct pending_attach *next;
 };
 
+struct retired {
+    void *memory;
+    struct retired *next;
+};
+
 struct container {
     int references; /* atomic */
 
@@ -44,7 +49,8 @@ struct container {
     struct host_config host; /* container_update() changes some members: with the turn and under lock */
     struct mount_point *mounts;
     size_t mount_count;
-    struct strv link_ids; /* parallel to host.links, when they are the default bridge's */
+    struct strv link_ids;    /* parallel to host.links, when they are the default bridge's */
+    struct retired *retired; /* former arrays of mounts and ports, which readers without the lock may still hold */
     char *rootfs_id;
 
     /* under the engine's index lock */

@@ -32,7 +32,7 @@ static int check_mode(const struct container *c, const struct network_identity *
 }
 
 /* The container may have ended meanwhile: what it got then goes as the rest went. */
-static void keep_sandbox(struct engine *engine, struct container *c, struct network_sandbox *sandbox)
+void container_keep_sandbox(struct engine *engine, struct container *c, struct network_sandbox *sandbox)
 {
     pthread_mutex_lock(&c->lock);
     bool running = container_state_is_running(c->state);
@@ -66,7 +66,7 @@ static int connect_running(struct engine *engine, struct container *c, int netns
         if (network_set_ports(engine->networks, c->id, c->ports, c->port_count, &sandbox, &late) < 0)
             log_warn("container %s: publishing its ports: %s", c->id, late.message);
     }
-    keep_sandbox(engine, c, &sandbox);
+    container_keep_sandbox(engine, c, &sandbox);
     return r;
 }
 
@@ -130,7 +130,7 @@ static int disconnect_running(struct engine *engine, struct container *c, int ne
     network_sandbox_copy(&sandbox, &c->sandbox);
     pthread_mutex_unlock(&c->lock);
     int r = network_disconnect(engine->networks, c->id, netns_fd, network_id, &sandbox, err);
-    keep_sandbox(engine, c, &sandbox);
+    container_keep_sandbox(engine, c, &sandbox);
     return r;
 }
 

@@ -164,37 +164,45 @@ static int populate(struct engine *engine, const struct mount_point *m, int root
     return r;
 }
 
-/* held: names that are to be given back with volume_unhold() once the container is in the index. */
-static int make_volume(struct engine *engine, struct mount_point *m, int root_fd, struct strv *made, struct strv *held,
-                       struct error *err)
+int engine_volume_make(struct engine *engine, struct mount_point *m, bool *ret_new, struct error *err)
 {
-    char generated[ID_SIZE + 1];
-    if (m->name == NULL) {
-        id_generate(generated);
-        m->name = xstrdup(generated);
-    }
     struct volume_create request = {.name = m->name,
                                     .labels = &m->labels,
                                     .options = &m->driver_options,
                                     .anonymous = m->anonymous,
                                     .pending = m->anonymous};
     struct volume volume = {0};
-    bool new = false;
-    volume_hold(engine->volumes, m->name);
-    strv_add(held, m->name);
-    int r = volume_create(engine->volumes, &request, &volume, &new, err);
+    int r = volume_create(engine->volumes, &request, &volume, ret_new, err);
     if (r < 0)
         return r;
-    if (new)
-        strv_add(made, volume.name);
     xstrset(&m->source, NULL);
     m->source = volume_path(engine->volumes, volume.name);
     volume_release(&volume);
-    if (new) {
+    if (*ret_new) {
         CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
         strmap_set(&attributes, "driver", "local");
         events_publish(engine->events, "volume", "create", m->name, &attributes);
     }
+    return 0;
+}
+
+/* held: names that are to be given back with volume_unhold() once the container is in the index. */
+static int make_volume(struct engine *engine, struct mount_point *m, int root_fd, struct strv *made, struct strv *held,
+                       struct error *err)
+{
+    char generated[ID_SIZE + 1];
+    bool new = false;
+    if (m->name == NULL) {
+        id_generate(generated);
+        m->name = xstrdup(generated);
+    }
+    volume_hold(engine->volumes, m->name);
+    strv_add(held, m->name);
+    int r = engine_volume_make(engine, m, &new, err);
+    if (r < 0)
+        return r;
+    if (new)
+        strv_add(made, m->name);
     return m->no_copy || m->subpath != NULL ? 0 : populate(engine, m, root_fd, err);
 }
 

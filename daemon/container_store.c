@@ -262,7 +262,8 @@ static int insert_row(struct engine *engine, const struct container *c, const ch
     return db_run(s, err);
 }
 
-static void write_config(const struct container *c, const struct host_config *host, struct strbuf *out)
+static void write_config(const struct container *c, const struct host_config *host, const struct json_array *mounts,
+                         struct strbuf *out)
 {
     /* Encoding borrows the members: nothing of `stored` is released. */
     struct stored_config stored = {.path = c->path,
@@ -270,7 +271,7 @@ static void write_config(const struct container *c, const struct host_config *ho
                                    .link_ids = c->link_ids,
                                    .config = c->config,
                                    .host = *host,
-                                   .mounts = {c->mounts, c->mount_count}};
+                                   .mounts = *mounts};
     struct json_writer w;
     json_writer_init(&w, out);
     json_table_encode(&stored_config_table, &stored, &w);
@@ -280,7 +281,8 @@ int store_insert(struct engine *engine, struct container *c, struct error *err)
 {
     CLEANUP_STRBUF struct strbuf config = STRBUF_INIT;
     CLEANUP_STRBUF struct strbuf state = STRBUF_INIT;
-    write_config(c, &c->host, &config);
+    struct json_array mounts = {c->mounts, c->mount_count};
+    write_config(c, &c->host, &mounts, &config);
     write_state(c, &state);
     /* The container and its anonymous volumes come to be together. */
     int r = db_begin(engine->db, err);
@@ -318,10 +320,11 @@ void store_save_state(struct engine *engine, struct container *c)
 }
 
 int store_save_config(struct engine *engine, const struct container *c, const struct host_config *host,
-                      struct error *err)
+                      const struct json_array *mounts, struct error *err)
 {
     CLEANUP_STRBUF struct strbuf config = STRBUF_INIT;
-    write_config(c, host, &config);
+    struct json_array own = {c->mounts, c->mount_count};
+    write_config(c, host, mounts != NULL ? mounts : &own, &config);
     db_lock(engine->db);
     struct db_statement *s;
     int r = db_query(engine->db, "UPDATE containers SET config = ? WHERE id = ?", &s, err);

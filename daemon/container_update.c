@@ -182,7 +182,7 @@ static int update(struct engine *engine, struct container *c, struct host_config
     if (r == 0 && running)
         r = apply(engine, c, &next, err);
     if (r == 0)
-        r = store_save_config(engine, c, &next, err);
+        r = store_save_config(engine, c, &next, NULL, err);
     if (r == 0) {
         pthread_mutex_lock(&c->lock);
         for (size_t i = 0; i < ARRAY_SIZE(updatable); i++)
@@ -193,10 +193,45 @@ static int update(struct engine *engine, struct container *c, struct host_config
     return r;
 }
 
+/* dory's own members. Each is done whole or not at all, so that they do not go together with others. */
+static const struct {
+    const char *member;
+    int (*update)(struct engine *engine, struct container *c, const struct json *body, struct error *err);
+} own_members[] = {
+    {"MountsAdd", container_update_mounts},
+    {"PortBindingsAdd", container_update_ports},
+    {"PortBindingsRemove", container_update_ports},
+};
+
+static bool any_asked(const struct host_config *asked)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(updatable); i++)
+        if (is_asked(json_table_find(&host_config_table, updatable[i]), asked))
+            return true;
+    return false;
+}
+
+static int update_own(struct engine *engine, struct container *c, const struct json *body,
+                      const struct host_config *asked, bool *ret_done, struct error *err)
+{
+    int (*chosen)(struct engine * engine, struct container * c, const struct json *body, struct error *err) = NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(own_members); i++) {
+        if (json_get(body, own_members[i].member) == NULL)
+            continue;
+        if (any_asked(asked) || (chosen != NULL && chosen != own_members[i].update))
+            return error_set(err, ERROR_INVALID, 0, "%s cannot be combined with other changes in one update",
+                             own_members[i].member);
+        chosen = own_members[i].update;
+    }
+    *ret_done = chosen != NULL;
+    return chosen != NULL ? chosen(engine, c, body, err) : 0;
+}
+
 int container_update(struct engine *engine, struct container *c, const struct json *body, struct strv *warnings,
                      struct error *err)
 {
     struct host_config asked = {0};
+    bool done = false;
     int r = body == NULL || body->kind != JSON_OBJECT
                 ? error_set(err, ERROR_INVALID, 0, "the body must be an object of what is to be updated")
                 : json_table_decode(&host_config_table, body, &asked, err);
@@ -205,7 +240,9 @@ int container_update(struct engine *engine, struct container *c, const struct js
     if (r == 0)
         r = container_turn_begin(c, CONTAINER_UPDATE, c->id, err);
     if (r == 0) {
-        r = update(engine, c, &asked, warnings, err);
+        r = update_own(engine, c, body, &asked, &done, err);
+        if (r == 0 && !done)
+            r = update(engine, c, &asked, warnings, err);
         container_turn_end(c);
     }
     host_config_release(&asked);

@@ -111,9 +111,10 @@ int store_insert(struct engine *engine, struct container *c, struct error *err);
 /* The changing part of the row. Called with the container's lock held. Failure is logged: the kernel's truth is found
  * again at the next start. */
 void store_save_state(struct engine *engine, struct container *c);
-/* The row's configuration with `host` in place of the container's own. Called with the turn held. */
+/* The row's configuration with `host` and `mounts` (of struct mount_point; NULL: the container's) in place of the
+ * container's own. Called with the turn held. */
 int store_save_config(struct engine *engine, const struct container *c, const struct host_config *host,
-                      struct error *err);
+                      const struct json_array *mounts, struct error *err);
 int store_rename(struct engine *engine, const struct container *c, const char *name, struct error *err);
 int store_delete(struct engine *engine, const char *id, struct error *err);
 /* Adds every row to the index. */
@@ -147,6 +148,21 @@ void container_execs_forget(struct engine *engine, struct container *c);
 void container_execs_recover(struct engine *engine, struct container *c);
 /* Value of ExecIDs: those that have not ended. */
 void container_put_exec_ids(struct engine *engine, const struct container *c, struct json_writer *w);
+
+/* ---- container_create.c ---- */
+/* The volume of a mount (its name is known), made if missing; the mount's source is set. */
+int engine_volume_make(struct engine *engine, struct mount_point *m, bool *ret_new, struct error *err);
+
+/* ---- container_connect.c ---- */
+/* A running container's sandbox as a change of its networks left it; taken over. One that has ended meanwhile gives up
+ * what it got. */
+void container_keep_sandbox(struct engine *engine, struct container *c, struct network_sandbox *sandbox);
+
+/* ---- container_update_mounts.c, container_update_ports.c: with the turn held ---- */
+int container_update_mounts(struct engine *engine, struct container *c, const struct json *body, struct error *err);
+int container_update_ports(struct engine *engine, struct container *c, const struct json *body, struct error *err);
+/* Memory that others may still be reading: freed with the container. Lock held. */
+void container_retire(struct container *c, void *memory);
 
 /* ---- container_start.c ---- */
 /* The turn is held and stays so; `starting` was set together with the decision to start, and is cleared here. */

@@ -414,6 +414,12 @@ static int compare_depth(const void *a, const void *b)
     return strcmp(x->destination, y->destination);
 }
 
+void mounts_sort(struct mount_point *mounts, size_t count)
+{
+    if (count > 1)
+        qsort(mounts, count, sizeof(*mounts), compare_depth);
+}
+
 static int collect_asked(const struct host_config *host, struct mount_list *list, struct error *err)
 {
     for (size_t i = 0; i < host->binds.count; i++) {
@@ -501,8 +507,7 @@ int mounts_collect(const struct container_config *config, const struct host_conf
     }
     if (r < 0)
         return r;
-    if (list.count > 1)
-        qsort(list.items, list.count, sizeof(*list.items), compare_depth);
+    mounts_sort(list.items, list.count);
     *ret_count = list.count;
     *ret = TAKE_PTR(list.items);
     list.count = 0;

@@ -52,6 +52,8 @@ int mount_parse_request(const struct mount_request *request, struct mount_point 
  * array. "Duplicate mount point: /x". */
 int mounts_collect(const struct container_config *config, const struct host_config *host,
                    const struct json_array *inherited, struct mount_point **ret, size_t *ret_count, struct error *err);
+/* Parents before what is mounted inside them. */
+void mounts_sort(struct mount_point *mounts, size_t count);
 void mounts_free(struct mount_point *mounts, size_t count);
 
 #endif

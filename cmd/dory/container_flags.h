@@ -48,6 +48,9 @@ struct port_mappings {
 };
 int port_mappings_parse(struct port_mappings *list, const char *spec, struct error *err);
 void port_mappings_release(struct port_mappings *list);
+/* An object of lists, as PortBindings has it; without ports nothing is written. */
+struct json_writer;
+void port_bindings_write(struct json_writer *w, const char *member, const struct port_mappings *ports);
 /* "80", "80-85/udp" of --expose: "80/tcp", ... */
 int expose_parse(struct strv *ports, const char *spec, struct error *err);
 

@@ -259,11 +259,11 @@ static void put_binds(struct json_writer *w, const struct container_flags *f)
     put_strings(w, "Binds", &binds);
 }
 
-static void put_port_bindings(struct json_writer *w, const struct port_mappings *ports)
+void port_bindings_write(struct json_writer *w, const char *member, const struct port_mappings *ports)
 {
     if (ports->count == 0)
         return;
-    json_key(w, "PortBindings");
+    json_key(w, member);
     json_begin_object(w);
     for (size_t i = 0; i < ports->count; i++) {
         bool seen = false;
@@ -556,7 +556,7 @@ static int put_host_config(struct json_writer *w, const struct container_flags *
     put_binds(w, f);
     put_text(w, "ContainerIDFile", f->cidfile);
     put_namespaces(w, f);
-    put_port_bindings(w, ports);
+    port_bindings_write(w, "PortBindings", ports);
     put_flag(w, "AutoRemove", f->remove);
     put_text(w, "VolumeDriver", f->volume_driver);
     put_strings(w, "VolumesFrom", &f->volumes_from);

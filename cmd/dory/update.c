@@ -9,6 +9,7 @@ struct update_flags {
     int64_t blkio_weight, cpu_period, cpu_quota, cpu_rt_period, cpu_rt_runtime, cpu_shares, cpus, kernel_memory, memory,
         memory_reservation, memory_swap, pids_limit;
     bool pids_limit_given;
+    struct strv publish_add, publish_rm, mount_add;
 };
 
 #define AT(member) offsetof(struct update_flags, member)
@@ -35,11 +36,44 @@ static const struct option update_options[] = {
     {"memory-reservation", 0, OPTION_BYTES, AT(memory_reservation), "bytes", "Memory soft limit", 0, 0, NULL},
     {"memory-swap", 0, OPTION_BYTES, AT(memory_swap), "bytes",
      "Swap limit equal to memory plus swap: '-1' to enable unlimited swap", OPTION_MINUS_ONE, 0, NULL},
+    {"mount-add", 0, OPTION_LIST, AT(mount_add), "mount", "Mount something more, also while the container runs", 0, 0,
+     NULL},
     {"pids-limit", 0, OPTION_INT, AT(pids_limit), "int", "Tune container pids limit (set -1 for unlimited)", 0,
      AT(pids_limit_given), NULL},
+    {"publish-add", 0, OPTION_LIST, AT(publish_add), "list", "Publish one more port, also while the container runs", 0,
+     0, NULL},
+    {"publish-rm", 0, OPTION_LIST, AT(publish_rm), "list", "Publish a container's port no longer (port[/protocol])", 0,
+     0, NULL},
     {"restart", 0, OPTION_STRING, AT(restart), "string", "Restart policy to apply when a container exits", 0, 0, NULL},
     {0},
 };
+
+/* dory's own members: mounts and ports. */
+static int write_additions(const struct update_flags *f, struct json_writer *w, struct error *err)
+{
+    struct port_mappings ports = {0};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < f->publish_add.count; i++)
+        r = port_mappings_parse(&ports, f->publish_add.items[i], err);
+    if (r == 0)
+        port_bindings_write(w, "PortBindingsAdd", &ports);
+    port_mappings_release(&ports);
+    if (r == 0 && f->publish_rm.count > 0) {
+        json_key(w, "PortBindingsRemove");
+        json_begin_array(w);
+        for (size_t i = 0; i < f->publish_rm.count; i++)
+            json_put_string(w, f->publish_rm.items[i]);
+        json_end_array(w);
+    }
+    if (r == 0 && f->mount_add.count > 0) {
+        json_key(w, "MountsAdd");
+        json_begin_array(w);
+        for (size_t i = 0; r == 0 && i < f->mount_add.count; i++)
+            r = mount_option_write(f->mount_add.items[i], w, err);
+        json_end_array(w);
+    }
+    return r;
+}
 
 static int write_body(const struct update_flags *f, struct strbuf *body, struct error *err)
 {
@@ -72,6 +106,8 @@ static int write_body(const struct update_flags *f, struct strbuf *body, struct 
     if (f->pids_limit_given)
         json_member_int(&w, "PidsLimit", f->pids_limit);
     int r = restart_policy_write(&w, f->restart, err);
+    if (r == 0)
+        r = write_additions(f, &w, err);
     json_end_object(&w);
     return r;
 }

@@ -53,3 +53,62 @@ owner() {
     [ "$(stat -c '%u:%g' /etc/passwd)" = "$before" ]
     dory volume rm given
 }
+
+@test "a mount is added to a running container, and is there again after a restart" {
+    mkdir "$BATS_TEST_TMPDIR/dir"
+    echo bound >"$BATS_TEST_TMPDIR/dir/file"
+    dory run -d --name live busybox sleep 1000
+    dory update --mount-add "type=bind,src=$BATS_TEST_TMPDIR/dir,dst=/added/here,readonly" \
+        --mount-add type=volume,src=livevol,dst=/vol --mount-add type=tmpfs,dst=/tmpfs,tmpfs-size=1m live
+    check() {
+        run dory exec live sh -c 'cat /added/here/file; touch /added/here/x 2>/dev/null || echo readonly; touch /vol/x /tmpfs/x && echo written; df -k /tmpfs | tail -1'
+        [ "${lines[0]} ${lines[1]} ${lines[2]}" = "bound readonly written" ]
+        [[ ${lines[3]} == *1024* ]]
+        [ "$(dory inspect -f '{{len .Mounts}} {{len .HostConfig.Mounts}}' live)" = "3 3" ]
+    }
+    check
+    # The volume is in use, the host has nothing more mounted, and the source's own mount is not touched.
+    run dory volume rm livevol
+    [[ $output == *"volume is in use"* ]]
+    [ "$(grep -c "$BATS_TEST_TMPDIR" /proc/self/mountinfo || true)" = 0 ]
+    dory restart -t 0 live
+    check
+    env_daemon_kill
+    env_daemon_start
+    dory restart -t 0 live
+    check
+    run dory update --mount-add type=volume,src=other,dst=/vol live
+    [ "$status" -eq 1 ]
+    [[ $output == *"Duplicate mount point: /vol"* ]]
+    run dory update --mount-add type=bind,src=/nosuch,dst=/x live
+    [ "$status" -eq 1 ]
+    [[ $output == *"bind source path does not exist: /nosuch"* ]]
+    run dory update -m 64m --mount-add type=tmpfs,dst=/y live
+    [ "$status" -eq 1 ]
+    [[ $output == *"MountsAdd cannot be combined with other changes in one update"* ]]
+    [ "$(dory inspect -f '{{len .Mounts}} {{.HostConfig.Memory}}' live)" = "3 0" ]
+    dory rm -f live
+    dory volume rm livevol
+}
+
+@test "a mount's target is found inside the container's root, whatever links are there" {
+    mkdir "$BATS_TEST_TMPDIR/source"
+    touch "$BATS_TEST_TMPDIR/source/marker"
+    dory run -d --name linked busybox sh -c 'ln -s /../../../../tmp /up; ln -s /proc/1/root/tmp /magic; sleep 1000'
+    for i in $(seq 400); do dory exec linked test -L /magic && break || sleep 0.05; done
+    dory update --mount-add "type=bind,src=$BATS_TEST_TMPDIR/source,dst=/up/target" linked
+    [ "$(dory exec linked ls /tmp/target)" = marker ]
+    [ ! -e /tmp/target ]
+    run dory update --mount-add "type=bind,src=$BATS_TEST_TMPDIR/source,dst=/magic/target" linked
+    [ ! -e /tmp/target ]
+    dory rm -f linked
+}
+
+@test "a stopped container gets its new mount at the next start" {
+    dory create --name later busybox sh -c 'echo there >/late/file; cat /late/file'
+    dory update --mount-add type=volume,src=latevol,dst=/late later
+    [ "$(dory start -a later)" = there ]
+    [ "$(cat "$ENV_DIR/data/volumes/latevol/_data/file")" = there ]
+    dory rm later
+    dory volume rm latevol
+}

@@ -1,0 +1,240 @@
+/*
+ * Mounts added to a container that exists (the member MountsAdd of an update): checked as at creation, attached at once
+ * when it runs, and kept for its next starts. All or none.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "daemon/engine_internal.h"
+#include "daemon/mount_live.h"
+#include "daemon/spec_generate.h"
+#include "runtime/mount_options.h"
+
+struct additions {
+    struct mount_point *items;
+    size_t count;
+    size_t held, mounted; /* of how many, from the first, volume_unhold() and volume_unmount() are due */
+};
+
+static void additions_release(struct additions *a)
+{
+    mounts_free(a->items, a->count);
+}
+
+static int check(const struct container *c, const struct additions *a, const struct mount_point *m, struct error *err)
+{
+    struct stat st;
+    for (size_t i = 0; i < c->mount_count; i++)
+        if (strcmp(c->mounts[i].destination, m->destination) == 0)
+            return error_set(err, ERROR_CONFLICT, 0, "Duplicate mount point: %s", m->destination);
+    for (size_t i = 0; i + 1 < a->count; i++)
+        if (strcmp(a->items[i].destination, m->destination) == 0)
+            return error_set(err, ERROR_INVALID, 0, "Duplicate mount point: %s", m->destination);
+    if (m->type == MOUNT_BIND && !m->create_source && stat(m->source, &st) < 0)
+        return error_set(err, ERROR_INVALID, 0,
+                         "invalid mount config for type \"bind\": bind source path does not exist: %s", m->source);
+    if (m->type == MOUNT_VOLUME && m->anonymous)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "MountsAdd: an anonymous volume cannot be added: name it");
+    if (m->subpath != NULL)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "MountsAdd: VolumeOptions.Subpath cannot be added");
+    if (strcmp(m->propagation ? m->propagation : "rprivate", "rprivate") != 0)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "MountsAdd: BindOptions.Propagation %s cannot be added",
+                         m->propagation);
+    CLEANUP_STRV struct strv options = STRV_INIT;
+    return m->type == MOUNT_TMPFS ? spec_tmpfs_options(m->tmpfs_options, &options, err) : 0;
+}
+
+static int parse(const struct container *c, const struct json_array *requests, struct additions *a, struct error *err)
+{
+    const struct mount_request *items = requests->items;
+    a->items = xcalloc(requests->count, sizeof(*a->items));
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < requests->count; i++) {
+        r = mount_parse_request(&items[i], &a->items[i], err);
+        a->count = i + 1;
+        if (r == 0)
+            r = check(c, a, &a->items[i], err);
+    }
+    return r;
+}
+
+/* ---- the source, as a detached mount ---- */
+
+static int make_tmpfs(const struct mount_point *m, struct error *err)
+{
+    struct oci_mount spec = {.destination = m->destination, .type = (char *)"tmpfs"};
+    struct mount_options options = {0};
+    CLEANUP_STRV struct strv words = STRV_INIT;
+    int r = spec_tmpfs_options(m->tmpfs_options, &words, err);
+    spec.options = words;
+    if (r == 0)
+        r = mount_options_parse(&spec, &options, err);
+    if (r < 0)
+        return r;
+    CLEANUP_CLOSE int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+    bool ok = fs >= 0 && fsconfig(fs, FSCONFIG_SET_STRING, "source", "tmpfs", 0) == 0;
+    for (size_t i = 0; ok && i < options.data.count; i++) {
+        CLEANUP_FREE char *key = xstrdup(options.data.items[i]);
+        char *value = strchr(key, '=');
+        if (value != NULL)
+            *value++ = '\0';
+        ok = fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key, value, 0) == 0;
+    }
+    ok = ok && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0;
+    int fd = ok ? fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)options.set) : -1;
+    r = fd < 0 ? -errno : fd;
+    mount_options_release(&options);
+    return r < 0 ? error_errno(err, r, "tmpfs for %s", m->destination) : r;
+}
+
+static int clone_source(struct engine *engine, const struct mount_point *m, struct error *err)
+{
+    CLEANUP_CLOSE int source =
+        m->type == MOUNT_VOLUME ? volume_open_data(engine->volumes, m->name, err) : open(m->source, O_PATH | O_CLOEXEC);
+    if (source < 0)
+        return m->type == MOUNT_VOLUME ? source : error_errno(err, errno, "mount source %s", m->source);
+    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)AT_EMPTY_PATH;
+    int fd = open_tree(source, "", flags | (m->non_recursive ? 0 : (unsigned)AT_RECURSIVE));
+    return fd < 0 ? error_errno(err, errno, "mount source %s", m->source) : fd;
+}
+
+static int attach(struct engine *engine, const struct mount_point *m, pid_t pid, struct error *err)
+{
+    CLEANUP_CLOSE int fd = m->type == MOUNT_TMPFS ? make_tmpfs(m, err) : clone_source(engine, m, err);
+    if (fd < 0)
+        return fd;
+    bool one = m->type == MOUNT_TMPFS || m->non_recursive || m->read_only_non_recursive;
+    struct mount_attr private = {.propagation = MS_PRIVATE}, read_only = {.attr_set = MOUNT_ATTR_RDONLY};
+    if (mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &private, sizeof(private)) < 0 ||
+        (m->read_only &&
+         mount_setattr(fd, "", AT_EMPTY_PATH | (one ? 0u : (unsigned)AT_RECURSIVE), &read_only, sizeof(read_only)) < 0))
+        return error_errno(err, errno, "mount source %s", m->source ? m->source : "tmpfs");
+    return mount_live_attach(pid, fd, m->destination, err);
+}
+
+/* ---- all of it ---- */
+
+/* Volumes are made, held until the container has them, and, while it runs, in use from now on. */
+static int prepare(struct engine *engine, struct additions *a, bool running, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < a->count; i++) {
+        struct mount_point *m = &a->items[i];
+        bool new = false;
+        if (m->type != MOUNT_VOLUME)
+            continue;
+        volume_hold(engine->volumes, m->name);
+        a->held = i + 1;
+        r = engine_volume_make(engine, m, &new, err);
+        if (r == 0 && running)
+            r = volume_mount(engine->volumes, m->name, err);
+        if (r == 0)
+            a->mounted = i + 1;
+    }
+    return r;
+}
+
+static void unhold(struct engine *engine, const struct additions *a)
+{
+    for (size_t i = 0; i < a->held; i++)
+        if (a->items[i].type == MOUNT_VOLUME)
+            volume_unhold(engine->volumes, a->items[i].name);
+}
+
+static void unmount(struct engine *engine, const struct additions *a)
+{
+    for (size_t i = 0; i < a->mounted; i++)
+        if (a->items[i].type == MOUNT_VOLUME)
+            volume_unmount(engine->volumes, a->items[i].name);
+}
+
+/* Readers without a lock look at the count first, then at the pointer: it is the pointer that changes first. */
+static void adopt(struct engine *engine, struct container *c, struct additions *a, struct json_array *all,
+                  struct host_config *next, pid_t pid)
+{
+    const struct json_field *mounts = json_table_find(&host_config_table, "Mounts");
+    pthread_mutex_lock(&engine->index_lock);
+    pthread_mutex_lock(&c->lock);
+    container_retire(c, c->mounts);
+    __atomic_store_n(&c->mounts, (struct mount_point *)all->items, __ATOMIC_RELEASE);
+    __atomic_store_n(&c->mount_count, all->count, __ATOMIC_RELEASE);
+    json_table_move_field(mounts, &c->host, next);
+    bool ended = pid != 0 && c->pid != pid; /* and gave back the volumes that it had before */
+    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&engine->index_lock);
+    if (ended)
+        unmount(engine, a);
+    unhold(engine, a);
+    container_retire(c, a->items); /* the members are the container's now */
+    *a = (struct additions){0};
+}
+
+static void add_requests(struct host_config *next, const struct json_array *requests)
+{
+    const struct json_table *table = json_table_find(&host_config_table, "Mounts")->table;
+    size_t count = next->mounts.count;
+    struct mount_request *items = xreallocarray(next->mounts.items, count + requests->count, sizeof(*items));
+    memset(items + count, 0, requests->count * sizeof(*items));
+    for (size_t i = 0; i < requests->count; i++)
+        json_table_copy(table, &items[count + i], &((const struct mount_request *)requests->items)[i]);
+    next->mounts = (struct json_array){items, count + requests->count};
+}
+
+/* The kernel after the row: a crash in between is made good by the next start. */
+static int add_all(struct engine *engine, struct container *c, struct additions *a, struct host_config *next,
+                   struct error *err)
+{
+    pthread_mutex_lock(&c->lock);
+    pid_t pid = c->pid;
+    pthread_mutex_unlock(&c->lock);
+    int r = prepare(engine, a, pid != 0, err);
+    struct mount_point *items = xcalloc(c->mount_count + a->count, sizeof(*items));
+    struct json_array all = {items, c->mount_count + a->count};
+    for (size_t i = 0; i < c->mount_count; i++)
+        items[i] = c->mounts[i];
+    for (size_t i = 0; i < a->count; i++)
+        items[c->mount_count + i] = a->items[i];
+    mounts_sort(items, all.count);
+    if (r == 0)
+        r = store_save_config(engine, c, next, &all, err);
+    for (size_t i = 0; r == 0 && pid != 0 && i < a->count; i++)
+        r = attach(engine, &a->items[i], pid, err);
+    if (r == 0) {
+        adopt(engine, c, a, &all, next, pid);
+        return 0;
+    }
+    struct error failed = {0};
+    if (store_save_config(engine, c, &c->host, NULL, &failed) < 0)
+        log_error("container %s: %s", c->id, failed.message);
+    unmount(engine, a);
+    unhold(engine, a);
+    free(items);
+    return error_context(err, "Cannot update container %s", c->id);
+}
+
+int container_update_mounts(struct engine *engine, struct container *c, const struct json *body, struct error *err)
+{
+    struct host_config asked = {0}, next = {0};
+    CLEANUP(additions_release) struct additions a = {0};
+    const struct json *list = json_get(body, "MountsAdd");
+    const char *keys[] = {"Mounts"};
+    struct json object = {.kind = JSON_OBJECT,
+                          .object = {.keys = (char **)keys, .values = (struct json *)list, .count = 1}};
+    int r = json_table_decode(&host_config_table, &object, &asked, err);
+    if (r == 0 && asked.mounts.count == 0)
+        r = error_set(err, ERROR_INVALID, 0, "MountsAdd: a list of mounts is expected");
+    if (r == 0)
+        r = parse(c, &asked.mounts, &a, err);
+    if (r == 0) {
+        json_table_copy(&host_config_table, &next, &c->host);
+        add_requests(&next, &asked.mounts);
+        r = add_all(engine, c, &a, &next, err);
+    }
+    host_config_release(&next);
+    host_config_release(&asked);
+    return r;
+}

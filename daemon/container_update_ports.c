@@ -1,0 +1,160 @@
+/* The members PortBindingsAdd and PortBindingsRemove of an update: published ports of a container that exists or runs.
+ */
+#include <errno.h>
+
+#include "base/log.h"
+#include "daemon/engine_internal.h"
+
+static void binding_free(struct port_binding *b)
+{
+    free(b->port);
+    free(b->host_ip);
+    free(b->host_port);
+}
+
+/* "80" is "80/tcp"; the caller frees. */
+static char *full_port(const char *text)
+{
+    return strchr(text, '/') != NULL ? xstrdup(text) : xasprintf("%s/tcp", text);
+}
+
+static int remove_port(struct json_array *bindings, const char *text, struct error *err)
+{
+    struct port_binding *items = bindings->items;
+    CLEANUP_FREE char *port = full_port(text);
+    size_t kept = 0;
+    for (size_t i = 0; i < bindings->count; i++) {
+        CLEANUP_FREE char *own = full_port(items[i].port);
+        if (strcmp(own, port) == 0)
+            binding_free(&items[i]);
+        else
+            items[kept++] = items[i];
+    }
+    if (kept == bindings->count)
+        return error_set(err, ERROR_INVALID, 0, "PortBindingsRemove: port %s is not published", port);
+    bindings->count = kept;
+    return 0;
+}
+
+static int remove_ports(struct json_array *bindings, const struct json *list, struct error *err)
+{
+    int r = list == NULL || list->kind == JSON_ARRAY
+                ? 0
+                : error_set(err, ERROR_INVALID, 0, "PortBindingsRemove: a list of ports is expected");
+    for (size_t i = 0; r == 0 && i < json_count(list); i++) {
+        const char *port = json_string(json_at(list, i));
+        r = port == NULL ? error_set(err, ERROR_INVALID, 0, "PortBindingsRemove: a list of ports is expected")
+                         : remove_port(bindings, port, err);
+    }
+    return r;
+}
+
+/* Behind the others of its port: JSON has one list per port. */
+static void insert(struct json_array *bindings, const struct port_binding *b)
+{
+    struct port_binding *items = xreallocarray(bindings->items, bindings->count + 1, sizeof(*items));
+    size_t at = bindings->count;
+    while (at > 0 && strcmp(items[at - 1].port, b->port) != 0)
+        at--;
+    if (at == 0)
+        at = bindings->count;
+    memmove(&items[at + 1], &items[at], (bindings->count - at) * sizeof(*items));
+    items[at] = *b;
+    bindings->items = items;
+    bindings->count++;
+}
+
+/* Takes the added ones over. */
+static void append(struct json_array *bindings, struct json_array *added)
+{
+    struct port_binding *from = added->items;
+    for (size_t i = 0; i < added->count; i++) {
+        CLEANUP_FREE char *port = from[i].port;
+        from[i].port = full_port(port);
+        insert(bindings, &from[i]);
+    }
+    free(added->items);
+    *added = (struct json_array){0};
+}
+
+static int merge(struct json_array *bindings, const struct json *body, struct error *err)
+{
+    const struct json *add = json_get(body, "PortBindingsAdd");
+    const struct json_custom *custom = json_table_find(&host_config_table, "PortBindings")->custom;
+    struct json_array added = {0};
+    int r = remove_ports(bindings, json_get(body, "PortBindingsRemove"), err);
+    if (r == 0 && add != NULL && custom->decode(add, &added, err) < 0)
+        r = error_context(err, "PortBindingsAdd");
+    if (r == 0)
+        append(bindings, &added);
+    custom->release(&added);
+    return r;
+}
+
+static int check_mode(const struct container *c, struct error *err)
+{
+    const char *mode = c->host.network_mode;
+    if (strcmp(mode, "host") != 0 && strcmp(mode, "none") != 0 && strncmp(mode, "container:", 10) != 0)
+        return 0;
+    return error_set(err, ERROR_INVALID, 0, "Cannot update container %s: its network mode is %s: it publishes no ports",
+                     c->id, mode);
+}
+
+/* The running container's rules; all stays as it was when a port is taken. */
+static int publish(struct engine *engine, struct container *c, const struct network_port *ports, size_t count,
+                   struct error *err)
+{
+    struct network_sandbox sandbox;
+    pthread_mutex_lock(&c->lock);
+    bool running = container_state_is_running(c->state) && c->sandbox.gateway_network[0] != '\0';
+    if (running)
+        network_sandbox_copy(&sandbox, &c->sandbox);
+    pthread_mutex_unlock(&c->lock);
+    if (!running)
+        return 0;
+    int r = network_set_ports(engine->networks, c->id, ports, count, &sandbox, err);
+    container_keep_sandbox(engine, c, &sandbox);
+    return r;
+}
+
+static void adopt(struct engine *engine, struct container *c, struct network_port *ports, size_t count,
+                  struct host_config *next)
+{
+    pthread_mutex_lock(&c->lock);
+    struct json_array former = c->host.port_bindings;
+    c->host.port_bindings = next->port_bindings;
+    next->port_bindings = former;
+    container_retire(c, c->ports);
+    /* Who reads without the lock looks at the count first: it must not be larger than what the pointer leads to. */
+    if (count < c->port_count)
+        __atomic_store_n(&c->port_count, count, __ATOMIC_RELEASE);
+    __atomic_store_n(&c->ports, ports, __ATOMIC_RELEASE);
+    __atomic_store_n(&c->port_count, count, __ATOMIC_RELEASE);
+    store_save_state(engine, c);
+    pthread_mutex_unlock(&c->lock);
+}
+
+int container_update_ports(struct engine *engine, struct container *c, const struct json *body, struct error *err)
+{
+    struct host_config next = {0};
+    CLEANUP_FREE struct network_port *ports = NULL;
+    size_t count = 0;
+    int r = check_mode(c, err);
+    if (r < 0)
+        return r;
+    json_table_copy(&host_config_table, &next, &c->host);
+    r = merge(&next.port_bindings, body, err);
+    if (r == 0)
+        r = ports_collect(&c->config, &next, &ports, &count, err);
+    if (r == 0 && publish(engine, c, ports, count, err) < 0)
+        r = error_context(err, "Cannot update container %s", c->id);
+    if (r == 0) {
+        r = store_save_config(engine, c, &next, NULL, err);
+        if (r < 0 && publish(engine, c, c->ports, c->port_count, NULL) < 0)
+            log_warn("container %s: its ports could not be published as they were", c->id);
+    }
+    if (r == 0)
+        adopt(engine, c, TAKE_PTR(ports), count, &next);
+    host_config_release(&next);
+    return r;
+}
