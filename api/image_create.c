@@ -11,13 +11,7 @@
 
 #define AUTH_HEADER_MAX ((size_t)64 * 1024)
 
-/* A stream that begins with its first line: what fails before is an ordinary error with its status. */
-struct progress_stream {
-    struct api_request *request;
-    bool begun, quiet;
-};
-
-static int stream_send(struct progress_stream *stream, const struct strbuf *line)
+int images_stream_send(struct images_stream *stream, const struct strbuf *line)
 {
     int r = 0;
 
@@ -28,26 +22,25 @@ static int stream_send(struct progress_stream *stream, const struct strbuf *line
     return r < 0 ? r : api_stream_write(stream->request, line->data, line->size);
 }
 
-/* The end of an operation that may have failed: in the stream when there is one. */
-static int stream_end(struct progress_stream *stream, int result, const struct error *error)
+int images_stream_end(struct images_stream *stream, int result, const struct error *error)
 {
     CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
 
     if (result >= 0 || !stream->begun)
         return result;
     progress_error_line(&line, error);
-    stream_send(stream, &line);
+    images_stream_send(stream, &line);
     return 0;
 }
 
 /* ---- pull ---- */
 
-static int pull_progress(const char *id, const char *status, int64_t current, int64_t total, void *data)
+int images_stream_progress(const char *id, const char *status, int64_t current, int64_t total, void *data)
 {
     CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
 
     progress_line(&line, id, status, current, total);
-    return stream_send(data, &line);
+    return images_stream_send(data, &line);
 }
 
 static const struct json_field auth_fields[] = {
@@ -56,11 +49,9 @@ static const struct json_field auth_fields[] = {
     {.name = "identitytoken", .type = JSON_FIELD_STRING, .offset = offsetof(struct registry_auth, identity_token)},
     {.name = "registrytoken", .type = JSON_FIELD_STRING, .offset = offsetof(struct registry_auth, registry_token)},
 };
-static const struct json_table auth_table = JSON_TABLE(struct registry_auth, auth_fields);
+const struct json_table images_auth_table = JSON_TABLE(struct registry_auth, auth_fields);
 
-/* X-Registry-Auth: JSON in base64url. As docker, what cannot be read counts as no credentials at all, except that it is
- * said here. */
-static int read_auth(const struct api_request *request, struct registry_auth *auth, struct error *err)
+int images_read_auth(const struct api_request *request, struct registry_auth *auth, struct error *err)
 {
     const char *header = api_header(request, "X-Registry-Auth");
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
@@ -72,14 +63,13 @@ static int read_auth(const struct api_request *request, struct registry_auth *au
         return error_set(err, ERROR_INVALID, 0, "invalid X-Registry-Auth header: not base64");
     if (text.size == 0)
         return 0;
-    r = json_table_decode_text(&auth_table, text.data, text.size, auth, err);
+    r = json_table_decode_text(&images_auth_table, text.data, text.size, auth, err);
     if (r < 0 && err)
         err->kind = ERROR_INVALID;
     return r < 0 ? error_context(err, "invalid X-Registry-Auth header") : 0;
 }
 
-/* The settings as of now: SIGHUP may replace them meanwhile. */
-static void copy_registries(struct engine *engine, struct registry_config *ret)
+void images_copy_registries(struct engine *engine, struct registry_config *ret)
 {
     const struct daemon_options *options = engine_options(engine);
     pthread_rwlock_t *lock = (pthread_rwlock_t *)&options->reload;
@@ -88,6 +78,13 @@ static void copy_registries(struct engine *engine, struct registry_config *ret)
     strv_copy(&ret->insecure, &options->insecure_registries);
     strv_copy(&ret->mirrors, &options->registry_mirrors);
     pthread_rwlock_unlock(lock);
+}
+
+void images_release_registries(struct registry_config *config)
+{
+    strv_release(&config->insecure);
+    strv_release(&config->mirrors);
+    strv_release(&config->certs_dirs);
 }
 
 int images_reference(const char *name, const char *tag, struct reference *ret, struct error *err)
@@ -114,7 +111,7 @@ int images_reference(const char *name, const char *tag, struct reference *ret, s
 
 static int pull(struct api_request *request, struct engine *engine, struct error *err)
 {
-    struct progress_stream stream = {.request = request};
+    struct images_stream stream = {.request = request};
     struct registry_config registries = {0};
     struct registry_auth auth = {0};
     struct reference ref = {0};
@@ -123,38 +120,37 @@ static int pull(struct api_request *request, struct engine *engine, struct error
     int r = images_reference(api_query(request, "fromImage"), api_query(request, "tag"), &ref, &error);
 
     if (r == 0)
-        r = read_auth(request, &auth, &error);
+        r = images_read_auth(request, &auth, &error);
     if (r == 0) {
         struct image_pull_options pull = {
             .ref = &ref,
             .auth = &auth,
             .registries = &registries,
             .platform = platform && *platform ? platform : NULL,
-            .progress = pull_progress,
+            .progress = images_stream_progress,
             .data = &stream,
             .concurrent_downloads = (int)engine_options(engine)->max_concurrent_downloads,
         };
         CLEANUP_FREE char *name = reference_familiar(&ref);
         CLEANUP_FREE char *name_only = reference_familiar_name(&ref);
 
-        copy_registries(engine, &registries);
+        images_copy_registries(engine, &registries);
         r = image_pull(engine_images(engine), &pull, &error);
         if (r == 0)
             engine_image_event(engine, "pull", name, name_only);
     }
-    strv_release(&registries.insecure);
-    strv_release(&registries.mirrors);
-    json_table_release(&auth_table, &auth);
+    images_release_registries(&registries);
+    json_table_release(&images_auth_table, &auth);
     reference_release(&ref);
     error_propagate(err, &error);
-    return stream_end(&stream, r, &error);
+    return images_stream_end(&stream, r, &error);
 }
 
 /* ---- import ---- */
 
 static int import(struct api_request *request, struct engine *engine, struct error *err)
 {
-    struct progress_stream stream = {.request = request};
+    struct images_stream stream = {.request = request};
     const char *repo = api_query(request, "repo"), *platform = api_query(request, "platform");
     CLEANUP_STRV struct strv changes = STRV_INIT;
     CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
@@ -182,7 +178,7 @@ static int import(struct api_request *request, struct engine *engine, struct err
         return r;
     engine_image_event(engine, "import", id, name ? name : id);
     progress_line(&line, NULL, id, -1, -1);
-    stream_send(&stream, &line);
+    images_stream_send(&stream, &line);
     return 0;
 }
 
@@ -202,7 +198,7 @@ int images_create(struct api_request *request, struct engine *engine, struct err
 /* "Loaded image: X" is what clients print as it is; the rest is a progress display. */
 static int load_progress(const char *id, const char *status, int64_t current, int64_t total, void *data)
 {
-    struct progress_stream *stream = data;
+    struct images_stream *stream = data;
     CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
 
     if (strncmp(status, "Loaded image", strlen("Loaded image")) == 0) {
@@ -214,12 +210,12 @@ static int load_progress(const char *id, const char *status, int64_t current, in
     } else {
         progress_line(&line, id, status, current, total);
     }
-    return stream_send(stream, &line);
+    return images_stream_send(stream, &line);
 }
 
 int images_load(struct api_request *request, struct engine *engine, struct error *err)
 {
-    struct progress_stream stream = {.request = request, .quiet = api_query_bool(request, "quiet", false)};
+    struct images_stream stream = {.request = request, .quiet = api_query_bool(request, "quiet", false)};
     struct error error = {0};
     int r;
 
@@ -227,5 +223,5 @@ int images_load(struct api_request *request, struct engine *engine, struct error
         .platform = api_query(request, "platform"), .progress = load_progress, .data = &stream};
     r = image_load(engine_images(engine), api_body_fd(request), &options, &error);
     error_propagate(err, &error);
-    return stream_end(&stream, r, &error);
+    return images_stream_end(&stream, r, &error);
 }

@@ -275,6 +275,7 @@ const struct api_route api_image_routes[] = {
     {"GET", "/images/{*}/json", images_inspect, 0},
     {"GET", "/images/{*}/history", images_history, 0},
     {"GET", "/images/{*}/get", save_one, API_STREAM},
+    {"POST", "/images/{*}/push", images_push, API_STREAM},
     {"POST", "/images/{*}/tag", tag, 0},
     {"DELETE", "/images/{*}", remove_image, 0},
     {0},

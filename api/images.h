@@ -3,7 +3,7 @@
 #define DORY_API_IMAGES_H
 
 #include "api/server.h"
-#include "base/json.h"
+#include "base/json_table.h"
 #include "image/image.h"
 
 struct engine;
@@ -14,6 +14,28 @@ int images_load(struct api_request *request, struct engine *engine, struct error
 /* A name with its tag (or digest) in a parameter of its own; "latest" when there is none. ret is released by the caller
  * in every case. */
 int images_reference(const char *name, const char *tag, struct reference *ret, struct error *err);
+
+/* A stream of progress lines that begins with its first one: what fails before is an ordinary error with its status. */
+struct images_stream {
+    struct api_request *request;
+    bool begun, quiet;
+};
+int images_stream_send(struct images_stream *stream, const struct strbuf *line);
+/* image_progress_fn; data is the stream. */
+int images_stream_progress(const char *id, const char *status, int64_t current, int64_t total, void *data);
+/* The end of an operation that may have failed: told in the stream when there is one. */
+int images_stream_end(struct images_stream *stream, int result, const struct error *error);
+
+extern const struct json_table images_auth_table; /* struct registry_auth as clients send it */
+/* X-Registry-Auth: JSON in base64url. What cannot be read is an error, where docker counts it as no credentials.
+ * Released by the caller with images_auth_table in every case. */
+int images_read_auth(const struct api_request *request, struct registry_auth *auth, struct error *err);
+/* The settings as of now (SIGHUP may replace them meanwhile). Released by the caller with images_release_registries. */
+void images_copy_registries(struct engine *engine, struct registry_config *ret);
+void images_release_registries(struct registry_config *config);
+
+/* image_push.c */
+int images_push(struct api_request *request, struct engine *engine, struct error *err);
 
 /* image_list.c */
 int images_list(struct api_request *request, struct engine *engine, struct error *err);

@@ -130,13 +130,12 @@ static int commit_layer_rows(struct image_store *store, const struct image *imag
     return r;
 }
 
-static int commit_manifest(struct image_store *store, const struct image_commit *commit, const char *id,
-                           struct error *err)
+static int commit_manifest(struct image_store *store, const char *id, const char *text, size_t size, struct error *err)
 {
     char digest[DIGEST_TEXT_MAX];
     struct db_statement *s;
-    digest_of(commit->manifest, commit->manifest_size, digest);
-    int r = store_write_blob(store, digest, commit->manifest, commit->manifest_size, err);
+    digest_of(text, size, digest);
+    int r = store_write_blob(store, digest, text, size, err);
     if (r == 0) {
         r = db_query(store->db, "INSERT OR IGNORE INTO image_blob (image, digest) VALUES (?, ?)", &s, err);
     }
@@ -165,7 +164,7 @@ static int commit_rows(struct image_store *store, const struct image_commit *com
         }
     }
     if (r == 0 && commit->manifest != NULL) {
-        r = commit_manifest(store, commit, image->id, err);
+        r = commit_manifest(store, image->id, commit->manifest, commit->manifest_size, err);
     }
     for (size_t i = 0; r == 0 && i < commit->ref_count; i++) {
         r = image_name_set(store, image->id, &commit->refs[i], err);
@@ -214,5 +213,43 @@ int image_commit(struct image_store *store, const struct image_commit *commit, c
         memcpy(ret_id, object->image.id, DIGEST_TEXT_MAX);
     }
     image_unref(&object->image);
+    return r;
+}
+
+int image_add_manifest(struct image_store *store, const char *id, const char *text, size_t size,
+                       const struct reference *refs, size_t ref_count, struct error *err)
+{
+    int r = db_begin(store->db, err);
+    if (r < 0) {
+        return r;
+    }
+    r = commit_manifest(store, id, text, size, err);
+    for (size_t i = 0; r == 0 && i < ref_count; i++) {
+        r = image_name_set(store, id, &refs[i], err);
+    }
+    store_cache_clear(store);
+    if (r < 0) {
+        db_rollback(store->db);
+        return r;
+    }
+    return db_commit(store->db, err);
+}
+
+int image_manifests(struct image_store *store, const char *id, struct strv *ret, struct error *err)
+{
+    struct db_statement *s;
+    bool row = true;
+    db_lock(store->db);
+    int r = db_query(store->db,
+                     "SELECT DISTINCT digest, image <> ?1 FROM image_blob WHERE image IN (SELECT image FROM image_layer"
+                     " WHERE diff_id IN (SELECT diff_id FROM image_layer WHERE image = ?1)) ORDER BY 2, 1",
+                     &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, id);
+    }
+    while (r == 0 && (r = db_step(s, &row, err)) == 0 && row) {
+        strv_add(ret, db_text(s, 0));
+    }
+    db_unlock(store->db);
     return r;
 }

@@ -22,6 +22,7 @@ void http_response_release(struct http_response *response)
     free(response->url);
     free(response->content_type);
     free(response->content_digest);
+    free(response->location);
     strv_release(&response->challenges);
     strbuf_release(&response->body);
     *response = (struct http_response){0};
@@ -114,6 +115,13 @@ static bool origin_equal(const struct http_origin *a, const struct http_origin *
     return a->port == b->port && strcmp(a->scheme, b->scheme) == 0 && strcmp(a->host, b->host) == 0;
 }
 
+bool http_same_origin(struct http_client *client, const char *a, const char *b)
+{
+    CLEANUP_HTTP_ORIGIN struct http_origin first = {0}, second = {0};
+    return http_origin_parse(client->curl, a, &first, NULL) == 0 &&
+           http_origin_parse(client->curl, b, &second, NULL) == 0 && origin_equal(&first, &second);
+}
+
 /* Certificates of a secure registry vouch for nothing once plain HTTP comes in between. */
 static int check_downgrade(const struct http_trust *trust, const struct http_origin *from, const char *location,
                            const struct http_origin *to, struct error *err)
@@ -150,6 +158,9 @@ int http_perform(struct http_client *client, const struct http_request *original
         xstrset(&response->url, url);
         if (rc < 0 || !location)
             return rc;
+        if (request.source)
+            return error_set(err, ERROR_UNAVAILABLE, EIO, "%s \"%s\": redirected while a body is sent", request.method,
+                             original->url);
         CLEANUP_HTTP_ORIGIN struct http_origin next = {0};
         if ((rc = http_origin_parse(client->curl, location, &next, err)) < 0 ||
             (rc = check_downgrade(client->trust, &origin, location, &next, err)) < 0)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 #include "base/strbuf.h"
@@ -36,6 +37,7 @@ struct http_response {
     char *url;              /* where the answer came from, after redirects */
     char *content_type;     /* NULL when absent, as the next ones */
     char *content_digest;   /* Docker-Content-Digest */
+    char *location;         /* Location as an absolute URL, of answers that are no redirects */
     struct strv challenges; /* WWW-Authenticate, one per header line */
     bool same_origin;       /* no redirect left the origin: the challenges are the registry's own */
     int64_t retry_after;    /* seconds, -1 when absent */
@@ -52,8 +54,14 @@ struct http_request {
     const struct strv *headers; /* "Accept: text/plain"; sent to every origin. May be NULL */
     const char *authorization;  /* value of the header; sent to the origin of `url` only. May be NULL */
     const char *form;           /* body of a POST, application/x-www-form-urlencoded */
-    int64_t offset;             /* > 0: "Range: bytes=OFFSET-" */
-    size_t limit;               /* of response->body; more is an error for a 2xx and cut otherwise */
+    const void *body;           /* body of any other method, with its size (0: an empty one); not NULL */
+    size_t body_size;
+    /* Instead of `body`: the next bytes of it, 0 at the end, or -errno, which ends the request. Such a request is not
+     * sent twice, so a redirect is an error. */
+    ssize_t (*source)(void *buffer, size_t size, void *source_data, struct error *err);
+    void *source_data;
+    int64_t offset; /* > 0: "Range: bytes=OFFSET-" */
+    size_t limit;   /* of response->body; more is an error for a 2xx and cut otherwise */
     /* Gets the body of a 200 or 206 instead of response->body. A failure (-errno, err filled) ends the request and is
      * passed on. May block. NULL: into response->body. */
     int (*sink)(const struct http_response *response, const void *data, size_t size, void *sink_data,
@@ -71,6 +79,9 @@ struct http_request {
  */
 int http_perform(struct http_client *client, const struct http_request *request, struct http_response *response,
                  struct error *err);
+
+/* Scheme, host and port are the same. */
+bool http_same_origin(struct http_client *client, const char *a, const char *b);
 
 /* "Basic dXNlcjpwYXNz". The caller frees. */
 char *http_basic(const char *username, const char *password);

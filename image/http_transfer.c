@@ -90,6 +90,8 @@ static void take_header(struct http_response *response, const char *name, const 
         xstrset(&response->content_type, value);
     else if (strcasecmp(name, "Docker-Content-Digest") == 0)
         xstrset(&response->content_digest, value);
+    else if (strcasecmp(name, "Location") == 0)
+        xstrset(&response->location, value);
     else if (strcasecmp(name, "WWW-Authenticate") == 0 && response->challenges.count < CHALLENGES_MAX)
         strv_add(&response->challenges, value);
     else if (strcasecmp(name, "Retry-After") == 0)
@@ -134,6 +136,18 @@ static size_t on_header(char *data, size_t one, size_t size, void *arg)
     return size;
 }
 
+static size_t on_read(char *buffer, size_t one, size_t size, void *arg)
+{
+    (void)one;
+    struct transfer *t = arg;
+    ssize_t n = t->request->source(buffer, size, t->request->source_data, &t->error);
+    t->last_activity = timestamp_monotonic();
+    if (n >= 0)
+        return (size_t)n;
+    t->stop = STOP_SINK;
+    return CURL_READFUNC_ABORT;
+}
+
 static int on_progress(void *arg, curl_off_t dl_total, curl_off_t dl_now, curl_off_t ul_total, curl_off_t ul_now)
 {
     (void)dl_total, (void)dl_now, (void)ul_total, (void)ul_now;
@@ -162,9 +176,30 @@ static void set_trust(const struct curl_library *curl, CURL *easy, const struct 
     }
 }
 
-static void set_method(const struct curl_library *curl, CURL *easy, const struct http_request *request)
+static void set_body(struct transfer *t, CURL *easy)
 {
-    if (request->form) {
+    const struct curl_library *curl = t->client->curl;
+    const struct http_request *request = t->request;
+    if (request->source) {
+        curl->setopt(easy, CURLOPT_UPLOAD, 1L); /* of unknown size: chunked */
+        curl->setopt(easy, CURLOPT_READFUNCTION, on_read);
+        curl->setopt(easy, CURLOPT_READDATA, t);
+        curl->setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_SIZE);
+    } else {
+        curl->setopt(easy, CURLOPT_POST, 1L);
+        curl->setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+        curl->setopt(easy, CURLOPT_POSTFIELDS, request->body);
+    }
+    curl->setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+}
+
+static void set_method(struct transfer *t, CURL *easy)
+{
+    const struct curl_library *curl = t->client->curl;
+    const struct http_request *request = t->request;
+    if (request->body || request->source) {
+        set_body(t, easy);
+    } else if (request->form) {
         curl->setopt(easy, CURLOPT_POST, 1L);
         curl->setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(request->form));
         curl->setopt(easy, CURLOPT_POSTFIELDS, request->form);
@@ -206,13 +241,15 @@ static void set_options(struct transfer *t, const char *url, struct curl_slist *
     curl->setopt(easy, CURLOPT_PROXY, proxy ? proxy : "");
     curl->setopt(easy, CURLOPT_NOPROXY, "");
     set_trust(curl, easy, t->client->trust);
-    set_method(curl, easy, t->request);
+    set_method(t, easy);
 }
 
 static struct curl_slist *make_headers(const struct transfer *t, const char *authorization)
 {
     const struct curl_library *curl = t->client->curl;
     struct curl_slist *list = NULL;
+    if (t->request->source || t->request->body)
+        list = curl->slist_append(list, "Expect:"); /* no waiting for a 100 */
     for (size_t i = 0; t->request->headers && i < t->request->headers->count; i++)
         list = curl->slist_append(list, t->request->headers->items[i]);
     if (authorization) {
@@ -316,6 +353,8 @@ static const char *method_name(const struct http_request *request)
 {
     if (request->form)
         return "Post";
+    if (request->body || request->source)
+        return request->method;
     return request->method && strcmp(request->method, "HEAD") == 0 ? "Head" : "Get";
 }
 
@@ -342,6 +381,23 @@ static int fail(const struct transfer *t, CURLcode code, const char *url, struct
     return error_set(err, ERROR_UNAVAILABLE, EIO, "%s \"%s\": %s", method, url, text);
 }
 
+/* Location may be relative to what was asked. */
+static void resolve_location(const struct curl_library *curl, const char *url, struct http_response *response)
+{
+    if (!response->location)
+        return;
+    CURLU *parsed = curl->url();
+    char *whole = NULL;
+    if (parsed && curl->url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+        curl->url_set(parsed, CURLUPART_URL, response->location, 0) == CURLUE_OK &&
+        curl->url_get(parsed, CURLUPART_URL, &whole, 0) == CURLUE_OK)
+        xstrset(&response->location, whole);
+    else
+        free(TAKE_PTR(response->location));
+    curl->free(whole);
+    curl->url_cleanup(parsed);
+}
+
 int http_transfer(struct http_client *client, const struct http_request *request, const char *url,
                   const struct http_origin *origin, const char *authorization, struct http_response *response,
                   char **ret_location, struct error *err)
@@ -357,5 +413,6 @@ int http_transfer(struct http_client *client, const struct http_request *request
     const char *location = NULL;
     client->curl->getinfo(client->easy, CURLINFO_REDIRECT_URL, &location);
     *ret_location = location && response->status / 100 == 3 ? xstrdup(location) : NULL;
+    resolve_location(client->curl, url, response);
     return 0;
 }

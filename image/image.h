@@ -153,6 +153,20 @@ struct image_pull_options {
  * "Digest: sha256:...", "Status: Downloaded newer image for X" / "Status: Image is up to date for X". */
 int image_pull(struct image_store *store, const struct image_pull_options *options, struct error *err);
 
+struct image_push_options {
+    const struct reference *ref;      /* without a tag: all tags of the repository */
+    const struct registry_auth *auth; /* may be NULL */
+    const struct registry_config *registries;
+    image_progress_fn progress;
+    /* A tag is there, under this digest; size of the manifest. May be NULL. */
+    void (*pushed)(const char *tag, const char *digest, int64_t size, void *data);
+    void *data;
+};
+/* Docker's progress lines: "The push refers to repository [X]", "Preparing", "Pushing", "Pushed", "Layer already
+ * exists", "Mounted from X", "TAG: digest: sha256:... size: N". Nothing to push: "An image does not exist locally with
+ * the tag: X" (ERROR_NOT_FOUND), before the first line. */
+int image_push(struct image_store *store, const struct image_push_options *options, struct error *err);
+
 /* ---- A container's root filesystem ---- */
 
 /* Makes the upper and work directories for a container over the image's layers. *ret_id (caller frees) names it; the

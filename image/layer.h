@@ -68,6 +68,18 @@ bool image_layer_pin(struct image_store *store, const char *digest, char ret_dif
 bool image_layer_pin_diff_id(struct image_store *store, const char *diff_id);
 void image_layer_unpin(struct image_store *store, const char *diff_id);
 
+/* The layer whose bytes had this digest in some form (compressed), as the store computed it. */
+bool image_layer_of_digest(struct image_store *store, const char *digest, char ret_diff_id[DIGEST_TEXT_MAX]);
+/* Notes that the layer has this digest in another form, which was computed from its bytes just now. */
+int image_layer_add_digest(struct image_store *store, const char *digest, const char *diff_id, struct error *err);
+
+/* Digests of the manifests that are kept with the image, and after them of those kept with images that share a layer
+ * with it. */
+int image_manifests(struct image_store *store, const char *id, struct strv *ret, struct error *err);
+/* Keeps a manifest with the image, under these names. */
+int image_add_manifest(struct image_store *store, const char *id, const char *text, size_t size,
+                       const struct reference *refs, size_t ref_count, struct error *err);
+
 /* One layer of an image to commit: exactly one of the two is set. */
 struct image_commit_layer {
     struct layer_ingest *ingest; /* finished; its directory is taken over */

@@ -43,7 +43,9 @@ int registry_open(const struct registry_options *options, struct registry **ret,
 {
     CLEANUP_REGISTRY struct registry *registry = xcalloc(1, sizeof *registry);
     registry->options = *options;
-    registry->scope = xasprintf("repository:%s:pull", options->ref->path);
+    strv_addf(&registry->scopes, "repository:%s:pull%s", options->ref->path, options->push ? ",push" : "");
+    for (size_t i = 0; options->mount_from && i < options->mount_from->count; i++)
+        strv_addf(&registry->scopes, "repository:%s:pull", options->mount_from->items[i]);
     pthread_mutex_init(&registry->mutex, NULL);
     int rc = curl_library_get(&registry->curl, err);
     if (rc < 0 || (rc = ping(registry, err)) < 0)
@@ -59,7 +61,7 @@ void registry_free(struct registry *registry)
     registry_challenge_release(&registry->challenge);
     pthread_mutex_destroy(&registry->mutex);
     curl_library_put(registry->curl);
-    free(registry->scope);
+    strv_release(&registry->scopes);
     free(registry->token);
     free(registry);
 }

@@ -16,6 +16,8 @@ struct registry_options {
     const struct registry_endpoint *endpoint;
     const struct reference *ref;
     const struct registry_auth *auth; /* may be NULL; never sent to mirrors */
+    bool push;                        /* may write, too */
+    const struct strv *mount_from;    /* other repositories there that blobs may be mounted from; may be NULL */
     int attempts;                     /* per request, for failures that may pass; 0: 6 */
     /* Asked about once a second and between attempts, from any thread; true ends everything. May be NULL. */
     bool (*cancelled)(void *data);
@@ -64,5 +66,29 @@ struct registry_blob {
  */
 int registry_get_blob(struct registry *registry, struct http_client *client, const struct registry_blob *blob,
                       struct error *err);
+
+/* ---- Uploading (image/registry_upload.c) ---- */
+
+/* 1: the repository has the blob, of *ret_size bytes; 0: it has not; or -errno. */
+int registry_has_blob(struct registry *registry, struct http_client *client, const char *digest, int64_t *ret_size,
+                      struct error *err);
+/* 1: the blob was mounted from the other repository of the same registry; 0: it was not; or -errno. */
+int registry_mount_blob(struct registry *registry, struct http_client *client, const char *digest, const char *from,
+                        struct error *err);
+
+struct registry_upload {
+    /* The bytes: text with its size, or what `source` gives (http_request.source; it is read once). */
+    const void *text;
+    size_t size;
+    ssize_t (*source)(void *buffer, size_t size, void *data, struct error *err);
+    void *data;
+    /* With a source: the digest, asked for when everything was read. */
+    void (*digest)(void *data, char ret[DIGEST_TEXT_MAX]);
+};
+/* Text goes in one piece (monolithic), a source as one chunk of unknown size. */
+int registry_put_blob(struct registry *registry, struct http_client *client, const struct registry_upload *upload,
+                      struct error *err);
+int registry_put_manifest(struct registry *registry, struct http_client *client, const char *tag_or_digest,
+                          const char *media_type, const char *text, size_t size, struct error *err);
 
 #endif

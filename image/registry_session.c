@@ -58,7 +58,8 @@ static int ask_by_get(struct registry *registry, struct http_client *client, con
         http_add_parameter(&url, separator, "account", auth->username);
         separator = '&';
     }
-    http_add_parameter(&url, separator, "scope", registry->scope);
+    for (size_t i = 0; i < registry->scopes.count; i++, separator = '&')
+        http_add_parameter(&url, separator, "scope", registry->scopes.items[i]);
     if (is_set(c->service))
         http_add_parameter(&url, '&', "service", c->service);
     request->url = strbuf_str(&url);
@@ -75,7 +76,8 @@ static int ask_by_post(struct registry *registry, struct http_client *client, co
     http_add_parameter(&form, 0, "grant_type", "refresh_token");
     http_add_parameter(&form, '&', "refresh_token", auth->identity_token);
     http_add_parameter(&form, '&', "client_id", CLIENT_ID);
-    http_add_parameter(&form, '&', "scope", registry->scope);
+    CLEANUP_FREE char *scopes = strv_join(&registry->scopes, " ");
+    http_add_parameter(&form, '&', "scope", scopes);
     http_add_parameter(&form, '&', "service", c->service ? c->service : "");
     request->url = c->realm;
     request->form = strbuf_str(&form);

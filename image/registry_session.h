@@ -11,11 +11,11 @@
 struct registry {
     struct registry_options options;
     const struct curl_library *curl; /* held, so that it is not loaded anew for each client */
-    char *scope;                     /* "repository:library/busybox:pull" */
+    struct strv scopes;              /* "repository:library/busybox:pull" */
     pthread_mutex_t mutex;
     /* Under the mutex: */
     struct registry_challenge challenge;
-    char *token; /* bearer token for `scope`, NULL when none was fetched */
+    char *token; /* bearer token for the scopes, NULL when none was fetched */
     int64_t token_expires;
 };
 

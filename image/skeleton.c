@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <isa-l/igzip_lib.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/strbuf.h"
+#include "image/deflate.h"
 #include "image/inflate.h"
 
 #define MAGIC "DORYTAR1"
@@ -25,31 +25,25 @@
 
 struct skeleton_writer {
     int fd;
-    int failed; /* the first -errno */
+    struct error error; /* the first failure */
     struct tar_observer observer;
-    struct isal_zstream stream;
-    uint8_t level[ISAL_DEF_LVL1_DEFAULT];
-    uint8_t out[OUT_SIZE];
+    struct deflate *deflate;
     char literal[LITERAL_MAX];
     size_t literal_size;
     int64_t offset, size; /* of contents that are not written down yet; size 0: none */
 };
 
-static void deflate_bytes(struct skeleton_writer *writer, const void *data, size_t size, bool end)
+static int to_file(void *data, const void *bytes, size_t size, struct error *err)
 {
-    struct isal_zstream *stream = &writer->stream;
-    stream->next_in = (uint8_t *)data;
-    stream->avail_in = (uint32_t)size;
-    stream->end_of_stream = end;
-    while (writer->failed == 0 && (stream->avail_in > 0 || (end && stream->internal_state.state != ZSTATE_END))) {
-        stream->next_out = writer->out;
-        stream->avail_out = OUT_SIZE;
-        if (isal_deflate(stream) != COMP_OK) {
-            writer->failed = -EIO;
-            return;
-        }
-        int r = fd_write_all(writer->fd, writer->out, OUT_SIZE - stream->avail_out);
-        writer->failed = r < 0 ? r : 0;
+    struct skeleton_writer *writer = data;
+    int r = fd_write_all(writer->fd, bytes, size);
+    return r < 0 ? error_errno(err, r, "write the layer's skeleton") : 0;
+}
+
+static void put(struct skeleton_writer *writer, const void *data, size_t size)
+{
+    if (writer->error.kind == ERROR_NONE) {
+        (void)deflate_write(writer->deflate, data, size, &writer->error); /* told by the finish */
     }
 }
 
@@ -73,8 +67,8 @@ static void put_text(struct skeleton_writer *writer, char kind, const void *text
 {
     char head[5] = {kind};
     put_number(head + 1, 4, size);
-    deflate_bytes(writer, head, sizeof(head), false);
-    deflate_bytes(writer, text, size, false);
+    put(writer, head, sizeof(head));
+    put(writer, text, size);
 }
 
 static void flush_literal(struct skeleton_writer *writer)
@@ -91,7 +85,7 @@ static void flush_content(struct skeleton_writer *writer)
         char record[17] = {'D'};
         put_number(record + 1, 8, (uint64_t)writer->offset);
         put_number(record + 9, 8, (uint64_t)writer->size);
-        deflate_bytes(writer, record, sizeof(record), false);
+        put(writer, record, sizeof(record));
         writer->size = 0;
     }
 }
@@ -146,11 +140,7 @@ int skeleton_writer_open(int dir_fd, struct skeleton_writer **ret, struct error 
         skeleton_writer_free(writer);
         return error_errno(err, r, "write the layer's skeleton");
     }
-    isal_deflate_init(&writer->stream);
-    writer->stream.level = 1;
-    writer->stream.level_buf = writer->level;
-    writer->stream.level_buf_size = sizeof(writer->level);
-    writer->stream.gzip_flag = IGZIP_GZIP;
+    writer->deflate = deflate_new(to_file, writer);
     *ret = writer;
     return 0;
 }
@@ -165,17 +155,19 @@ int skeleton_writer_finish(struct skeleton_writer *writer, int64_t tar_size, str
     char header[HEADER_SIZE] = MAGIC;
     flush_content(writer);
     flush_literal(writer);
-    deflate_bytes(writer, "", 0, true);
+    int r =
+        writer->error.kind == ERROR_NONE ? deflate_finish(writer->deflate, err) : error_propagate(err, &writer->error);
     put_number(header + 8, 8, (uint64_t)tar_size);
-    if (writer->failed == 0 && pwrite(writer->fd, header, sizeof(header), 0) != sizeof(header)) {
-        writer->failed = errno != 0 ? -errno : -EIO;
+    if (r == 0 && pwrite(writer->fd, header, sizeof(header), 0) != sizeof(header)) {
+        r = error_errno(err, errno, "write the layer's skeleton");
     }
-    return writer->failed < 0 ? error_errno(err, writer->failed, "write the layer's skeleton") : 0;
+    return r;
 }
 
 void skeleton_writer_free(struct skeleton_writer *writer)
 {
     if (writer != NULL) {
+        deflate_free(writer->deflate);
         fd_close(writer->fd);
         free(writer);
     }

@@ -239,20 +239,50 @@ bool image_layer_pin_diff_id(struct image_store *store, const char *diff_id)
     return pinned;
 }
 
-bool image_layer_pin(struct image_store *store, const char *digest, char ret_diff_id[DIGEST_TEXT_MAX])
+/* Lock held. */
+static bool layer_of_digest(struct image_store *store, const char *digest, char ret_diff_id[DIGEST_TEXT_MAX])
 {
     struct db_statement *s;
-    bool row = false, pinned = false;
+    bool row = false;
+    if (db_query(store->db, "SELECT diff_id FROM layer_digest WHERE digest = ?", &s, NULL) < 0) {
+        return false;
+    }
+    db_bind_text(s, 1, digest);
+    if (db_step(s, &row, NULL) < 0 || !row) {
+        return false;
+    }
+    snprintf(ret_diff_id, DIGEST_TEXT_MAX, "%s", db_text(s, 0));
+    db_reset(s);
+    return true;
+}
+
+bool image_layer_of_digest(struct image_store *store, const char *digest, char ret_diff_id[DIGEST_TEXT_MAX])
+{
+    db_lock(store->db);
+    bool found = layer_of_digest(store, digest, ret_diff_id);
+    db_unlock(store->db);
+    return found;
+}
+
+int image_layer_add_digest(struct image_store *store, const char *digest, const char *diff_id, struct error *err)
+{
+    struct db_statement *s;
+    db_lock(store->db);
+    int r = db_query(store->db, "INSERT OR IGNORE INTO layer_digest (digest, diff_id) VALUES (?, ?)", &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, digest);
+        db_bind_text(s, 2, diff_id);
+        r = db_run(s, err);
+    }
+    db_unlock(store->db);
+    return r;
+}
+
+bool image_layer_pin(struct image_store *store, const char *digest, char ret_diff_id[DIGEST_TEXT_MAX])
+{
     char diff_id[DIGEST_TEXT_MAX];
     db_lock(store->db);
-    if (db_query(store->db, "SELECT diff_id FROM layer_digest WHERE digest = ?", &s, NULL) == 0) {
-        db_bind_text(s, 1, digest);
-        if (db_step(s, &row, NULL) == 0 && row) {
-            snprintf(diff_id, sizeof(diff_id), "%s", db_text(s, 0));
-            db_reset(s);
-            pinned = pin_locked(store, diff_id);
-        }
-    }
+    bool pinned = layer_of_digest(store, digest, diff_id) && pin_locked(store, diff_id);
     db_unlock(store->db);
     if (pinned) {
         memcpy(ret_diff_id, diff_id, sizeof(diff_id));

@@ -6,6 +6,7 @@
     X(exec)                                                                                                            \
     X(ps)                                                                                                              \
     X(pull)                                                                                                            \
+    X(push)                                                                                                            \
     X(images)                                                                                                          \
     X(search)                                                                                                          \
     X(version)                                                                                                         \

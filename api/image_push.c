@@ -1,0 +1,73 @@
+/* POST /images/{}/push */
+#include "api/images.h"
+
+#include "daemon/engine.h"
+
+/* What clients read the digest from. */
+static void on_pushed(const char *tag, const char *digest, int64_t size, void *data)
+{
+    CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+    struct json_writer w;
+
+    json_writer_init(&w, &line);
+    json_begin_object(&w);
+    json_key(&w, "progressDetail");
+    json_begin_object(&w);
+    json_end_object(&w);
+    json_key(&w, "aux");
+    json_begin_object(&w);
+    json_member_string(&w, "Tag", tag);
+    json_member_string(&w, "Digest", digest);
+    json_member_int(&w, "Size", size);
+    json_end_object(&w);
+    json_end_object(&w);
+    strbuf_adds(&line, "\r\n");
+    images_stream_send(data, &line);
+}
+
+static int push(struct engine *engine, const struct reference *ref, const struct registry_auth *auth,
+                struct images_stream *stream, struct error *err)
+{
+    struct registry_config registries = {0};
+    struct image_push_options options = {.ref = ref,
+                                         .auth = auth,
+                                         .registries = &registries,
+                                         .progress = images_stream_progress,
+                                         .pushed = on_pushed,
+                                         .data = stream};
+    CLEANUP_FREE char *name = ref->tag ? reference_familiar(ref) : reference_familiar_name(ref);
+    CLEANUP_FREE char *name_only = reference_familiar_name(ref);
+    int r;
+
+    images_copy_registries(engine, &registries);
+    r = image_push(engine_images(engine), &options, err);
+    if (r == 0)
+        engine_image_event(engine, "push", name, name_only);
+    images_release_registries(&registries);
+    return r;
+}
+
+int images_push(struct api_request *request, struct engine *engine, struct error *err)
+{
+    struct images_stream stream = {.request = request};
+    struct registry_auth auth = {0};
+    struct reference ref = {0};
+    struct error error = {0};
+    const char *tag = api_query(request, "tag"), *platform = api_query(request, "platform");
+    int r = reference_parse(api_path(request, 0), &ref, &error);
+
+    if (r == 0 && platform && *platform)
+        r = error_set(&error, ERROR_NOT_IMPLEMENTED, 0, "push of one platform of an image is not implemented");
+    if (r == 0 && tag && *tag) {
+        reference_release(&ref);
+        r = images_reference(api_path(request, 0), tag, &ref, &error);
+    }
+    if (r == 0)
+        r = images_read_auth(request, &auth, &error);
+    if (r == 0)
+        r = push(engine, &ref, &auth, &stream, &error);
+    json_table_release(&images_auth_table, &auth);
+    reference_release(&ref);
+    error_propagate(err, &error);
+    return images_stream_end(&stream, r, &error);
+}

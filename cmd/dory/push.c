@@ -1,0 +1,62 @@
+#include "api/client.h"
+#include "cmd/dory/command.h"
+#include "cmd/dory/container_create.h"
+
+struct push_flags {
+    bool all_tags, quiet, content_trust;
+};
+
+#define AT(member) offsetof(struct push_flags, member)
+static const struct option push_options[] = {
+    {"all-tags", 'a', OPTION_BOOL, AT(all_tags), NULL, "Push all tags of an image to the repository", 0, 0, NULL},
+    {"disable-content-trust", 0, OPTION_BOOL, AT(content_trust), NULL, "Skip image signing (default true)",
+     OPTION_HIDDEN, 0, NULL},
+    {"platform", 0, OPTION_STRING, 0, "string", "Push a platform-specific manifest as a single-platform image",
+     OPTION_REFUSED, 0, NULL},
+    {"quiet", 'q', OPTION_BOOL, AT(quiet), NULL, "Suppress verbose output", 0, 0, NULL},
+    {0},
+};
+
+static int run_push(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
+{
+    const struct push_flags *flags = data;
+    const char *reference = arguments->items[0];
+    CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
+    CLEANUP_CLIENT_RESPONSE struct client_response *response = NULL;
+    CLEANUP_FREE char *name = xstrdup(reference);
+    CLEANUP_FREE char *auth = registry_auth_header(cli, reference);
+    char *colon = strrchr(name, ':');
+    bool has_tag = colon != NULL && strchr(colon, '/') == NULL;
+    if (flags->all_tags && (has_tag || strchr(name, '@') != NULL))
+        return error_set(err, ERROR_INVALID, 0, "tag can't be used with --all-tags/-a");
+    if (has_tag)
+        *colon = '\0';
+    if (!has_tag && !flags->all_tags && !flags->quiet)
+        printf("Using default tag: latest\n");
+    fflush(stdout);
+    strbuf_adds(&path, "/images/");
+    client_path_escape(&path, name);
+    strbuf_adds(&path, "/push");
+    client_query_add(&path, "tag", flags->all_tags ? NULL : has_tag ? colon + 1 : "latest");
+    const char *const headers[] = {auth ? auth : "X-Registry-Auth: e30=", NULL};
+    struct client_request request = {.method = "POST", .path = strbuf_str(&path), .headers = headers};
+    int r = client_send(cli_client(cli), &request, &response, err);
+    if (r == 0)
+        r = progress_show(response, STDOUT_FILENO, flags->quiet, err);
+    if (r == 0 && flags->quiet)
+        printf("%s\n", reference);
+    return r;
+}
+
+const struct command command_push = {
+    .name = "push",
+    .place = PLACE_COMMON,
+    .aliases = "image push",
+    .usage = "[OPTIONS] NAME[:TAG]",
+    .summary = "Upload an image to a registry",
+    .options = push_options,
+    .flags_size = sizeof(struct push_flags),
+    .min_arguments = 1,
+    .max_arguments = 1,
+    .run = run_push,
+};

@@ -1,0 +1,58 @@
+/* What push.c and push_layers.c share: one push under way. Nobody outside image/ includes this. */
+#ifndef DORY_IMAGE_PUSH_LAYERS_H
+#define DORY_IMAGE_PUSH_LAYERS_H
+
+#include "image/layer.h"
+#include "image/registry.h"
+
+#define PUSH_MEDIA_GZIP "application/vnd.docker.image.rootfs.diff.tar.gzip"
+#define PUSH_MEDIA_OCI_GZIP "application/vnd.oci.image.layer.v1.tar+gzip"
+
+struct push {
+    struct image_store *store;
+    const struct image_push_options *options;
+    struct strv tags;
+    struct image **images; /* one for each tag */
+    const struct strv *mount_from;
+    struct registry *registry;
+    struct http_client *client;
+    bool cancelled; /* by the client */
+};
+
+/* A line for the client, whose leaving ends the push. */
+void push_progress(struct push *push, const char *id, const char *status, int64_t current, int64_t total);
+
+/* Repositories of the same registry that have layers of these images, a few. */
+int push_mount_sources(struct push *push, struct strv *ret, struct error *err);
+
+/* A manifest that is kept with an image. */
+struct push_manifest {
+    char *text;
+    size_t size;
+    struct manifest manifest;
+};
+
+struct push_layer {
+    char id[13]; /* short, as the client sees it */
+    const char *diff_id;
+    /* Of the blob in the registry, once it is there: */
+    char digest[DIGEST_TEXT_MAX];
+    int64_t size;
+    const char *media_type;
+    bool pinned;
+};
+
+struct push_layers {
+    struct push *push;
+    const struct image *image;
+    struct push_layer *items; /* base first */
+    size_t count;
+    struct push_manifest *known; /* of images that share layers with this one; its own first */
+    size_t known_count;
+};
+
+/* Sees to it that the repository has all layers of the image. */
+int push_layers_run(struct push_layers *layers, struct error *err);
+void push_layers_release(struct push_layers *layers);
+
+#endif
