@@ -59,7 +59,8 @@ static int connect_running(struct engine *engine, struct container *c, int netns
     pthread_mutex_lock(&c->lock);
     network_sandbox_copy(&sandbox, &c->sandbox);
     pthread_mutex_unlock(&c->lock);
-    int r = network_connect(engine->networks, c->id, netns_fd, &attachment, &sandbox, err);
+    CLEANUP_FREE char *name = container_slash_name(engine, c);
+    int r = network_connect(engine->networks, c->id, name + 1, netns_fd, &attachment, &sandbox, err);
     /* Ports wait for the first network that they can be published on. */
     if (r == 0 && sandbox.port_count == 0 && c->port_count > 0 && sandbox.gateway_network[0]) {
         struct error late = {0};

@@ -39,7 +39,7 @@ int container_etc_write(struct engine *engine, struct container *c, const struct
         .gateway = gateway ? gateway->gateway : NULL,
         .extra_hosts = hosts,
         .host_network = strcmp(c->host.network_mode, "host") == 0,
-        .resolver = false,
+        .resolver = container_uses_resolver(c),
         .dns = c->host.dns.count ? &c->host.dns : &options->dns,
         .dns_search = c->host.dns_search.count ? &c->host.dns_search : &options->dns_search,
         .dns_options = c->host.dns_options.count ? &c->host.dns_options : &options->dns_options,

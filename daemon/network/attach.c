@@ -6,6 +6,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "daemon/network/network_internal.h"
+#include "daemon/network/resolver.h"
 
 void network_sandbox_release(struct network_sandbox *sandbox)
 {
@@ -138,6 +139,9 @@ static struct record *take_record(struct network_manager *manager, const char *c
 static void retire_record(struct network_manager *manager, struct record *record)
 {
     bool udp;
+    if (record->resolved) {
+        resolver_remove(manager->resolver, record->container_id);
+    }
     ports_withdraw(manager, record, &udp);
     for (size_t i = 0; i < record->count; i++) {
         endpoint_retire(manager, record->endpoints[i], udp);
@@ -156,6 +160,24 @@ void record_describe(const struct record *record, struct network_sandbox *sandbo
         endpoint_describe(record->endpoints[i], &sandbox->endpoints[i]);
     }
     snprintf(sandbox->gateway_network, sizeof(sandbox->gateway_network), "%s", gateway ? gateway->network->id : "");
+}
+
+int record_resolve(struct network_manager *manager, struct record *record, int netns_fd, struct error *err)
+{
+    struct resolver_sockets sockets;
+    bool wanted = false;
+    for (size_t i = 0; i < record->count; i++) {
+        wanted = wanted || record->endpoints[i]->network != manager->bridge;
+    }
+    if (!wanted || record->resolved) {
+        return 0;
+    }
+    int r = resolver_sockets_open(netns_fd, &sockets, err);
+    if (r == 0) {
+        r = resolver_add(manager->resolver, record->container_id, &sockets, &record->dns, err);
+    }
+    record->resolved = r == 0;
+    return r;
 }
 
 /* ---- attaching ---- */
@@ -303,6 +325,9 @@ static int attach(struct network_manager *manager, struct record *record, const 
         r = connect_all(manager, record, attachments, count, &netns_fd, err);
     }
     if (r == 0) {
+        r = record_resolve(manager, record, netns_fd, err);
+    }
+    if (r == 0) {
         r = publish(manager, record, err);
     }
     if (r < 0) {
@@ -394,7 +419,6 @@ static int restore_endpoints(struct network_manager *manager, struct record *rec
 int network_restore(struct network_manager *manager, const struct network_request *request, const char *container_name,
                     int netns_fd, const struct network_sandbox *sandbox, struct error *err)
 {
-    (void)netns_fd;
     struct record *record = record_new(request->container_id, container_name, request->dns);
     int r = add_record(manager, record, err);
     if (r < 0) {
@@ -403,7 +427,8 @@ int network_restore(struct network_manager *manager, const struct network_reques
     }
     pthread_mutex_lock(&manager->lock);
     r = restore_endpoints(manager, record, request, sandbox, err);
-    if (r == 0 && record->count > 0) {
+    size_t record_count = record->count;
+    if (r == 0 && record_count > 0) {
         record->attached = true;
     } else {
         map_unset(&manager->records, request->container_id);
@@ -414,6 +439,10 @@ int network_restore(struct network_manager *manager, const struct network_reques
         }
         record_free(record);
     }
+    bool running = r == 0 && record_count > 0;
     pthread_mutex_unlock(&manager->lock);
+    if (running && netns_fd >= 0) {
+        r = record_resolve(manager, record, netns_fd, err);
+    }
     return r < 0 ? error_context(err, "restore the network of container %s", request->container_id) : 0;
 }

@@ -114,18 +114,21 @@ static int connect_record(struct network_manager *manager, struct record *record
     record_describe(record, sandbox);
     pthread_mutex_unlock(&manager->lock);
     r = follow_gateway(manager, record, netns_fd, before, sandbox, err);
+    if (r == 0) {
+        r = record_resolve(manager, record, netns_fd, err);
+    }
     if (r < 0) {
         (void)disconnect(manager, record, e, netns_fd, sandbox, NULL);
     }
     return r;
 }
 
-int network_connect(struct network_manager *manager, const char *container_id, int netns_fd,
+int network_connect(struct network_manager *manager, const char *container_id, const char *container_name, int netns_fd,
                     const struct network_attachment *attachment, struct network_sandbox *sandbox, struct error *err)
 {
     struct record *record = hold(manager, container_id);
     if (!record) { /* it had no network so far */
-        record = record_new(container_id, "", NULL);
+        record = record_new(container_id, container_name, NULL);
         record->attached = record->busy = true;
         pthread_mutex_lock(&manager->lock);
         map_set(&manager->records, container_id, record);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "daemon/network/names.h"
 
 enum { DEFAULT_POOL_SIZE = 3, BARE_POOL_SIZE = 2, POOL_SIZE_MAX = 100 };
 
@@ -193,6 +194,7 @@ int network_manager_open(const struct network_options *options, struct network_m
     pthread_cond_init(&manager->idle, NULL);
     manager->no_ip_forward = options->no_ip_forward;
     manager->seed = xstrdup(options->seed ? options->seed : "");
+    manager->resolver = resolver_new(names_lookup, manager);
     init_ports(manager);
     r = parse_address_pools(manager, options->address_pools, err);
     if (r == 0) {
@@ -218,6 +220,7 @@ void network_manager_close(struct network_manager *manager)
     if (!manager) {
         return;
     }
+    resolver_free(manager->resolver);
     pool_close(manager->pool);
     firewall_close(manager->firewall);
     size_t i = 0;

@@ -106,7 +106,7 @@ void network_detach(struct network_manager *manager, const char *container_id);
 
 /* One more network for a container that runs, or one less. The sandbox is brought up to date. Calls for one container
  * must not overlap. */
-int network_connect(struct network_manager *manager, const char *container_id, int netns_fd,
+int network_connect(struct network_manager *manager, const char *container_id, const char *container_name, int netns_fd,
                     const struct network_attachment *attachment, struct network_sandbox *sandbox, struct error *err);
 int network_disconnect(struct network_manager *manager, const char *container_id, int netns_fd, const char *network_id,
                        struct network_sandbox *sandbox, struct error *err);

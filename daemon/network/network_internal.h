@@ -75,6 +75,7 @@ struct record {
     bool attached; /* attach or restore is through: it can be detached */
     bool busy;     /* it is being connected or disconnected: a detach waits */
     struct strv dns;
+    bool resolved; /* the resolver serves it */
 };
 
 struct network_manager {
@@ -86,6 +87,7 @@ struct network_manager {
     size_t address_pool_count;
     struct firewall *firewall; /* NULL: none is wanted */
     struct pool *pool;
+    struct resolver *resolver;
     pthread_mutex_t lock; /* all below; never held while the kernel is asked for more than a bind(2) */
     struct network **networks;
     size_t count, capacity;
@@ -151,6 +153,8 @@ void record_remove(struct record *record, const struct endpoint *endpoint);
 void record_describe(const struct record *record, struct network_sandbox *sandbox);
 /* Gives the endpoint the lowest ethN that none of the container's endpoints has. */
 void record_name_interface(const struct record *record, struct endpoint *endpoint);
+/* Lets the resolver serve the container, if a network of its own wants that and it does not yet. */
+int record_resolve(struct network_manager *manager, struct record *record, int netns_fd, struct error *err);
 /* Ports can be published on the gateway's network; NULL: no. */
 bool record_can_publish(const struct endpoint *gateway);
 
