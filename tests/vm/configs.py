@@ -43,6 +43,18 @@ CONFIGS = {
               {"memory": {"limit": 64 * MB, "reservation": 32 * MB, "swap": 96 * MB}, "pids": {"limit": 77},
                "cpu": {"shares": 512, "quota": 50000, "period": 100000}, "unified": {"memory.high": str(48 * MB)}}),
     "sub": ("mkdir /sys/fs/cgroup/inner && sleep 1000 & sleep 1000; true", {"writable_cgroup": True}),
+    "high": ("timeout 2 sh -c 'head -c 24m /dev/zero | tail | wc -c'; cat /sys/fs/cgroup/memory.events",
+             {"unified": {"memory.high": str(12 * MB)}}),
+    "oom": ("tail /dev/zero; echo still here; sleep 1000", {"memory": {"limit": 16 * MB, "swap": 16 * MB}}),
+    "small": ("true", {"memory": {"limit": MB // 2}}),
+    "hugepages": ("cat /sys/fs/cgroup/hugetlb.2MB.max", {"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MB}]}),
+    "idle": ("cat /sys/fs/cgroup/cpu.idle", {"cpu": {"idle": 1}}),
+    "burst": ("cat /sys/fs/cgroup/cpu.max.burst", {"cpu": {"quota": 50000, "period": 100000, "burst": 20000}}),
+    "network": ("true", {"network": {"classID": 1}}),
+    "wildcard": ("mknod /tmp/k c 1 11; mknod /tmp/z c 1 5; (: >/tmp/z) && echo zero; (: >/tmp/k) && echo kmsg; true",
+                 {"devices": [{"allow": False, "access": "rwm"},
+                              {"allow": True, "type": "c", "major": 1, "minor": -1, "access": "rwm"},
+                              {"allow": False, "type": "c", "major": 1, "minor": 11, "access": "w"}]}),
     "swappiness": ("true", {"memory": {"limit": 64 * MB, "swappiness": 10}}),
 }
 

@@ -61,6 +61,62 @@ start swappiness
 check "what v2 cannot do is an error" has "cgroup v2 has no memory swappiness"
 check "a failed start leaves no cgroup" gone swappiness
 
+start high
+high=$(echo "$out" | awk '$1 == "high" {print $2}')
+check "memory.high throttles" [ "${high:-0}" -ge 1 ]
+check "memory.high kills nobody" has "oom_kill 0"
+
+start small
+check "a memory limit of 512 KiB is enough to start" [ "$status" = 0 ]
+
+start hugepages
+check "huge pages are limited" [ "$out" = 4194304 ]
+
+start idle
+check "cpu.idle is set" [ "$out" = 1 ]
+
+start burst
+check "cpu.max.burst is set" [ "$out" = 20000 ]
+
+start network
+check "network classes are refused by name" has "linux.resources.network"
+
+start wildcard
+check "a device rule takes one of a wildcard back" lacks kmsg
+check "the others of the wildcard are allowed" has zero
+
+dory-runtime --root /run/state run -d --bundle /tests/oom oom </dev/null >/run/oom.out 2>&1
+for i in $(seq 300); do grep -q "oom_kill [1-9]" /sys/fs/cgroup/dory/oom/memory.events && break; usleep 50000; done
+out=$(cat /sys/fs/cgroup/dory/oom/memory.events /run/oom.out)
+check "an OOM kill is counted in the container's cgroup" has "oom_kill 1"
+for i in $(seq 100); do grep -q "still here" /run/oom.out && break; usleep 50000; done
+out=$(cat /run/oom.out)
+check "it takes the process that is too large, not the container" has "still here"
+dory-runtime --root /run/state pause oom
+out=$(cat /sys/fs/cgroup/dory/oom/cgroup.events)
+check "pause freezes the cgroup" has "frozen 1"
+dory-runtime --root /run/state resume oom
+out=$(cat /sys/fs/cgroup/dory/oom/cgroup.events)
+check "resume thaws it" has "frozen 0"
+echo '{"memory": {"limit": 33554432, "swap": 50331648}, "pids": {"limit": 9}, "cpu": {"shares": 1024, "cpus": "0"}}' |
+    dory-runtime --root /run/state update -r - oom
+out=$(cd /sys/fs/cgroup/dory/oom && cat memory.max memory.swap.max pids.max cpu.weight cpuset.cpus)
+check "update changes the limits of a running container" [ "$out" = "33554432
+16777216
+9
+39
+0" ]
+dory-runtime --root /run/state exec oom sh -c 'mknod /tmp/kmsg2 c 1 11'
+out=$(dory-runtime --root /run/state exec oom sh -c ': >/tmp/kmsg2' 2>&1)
+check "a device that the rules leave out is refused to an exec" has "Operation not permitted"
+echo '{"devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 11, "access": "rwm"}]}' |
+    dory-runtime --root /run/state update -r - oom
+out=$(dory-runtime --root /run/state exec oom sh -c ': >/tmp/kmsg2' 2>&1)
+check "update replaces the device rules" lacks "Operation not permitted"
+dory-runtime --root /run/state pause oom
+out=$(dory-runtime --root /run/state delete --force oom 2>&1)
+check "cgroup.kill ends a frozen container" gone oom
+
 dory-runtime --root /run/state run -d --bundle /tests/sub sub </dev/null >/dev/null 2>&1
 for i in $(seq 100); do [ -d /sys/fs/cgroup/dory/sub/inner ] && break; usleep 20000; done
 out=$(dory-runtime --root /run/state ps --format json sub)
