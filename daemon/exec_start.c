@@ -8,6 +8,7 @@
 #include "base/timestamp.h"
 #include "daemon/capabilities.h"
 #include "daemon/exec_internal.h"
+#include "daemon/links.h"
 #include "daemon/spec_generate.h"
 
 /* docker's exit codes of a command that could not be run */
@@ -61,12 +62,14 @@ struct launch {
     size_t seccomp_size;
     unsigned seccomp_flags;
     bool seccomp_owned;
+    struct strv link_env;
     struct strbuf process, note;
 };
 
 static void launch_release(struct launch *l)
 {
     identity_release(&l->identity);
+    strv_release(&l->link_env);
     strbuf_release(&l->process);
     strbuf_release(&l->note);
     if (l->seccomp_owned)
@@ -120,8 +123,11 @@ static void write_process(struct launch *l)
 {
     const struct exec_config *config = &l->exec->config;
     const struct container *c = l->exec->container;
-    struct spec_input input = {
-        .container = c, .identity = &l->identity, .capabilities = l->capabilities, .hostname = c->config.hostname};
+    struct spec_input input = {.container = c,
+                               .identity = &l->identity,
+                               .capabilities = l->capabilities,
+                               .link_env = &l->link_env,
+                               .hostname = c->config.hostname};
     struct spec_process process = {.args = &config->cmd,
                                    .env = &config->env,
                                    .cwd = config->working_dir != NULL && *config->working_dir != '\0'
@@ -160,6 +166,8 @@ static int launch(struct engine *engine, struct launch *l, const struct shim_att
         r = resolve_identity(l, err);
     if (r == 0)
         r = resolve_rights(engine, l, err);
+    if (r == 0)
+        r = links_start(engine, exec->container, NULL, &l->link_env, err);
     if (r == 0) {
         write_process(l);
         struct shim_exec request = {.exec_id = exec->id,

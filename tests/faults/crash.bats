@@ -85,18 +85,20 @@ restart_daemon() {
 @test "killed at random under load, it finds everything and leaks nothing" {
     restart_daemon
     before=$(leak_snapshot)
+    dory run -d --name crash-base --health-cmd true --health-interval 100ms busybox sleep 1000
     : >"$BATS_TEST_TMPDIR/stop"
     rm "$BATS_TEST_TMPDIR/stop"
     worker() {
         local n=0 me=$1
         while [ ! -e "$BATS_TEST_TMPDIR/stop" ]; do
             n=$((n + 1))
-            case $((n % 5)) in
+            case $((n % 6)) in
             0) dory run --rm busybox true ;;
             1) dory run -d --name "crash-$me-$n" -v /data -p 127.0.0.1::80 busybox sleep 0.2 ;;
             2) dory create --name "crash-$me-$n" busybox true && dory rm "crash-$me-$n" ;;
             3) dory run -d --rm --network none busybox sleep 0.1 ;;
             4) dory rm -f -v "crash-$me-$((n - 3))" ;;
+            5) dory exec crash-base sleep 0.05 ;;
             esac >/dev/null 2>&1
         done
     }
@@ -116,6 +118,14 @@ restart_daemon() {
     done
     touch "$BATS_TEST_TMPDIR/stop"
     for w in "${workers[@]}"; do wait "$w" || true; done
+    # Every exec has ended, is known to have, and has left no process; and checks go on.
+    for _ in $(seq 600); do
+        [ "$(dory inspect -f '{{json .ExecIDs}}' crash-base)$(dory top crash-base -o args | grep -c 'sleep 0.05')" != null0 ] || break
+        sleep 0.05
+    done
+    [ "$(dory inspect -f '{{json .ExecIDs}}' crash-base)" = null ]
+    [ "$(dory top crash-base -o args | grep -c 'sleep 0.05')" -eq 0 ]
+    [ "$(dory inspect -f '{{.State.Status}} {{.State.Health.Status}}' crash-base)" = "running healthy" ]
     ids=$(dory ps -aq)
     [ -z "$ids" ] || dory rm -f -v $ids
     run leak_compare "$before"
