@@ -155,31 +155,35 @@ static int import(struct api_request *request, struct engine *engine, struct err
     CLEANUP_STRV struct strv changes = STRV_INIT;
     CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
     CLEANUP_FREE char *name = NULL;
+    const char *source = api_query(request, "fromSrc");
     struct reference ref = {0};
+    struct error error = {0};
     char id[DIGEST_TEXT_MAX];
     int r = 0;
 
-    if (strcmp(api_query(request, "fromSrc"), "-") != 0)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "importing from a URL is not implemented: send the archive");
     if (repo && *repo)
-        r = images_reference(repo, api_query(request, "tag"), &ref, err);
+        r = images_reference(repo, api_query(request, "tag"), &ref, &error);
     if (r == 0) {
         struct image_import_options import = {.ref = repo && *repo ? &ref : NULL,
                                               .message = api_query(request, "message"),
                                               .changes = &changes,
-                                              .platform = platform && *platform ? platform : NULL};
+                                              .platform = platform && *platform ? platform : NULL,
+                                              .url = strcmp(source, "-") != 0 ? source : NULL,
+                                              .progress = images_stream_progress,
+                                              .data = &stream};
 
         api_query_all(request, "changes", &changes);
-        r = image_import(engine_images(engine), api_body_fd(request), &import, id, err);
+        r = image_import(engine_images(engine), api_body_fd(request), &import, id, &error);
         name = import.ref ? reference_familiar(&ref) : NULL;
     }
     reference_release(&ref);
-    if (r < 0)
-        return r;
-    engine_image_event(engine, "import", id, name ? name : id);
-    progress_line(&line, NULL, id, -1, -1);
-    images_stream_send(&stream, &line);
-    return 0;
+    if (r == 0) {
+        engine_image_event(engine, "import", id, name ? name : id);
+        progress_line(&line, NULL, id, -1, -1);
+        images_stream_send(&stream, &line);
+    }
+    error_propagate(err, &error);
+    return images_stream_end(&stream, r, &error);
 }
 
 int images_create(struct api_request *request, struct engine *engine, struct error *err)

@@ -112,6 +112,9 @@ struct image_import_options {
     const struct strv *changes;  /* Dockerfile instructions: CMD ENTRYPOINT ENV EXPOSE LABEL ONBUILD STOPSIGNAL USER
                                     VOLUME WORKDIR HEALTHCHECK SHELL */
     const char *platform;        /* "linux/amd64", NULL: this machine's */
+    const char *url;             /* http or https: where the archive comes from; NULL: from the descriptor */
+    image_progress_fn progress;  /* of a download; may be NULL */
+    void *data;
 };
 /* A root filesystem tar (plain, gzip, bzip2, xz or zstd) becomes a one-layer image. ret_id: "sha256:..." */
 int image_import(struct image_store *store, int fd, const struct image_import_options *options,

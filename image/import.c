@@ -6,10 +6,12 @@
 #include "base/timestamp.h"
 #include "image/changes.h"
 #include "image/config_write.h"
+#include "image/http.h"
 #include "image/platform.h"
 #include "image/store.h"
 
 #define READ_SIZE (64 * 1024)
+#define ANSWER_MAX (64 * 1024)
 
 static int import_layer(struct layer_ingest *ingest, int fd, struct error *err)
 {
@@ -26,6 +28,46 @@ static int import_layer(struct layer_ingest *ingest, int fd, struct error *err)
         }
     }
     return layer_ingest_finish(ingest, err);
+}
+
+/* ---- From a URL ---- */
+
+struct download {
+    struct layer_ingest *ingest;
+    const struct image_import_options *options;
+    int64_t received;
+};
+
+static int on_bytes(const struct http_response *response, const void *bytes, size_t size, void *data, struct error *err)
+{
+    struct download *download = data;
+    const struct image_import_options *options = download->options;
+    download->received += (int64_t)size;
+    if (options->progress != NULL &&
+        options->progress(NULL, "Importing", download->received, response->content_length, options->data) != 0) {
+        return error_set(err, ERROR_CANCELLED, ECANCELED, "context canceled");
+    }
+    return layer_ingest_write(download->ingest, bytes, size, err);
+}
+
+static int import_url(struct layer_ingest *ingest, const struct image_import_options *options, struct error *err)
+{
+    static const struct http_trust trust = {0};
+    struct http_client *client CLEANUP(http_client_free_ptr) = NULL;
+    CLEANUP_HTTP_RESPONSE struct http_response response = {0};
+    CLEANUP_FREE char *url =
+        strstr(options->url, "://") != NULL ? xstrdup(options->url) : xasprintf("http://%s", options->url);
+    struct download download = {.ingest = ingest, .options = options};
+    struct http_request request = {.url = url, .limit = ANSWER_MAX, .sink = on_bytes, .sink_data = &download};
+    int r = http_client_new(&trust, &client, err);
+    if (r == 0) {
+        r = http_perform(client, &request, &response, err);
+    }
+    if (r == 0 && response.status != 200) {
+        r = error_set(err, response.status == 404 ? ERROR_NOT_FOUND : ERROR_UNAVAILABLE, 0,
+                      "Get \"%s\": the server answered with status %d", url, response.status);
+    }
+    return r < 0 ? r : layer_ingest_finish(ingest, err);
 }
 
 static int import_config(const struct image_import_options *options, struct container_config *config,
@@ -67,7 +109,8 @@ int image_import(struct image_store *store, int fd, const struct image_import_op
     struct strbuf CLEANUP_STRBUF text = STRBUF_INIT;
     struct container_config config = {0};
     struct platform platform;
-    const char *message = options->message != NULL && options->message[0] != 0 ? options->message : "Imported from -";
+    CLEANUP_FREE char *from = xasprintf("Imported from %s", options->url != NULL ? options->url : "-");
+    const char *message = options->message != NULL && options->message[0] != 0 ? options->message : from;
     if (options->ref != NULL && options->ref->digest != NULL) {
         return error_set(err, ERROR_INVALID, EINVAL, "cannot import digest reference");
     }
@@ -76,7 +119,7 @@ int image_import(struct image_store *store, int fd, const struct image_import_op
         r = layer_ingest_open(store, NULL, &ingest, err);
     }
     if (r == 0) {
-        r = import_layer(ingest, fd, err);
+        r = options->url != NULL ? import_url(ingest, options, err) : import_layer(ingest, fd, err);
     }
     if (r == 0) {
         const struct config_write what = {.platform = &platform,

@@ -6,6 +6,7 @@
 #include <zstd.h>
 
 #include "base/memory.h"
+#include "image/inflate_loaded.h"
 
 /* Frames that ask for a larger window are refused: 128 MiB is what zstd itself accepts by default. */
 #define ZSTD_WINDOW_LOG_MAX 27
@@ -19,41 +20,36 @@ struct inflate {
     bool in_member; /* a gzip member or zstd frame has begun and has not ended */
     struct inflate_state *gzip;
     ZSTD_DStream *zstd;
+    struct inflate_loaded *loaded;
 };
 
-int inflate_detect(const void *data, size_t size, enum compression *ret, struct error *err)
+void inflate_detect(const void *data, size_t size, enum compression *ret)
 {
     static const struct {
         const char *magic;
         size_t size;
         enum compression compression;
-        const char *refused;
     } kinds[] = {
-        {"\x1f\x8b", 2, COMPRESSION_GZIP, NULL},
-        {"\x28\xb5\x2f\xfd", 4, COMPRESSION_ZSTD, NULL},
-        {"BZh", 3, COMPRESSION_NONE, "bzip2"},
+        {"\x1f\x8b", 2, COMPRESSION_GZIP},
+        {"\x28\xb5\x2f\xfd", 4, COMPRESSION_ZSTD},
+        {"BZh", 3, COMPRESSION_BZIP2},
         {"\xfd"
          "7zXZ\0",
-         6, COMPRESSION_NONE, "xz"},
+         6, COMPRESSION_XZ},
     };
     const unsigned char *p = data;
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         if (size >= kinds[i].size && memcmp(p, kinds[i].magic, kinds[i].size) == 0) {
-            if (kinds[i].refused != NULL) {
-                return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "%s compression is not supported: use gzip or zstd",
-                                 kinds[i].refused);
-            }
             *ret = kinds[i].compression;
-            return 0;
+            return;
         }
     }
     /* A zstd stream may begin with a skippable frame. */
     if (size >= 4 && (p[0] & 0xf0) == 0x50 && p[1] == 0x2a && p[2] == 0x4d && p[3] == 0x18) {
         *ret = COMPRESSION_ZSTD;
-        return 0;
+        return;
     }
     *ret = COMPRESSION_NONE;
-    return 0;
 }
 
 struct inflate *inflate_new(const struct inflate_sink *sink)
@@ -68,6 +64,7 @@ void inflate_free(struct inflate *inflate)
     if (inflate != NULL) {
         free(inflate->gzip);
         ZSTD_freeDStream(inflate->zstd);
+        inflate_loaded_free(inflate->loaded);
         free(inflate);
     }
 }
@@ -80,10 +77,7 @@ static void inflate_gzip_begin(struct inflate *inflate)
 
 static int inflate_begin(struct inflate *inflate, struct error *err)
 {
-    int r = inflate_detect(inflate->magic, inflate->magic_size, &inflate->compression, err);
-    if (r < 0) {
-        return r;
-    }
+    inflate_detect(inflate->magic, inflate->magic_size, &inflate->compression);
     inflate->detected = true;
     if (inflate->compression == COMPRESSION_GZIP) {
         inflate->gzip = xcalloc(1, sizeof(*inflate->gzip));
@@ -94,6 +88,9 @@ static int inflate_begin(struct inflate *inflate, struct error *err)
             abort();
         }
         ZSTD_DCtx_setParameter(inflate->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG_MAX);
+    } else if (inflate->compression != COMPRESSION_NONE) {
+        return inflate_loaded_open(inflate->compression == COMPRESSION_XZ ? INFLATE_XZ : INFLATE_BZIP2,
+                                   &inflate->loaded, err);
     }
     return 0;
 }
@@ -178,6 +175,28 @@ static int inflate_zstd(struct inflate *inflate, const void *data, size_t size, 
     return 0;
 }
 
+static int inflate_loaded(struct inflate *inflate, const char *data, size_t size, struct error *err)
+{
+    bool full = true;
+    while (size > 0 || (full && inflate->in_member)) {
+        char *room;
+        size_t room_size, made;
+        int r = inflate->sink.reserve(inflate->sink.data, &room, &room_size, err);
+        if (r == 0) {
+            r = inflate_loaded_run(inflate->loaded, &data, &size, room, room_size, &made, &inflate->in_member, err);
+        }
+        if (r < 0) {
+            return r;
+        }
+        full = made == room_size;
+        r = made > 0 ? inflate->sink.commit(inflate->sink.data, made, err) : 0;
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
 static int inflate_plain(struct inflate *inflate, const char *data, size_t size, struct error *err)
 {
     while (size > 0) {
@@ -206,6 +225,9 @@ static int inflate_some(struct inflate *inflate, const void *data, size_t size, 
         return inflate_gzip(inflate, data, size, err);
     case COMPRESSION_ZSTD:
         return inflate_zstd(inflate, data, size, err);
+    case COMPRESSION_XZ:
+    case COMPRESSION_BZIP2:
+        return inflate_loaded(inflate, data, size, err);
     case COMPRESSION_NONE:
         break;
     }

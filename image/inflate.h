@@ -1,7 +1,7 @@
 /*
- * Turning what arrives (gzip, zstd or plain, told apart by the first bytes) into the bytes inside, in a stream. Gzip is
- * inflated by ISA-L with its checksums verified; several gzip members or zstd frames in a row count as one stream, as
- * everywhere.
+ * Turning what arrives (gzip, zstd, xz, bzip2 or plain, told apart by the first bytes) into the bytes inside, in a
+ * stream and in this process: no program is run on what somebody sent. Gzip is inflated by ISA-L with its checksums
+ * verified; several gzip members or zstd frames in a row count as one stream, as everywhere.
  */
 #ifndef DORY_IMAGE_INFLATE_H
 #define DORY_IMAGE_INFLATE_H
@@ -14,13 +14,15 @@ enum compression {
     COMPRESSION_NONE,
     COMPRESSION_GZIP,
     COMPRESSION_ZSTD,
+    COMPRESSION_XZ,
+    COMPRESSION_BZIP2,
 };
 
 /* How many first bytes inflate_detect wants to see (fewer only when the stream has no more). */
 #define INFLATE_MAGIC_SIZE 6
 
-/* By the first bytes. bzip2 and xz are told apart too, to be refused by name (ERROR_NOT_IMPLEMENTED). */
-int inflate_detect(const void *data, size_t size, enum compression *ret, struct error *err);
+/* By the first bytes. */
+void inflate_detect(const void *data, size_t size, enum compression *ret);
 
 /*
  * Where the output goes: `reserve` gives room for at least one byte, `commit` takes `size` bytes of it. Both 0 or

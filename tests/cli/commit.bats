@@ -10,6 +10,7 @@ setup_file() {
 }
 
 teardown_file() {
+    [ ! -s "$ENV_DIR/www.pid" ] || kill "$(cat "$ENV_DIR/www.pid")" 2>/dev/null || true
     env_stop
 }
 
@@ -141,4 +142,28 @@ PY
     [ "$(/usr/bin/python3 -c 'import os, sys; print(os.getxattr(sys.argv[1], "security.capability").hex(), os.getxattr(sys.argv[1], "user.note").decode())' "$ENV_DIR/out/in/ping")" = "0100000200200000000000000000000000000000 kept" ]
     dory rm caps caps2
     dory rmi caps:1
+}
+
+@test "import from a URL, with changes and a message" {
+    mkdir -p "$ENV_DIR/www"
+    cp "$(busybox_tar)" "$ENV_DIR/www/root.tar"
+    gzip -1 -c "$(busybox_tar)" >"$ENV_DIR/www/root.tgz"
+    (cd "$ENV_DIR/www" && exec /usr/bin/python3 -u -m http.server --bind 127.0.0.1 0 3>&- 4>&- >"$ENV_DIR/www.log" 2>&1) &
+    echo $! >"$ENV_DIR/www.pid"
+    for _ in $(seq 600); do grep -q 'port [0-9]' "$ENV_DIR/www.log" && break; sleep 0.05; done
+    url=http://127.0.0.1:$(sed -n 's/.*port \([0-9]*\).*/\1/p' "$ENV_DIR/www.log")
+    run dory import -m fetched -c 'CMD ["echo", "from a url"]' -c 'ENV PATH=/bin' "$url/root.tgz" fetched:1
+    [ "$status" -eq 0 ]
+    [ "$(dory run --rm fetched:1)" = "from a url" ]
+    [ "$(field fetched:1 '{{.Comment}}')" = fetched ]
+    dory import "$url/root.tar" fetched:2 >/dev/null
+    [ "$(field fetched:2 '{{.Comment}}')" = "Imported from $url/root.tar" ]
+    [ "$(field fetched:2 '{{json .RootFS.Layers}}')" = "$(field fetched:1 '{{json .RootFS.Layers}}')" ]
+    run -1 dory import "$url/nosuch" fetched:3
+    [[ $output == *404* ]]
+    kill "$(cat "$ENV_DIR/www.pid")"
+    run -1 dory import "$url/root.tar" fetched:3
+    [[ $output == *"connection refused"* ]]
+    run -1 dory inspect fetched:3
+    dory rmi fetched:1 fetched:2
 }

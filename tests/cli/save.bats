@@ -78,6 +78,31 @@ PY
     dory save saved:1 | cmp - "$ENV_DIR/saved.tar"
 }
 
+@test "load, import and cp of xz, bzip2 and zstd, decompressed in the daemon" {
+    mkdir root
+    seq 300000 >root/numbers
+    tar -C root -c . >root.tar
+    for c in "xz -1" "xz -9" bzip2 "zstd -q"; do
+        [ "$ENV_ENGINE" = dory ] || [ "$c" != "zstd -q" ] || continue
+        $c -c "$ENV_DIR/saved.tar" >saved.z
+        run dory load -q -i saved.z
+        [ "$output" = "Loaded image: saved:1" ]
+        $c -c root.tar >root.z
+        dory import root.z packed:1 >/dev/null
+        dory create --name packed packed:1 true >/dev/null
+        dory cp packed:/numbers - | tar -xO | cmp - root/numbers
+        dory cp - packed:/ <root.z
+        dory rm packed >/dev/null
+        # two streams in a row are one
+        { head -c 100000 root.tar | $c -c; tail -c +100001 root.tar | $c -c; } >two.z
+        dory import two.z packed:1 >/dev/null
+        head -c 3000 root.z >cut.z
+        run -1 dory import cut.z packed:2
+        [[ $output == *EOF* ]]
+    done
+    dory rmi packed:1 >/dev/null
+}
+
 @test "load -q prints the names only; --platform" {
     run dory load -q -i "$ENV_DIR/saved.tar"
     [ "$output" = "Loaded image: saved:1" ]
