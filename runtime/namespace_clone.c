@@ -54,31 +54,13 @@ struct way_back {
     size_t count;
 };
 
-static const char *file_of(int flag)
-{
-    switch (flag) {
-    case CLONE_NEWIPC:
-        return "ipc";
-    case CLONE_NEWUTS:
-        return "uts";
-    case CLONE_NEWNET:
-        return "net";
-    case CLONE_NEWPID:
-        return "pid";
-    case CLONE_NEWCGROUP:
-        return "cgroup";
-    default:
-        return "time";
-    }
-}
-
 static int join_and_remember(const struct namespace_plan *plan, struct way_back *back, struct error *err)
 {
     for (size_t i = 0; i < plan->join_count; i++) {
         const struct namespace_join *join = &plan->joins[i];
         if (!namespace_joined_before_clone(plan, join))
             continue;
-        CLEANUP_FREE char *own = xasprintf("/proc/self/ns/%s", file_of(join->flag));
+        CLEANUP_FREE char *own = xasprintf("/proc/self/ns/%s", namespace_file(join->flag));
         int fd = open(own, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
             return error_errno(err, errno, "cannot open %s", own);
@@ -96,8 +78,8 @@ static int come_back(struct way_back *back, struct error *err)
     while (back->count > 0) {
         back->count--;
         if (setns(back->fds[back->count], back->flags[back->count]) < 0 && result == 0)
-            result =
-                error_errno(err, errno, "cannot return to our own %s namespace", file_of(back->flags[back->count]));
+            result = error_errno(err, errno, "cannot return to our own %s namespace",
+                                 namespace_file(back->flags[back->count]));
         fd_close(back->fds[back->count]);
     }
     return result;

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -17,9 +18,11 @@
 static const struct {
     const char *name;
     int flag;
+    const char *file; /* in /proc/PID/ns */
 } namespaces[] = {
-    {"user", CLONE_NEWUSER}, {"ipc", CLONE_NEWIPC},       {"uts", CLONE_NEWUTS},  {"network", CLONE_NEWNET},
-    {"pid", CLONE_NEWPID},   {"cgroup", CLONE_NEWCGROUP}, {"mount", CLONE_NEWNS}, {"time", CLONE_NEWTIME},
+    {"user", CLONE_NEWUSER, "user"},  {"ipc", CLONE_NEWIPC, "ipc"},    {"uts", CLONE_NEWUTS, "uts"},
+    {"network", CLONE_NEWNET, "net"}, {"pid", CLONE_NEWPID, "pid"},    {"cgroup", CLONE_NEWCGROUP, "cgroup"},
+    {"mount", CLONE_NEWNS, "mnt"},    {"time", CLONE_NEWTIME, "time"},
 };
 
 static int flag_of(const char *name)
@@ -38,7 +41,37 @@ static const char *name_of(int flag)
     return "unknown";
 }
 
+const char *namespace_file(int flag)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
+        if (namespaces[i].flag == flag)
+            return namespaces[i].file;
+    return "unknown";
+}
+
 /* ---- the plan ---- */
+
+/* A path may well lead to the namespace that we are in: its parameters are the host's. */
+static int check_sysctls(const struct namespace_plan *plan, int fd, const struct oci_namespace *ns, struct error *err)
+{
+    const struct strmap *sysctl = &plan->spec->linux_.sysctl;
+    if (sysctl->count == 0)
+        return 0;
+    CLEANUP_FREE char *own = xasprintf("/proc/self/ns/%s", namespace_file(flag_of(ns->type)));
+    struct stat ours, theirs;
+    if (stat(own, &ours) < 0 || fstat(fd, &theirs) < 0)
+        return error_errno(err, errno, "cannot look at %s", own);
+    if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
+        return 0;
+    for (size_t i = 0; i < sysctl->count; i++) {
+        CLEANUP_FREE char *path = oci_sysctl_path(sysctl->items[i].key);
+        const char *namespace = oci_sysctl_namespace(path);
+        if (namespace != NULL && strcmp(namespace, ns->type) == 0)
+            return error_set(err, ERROR_INVALID, 0, "linux.sysctl: \"%s\" is not allowed in host %s namespace",
+                             sysctl->items[i].key, ns->type);
+    }
+    return 0;
+}
 
 static int add_join(struct namespace_plan *plan, size_t index, const struct oci_namespace *ns, struct error *err)
 {
@@ -52,6 +85,9 @@ static int add_join(struct namespace_plan *plan, size_t index, const struct oci_
     if (type != flag)
         return error_set(err, ERROR_INVALID, 0, "linux.namespaces[%zu].path: %s is a %s namespace, not a %s namespace",
                          index, ns->path, name_of(type), ns->type);
+    int r = check_sysctls(plan, fd, ns, err);
+    if (r < 0)
+        return r;
     plan->joins_user = plan->joins_user || flag == CLONE_NEWUSER;
     plan->joins_mount = plan->joins_mount || flag == CLONE_NEWNS;
     plan->joins[plan->join_count++] = (struct namespace_join){.fd = TAKE_FD(fd), .flag = flag, .index = index};

@@ -56,6 +56,8 @@ int namespace_join_child(const struct namespace_plan *plan, struct error *err);
  * process was still its owner. */
 int namespace_enter_time(const struct namespace_plan *plan, int offsets_fd, struct error *err);
 
+/* CLONE_NEWNET -> "net", its file in /proc/PID/ns. */
+const char *namespace_file(int flag);
 /* Whether the parent or the helper joins it, not the child. */
 bool namespace_joined_before_clone(const struct namespace_plan *plan, const struct namespace_join *join);
 int namespace_join_error(const struct namespace_join *join, int errnum, struct error *err);

@@ -2,6 +2,7 @@
 #include "runtime/spec.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "runtime/spec_rows.h"
@@ -43,6 +44,9 @@ int oci_spec_load(int bundle_fd, const char *name, struct oci_spec *ret, struct 
 {
     CLEANUP_FREE char *text = NULL;
     size_t size = 0;
+    struct stat st;
+    if (fstatat(bundle_fd, name, &st, 0) == 0 && !S_ISREG(st.st_mode)) /* a FIFO would be waited for */
+        return error_set(err, ERROR_INVALID, EINVAL, "%s is not a regular file", name);
     int r = file_read(bundle_fd, name, OCI_SPEC_SIZE_MAX, &text, &size, err);
     if (r < 0)
         return r;

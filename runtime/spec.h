@@ -203,5 +203,7 @@ const struct oci_namespace *oci_spec_namespace(const struct oci_spec *spec, cons
 /* "net.ipv4.conf.eth0/1.x" and "net/ipv4/conf/eth0.1/x" are the same parameter, the first separator tells which way it
  * is written: the path below /proc/sys. The caller frees. */
 char *oci_sysctl_path(const char *name);
+/* The type of the namespace that the parameter at this path belongs to; NULL: to the machine. */
+const char *oci_sysctl_namespace(const char *path);
 
 #endif

@@ -29,6 +29,10 @@
 #define OMIT JSON_OMIT_EMPTY
 
 extern const struct json_custom oci_rdma_custom;
+/* Parts of oci_spec_validate(). Sizes and shapes of what is a path, a device or a mapping: */
+int oci_limits_check(const struct oci_spec *spec, struct error *err);
+int oci_sysctl_check(const struct oci_spec *spec, struct error *err);
+
 extern const struct json_table oci_root_table, oci_hooks_table, oci_linux_table;
 
 #endif

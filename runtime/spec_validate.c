@@ -2,15 +2,20 @@
 #include "runtime/spec.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 
 #include "runtime/defaults.h"
 #include "runtime/mount_options.h"
 #include "runtime/net_devices.h"
 #include "runtime/settings.h"
+#include "runtime/spec_rows.h"
 
 #define MOUNTS_MAX 10000
 #define HOOKS_MAX 1000
-#define HOSTNAME_MAX 64 /* of the kernel's utsname, without the NUL */
+#define STRINGS_MAX 100000
+#define STRING_MAX 131071 /* MAX_ARG_STRLEN without the NUL, see execve(2) */
+#define HOSTNAME_MAX 64   /* of the kernel's utsname, without the NUL */
 
 static const char *const namespace_types[] = {"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"};
 
@@ -61,10 +66,12 @@ static int check_namespaces(const struct oci_spec *spec, struct error *err)
         for (size_t k = 0; k < ARRAY_SIZE(namespace_types); k++)
             known = known || strcmp(items[i].type, namespace_types[k]) == 0;
         if (!known)
-            return error_set(err, ERROR_INVALID, 0, "namespace \"%s\" does not exist", items[i].type);
+            return error_set(err, ERROR_INVALID, 0, "linux.namespaces[%zu].type: namespace \"%.32s\" does not exist", i,
+                             items[i].type);
         for (size_t k = 0; k < i; k++)
             if (strcmp(items[k].type, items[i].type) == 0)
-                return error_set(err, ERROR_INVALID, 0, "malformed spec file: duplicated ns \"%s\"", items[i].type);
+                return error_set(err, ERROR_INVALID, 0, "linux.namespaces[%zu].type: duplicated ns \"%s\"", i,
+                                 items[i].type);
         if (items[i].path != NULL && items[i].path[0] != '\0' && items[i].path[0] != '/')
             return error_set(err, ERROR_INVALID, 0, "linux.namespaces[%zu].path: \"%s\" is not absolute", i,
                              items[i].path);
@@ -72,8 +79,6 @@ static int check_namespaces(const struct oci_spec *spec, struct error *err)
     if (oci_spec_namespace(spec, "mount") == NULL)
         return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
                          "linux.namespaces: a container without a mount namespace is not supported");
-    if ((spec->hostname != NULL || spec->domainname != NULL) && oci_spec_namespace(spec, "uts") == NULL)
-        return error_set(err, ERROR_INVALID, 0, "unable to set hostname without a private UTS namespace");
     int r = check_user_namespace(spec, err);
     return r < 0 ? r : check_time_namespace(spec, err);
 }
@@ -193,78 +198,89 @@ static int check_rlimits(const struct oci_process *process, struct error *err)
     return 0;
 }
 
+static int check_strings(const char *field, const struct strv *strings, struct error *err)
+{
+    if (strings->count > STRINGS_MAX)
+        return error_set(err, ERROR_INVALID, E2BIG, "%s: more than %d entries", field, STRINGS_MAX);
+    for (size_t i = 0; i < strings->count; i++)
+        if (strlen(strings->items[i]) > STRING_MAX)
+            return error_set(err, ERROR_INVALID, E2BIG, "%s[%zu]: longer than %d bytes", field, i, STRING_MAX);
+    return 0;
+}
+
+/* (uid_t)-1 means "as it is" to setresuid(2): whoever asks for it would stay root. */
+static int check_user(const struct oci_user *user, struct error *err)
+{
+    if (user->uid == UINT32_MAX || user->gid == UINT32_MAX)
+        return error_set(err, ERROR_INVALID, 0, "process.user.%s: %u is not an id",
+                         user->uid == UINT32_MAX ? "uid" : "gid", UINT32_MAX);
+    for (size_t i = 0; i < user->additional_gids.count; i++)
+        if (user->additional_gids.items[i] == UINT32_MAX)
+            return error_set(err, ERROR_INVALID, 0, "process.user.additionalGids[%zu]: %u is not an id", i, UINT32_MAX);
+    if (user->umask != NULL && (*user->umask < 0 || *user->umask > 0777))
+        return error_set(err, ERROR_INVALID, 0, "process.user.umask is not from 0 to 0777");
+    return 0;
+}
+
 int oci_process_validate(const struct oci_process *process, struct error *err)
 {
     if (process->args.count == 0)
         return error_set(err, ERROR_INVALID, 0, "process.args must not be empty");
     if (process->cwd == NULL || process->cwd[0] == '\0')
-        return error_set(err, ERROR_INVALID, 0, "Cwd property must not be empty");
+        return error_set(err, ERROR_INVALID, 0, "process.cwd: Cwd property must not be empty");
     if (process->cwd[0] != '/')
-        return error_set(err, ERROR_INVALID, 0, "Cwd must be an absolute path");
-    if (process->user.umask != NULL && (*process->user.umask < 0 || *process->user.umask > 0777))
-        return error_set(err, ERROR_INVALID, 0, "process.user.umask is not from 0 to 0777");
+        return error_set(err, ERROR_INVALID, 0, "process.cwd: Cwd must be an absolute path");
+    if (strlen(process->cwd) >= PATH_MAX)
+        return error_set(err, ERROR_INVALID, ENAMETOOLONG, "process.cwd: longer than %d bytes", PATH_MAX - 1);
+    if (process->terminal && (process->console_size.height > USHRT_MAX || process->console_size.width > USHRT_MAX))
+        return error_set(err, ERROR_INVALID, 0, "process.consoleSize: more than %d", USHRT_MAX);
     if (process->oom_score_adj != NULL && (*process->oom_score_adj < -1000 || *process->oom_score_adj > 1000))
         return error_set(err, ERROR_INVALID, 0, "process.oomScoreAdj is not from -1000 to 1000");
-    return check_rlimits(process, err);
+    int r = check_strings("process.args", &process->args, err);
+    r = r < 0 ? r : check_strings("process.env", &process->env, err);
+    r = r < 0 ? r : check_user(&process->user, err);
+    return r < 0 ? r : check_rlimits(process, err);
 }
 
-/* Parameters that are per namespace, and the namespace they need; anything else would change the host. */
-static const struct {
-    const char *name;
-    bool prefix;
-    const char *namespace;
-} sysctls[] = {
-    {"net/", true, "network"},           {"fs/mqueue/", true, "ipc"},
-    {"kernel/msgmax", false, "ipc"},     {"kernel/msgmnb", false, "ipc"},
-    {"kernel/msgmni", false, "ipc"},     {"kernel/sem", false, "ipc"},
-    {"kernel/shmall", false, "ipc"},     {"kernel/shmmax", false, "ipc"},
-    {"kernel/shmmni", false, "ipc"},     {"kernel/shm_rmid_forced", false, "ipc"},
-    {"kernel/domainname", false, "uts"},
-};
-
-static int check_sysctls(const struct oci_spec *spec, struct error *err)
+/* 1.x.y, maybe with a suffix ("1.0.2-dev"). */
+static bool is_version(const char *version)
 {
-    for (size_t i = 0; i < spec->linux_.sysctl.count; i++) {
-        const char *key = spec->linux_.sysctl.items[i].key;
-        CLEANUP_FREE char *name = oci_sysctl_path(key);
-        const char *namespace = NULL;
-        for (size_t k = 0; k < ARRAY_SIZE(sysctls); k++)
-            if (sysctls[k].prefix ? strncmp(name, sysctls[k].name, strlen(sysctls[k].name)) == 0
-                                  : strcmp(name, sysctls[k].name) == 0)
-        namespace = sysctls[k].namespace;
-        if (namespace == NULL || strstr(name, "..") != NULL)
-            return error_set(err, ERROR_INVALID, 0, "sysctl \"%s\" is not in a separate kernel namespace", key);
-        if (oci_spec_namespace(spec, namespace) == NULL)
-            return error_set(err, ERROR_INVALID, 0, "sysctl \"%s\" not allowed in host %s namespace", key, namespace);
+    unsigned minor, patch;
+    int n = 0;
+    return version != NULL && sscanf(version, "1.%3u.%3u%n", &minor, &patch, &n) == 2 && version[2] != '+' &&
+           version[2] != '-' && version[2] != ' ' && (version[n] == '\0' || version[n] == '-' || version[n] == '+');
+}
+
+static int check_names(const struct oci_spec *spec, struct error *err)
+{
+    const struct {
+        const char *field, *value;
+    } names[] = {{"hostname", spec->hostname}, {"domainname", spec->domainname}};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (names[i].value == NULL || names[i].value[0] == '\0')
+            continue;
+        if (strlen(names[i].value) > HOSTNAME_MAX)
+            return error_set(err, ERROR_INVALID, 0, "%s: longer than %d characters", names[i].field, HOSTNAME_MAX);
+        if (oci_spec_namespace(spec, "uts") == NULL)
+            return error_set(err, ERROR_INVALID, 0, "%s: unable to set %s without a private UTS namespace",
+                             names[i].field, names[i].field);
     }
     return 0;
 }
 
-char *oci_sysctl_path(const char *name)
-{
-    char *path = xstrdup(name);
-    char *first = strpbrk(path, "./");
-    if (first == NULL || *first == '/')
-        return path;
-    for (char *p = path; *p != '\0'; p++)
-        *p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
-    return path;
-}
-
 int oci_spec_validate(const struct oci_spec *spec, struct error *err)
 {
-    if (spec->version == NULL || strncmp(spec->version, "1.", 2) != 0)
-        return error_set(err, ERROR_INVALID, 0, "ociVersion \"%s\" is not supported",
+    if (!is_version(spec->version))
+        return error_set(err, ERROR_INVALID, 0, "ociVersion: \"%.64s\" is not supported",
                          spec->version != NULL ? spec->version : "");
-    if ((spec->hostname != NULL && strlen(spec->hostname) > HOSTNAME_MAX) ||
-        (spec->domainname != NULL && strlen(spec->domainname) > HOSTNAME_MAX))
-        return error_set(err, ERROR_INVALID, 0, "the hostname is longer than %d characters", HOSTNAME_MAX);
     int r = oci_process_validate(&spec->process, err);
+    r = r < 0 ? r : oci_limits_check(spec, err);
     r = r < 0 ? r : check_namespaces(spec, err);
+    r = r < 0 ? r : check_names(spec, err);
     r = r < 0 ? r : check_refused(spec, err);
     r = r < 0 ? r : check_settings(spec, err);
     r = r < 0 ? r : net_devices_check(spec, err);
     r = r < 0 ? r : check_mounts(spec, err);
-    r = r < 0 ? r : check_sysctls(spec, err);
+    r = r < 0 ? r : oci_sysctl_check(spec, err);
     return r < 0 ? r : check_hooks(&spec->hooks, err);
 }
