@@ -505,3 +505,16 @@ int client_hijack(struct client *client, const struct client_request *request, s
     response->head.close = true;
     return 0;
 }
+
+int client_dial(struct client *client, int *ret_fd, struct error *err)
+{
+    struct connection *connection;
+    int r = connection_open(&client->address, &connection, err);
+
+    if (r < 0)
+        return r;
+    *ret_fd = connection->fd;
+    connection->fd = -1;
+    connection_close(connection);
+    return 0;
+}

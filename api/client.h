@@ -42,10 +42,11 @@ struct client_tls {
 };
 
 /*
- * Parses "unix:///path" or "tcp://host:port" (port 2375 when left out, 2376 with TLS); nothing is connected yet. Other
- * schemes are ERROR_NOT_IMPLEMENTED; nonsense is docker's "unable to parse docker host `X`". The host and what tls (may
- * be NULL) points to are copied. TLS, and names that are not in /etc/hosts, need the program dory-connect. Requests go
- * out without a version prefix (the daemon's newest behaviour) unless DOCKER_API_VERSION is set.
+ * Parses "unix:///path", "tcp://host:port" (port 2375 when left out, 2376 with TLS) or "ssh://user@host:port/path";
+ * nothing is connected yet. Other schemes are ERROR_NOT_IMPLEMENTED; nonsense is docker's "unable to parse docker host
+ * `X`". The host and what tls (may be NULL) points to are copied. TLS, and names that are not in /etc/hosts, need the
+ * program dory-connect. Requests go out without a version prefix (the daemon's newest behaviour) unless
+ * DOCKER_API_VERSION is set.
  */
 int client_new(const char *host, const struct client_tls *tls, struct client **ret, struct error *err);
 void client_free(struct client *client); /* NULL is fine; responses must be freed before */
@@ -117,6 +118,9 @@ struct client_stream {
  * one, or one of client_prepare(). */
 int client_hijack(struct client *client, const struct client_request *request, struct client_stream *ret,
                   struct error *err);
+
+/* A new connection to the daemon on which nothing was said yet: *ret_fd is the caller's. */
+int client_dial(struct client *client, int *ret_fd, struct error *err);
 
 /* Appends "?name=value" or "&name=value" to a path under construction, escaped. NULL value: nothing. */
 void client_query_add(struct strbuf *path, const char *name, const char *value);

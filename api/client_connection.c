@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "api/client_helper.h"
+#include "api/client_ssh.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/parse.h"
@@ -72,6 +73,11 @@ int client_address_parse(const char *host, const struct client_tls *tls, struct 
                                        .server_name = copy(tls->server_name)};
     if (strcmp(scheme, "tcp") == 0 || strcmp(scheme, "http") == 0)
         return parse_tcp(separator + 3, ret, err);
+    if (strcmp(scheme, "ssh") == 0) {
+        CLEANUP_STRV struct strv arguments = STRV_INIT;
+        ret->ssh = xstrdup(separator + 3);
+        return client_ssh_arguments(ret->ssh, &arguments, err);
+    }
     return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "unable to reach `%s`: %s:// is not implemented", host, scheme);
 }
 
@@ -79,6 +85,7 @@ void client_address_release(struct client_address *address)
 {
     free(address->host);
     free(address->path);
+    free(address->ssh);
     free(address->name);
     free(address->port);
     free(address->tls.ca);
@@ -187,7 +194,7 @@ static int connect_to(const struct client_address *address, struct error *err)
 
 int connection_open(const struct client_address *address, struct connection **ret, struct error *err)
 {
-    int fd = connect_to(address, err);
+    int fd = address->ssh ? client_ssh_connect(address->ssh, err) : connect_to(address, err);
     struct connection *connection;
 
     if (fd < 0)

@@ -12,6 +12,7 @@
 struct client_address {
     char *host; /* as given, for messages */
     char *path; /* unix */
+    char *ssh;  /* ssh: what stands behind the scheme */
     char *name; /* tcp: name or address, without brackets */
     char *port;
     struct client_tls tls; /* the strings are this struct's */

@@ -23,7 +23,8 @@ struct cli {
     const char *program; /* "dory", or "docker" when called so */
     const char *host;    /* where the daemon is, decided from flags, environment and context; NULL for local commands */
     const char *config;  /* directory of config.json */
-    const char *context; /* name of the context in use; "default" when none is */
+    const char *host_flag;        /* -H as given, or NULL */
+    const char *context;          /* name of the context in use; "default" when none is */
     const struct client_tls *tls; /* for tcp://; NULL for local commands */
     bool debug;                   /* -D */
     struct client *client;        /* see cli_client() */

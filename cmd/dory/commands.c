@@ -8,6 +8,8 @@
     X(pull)                                                                                                            \
     X(push)                                                                                                            \
     X(images)                                                                                                          \
+    X(login)                                                                                                           \
+    X(logout)                                                                                                          \
     X(search)                                                                                                          \
     X(version)                                                                                                         \
     X(info)                                                                                                            \
@@ -43,6 +45,15 @@
     X(completion_fish)                                                                                                 \
     X(completion_zsh)                                                                                                  \
     X(container_inspect)                                                                                               \
+    X(context_create)                                                                                                  \
+    X(context_export)                                                                                                  \
+    X(context_import)                                                                                                  \
+    X(context_inspect)                                                                                                 \
+    X(context_ls)                                                                                                      \
+    X(context_rm)                                                                                                      \
+    X(context_show)                                                                                                    \
+    X(context_update)                                                                                                  \
+    X(context_use)                                                                                                     \
     X(image_inspect)                                                                                                   \
     X(network_connect)                                                                                                 \
     X(network_create)                                                                                                  \
@@ -55,6 +66,7 @@
     X(network_prune)                                                                                                   \
     X(network_rm)                                                                                                      \
     X(system_df)                                                                                                       \
+    X(system_dial_stdio)                                                                                               \
     X(system_prune)                                                                                                    \
     X(volume_create)                                                                                                   \
     X(volume_inspect)                                                                                                  \

@@ -70,7 +70,15 @@ static int run_found(struct cli *cli, const struct endpoint_choice *choice, cons
     CLEANUP_ENDPOINT struct endpoint endpoint = {0};
     const struct command *command = match->command;
     int r = 0;
-    if (!command->local) {
+    cli->host_flag = choice->host;
+    if (choice->host && choice->context) {
+        fprintf(stderr, "conflicting options: cannot specify both --host and --context\n");
+        return 1;
+    }
+    if (command->local) {
+        endpoint.context = endpoint_context_name(cli, choice);
+        cli->context = endpoint.context;
+    } else {
         r = endpoint_resolve(cli, choice, &endpoint, &err);
         if (r == 0)
             r = client_new(cli->host, cli->tls, &cli->client, &err);

@@ -65,8 +65,6 @@ static int resolve_context(struct cli *cli, struct endpoint *ret, struct error *
 int endpoint_resolve(struct cli *cli, const struct endpoint_choice *choice, struct endpoint *ret, struct error *err)
 {
     int r = 0;
-    if (choice->host && choice->context)
-        return error_set(err, ERROR_INVALID, 0, "conflicting options: cannot specify both --host and --context");
     ret->context = endpoint_context_name(cli, choice);
     if (strcmp(ret->context, CONTEXT_DEFAULT) != 0) {
         r = resolve_context(cli, ret, err);

@@ -23,7 +23,7 @@ struct endpoint {
  * DOCKER_CONTEXT; then currentContext of config.json; else "default". The caller frees.
  */
 char *endpoint_context_name(const struct cli *cli, const struct endpoint_choice *choice);
-/* Fills cli->host, cli->context and cli->tls. -H together with -c is an error, a context that is missing too. */
+/* Fills cli->host, cli->context and cli->tls. A context that is missing is an error. */
 int endpoint_resolve(struct cli *cli, const struct endpoint_choice *choice, struct endpoint *ret, struct error *err);
 void endpoint_release(struct endpoint *endpoint);
 
