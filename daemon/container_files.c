@@ -62,8 +62,9 @@ static int open_volume(struct job *job, const struct mount_point *m, struct erro
 {
     CLEANUP_FREE char *path = volume_path(job->engine->volumes, m->name);
     CLEANUP_CLOSE int data = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int at = data < 0 ? -errno : m->subpath != NULL ? beneath_open(data, m->subpath, O_PATH, 0) : fd_dup(data);
-    CLEANUP_CLOSE int source = at;
+    CLEANUP_CLOSE int at = data < 0             ? -errno
+                           : m->subpath != NULL ? beneath_open(data, m->subpath, O_PATH, 0)
+                                                : fd_dup(data);
     int fd = at < 0 ? -1 : open_tree(at, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)AT_EMPTY_PATH);
     if (fd >= 0 || at == -ENOENT)
         return fd >= 0 ? fd : -ENOENT;

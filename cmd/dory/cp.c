@@ -132,10 +132,11 @@ static int unpack_body(struct body *body, const struct cp_plan *plan, struct err
                                            .rename_from = plan->rename_from,
                                            .rename_to = plan->rename_to};
     struct unpack_result result;
-    CLEANUP_FREE char *buffer = body->buffer = xmalloc(BLOCK_SIZE);
+    CLEANUP_FREE char *buffer = xmalloc(BLOCK_SIZE);
     CLEANUP_CLOSE int fd = open(plan->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return error_errno(err, errno, "open %s", plan->directory);
+    body->buffer = buffer;
     CLEANUP_TAR_READER struct tar_reader *reader = tar_reader_new(body_read, body);
     umask(0);
     int r = unpack_tree(reader, fd, &options, &result, err);
