@@ -100,6 +100,12 @@ install: all
 	sed 's|@bindir@|$(PREFIX)/bin|' cmd/doryd/dory.service.in >$(DESTDIR)$(PREFIX)/lib/systemd/system/dory.service
 	install -m 644 cmd/doryd/dory.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/dory.socket
 	$(BIN)/doryd --man >$(DESTDIR)$(PREFIX)/share/man/man8/doryd.8
+	$(BIN)/dory __man $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(BIN)/dory completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/dory
+	$(BIN)/dory completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_dory
+	$(BIN)/dory completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/dory.fish
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/dory/
 
 .PHONY: deps

@@ -55,6 +55,7 @@
     X(context_update)                                                                                                  \
     X(context_use)                                                                                                     \
     X(image_inspect)                                                                                                   \
+    X(man)                                                                                                             \
     X(network_connect)                                                                                                 \
     X(network_create)                                                                                                  \
     X(network_disconnect)                                                                                              \
