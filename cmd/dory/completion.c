@@ -60,6 +60,13 @@ static enum complete of_word(const struct command *command, const char *word)
     return COMPLETE_NOTHING;
 }
 
+/* Part of a command line of the user's own. */
+static bool is_command_word(const char *word)
+{
+    word += *word == '[';
+    return strncmp(word, "COMMAND", 7) == 0 || strncmp(word, "ARG", 3) == 0;
+}
+
 enum complete completion_of_argument(const struct command *command, size_t index)
 {
     CLEANUP_STRV struct strv words = STRV_INIT;
@@ -74,7 +81,7 @@ enum complete completion_of_argument(const struct command *command, size_t index
         what = of_word(command, word);
         /* "[COMMAND] [ARG...]" may be files; the last word of "X [X...]" repeats. */
         if (n++ == index || (strstr(word, "...") && i + 1 == words.count))
-            return strstr(word, "COMMAND") || strstr(word, "ARG") ? COMPLETE_FILES : what;
+            return is_command_word(word) ? COMPLETE_FILES : what;
     }
     return COMPLETE_NOTHING;
 }

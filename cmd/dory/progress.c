@@ -6,12 +6,14 @@
 #include "base/fd.h"
 #include "base/strv.h"
 #include "cmd/dory/container_create.h"
+#include "cmd/dory/progress_bar.h"
 
 #define LINE_MAX_SIZE (1 << 20)
 
 struct progress {
     int fd;
     bool terminal, quiet;
+    int width;       /* columns */
     struct strv ids; /* one terminal line each, in order of appearance */
     struct strbuf out;
 };
@@ -39,7 +41,7 @@ static void show_layer(struct progress *p, const char *id, const char *status, c
         return;
     }
     size_t up = p->ids.count - row;
-    strbuf_addf(&p->out, "\x1b[%zuA\x1b[2K\r%s: %s %s\x1b[%zuB\r", up, id, status, bar ? bar : "", up);
+    strbuf_addf(&p->out, "\x1b[%zuA\x1b[2K\r%s: %s %s\x1b[%zuB\r", up, id, status, bar, up);
 }
 
 static int show_line(struct progress *p, const struct json *line, struct error *err)
@@ -51,13 +53,14 @@ static int show_line(struct progress *p, const struct json *line, struct error *
         return error_set(err, ERROR_SYSTEM, EIO, "%s", message);
     const char *stream = json_get_string(line, "stream");
     const char *status = json_get_string(line, "status"), *id = json_get_string(line, "id");
-    const char *bar = json_get_string(line, "progress");
+    CLEANUP_STRBUF struct strbuf bar = STRBUF_INIT;
+    progress_bar(json_get(line, "progressDetail"), p->width, &bar);
     if (stream)
         strbuf_adds(&p->out, stream);
     /* Without a terminal the moving parts of a download are left out. */
-    if (status && id && (p->terminal || !bar || !*bar))
-        show_layer(p, id, status, bar);
-    else if (status && !id)
+    if (status && id && *id && (p->terminal || bar.size == 0))
+        show_layer(p, id, status, strbuf_str(&bar));
+    else if (status && (!id || !*id) && (p->terminal || bar.size == 0))
         strbuf_addf(&p->out, "%s\n", status);
     flush(p);
     return 0;
@@ -66,8 +69,10 @@ static int show_line(struct progress *p, const struct json *line, struct error *
 int progress_show(struct client_response *response, int output_fd, bool quiet, struct error *err)
 {
     struct progress p = {.fd = output_fd, .quiet = quiet, .terminal = isatty(output_fd)};
+    struct winsize size;
     const char *text;
     int r;
+    p.width = p.terminal && ioctl(output_fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 200;
     while ((r = client_read_line(response, LINE_MAX_SIZE, &text, err)) == 0 && text) {
         if (!*text)
             continue;
