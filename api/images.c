@@ -5,6 +5,7 @@
 
 #include "base/timestamp.h"
 #include "daemon/engine.h"
+#include "daemon/events.h"
 
 static int tag(struct api_request *request, struct engine *engine, struct error *err)
 {
@@ -214,6 +215,7 @@ static int prune(struct api_request *request, struct engine *engine, struct erro
     else
         json_put_raw(&w, rows.data, rows.size);
     json_member_int(&w, "SpaceReclaimed", before - after);
+    events_publish_prune(engine_events(engine), "image", before - after);
     json_end_object(&w);
     return api_reply_json(request, 200, &out);
 }

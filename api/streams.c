@@ -282,7 +282,7 @@ static int handle_resize(struct api_request *request, struct engine *engine, str
     if (r == 0)
         r = find(request, engine, &c, err);
     if (r == 0)
-        r = container_resize(c, (uint16_t)rows, (uint16_t)columns, err);
+        r = container_resize(engine, c, (uint16_t)rows, (uint16_t)columns, err);
     return r < 0 ? r : api_reply_empty(request, 200);
 }
 

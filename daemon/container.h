@@ -218,6 +218,7 @@ void container_attach_cancel(struct container *container);
 /* Gives the client to the shim, or keeps it until the start. Consumes attach->fd in every case. */
 int container_attach(struct engine *engine, struct container *container, const struct shim_attach *attach,
                      struct error *err);
-int container_resize(struct container *container, uint16_t rows, uint16_t columns, struct error *err);
+int container_resize(struct engine *engine, struct container *container, uint16_t rows, uint16_t columns,
+                     struct error *err);
 
 #endif

@@ -73,7 +73,7 @@ int container_attach(struct engine *engine, struct container *c, const struct sh
     return r;
 }
 
-int container_resize(struct container *c, uint16_t rows, uint16_t columns, struct error *err)
+int container_resize(struct engine *engine, struct container *c, uint16_t rows, uint16_t columns, struct error *err)
 {
     enum container_state next;
     pthread_mutex_lock(&c->lock);
@@ -88,5 +88,13 @@ int container_resize(struct container *c, uint16_t rows, uint16_t columns, struc
         return error_set(err, ERROR_CONFLICT, 0, "container %s is not running", c->id);
     r = shim_resize(shim, rows, columns, err);
     shim_unref(shim);
-    return r;
+    if (r < 0)
+        return r;
+    CLEANUP_STRMAP struct strmap size = STRMAP_INIT;
+    CLEANUP_FREE char *height = xasprintf("%u", rows);
+    CLEANUP_FREE char *width = xasprintf("%u", columns);
+    strmap_set(&size, "height", height);
+    strmap_set(&size, "width", width);
+    container_event_with(engine, c, "resize", &size);
+    return 0;
 }

@@ -162,13 +162,16 @@ void container_process_exit(struct engine *engine, struct container *c, const st
         store_save_state(engine, c);
     if (restart)
         container_schedule_restart(engine, c, restart_policy_delay(ran, &c->restart_failures));
-    container_wake_exit(c);
     pthread_mutex_unlock(&c->lock);
 
     container_execs_ended(engine, c);
     if (has_volumes) /* before anybody hears that it is gone and removes one */
         mount_sources_unmount(engine, c);
+    /* "die" comes before the "stop" of whoever waited. */
     publish_exit(engine, c, exit);
+    pthread_mutex_lock(&c->lock);
+    container_wake_exit(c);
+    pthread_mutex_unlock(&c->lock);
     struct error err = {0};
     if (auto_remove && container_forget(engine, c, true, &err) < 0)
         log_error("container %s: removing it: %s", c->id, err.message);

@@ -47,5 +47,6 @@ int container_prune(struct engine *engine, const struct json *filters, struct st
         *ret_bytes += rw;
     }
     engine_snapshot_free(list, count);
+    events_publish_prune(engine->events, "container", *ret_bytes);
     return 0;
 }

@@ -464,6 +464,10 @@ static void catch_up(struct engine *engine, struct container *c)
 {
     struct shim_attach *attaches;
     size_t count = take_pending(c, &attaches);
+    /* While the start is under way an end waits: "start" comes before "die". */
+    links_address_changed(engine, c);
+    container_network_event(engine, c, "connect");
+    container_event(engine, c, "start", NULL, NULL);
     pthread_mutex_lock(&c->lock);
     c->starting = false;
     bool ended = c->early_exit;
@@ -476,9 +480,6 @@ static void catch_up(struct engine *engine, struct container *c)
     free_attaches(attaches, count);
     if (shim != NULL)
         shim_unref(shim);
-    links_address_changed(engine, c);
-    container_network_event(engine, c, "connect");
-    container_event(engine, c, "start", NULL, NULL);
     health_watch(engine->health, c);
     if (ended)
         container_process_exit(engine, c, &exit, false);

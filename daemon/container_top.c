@@ -458,5 +458,6 @@ int container_top(struct engine *engine, struct container *c, const char *ps_arg
     json_end_array(&w);
     json_end_object(&w);
     strbuf_addc(out, '\n');
+    container_event(engine, c, "top", NULL, NULL);
     return 0;
 }

@@ -103,6 +103,14 @@ void events_publish(struct events *events, const char *type, const char *action,
     pthread_mutex_unlock(&events->lock);
 }
 
+void events_publish_prune(struct events *events, const char *type, int64_t reclaimed)
+{
+    CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
+    CLEANUP_FREE char *text = xasprintf("%lld", (long long)reclaimed);
+    strmap_set(&attributes, "reclaimed", text);
+    events_publish(events, type, "prune", "", &attributes);
+}
+
 /* "create", but also "exec_create: sh" for the filter "exec_create". */
 static bool action_matches(const char *action, const char *wanted)
 {

@@ -32,6 +32,9 @@ void events_free(struct events *events); /* no subscriber may be left */
 void events_publish(struct events *events, const char *type, const char *action, const char *id,
                     const struct strmap *attributes);
 
+/* "prune" of a type (a literal), with the bytes that became free. */
+void events_publish_prune(struct events *events, const char *type, int64_t reclaimed);
+
 /* The filters of GET /events ({"type":["container"],"event":[...],"container":[...],"image":[...],"label":[...],
  * "volume":[...],"network":[...],"daemon":..., "scope":...}); NULL matches everything. */
 bool event_matches(const struct event *event, const struct json *filters);

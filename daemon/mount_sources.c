@@ -14,6 +14,19 @@
 #include "daemon/idmap.h"
 #include "daemon/passwd.h"
 
+static void publish(struct engine *engine, const struct container *c, const struct mount_point *m, const char *action)
+{
+    CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
+    strmap_set(&attributes, "container", c->id);
+    strmap_set(&attributes, "driver", "local");
+    if (strcmp(action, "mount") == 0) {
+        strmap_set(&attributes, "destination", m->destination);
+        strmap_set(&attributes, "propagation", m->propagation ? m->propagation : "");
+        strmap_set(&attributes, "read/write", m->read_only ? "false" : "true");
+    }
+    events_publish(engine->events, "volume", action, m->name, &attributes);
+}
+
 static int make_bind_source(const struct mount_point *m, struct error *err)
 {
     struct stat st;
@@ -91,6 +104,8 @@ static int prepare_one(struct engine *engine, const struct container *c, size_t 
     if (r < 0)
         return r;
     sources->prepared = i + 1;
+    if (m->type == MOUNT_VOLUME)
+        publish(engine, c, m, "mount");
     if (m->type == MOUNT_BIND && m->idmap == NULL && !m->change_owner)
         return 0;
     CLEANUP_CLOSE int fd = open_source(engine, m, err);
@@ -115,8 +130,10 @@ int mount_sources_prepare(struct engine *engine, const struct container *c, cons
 static void unmount(struct engine *engine, const struct container *c, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (c->mounts[i].type == MOUNT_VOLUME)
+        if (c->mounts[i].type == MOUNT_VOLUME) {
             volume_unmount(engine->volumes, c->mounts[i].name);
+            publish(engine, c, &c->mounts[i], "unmount");
+        }
 }
 
 void mount_sources_undo(struct engine *engine, const struct container *c, struct mount_sources *sources)

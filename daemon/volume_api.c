@@ -172,14 +172,6 @@ int engine_volume_list(struct engine *engine, const struct json *filters, struct
     return 0;
 }
 
-static void publish_prune(struct engine *engine, int64_t bytes)
-{
-    CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
-    CLEANUP_FREE char *text = xasprintf("%lld", (long long)bytes);
-    strmap_set(&attributes, "reclaimed", text);
-    events_publish(engine->events, "volume", "prune", "", &attributes);
-}
-
 int engine_volume_prune(struct engine *engine, const struct json *filters, bool all, struct strbuf *out,
                         struct error *err)
 {
@@ -216,6 +208,6 @@ int engine_volume_prune(struct engine *engine, const struct json *filters, bool 
     json_end_object(&w);
     strbuf_addc(out, '\n');
     free_list(list, count);
-    publish_prune(engine, bytes);
+    events_publish_prune(engine->events, "volume", bytes);
     return 0;
 }

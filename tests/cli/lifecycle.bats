@@ -36,6 +36,7 @@ state_is() {
     state_is c1 exited
     run dory start c1
     [ "$output" = c1 ]
+    dory wait c1
     dory rm c1
 }
 
