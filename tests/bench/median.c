@@ -1,12 +1,16 @@
 /*
- * Times a command: median -n COUNT [-w WARMUPS] -- COMMAND...
- * Runs it COUNT times with posix_spawn, output to /dev/null, and prints "median p90 min" in milliseconds. Any failure
- * of the command is a failure here.
+ * Times commands: median -n COUNT [-w WARMUPS] [-m] -- COMMAND... [::: COMMAND...]...
+ * Runs each COUNT times with posix_spawn, output to /dev/null, one after another in turn, so that a machine that is
+ * busy for a while is so for all of them. Prints one line per command: "median p90 min" in milliseconds, with -m
+ * followed by the peak memory in kB (the largest of the runs, and no less than this program's own). Any failure of a
+ * command is a failure here.
  */
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,7 +28,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double run_once(char **argv)
+static double run_once(char **argv, long *peak)
 {
     extern char **environ;
     posix_spawn_file_actions_t actions;
@@ -38,7 +42,10 @@ static double run_once(char **argv)
         perror(argv[0]);
         exit(1);
     }
-    waitpid(pid, &status, 0);
+    struct rusage usage;
+    wait4(pid, &status, 0, &usage);
+    if (usage.ru_maxrss > *peak)
+        *peak = usage.ru_maxrss;
     double took = now_ms() - began;
     posix_spawn_file_actions_destroy(&actions);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
@@ -48,28 +55,64 @@ static double run_once(char **argv)
     return took;
 }
 
+#define COMMANDS_MAX 8
+
+struct timed {
+    char **argv;
+    double *times;
+    long peak;
+};
+
+/* Splits argv at ":::"; the count of commands. */
+static int split(char **argv, struct timed commands[COMMANDS_MAX])
+{
+    int count = 0;
+    for (char **start = argv; *start != NULL && count < COMMANDS_MAX;) {
+        char **end = start;
+        while (*end != NULL && strcmp(*end, ":::") != 0)
+            end++;
+        commands[count++].argv = start;
+        if (*end == NULL)
+            break;
+        *end = NULL;
+        start = end + 1;
+    }
+    return count;
+}
+
 int main(int argc, char **argv)
 {
-    int count = 20, warmups = 2, option;
-    while ((option = getopt(argc, argv, "+n:w:")) != -1) {
+    int count = 20, warmups = 2, option, memory = 0;
+    struct timed commands[COMMANDS_MAX] = {0};
+    while ((option = getopt(argc, argv, "+n:w:m")) != -1) {
         if (option == 'n')
             count = (int)strtol(optarg, NULL, 10);
         else if (option == 'w')
             warmups = (int)strtol(optarg, NULL, 10);
+        else if (option == 'm')
+            memory = 1;
         else
             return 2;
     }
-    if (optind >= argc || count < 1)
+    int n = optind < argc && count > 0 ? split(argv + optind, commands) : 0;
+    if (n == 0)
         return 2;
-    double *times = calloc((size_t)count, sizeof(*times));
-    if (!times)
-        return 1;
-    for (int i = 0; i < warmups; i++)
-        run_once(argv + optind);
-    for (int i = 0; i < count; i++)
-        times[i] = run_once(argv + optind);
-    qsort(times, (size_t)count, sizeof(*times), compare);
-    printf("%.2f %.2f %.2f\n", times[count / 2], times[count * 9 / 10], times[0]);
-    free(times);
+    for (int k = 0; k < n; k++)
+        commands[k].times = calloc((size_t)count, sizeof(double));
+    for (int i = -warmups; i < count; i++)
+        for (int k = 0; k < n; k++) {
+            double took = run_once(commands[k].argv, &commands[k].peak);
+            if (i >= 0)
+                commands[k].times[i] = took;
+        }
+    for (int k = 0; k < n; k++) {
+        double *times = commands[k].times;
+        qsort(times, (size_t)count, sizeof(double), compare);
+        printf("%.2f %.2f %.2f", times[count / 2], times[count * 9 / 10], times[0]);
+        if (memory)
+            printf(" %ld", commands[k].peak);
+        printf("\n");
+        free(times);
+    }
     return 0;
 }
