@@ -7,12 +7,20 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
+
+#include <linux/sockios.h>
 
 #include "api/hijack.h"
 #include "api/server_private.h"
 #include "base/fd.h"
 #include "base/log.h"
+
+/* A client that does not read for so long (0.2 s) may lose what comes first. */
+#define HEAD_READ_PAUSE_NS 20000
+#define HEAD_READ_TRIES 2500
 
 int hijack_take_socket(int socket_fd)
 {
@@ -129,6 +137,24 @@ static int hijack_upgrade(struct api_request *request, const char *content_type,
     return fd;
 }
 
+/*
+ * Waits until the client has read the head of the answer. Clients made for docker read it through a buffer and the
+ * stream from the socket below (docker-py does): what has arrived together with the head is lost to them, and here the
+ * first output is quick enough for that. A Unix socket counts as unsent what its peer has not read; others are not
+ * waited for.
+ */
+static void await_head_read(int fd)
+{
+    const struct timespec pause = {.tv_nsec = HEAD_READ_PAUSE_NS};
+    int domain = 0, unread = 0;
+    socklen_t size = sizeof(domain);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 || domain != AF_UNIX)
+        return;
+    for (int i = 0; i < HEAD_READ_TRIES && ioctl(fd, SIOCOUTQ, &unread) == 0 && unread > 0; i++)
+        nanosleep(&pause, NULL);
+}
+
 int api_hijack(struct api_request *request, const char *content_type, int *ret_fd, struct error *err)
 {
     int fd;
@@ -142,6 +168,7 @@ int api_hijack(struct api_request *request, const char *content_type, int *ret_f
         fd = hijack_plain(request, content_type, err);
     if (fd < 0)
         return fd;
+    await_head_read(fd);
     *ret_fd = fd;
     return 0;
 }

@@ -107,9 +107,9 @@ void container_wait_end(struct container_waiter *waiter)
 void container_wake_exit(struct container *c)
 {
     for (struct container_waiter *w = c->waiters; w != NULL; w = w->next)
-        if (w->condition == CONTAINER_WAIT_NEXT_EXIT ||
-            ((w->condition == CONTAINER_WAIT_NOT_RUNNING || w->condition == CONTAINER_WAIT_HEALTHY) &&
-             c->state != CONTAINER_RESTARTING))
+        /* docker tells who waits for a container that is started again, too. */
+        if (w->condition == CONTAINER_WAIT_NEXT_EXIT || w->condition == CONTAINER_WAIT_NOT_RUNNING ||
+            (w->condition == CONTAINER_WAIT_HEALTHY && c->state != CONTAINER_RESTARTING))
             finish(w);
 }
 

@@ -214,3 +214,10 @@ state_is() {
     no_such() { ! dory inspect rmagain >/dev/null 2>&1; }
     wait_for 5 no_such
 }
+
+@test "wait tells the status of a container that its policy starts again" {
+    dory run -d --name again --restart always busybox sh -c 'sleep 0.3; exit 6' >/dev/null
+    run -0 timeout 30 "$ENV_CLI" wait again
+    [ "$output" = 6 ]
+    dory rm -f again >/dev/null
+}
