@@ -26,7 +26,7 @@ struct daemon_options {
     char *bip;
     char *ip; /* default address for published ports */
     int64_t mtu;
-    struct strv address_pools;          /* "base,size": where networks get their subnets from */
+    struct strv address_pools;          /* "base=10.10.0.0/16,size=24": where networks get their subnets from */
     bool iptables, ip_forward, ip_masq; /* true by default */
     struct strv insecure_registries, registry_mirrors;
     struct strv dns, dns_options, dns_search;

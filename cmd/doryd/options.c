@@ -252,6 +252,21 @@ static int set_json_list(struct daemon_options *options, const struct row *row, 
     return 0;
 }
 
+/* [{"base": "10.10.0.0/16", "size": 24}], kept as on the command line: "base=10.10.0.0/16,size=24". */
+static int set_json_pools(struct daemon_options *options, const struct row *row, const struct json *value,
+                          struct error *err)
+{
+    for (size_t i = 0; i < json_count(value); i++) {
+        const struct json *pool = json_at(value, i);
+        const char *base = json_get_string(pool, "base");
+
+        if (!base)
+            return wrong_type(row, "a list of {\"base\", \"size\"}", err);
+        strv_addf(field(options, row), "base=%s,size=%" PRId64, base, json_get_int(pool, "size", 0));
+    }
+    return value->kind == JSON_ARRAY ? 0 : wrong_type(row, "a list of {\"base\", \"size\"}", err);
+}
+
 /* {"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 2048}}, kept as on the command line: "1024:2048". */
 static int set_json_ulimits(struct daemon_options *options, const struct row *row, const struct json *value,
                             struct error *err)
@@ -288,7 +303,8 @@ static int set_json(struct daemon_options *options, const struct row *row, const
         *(int64_t *)field(options, row) = value->integer;
         return 0;
     case ROW_LIST:
-        return set_json_list(options, row, value, err);
+        return row->flags & ROW_POOLS ? set_json_pools(options, row, value, err)
+                                      : set_json_list(options, row, value, err);
     case ROW_ULIMITS:
         return set_json_ulimits(options, row, value, err);
     case ROW_MAP:

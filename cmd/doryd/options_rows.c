@@ -6,6 +6,8 @@ const struct row option_rows[] = {
     {"bridge", 'b', NULL, ROW_STRING, AT(bridge), "dory0", 0,
      "Interface that containers are attached to; made if missing"},
     {"cgroup-parent", 0, NULL, ROW_STRING, AT(cgroup_parent), "/dory", 0, "Parent cgroup of all containers"},
+    {"default-address-pool", 0, "default-address-pools", ROW_LIST, AT(address_pools), NULL, ROW_POOLS,
+     "Where networks get their subnets from, base=10.10.0.0/16,size=24"},
     {"default-cgroupns-mode", 0, NULL, ROW_STRING, AT(default_cgroupns_mode), "private", 0,
      "Cgroup namespace of containers that do not say: private or host"},
     {"default-ipc-mode", 0, NULL, ROW_STRING, AT(default_ipc_mode), "private", 0,

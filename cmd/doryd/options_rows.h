@@ -10,6 +10,7 @@ enum row_type { ROW_STRING, ROW_LIST, ROW_BOOL, ROW_INT, ROW_MAP, ROW_ULIMITS };
 enum row_flags {
     ROW_RELOAD = 1 << 0,  /* SIGHUP may change it */
     ROW_NO_JSON = 1 << 1, /* a flag only */
+    ROW_POOLS = 1 << 2,   /* a list of {"base", "size"} in daemon.json, "base=...,size=..." as flags */
 };
 
 struct row {

@@ -191,6 +191,34 @@ bool firewall_exists(struct firewall *firewall)
     return exists;
 }
 
+static int count_rule(const struct nlmsghdr *message, void *data)
+{
+    (void)message;
+    ++*(size_t *)data;
+    return 0;
+}
+
+static bool has_rules(struct firewall *firewall, uint8_t family)
+{
+    struct netlink_batch batch = {.used = 0};
+    size_t count = 0;
+    struct nlmsghdr *m = netlink_batch_begin(&batch, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NLM_F_DUMP);
+    struct nfgenmsg *header = mnl_nlmsg_put_extra_header(m, sizeof(*header));
+    header->nfgen_family = family;
+    header->version = NFNETLINK_V0;
+    mnl_attr_put_strz(m, NFTA_RULE_TABLE, firewall->table);
+    netlink_batch_end(&batch, m);
+    return netlink_dump(firewall->netlink, &batch, count_rule, &count) == 0 && count > 0;
+}
+
+bool firewall_is_intact(struct firewall *firewall)
+{
+    pthread_mutex_lock(&firewall->lock);
+    bool intact = has_rules(firewall, NFPROTO_IPV4) && (!firewall->ip6 || has_rules(firewall, NFPROTO_IPV6));
+    pthread_mutex_unlock(&firewall->lock);
+    return intact;
+}
+
 static int remove_table(struct firewall *firewall, uint8_t family)
 {
     struct netlink_batch batch = {.used = 0};

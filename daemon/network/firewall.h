@@ -51,6 +51,8 @@ bool firewall_exists(struct firewall *firewall);
  */
 typedef void (*firewall_snapshot_fn)(struct firewall_rules *ret, void *data);
 int firewall_apply(struct firewall *firewall, firewall_snapshot_fn snapshot, void *data, struct error *err);
+/* The tables are there, with rules in them: nobody has flushed them. */
+bool firewall_is_intact(struct firewall *firewall);
 /* Removes the table; absent is fine. */
 int firewall_remove(struct firewall *firewall, struct error *err);
 

@@ -110,18 +110,30 @@ int ipam_subnet_choose(const struct ipam_subnet *used, size_t count, struct ipam
     return ipam_pool_choose(pools, ARRAY_SIZE(pools), used, count, ret, err);
 }
 
+/* The value of "key=" up to the next comma; NULL: it is not there. The caller frees. */
+static char *pool_field(const char *text, const char *key)
+{
+    size_t size = strlen(key);
+    for (const char *p = text; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+        if (strncmp(p, key, size) == 0 && p[size] == '=') {
+            return xstrndup(p + size + 1, strcspn(p + size + 1, ","));
+        }
+    }
+    return NULL;
+}
+
 int ipam_pool_parse(const char *text, struct ipam_pool *ret, struct error *err)
 {
-    const char *comma = strchr(text, ',');
-    CLEANUP_FREE char *base = comma ? xstrndup(text, (size_t)(comma - text)) : NULL;
+    CLEANUP_FREE char *base = pool_field(text, "base");
+    CLEANUP_FREE char *size_text = pool_field(text, "size");
     const char *slash = base ? strchr(base, '/') : NULL;
     uint64_t size, prefix;
     uint32_t network;
     CLEANUP_FREE char *address = slash ? xstrndup(base, (size_t)(slash - base)) : NULL;
-    if (!slash || ipam_parse_address(address, &network) < 0 || parse_uint64(slash + 1, 30, &prefix) < 0 ||
-        parse_uint64(comma + 1, 30, &size) < 0 || prefix < 1 || size < prefix || size < 8) {
+    if (!slash || !size_text || ipam_parse_address(address, &network) < 0 || parse_uint64(slash + 1, 30, &prefix) < 0 ||
+        parse_uint64(size_text, 30, &size) < 0 || prefix < 1 || size < prefix || size < 8) {
         return error_set(err, ERROR_INVALID, EINVAL,
-                         "invalid address pool %s: wanted is base,size as in 10.10.0.0/16,24", text);
+                         "invalid default address pool %s: wanted is base=10.10.0.0/16,size=24", text);
     }
     *ret = (struct ipam_pool){network & ipam_mask((int)prefix), (int)prefix, (int)size};
     return 0;

@@ -39,7 +39,7 @@ struct ipam_pool {
 };
 int ipam_pool_choose(const struct ipam_pool *pools, size_t pool_count, const struct ipam_subnet *used, size_t count,
                      struct ipam_subnet *ret, struct error *err);
-/* "base,size" as in "10.10.0.0/16,24". */
+/* "base=10.10.0.0/16,size=24". */
 int ipam_pool_parse(const char *text, struct ipam_pool *ret, struct error *err);
 
 /* The addresses of one subnet that are taken. Network, broadcast and gateway always are. */

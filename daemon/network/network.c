@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "daemon/network/firewall_monitor.h"
 #include "daemon/network/names.h"
 
 enum { DEFAULT_POOL_SIZE = 3, BARE_POOL_SIZE = 2, POOL_SIZE_MAX = 100 };
@@ -220,6 +221,7 @@ void network_manager_close(struct network_manager *manager)
     if (!manager) {
         return;
     }
+    firewall_monitor_stop(manager->monitor);
     resolver_free(manager->resolver);
     pool_close(manager->pool);
     firewall_close(manager->firewall);
@@ -246,6 +248,8 @@ int network_manager_destroy(struct network_manager *manager, struct error *err)
 {
     struct bridge bridge = manager->bridge->bridge;
     struct netlink *netlink;
+    firewall_monitor_stop(manager->monitor);
+    manager->monitor = NULL;
     int r = manager->firewall ? firewall_remove(manager->firewall, err) : 0;
     network_manager_close(manager);
     if (r == 0) {
@@ -259,12 +263,21 @@ int network_manager_destroy(struct network_manager *manager, struct error *err)
     return r;
 }
 
+static int restore_rules(void *data, struct error *err)
+{
+    return network_firewall_apply(data, err);
+}
+
 int network_restore_done(struct network_manager *manager, struct error *err)
 {
     pthread_mutex_lock(&manager->lock);
     bool changed = manager->firewall_found || manager->ports.count > 0 || manager->count > 1;
     pthread_mutex_unlock(&manager->lock);
     int r = changed ? network_firewall_apply(manager, err) : 0;
+    if (r == 0 && manager->firewall) {
+        r = firewall_monitor_start(manager->firewall, manager->bridge->bridge.name, restore_rules, manager,
+                                   &manager->monitor, err);
+    }
     pool_start(manager->pool);
     return r;
 }

@@ -26,7 +26,7 @@ struct network_options {
     bool no_firewall;            /* daemon.json "iptables": false */
     bool no_ip_forward, no_ip_masq;
     int pool_size;                    /* warm namespaces kept; 0: the default (3) */
-    const struct strv *address_pools; /* "base,size" as default-address-pools; NULL or empty: docker's */
+    const struct strv *address_pools; /* "base=...,size=..." as default-address-pool; NULL or empty: docker's */
     const char *seed;                 /* what automatic IPv6 subnets are derived from: the host's own; NULL: "" */
 };
 

@@ -86,6 +86,7 @@ struct network_manager {
     struct ipam_pool *address_pools;
     size_t address_pool_count;
     struct firewall *firewall; /* NULL: none is wanted */
+    struct firewall_monitor *monitor;
     struct pool *pool;
     struct resolver *resolver;
     pthread_mutex_t lock; /* all below; never held while the kernel is asked for more than a bind(2) */

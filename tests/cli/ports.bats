@@ -1,0 +1,185 @@
+#!/usr/bin/env bats
+# Published ports on networks of users: who may reach them, both address families, long ranges, and rules that somebody
+# flushes.
+
+bats_require_minimum_version 1.5.0
+load ../lib/env
+
+setup_file() {
+    ENV_CONFIG='{"default-address-pools": [{"base": "10.219.0.0/16", "size": 26}]}' env_start
+    env_images busybox
+    # The other host: a namespace with a veth to this one.
+    export PEER=${ENV_BRIDGE}q LINK=${ENV_SUBNET/10.213/10.220} LINK6=fd13:${ENV_SUBNET##*.}:
+    ip netns add "$PEER"
+    ip link add "${PEER}0" type veth peer name eth0 netns "$PEER"
+    ip addr add "$LINK.1/24" dev "${PEER}0"
+    ip -6 addr add "$LINK6:1/64" dev "${PEER}0" nodad
+    ip link set "${PEER}0" up
+    ip -n "$PEER" addr add "$LINK.2/24" dev eth0
+    ip -n "$PEER" -6 addr add "$LINK6:2/64" dev eth0 nodad
+    ip -n "$PEER" link set eth0 up
+    ip -n "$PEER" link set lo up
+    ip -n "$PEER" route add default via "$LINK.1"
+    ip -n "$PEER" -6 route add default via "$LINK6:1"
+    export SUBNET=${ENV_SUBNET/10.213/10.215} OTHER=${ENV_SUBNET/10.213/10.216}
+}
+
+teardown_file() {
+    ip netns del "$PEER" 2>/dev/null || true
+    ip link del "${PEER}0" 2>/dev/null || true
+    env_stop
+}
+
+teardown() {
+    local ids
+    ids=$(dory ps -aq)
+    # shellcheck disable=SC2086
+    [ -z "$ids" ] || dory rm -f $ids >/dev/null
+    dory network prune -f >/dev/null
+}
+
+# A server that answers every request with its client's address.
+server() { # name options...
+    local name=$1 pid
+    shift
+    dory run -d --name "$name" "$@" busybox sh -c \
+        'mkdir -p /w/cgi-bin && printf "#!/bin/sh\necho \"Content-Type: text/plain\"; echo; echo \"\$REMOTE_ADDR\"\n" >/w/cgi-bin/ip && chmod +x /w/cgi-bin/ip && exec httpd -f -p 80 -h /w' >/dev/null
+    pid=$(dory inspect -f '{{.State.Pid}}' "$name")
+    for ((i = 0; i < 1500; i++)); do
+        grep -q ':0050 .* 0A ' /proc/"$pid"/net/tcp* && return
+        sleep 0.02
+    done
+    return 1
+}
+
+host_port() { # container: of its port 80
+    dory port "$1" 80 | head -1 | sed 's/.*://'
+}
+
+# The client's address as the server at ADDRESS:PORT sees it.
+ask() { # address port
+    curl -gsf -m 20 "http://$1:$2/cgi-bin/ip" | sed 's/[][]//g; s/^::ffff://'
+}
+
+ask_from_peer() {
+    ip netns exec "$PEER" curl -gsf -m "${3:-20}" "http://$1:$2/cgi-bin/ip" | sed 's/[][]//g; s/^::ffff://'
+}
+
+ask_from() { # container address port
+    dory exec "$1" timeout 20 wget -q -O - "http://$2:$3/cgi-bin/ip"
+}
+
+@test "a port of a user's network is reached from the host, from other hosts and from every container" {
+    dory network create --subnet "$SUBNET.0/24" one >/dev/null
+    dory network create --subnet "$OTHER.0/24" two >/dev/null
+    server web --network one -p 80
+    port=$(host_port web)
+    ask 127.0.0.1 "$port" >/dev/null
+    ask "$LINK.1" "$port" >/dev/null
+    [ "$(ask_from_peer "$LINK.1" "$port")" = "$LINK.2" ] # the client's own address
+    dory run -d --name near --network one busybox sleep 1000 >/dev/null
+    dory run -d --name far --network two busybox sleep 1000 >/dev/null
+    dory run -d --name old busybox sleep 1000 >/dev/null
+    for from in web near far old; do
+        ask_from "$from" "$LINK.1" "$port" >/dev/null || { echo "$from"; false; }
+    done
+    # The container's own address is nobody's business outside of its network.
+    address=$(dory inspect -f '{{.NetworkSettings.Networks.one.IPAddress}}' web)
+    ask_from near "$address" 80 >/dev/null
+    run dory exec far timeout 1 wget -q -O /dev/null "http://$address/"
+    [ "$status" -ne 0 ]
+    run ask_from_peer "$address" 80 1
+    [ -z "$output" ]
+}
+
+@test "loopback only, and the address that a network binds to" {
+    dory network create -o "com.docker.network.bridge.host_binding_ipv4=127.0.0.1" one >/dev/null
+    server web --network one -p 80
+    [ "$(dory port web 80)" = "127.0.0.1:$(host_port web)" ]
+    ask 127.0.0.1 "$(host_port web)" >/dev/null
+    run ask_from_peer "$LINK.1" "$(host_port web)" 1
+    [ -z "$output" ]
+    [[ "$(dory network inspect -f '{{(index .IPAM.Config 0).Subnet}}' one)" == 10.219.*/26 ]] # the daemon's pool
+}
+
+@test "ports follow the network that is the way out" {
+    dory network create --subnet "$SUBNET.0/24" bb >/dev/null
+    dory network create --subnet "$OTHER.0/24" aa >/dev/null
+    dory network create --internal inside >/dev/null
+    server web --network inside -p 80
+    [ -z "$(dory port web)" ] # nothing is published on an internal network
+    dory network connect bb web
+    port=$(host_port web)
+    ask "$LINK.1" "$port" >/dev/null
+    dory network connect aa web
+    [ "$(host_port web)" = "$port" ]
+    ask "$LINK.1" "$port" >/dev/null
+    dory network disconnect bb web
+    [ "$(ask_from_peer "$LINK.1" "$port")" = "$LINK.2" ]
+    dory network disconnect aa web
+    run ask 127.0.0.1 "$port"
+    [ -z "$output" ]
+    dory network connect bb web
+    ask 127.0.0.1 "$(host_port web)" >/dev/null
+}
+
+@test "IPv6: addresses, the way out, and ports of both families" {
+    [ -e /proc/sys/net/ipv6 ] || skip "the kernel has no IPv6"
+    dory network create --ipv6 six >/dev/null
+    subnet=$(dory network inspect -f '{{(index .IPAM.Config 1).Subnet}}' six)
+    [[ "$subnet" == fd*::/64 ]]
+    server web --network six -p 80
+    dory run -d --name app --network six busybox sleep 1000 >/dev/null
+    address=$(dory inspect -f '{{.NetworkSettings.Networks.six.GlobalIPv6Address}}' web)
+    [ "${address%::*}" = "${subnet%::*}" ]
+    dory exec app ping -6 -c1 -W10 "$address" >/dev/null
+    dory exec app ping -6 -c1 -W10 web >/dev/null
+    dory exec app ip -6 route | grep -q '^default via fd'
+    port=$(host_port web)
+    [ "$(dory port web 80 | xargs)" = "0.0.0.0:$port [::]:$port" ]
+    [ "$(ask_from_peer "[$LINK6:1]" "$port")" = "$LINK6:2" ]
+    ask '[::1]' "$port" >/dev/null
+    ask 127.0.0.1 "$port" >/dev/null
+    [ "$(cat "/proc/sys/net/ipv6/conf/br-$(dory network inspect -f '{{.Id}}' six | cut -c1-12)/accept_ra")" = 0 ]
+    run ask_from_peer "[$address]" 80 1
+    [ -z "$output" ]
+    # A second one has another subnet; a given one is taken as it is.
+    dory network create --ipv6 more >/dev/null
+    [ "$(dory network inspect -f '{{(index .IPAM.Config 1).Subnet}}' more)" != "$subnet" ]
+    dory network create --ipv6 --subnet fd13:ffff:${ENV_SUBNET##*.}::/80 given >/dev/null
+    [ "$(dory run --rm --network given --ip6 fd13:ffff:${ENV_SUBNET##*.}::99 busybox ip -6 -o addr show eth0 scope global | awk '{ print $4 }')" = "fd13:ffff:${ENV_SUBNET##*.}::99/80" ]
+    env_daemon_kill
+    env_daemon_start
+    [ "$(ask_from_peer "[$LINK6:1]" "$port")" = "$LINK6:2" ]
+}
+
+@test "ten thousand ports are published and taken back" {
+    dory network create one >/dev/null
+    server web --network one -p 20000-29999:20000-29999 -p 80
+    [ "$(dory port web | wc -l)" -eq 10001 ]
+    [ "$(nft list map ip "dory-$ENV_BRIDGE" ports | grep -o ' \. 2[0-9]\{4\} :' | sort -u | wc -l)" -eq 10000 ]
+    run dory run --rm -p 25000:80 busybox true
+    [ "$status" -eq 125 ]
+    [[ "$output" == *"port is already allocated"* ]]
+    ask "$LINK.1" "$(host_port web)" >/dev/null
+    dory rm -f web >/dev/null
+    [ "$(nft list map ip "dory-$ENV_BRIDGE" ports | grep -c '2[0-9]\{4\} :')" -eq 0 ]
+    dory run --rm -p 25000:80 busybox true
+}
+
+@test "a flushed rule set comes back by itself" {
+    dory network create --subnet "$SUBNET.0/24" one >/dev/null
+    server web --network one -p 80
+    port=$(host_port web)
+    ask "$LINK.1" "$port" >/dev/null
+    # As "nft flush ruleset" and a reloaded firewall do it, but to our own table alone: others test on this machine, too.
+    for command in "delete table ip dory-$ENV_BRIDGE" "flush table ip dory-$ENV_BRIDGE"; do
+        nft "$command"
+        for ((i = 0; i < 1500; i++)); do
+            nft list chain ip "dory-$ENV_BRIDGE" forward 2>/dev/null | grep -q dnat && break
+            sleep 0.02
+        done
+        [ "$(ask_from_peer "$LINK.1" "$port")" = "$LINK.2" ]
+    done
+    grep -q 'have been removed' "$ENV_DIR/doryd.log"
+}
