@@ -47,7 +47,7 @@ static int end_process(const struct state *state, struct error *err)
     return n > 0 ? 0 : error_set(err, ERROR_SYSTEM, EBUSY, "container init still running");
 }
 
-static int delete_container(const struct global *global, struct state *state, int dir, bool force, struct error *err)
+int container_delete(const struct global *global, struct state *state, int dir, bool force, struct error *err)
 {
     enum status status = state_status(state, dir);
     if ((status == STATUS_RUNNING || status == STATUS_PAUSED) && !force)
@@ -82,7 +82,7 @@ int command_delete(const struct global *global, int argc, char **argv, struct er
     }
     if (r < 0)
         return r;
-    r = delete_container(global, &state, dir, force, err);
+    r = container_delete(global, &state, dir, force, err);
     state_release(&state);
     return r;
 }

@@ -11,13 +11,6 @@
 #include "base/timestamp.h"
 #include "cmd/dory-runtime/runtime.h"
 
-static int command_later(const struct global *global, int argc, char **argv, struct error *err)
-{
-    (void)global;
-    (void)argc;
-    return error_set(err, ERROR_NOT_IMPLEMENTED, ENOSYS, "dory-runtime %s is not implemented yet", argv[0]);
-}
-
 static const struct command commands[] = {
     {"create", "CONTAINER", "create a container; start runs its process", command_create},
     {"start", "CONTAINER", "run the process of a created container", command_start},
@@ -34,8 +27,8 @@ static const struct command commands[] = {
     {"resume", "CONTAINER", "let a paused container go on", command_resume},
     {"update", "CONTAINER", "change the limits of a container", command_update},
     {"events", "CONTAINER", "print statistics and OOM kills as they come", command_events},
-    {"checkpoint", "CONTAINER", "(not implemented yet)", command_later},
-    {"restore", "CONTAINER", "(not implemented yet)", command_later},
+    {"checkpoint", "CONTAINER", "write the processes of a container down, with criu", command_checkpoint},
+    {"restore", "CONTAINER", "make a container from what checkpoint wrote", command_restore},
 };
 
 void command_help(const char *name, const struct option_row *rows)
@@ -119,7 +112,7 @@ static int run_main(struct global *global, int argc, char **argv, struct error *
         OPTION_FLAG("debug", 0, &debug, ""),
         OPTION_FLAG("version", 'v', &version, "print the version"),
         OPTION_TEXT("rootless", 0, &rootless, "true, false or auto (default): do without what takes privilege"),
-        OPTION_TEXT("criu", 0, &criu, ""),
+        OPTION_TEXT("criu", 0, &criu, "the criu that checkpoint and restore use (default: in PATH)"),
         OPTION_FLAG("systemd-cgroup", 0, &systemd, ""),
         OPTION_END,
     };
@@ -139,8 +132,7 @@ static int run_main(struct global *global, int argc, char **argv, struct error *
     if (systemd)
         return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
                          "--systemd-cgroup is not supported: dory-runtime writes to the cgroup file system itself");
-    if (criu != NULL)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "--criu is not supported");
+    global->criu = criu;
     r = rootless_parse(rootless, &global->rootless, err);
     if (r == 0 && global->root == NULL) {
         r = rootless_root(global->rootless, &global->default_root, err);

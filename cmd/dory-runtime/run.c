@@ -12,28 +12,11 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/timestamp.h"
+#include "cmd/dory-runtime/launch.h"
 #include "cmd/dory-runtime/runtime.h"
 #include "cmd/dory-runtime/state.h"
-#include "runtime/container.h"
 #include "runtime/hooks.h"
 #include "runtime/seccomp.h"
-
-struct launch {
-    const struct global *global;
-    const char *id;
-    const char *bundle, *console_socket, *pid_file, *preserve_text;
-    bool no_pivot, detach, keep, no_keyring, no_subreaper;
-    bool create; /* stop before exec */
-    int bundle_fd, state_fd, fifo_fd;
-    char *bundle_path;
-    struct oci_spec spec;
-    void *seccomp;
-    size_t seccomp_size;
-    unsigned seccomp_flags;
-    struct runtime_container container;
-    bool state_made, started, without_cgroup;
-    unsigned preserve_fds, listen_fds;
-};
 
 static int parse(struct launch *l, int argc, char **argv, struct error *err)
 {
@@ -222,12 +205,11 @@ static void release(struct launch *l)
     fd_close(l->fifo_fd);
 }
 
-static int launch(struct launch *l, int argc, char **argv, struct error *err)
+int launch_run(struct launch *l, struct error *err)
 {
-    int r = parse(l, argc, argv, err);
-    r = r < 0 ? r : load(l, err);
+    int r = load(l, err);
     r = r < 0 ? r : make_state(l, err);
-    r = r < 0 ? r : launch_container(l, err);
+    r = r < 0 ? r : (l->begin != NULL ? l->begin : launch_container)(l, err);
     r = r < 0 ? r : record(l, err);
     if (r < 0) {
         if (l->started)
@@ -242,7 +224,13 @@ static int launch(struct launch *l, int argc, char **argv, struct error *err)
     return r;
 }
 
-static const struct launch empty = {
+static int launch(struct launch *l, int argc, char **argv, struct error *err)
+{
+    int r = parse(l, argc, argv, err);
+    return r < 0 ? r : launch_run(l, err);
+}
+
+const struct launch launch_empty = {
     .bundle_fd = -1,
     .state_fd = -1,
     .fifo_fd = -1,
@@ -251,7 +239,7 @@ static const struct launch empty = {
 
 int command_create(const struct global *global, int argc, char **argv, struct error *err)
 {
-    struct launch l = empty;
+    struct launch l = launch_empty;
     l.global = global;
     l.create = true;
     return launch(&l, argc, argv, err);
@@ -259,7 +247,7 @@ int command_create(const struct global *global, int argc, char **argv, struct er
 
 int command_run(const struct global *global, int argc, char **argv, struct error *err)
 {
-    struct launch l = empty;
+    struct launch l = launch_empty;
     l.global = global;
     return launch(&l, argc, argv, err);
 }

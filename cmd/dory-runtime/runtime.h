@@ -16,7 +16,8 @@ struct global {
     char *default_root; /* what root points to unless --root is given */
     const char *log;    /* file, or NULL */
     bool log_json;
-    bool rootless; /* what takes privilege is done without where the spec does not ask for it */
+    const char *criu; /* program, NULL: in PATH */
+    bool rootless;    /* what takes privilege is done without where the spec does not ask for it */
 };
 
 /* A runtime_warn: says it on standard error and in the log. The context is the struct global. */
@@ -100,6 +101,8 @@ struct json_writer;
 struct runtime_stats_detail;
 void events_write_stats(const struct runtime_stats_detail *stats, struct json_writer *w);
 
+int command_checkpoint(const struct global *global, int argc, char **argv, struct error *err);
+int command_restore(const struct global *global, int argc, char **argv, struct error *err);
 int command_exec(const struct global *global, int argc, char **argv, struct error *err);
 int command_spec(const struct global *global, int argc, char **argv, struct error *err);
 int command_features(const struct global *global, int argc, char **argv, struct error *err);

@@ -58,6 +58,9 @@ enum status state_status(const struct state *state, int dir_fd);
 const char *status_name(enum status status);
 /* kill.c: a signal to the container's init, which is thawed if that is what it takes to die. */
 int container_signal(const struct state *state, int signal, struct error *err);
+/* delete.c: ends it if need be, removes its cgroup, runs its poststop hooks, forgets it. Call with the lock held. */
+struct global;
+int container_delete(const struct global *global, struct state *state, int dir_fd, bool force, struct error *err);
 /* The container's cgroup, which exists; ERROR_UNAVAILABLE when it never had one. */
 int state_open_cgroup(const struct state *state, struct runtime_cgroup **ret, struct error *err);
 /* Field 22 of /proc/PID/stat, or 0; *ret_zombie (may be NULL) when it has ended. */

@@ -227,7 +227,7 @@ assert c["rootfs"] == sys.argv[3] + "/rootfs" and c["ociVersion"] == "1.0.2", c'
 }
 
 @test "every command tells its options" {
-    for command in create start run state kill delete list ps exec pause resume update events spec features; do
+    for command in create start run state kill delete list ps exec pause resume update events checkpoint restore spec features; do
         run rt "$command" --help
         [ "$status" = 0 ]
         [[ "${lines[0]}" == "Usage: dory-runtime $command"* ]]
@@ -276,4 +276,26 @@ PY
     wait_for 'grep -q "\"type\":\"oom\"" "$T/events"'
     rt kill "$ID" KILL
     wait "$follower"
+}
+
+@test "checkpoint and restore without criu say so, and leave everything as it was" {
+    start_sleeper
+    try --criu "$T/nosuch" checkpoint --image-path "$T/images" "$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *"checkpoint and restore need criu: $T/nosuch: not found"* ]]
+    [ "$(status_of "$ID")" = running ]
+    try checkpoint --image-path "$T/images" --manage-cgroups-mode nosuch "$ID"
+    [[ "$output" == *'invalid manage-cgroups-mode value "nosuch"'* ]]
+    try checkpoint --image-path "$T/images" --lazy-pages "$ID"
+    [[ "$output" == *"--lazy-pages is not supported"* ]]
+    try --criu "$T/nosuch" restore --bundle "$T/bundle" --image-path "$T/images" "$ID-b"
+    [ "$status" = 1 ]
+    [[ "$output" == *"need criu"* ]]
+    try restore --bundle "$T/bundle" --image-path "$T/none" "$ID-b"
+    [ "$status" = 1 ]
+    [[ "$output" == *"$T/none"* ]]
+    [ "$(ls "$T/state")" = "$ID" ]
+    rt pause "$ID"
+    try checkpoint --image-path "$T/images" "$ID"
+    [[ "$output" == *"cannot be checkpointed in paused state"* ]]
 }

@@ -11,7 +11,7 @@ def mount(destination, kind, source, *options):
     return {"destination": destination, "type": kind, "source": source, "options": list(options)}
 
 
-def config(name, command, writable_cgroup=False, **resources):
+def config(name, command, writable_cgroup=False, own_network=True, **resources):
     resources.setdefault("devices", [{"allow": False, "access": "rwm"}])
     return {
         "ociVersion": "1.0.2",
@@ -25,7 +25,8 @@ def config(name, command, writable_cgroup=False, **resources):
             mount("/sys", "sysfs", "sysfs", "ro"),
             mount("/sys/fs/cgroup", "cgroup", "cgroup", "rw" if writable_cgroup else "ro")],
         "linux": {
-            "namespaces": [{"type": t} for t in ("mount", "uts", "ipc", "pid", "network", "cgroup")],
+            "namespaces": [{"type": t} for t in ("mount", "uts", "ipc", "pid", "network", "cgroup")
+                           if own_network or t != "network"],
             "cgroupsPath": "/dory/" + name,
             "resources": resources,
             "maskedPaths": ["/proc/kcore", "/proc/keys", "/sys/firmware"],
@@ -54,6 +55,7 @@ CONFIGS = {
                  {"devices": [{"allow": False, "access": "rwm"},
                               {"allow": True, "type": "c", "major": 1, "minor": -1, "access": "rwm"},
                               {"allow": False, "type": "c", "major": 1, "minor": 11, "access": "w"}]}),
+    "counter": ("i=0; while :; do i=$((i+1)); echo $i >/tmp/count; usleep 20000; done", {"pids": {"limit": 55}, "own_network": False}),
     "swappiness": ("true", {"memory": {"limit": 64 * MB, "swappiness": 10}}),
 }
 

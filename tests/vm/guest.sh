@@ -129,5 +129,7 @@ out=$(dory-runtime --root /run/state delete sub 2>&1)
 check "delete removes cgroups that the container made" gone sub
 check "no mount is left" [ "$(grep -c /tests /proc/self/mountinfo)" = 0 ]
 
+. /guest_criu.sh
+
 [ $failed = 0 ] && echo "ALL PASSED"
 poweroff -f
