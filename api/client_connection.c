@@ -174,8 +174,8 @@ static int explain(const struct client_address *address, int r, struct error *er
     if (r == -EACCES || r == -EPERM)
         return error_set(err, ERROR_FORBIDDEN, -r,
                          "permission denied while trying to connect to the Dory daemon socket at %s", address->host);
-    return error_set(err, ERROR_UNAVAILABLE, -r, "Cannot connect to the Dory daemon at %s. Is the dory daemon running?",
-                     address->host);
+    CLEANUP_FREE char *message = connection_unreachable(address);
+    return error_set(err, ERROR_UNAVAILABLE, -r, "%s", message);
 }
 
 /* A name that is not in /etc/hosts, and TLS, are for the helper. */
@@ -190,6 +190,14 @@ static int connect_to(const struct client_address *address, struct error *err)
     if (fd == -ENXIO && !address->path)
         return client_helper_connect(address, err);
     return fd < 0 ? explain(address, fd, err) : fd;
+}
+
+char *connection_unreachable(const struct client_address *address)
+{
+    bool docker = strcmp(program_invocation_short_name, "docker") == 0;
+
+    return xasprintf("Cannot connect to the %s daemon at %s. Is the %s daemon running?", docker ? "Docker" : "Dory",
+                     address->host, docker ? "docker" : "dory");
 }
 
 int connection_open(const struct client_address *address, struct connection **ret, struct error *err)

@@ -29,6 +29,9 @@ struct connection {
     char buffer[CLIENT_HEADER_MAX];
 };
 
+/* "Cannot connect to the Dory daemon at ADDRESS. Is the dory daemon running?"; "Docker" when the program is called
+ * docker. The caller frees. */
+char *connection_unreachable(const struct client_address *address);
 /* Connects. Errors in docker's words. */
 int connection_open(const struct client_address *address, struct connection **ret, struct error *err);
 void connection_close(struct connection *connection); /* NULL is fine */

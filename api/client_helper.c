@@ -68,10 +68,11 @@ static int read_report(int report_fd, const struct client_address *address, stru
     if (n == 0)
         return 0;
     report[n > 0 ? n : 0] = '\0';
-    if (strncmp(report, "dial tcp", strlen("dial tcp")) == 0)
-        return error_set(err, ERROR_UNAVAILABLE, ECONNREFUSED,
-                         "Cannot connect to the Dory daemon at %s. Is the dory daemon running? (%s)", address->host,
-                         report);
+    if (strncmp(report, "dial tcp", strlen("dial tcp")) == 0) {
+        CLEANUP_FREE char *message = connection_unreachable(address);
+
+        return error_set(err, ERROR_UNAVAILABLE, ECONNREFUSED, "%s (%s)", message, report);
+    }
     return error_set(err, ERROR_UNAVAILABLE, EPROTO, "error during connect: %s: %s", address->host, report);
 }
 

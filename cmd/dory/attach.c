@@ -103,22 +103,29 @@ static int run_attach(struct cli *cli, void *data, const struct strv *arguments,
     return detached ? error_set(err, ERROR_CANCELLED, 0, "read escape sequence") : r;
 }
 
-static int start_one(struct cli *cli, const char *name, void *data, struct error *err)
+/* One after the other; what failed is told at once, and all names of it at the end. */
+static int start_all(struct cli *cli, const struct strv *arguments, struct error *err)
 {
-    (void)data;
-    return container_request(cli, "POST", name, "/start", err);
+    CLEANUP_STRV struct strv failed = STRV_INIT;
+    for (size_t i = 0; i < arguments->count; i++) {
+        struct error failure = {0};
+        if (container_request(cli, "POST", arguments->items[i], "/start", &failure) < 0) {
+            fprintf(stderr, "%s\n", failure.message);
+            strv_add(&failed, arguments->items[i]);
+        } else {
+            printf("%s\n", arguments->items[i]);
+            fflush(stdout);
+        }
+    }
+    CLEANUP_FREE char *names = failed.count ? strv_join(&failed, ", ") : NULL;
+    return names ? error_set(err, ERROR_SYSTEM, 0, "Error: failed to start containers: %s", names) : 0;
 }
 
 static int run_start(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
     struct attach_flags *flags = data;
-    if (!flags->attach && !flags->interactive) {
-        int status = for_each_argument(cli, arguments, start_one, NULL);
-        if (status == 0)
-            return 0;
-        CLEANUP_FREE char *names = strv_join(arguments, ", ");
-        return error_set(err, ERROR_SYSTEM, 0, "Error: failed to start containers: %s", names);
-    }
+    if (!flags->attach && !flags->interactive)
+        return start_all(cli, arguments, err);
     if (arguments->count > 1)
         return error_set(err, ERROR_INVALID, 0, "you cannot start and attach multiple containers at once");
     CLEANUP_JSON struct json *container = NULL;

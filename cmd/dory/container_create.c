@@ -2,6 +2,8 @@
 
 #include "cmd/dory/container_create.h"
 
+#include "cmd/dory/container_flags_check.h"
+
 #include <errno.h>
 #include <fcntl.h>
 
@@ -89,6 +91,8 @@ int container_create(struct cli *cli, const struct container_flags *flags, const
     CLEANUP_JSON struct json *answer = NULL;
     CLEANUP_CLOSE int cid_fd = -1;
     int r = check_pull_policy(flags->pull, err);
+    if (r == 0)
+        r = container_flags_check(flags, err);
     if (r == 0)
         r = container_flags_body(flags, arguments, &body, err);
     if (r == 0 && flags->cidfile)

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/parse.h"
+#include "cmd/dory/container_flags_check.h"
 
 #define AT(member) offsetof(struct container_flags, member)
 
@@ -123,7 +124,7 @@ const struct option run_options[] = {
     LIST("device-write-iops", 0, device_write_iops, "Limit write rate (IO per second) to a device"),
     {"disable-content-trust", 0, OPTION_BOOL, AT(content_trust), NULL, "Skip image verification (default true)",
      OPTION_HIDDEN, 0, NULL},
-    LIST("dns", 0, dns, "Set custom DNS servers"),
+    {"dns", 0, OPTION_LIST, AT(dns), "list", "Set custom DNS servers", 0, 0, check_address},
     LIST("dns-option", 0, dns_options, "Set DNS options"),
     {"dns-opt", 0, OPTION_LIST, AT(dns_options), "list", "Set DNS options", OPTION_HIDDEN, 0, NULL},
     LIST("dns-search", 0, dns_search, "Set custom DNS search domains"),
@@ -193,7 +194,7 @@ const struct option run_options[] = {
     {"stop-timeout", 0, OPTION_INT, AT(stop_timeout), "int", "Timeout (in seconds) to stop a container", 0,
      AT(stop_timeout_given), NULL},
     LIST("storage-opt", 0, storage_options, "Storage driver options for the container"),
-    LIST("sysctl", 0, sysctls, "Sysctl options"),
+    {"sysctl", 0, OPTION_LIST, AT(sysctls), "map", "Sysctl options", 0, 0, check_sysctl},
     LIST("tmpfs", 0, tmpfs, "Mount a tmpfs directory"),
     FLAG("tty", 't', tty, "Allocate a pseudo-TTY"),
     {"ulimit", 0, OPTION_LIST, AT(ulimits), "ulimit", "Ulimit options", 0, 0, check_ulimit},
@@ -323,6 +324,8 @@ int port_mappings_parse(struct port_mappings *list, const char *spec, struct err
     if (!*container)
         return error_set(err, ERROR_INVALID, 0, "no port specified: %s<empty>", spec);
     int64_t start, end, host_start = 0, host_end = 0;
+    if (*ip && check_address(ip, NULL) < 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid IP address: %s", ip);
     if (parse_range(container, &start, &end) < 0)
         return error_set(err, ERROR_INVALID, 0, "invalid containerPort: %s", container);
     if (*host && parse_range(host, &host_start, &host_end) < 0)

@@ -520,7 +520,7 @@ static int put_log_config(struct json_writer *w, const struct container_flags *f
     json_key(w, "LogConfig");
     json_begin_object(w);
     json_member_string(w, "Type", f->log_driver ? f->log_driver : "");
-    int r = put_entries(w, "Config", &f->log_options, "log-opt", err);
+    int r = put_entries(w, "Config", &f->log_options, NULL, err);
     json_end_object(w);
     return r;
 }

@@ -88,8 +88,14 @@ static int run_found(struct cli *cli, const struct endpoint_choice *choice, cons
         }
     }
     r = command->run(cli, flags, arguments, &err);
-    if (r < 0)
+    if (r < 0 && strncmp(err.message, "invalid argument \"", 18) == 0) {
+        /* A value that only the command itself could judge. */
+        fprintf(stderr, "%s", err.message);
+        usage_hint(cli->program, match);
+        r = EXIT_CLI;
+    } else if (r < 0) {
         r = report_failure(cli->program, command, &err);
+    }
     client_free(cli->client);
     cli->client = NULL;
     return r;

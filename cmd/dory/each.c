@@ -7,9 +7,10 @@ int for_each_argument(struct cli *cli, const struct strv *arguments, each_fn fn,
     CLEANUP_STRBUF struct strbuf errors = STRBUF_INIT;
     for (size_t i = 0; i < arguments->count; i++) {
         struct error err = {0};
-        if (fn(cli, arguments->items[i], data, &err) < 0) {
+        int r = fn(cli, arguments->items[i], data, &err);
+        if (r < 0) {
             strbuf_addf(&errors, "%s\n", err.message);
-        } else {
+        } else if (r == 0) {
             printf("%s\n", arguments->items[i]);
             fflush(stdout);
         }

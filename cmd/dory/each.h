@@ -5,7 +5,7 @@
 
 #include "cmd/dory/command.h"
 
-/* Does it to one object; returns 0 or an error. `data` as given to for_each_argument. */
+/* Does it to one object; returns 0, 1 (done, but not to be named) or an error. `data` as given to for_each_argument. */
 typedef int (*each_fn)(struct cli *cli, const char *name, void *data, struct error *err);
 
 /* Exit status of the program. */

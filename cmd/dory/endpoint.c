@@ -69,7 +69,9 @@ int endpoint_resolve(struct cli *cli, const struct endpoint_choice *choice, stru
     if (strcmp(ret->context, CONTEXT_DEFAULT) != 0) {
         r = resolve_context(cli, ret, err);
     } else {
-        ret->host = xstrdup(client_choose_host(choice->host));
+        const char *host = client_choose_host(choice->host);
+        /* A bare name is one of a machine. */
+        ret->host = strstr(host, "://") ? xstrdup(host) : xasprintf("tcp://%s", host);
         tls_options_resolve(choice->tls, cli->config, &ret->tls);
     }
     if (r < 0)

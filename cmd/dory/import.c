@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
 #include "api/client.h"
 #include "base/fd.h"
@@ -27,7 +28,9 @@ static int open_source(const char *source, int *ret, struct error *err)
         return *ret < 0 ? error_errno(err, *ret, "dup") : 0;
     }
     *ret = open(source, O_RDONLY | O_CLOEXEC);
-    return *ret < 0 ? error_errno(err, errno, "open %s", source) : 0;
+    return *ret < 0 ? error_set(err, ERROR_SYSTEM, errno, "open %s: %s", source,
+                                errno == ENOENT ? "no such file or directory" : strerror(errno))
+                    : 0;
 }
 
 static int run_import(struct cli *cli, void *data, const struct strv *arguments, struct error *err)

@@ -1,4 +1,5 @@
 #include "api/client.h"
+#include "base/timestamp.h"
 #include "cmd/dory/command.h"
 #include "cmd/dory/session.h"
 
@@ -22,6 +23,16 @@ static const struct option logs_options[] = {
     {0},
 };
 
+/* Refused before the daemon is asked. */
+static int check_time(const char *name, const char *value, struct error *err)
+{
+    int64_t ns;
+    if (value && *value && timestamp_parse_human(value, timestamp_now(), &ns) < 0)
+        return error_set(err, ERROR_INVALID, 0,
+                         "invalid value for \"%s\": failed to parse value as time or duration: \"%s\"", name, value);
+    return 0;
+}
+
 static int run_logs(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
     const struct logs_flags *flags = data;
@@ -32,7 +43,12 @@ static int run_logs(struct cli *cli, void *data, const struct strv *arguments, s
     client_path_escape(&path, arguments->items[0]);
     strbuf_adds(&logs, strbuf_str(&path));
     strbuf_adds(&path, "/json");
-    int r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, &container, err);
+    int r = check_time("since", flags->since, err);
+    if (r == 0)
+        r = check_time("until", flags->until, err);
+    if (r < 0)
+        return r;
+    r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, &container, err);
     if (r < 0)
         return r;
     strbuf_adds(&logs, "/logs?stdout=1&stderr=1");

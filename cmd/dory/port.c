@@ -1,4 +1,5 @@
 #include "api/client.h"
+#include "base/parse.h"
 #include "cmd/dory/command.h"
 
 static void print_bindings(const char *prefix, const struct json *bindings)
@@ -26,6 +27,13 @@ static int run_port(struct cli *cli, void *flags, const struct strv *arguments, 
     if (arguments->count == 2) {
         CLEANUP_FREE char *key =
             strchr(arguments->items[1], '/') ? xstrdup(arguments->items[1]) : xasprintf("%s/tcp", arguments->items[1]);
+        CLEANUP_FREE char *number = xstrndup(key, strcspn(key, "/"));
+        uint64_t port;
+        if (parse_uint64(number, UINT16_MAX, &port) < 0)
+            return error_set(err, ERROR_INVALID, 0, "Error: invalid port (%s): strconv.ParseUint: parsing \"%s\": %s",
+                             number, number,
+                             *number && strspn(number, "0123456789") == strlen(number) ? "value out of range"
+                                                                                       : "invalid syntax");
         const struct json *bindings = json_get(ports, key);
         if (json_count(bindings) == 0)
             return error_set(err, ERROR_NOT_FOUND, 0, "Error: No public port '%s' published for %s", key,

@@ -1,6 +1,7 @@
 #include "api/client.h"
 #include "cmd/dory/command.h"
 #include "cmd/dory/container_create.h"
+#include "cmd/dory/reference_check.h"
 
 struct pull_flags {
     bool all_tags, quiet, content_trust;
@@ -69,13 +70,16 @@ static int run_pull(struct cli *cli, void *data, const struct strv *arguments, s
 {
     const struct pull_flags *flags = data;
     const char *reference = arguments->items[0];
+    int r = reference_check(reference, err);
+    if (r < 0)
+        return r;
     bool has_tag = strchr(reference, '@') || (strrchr(reference, ':') && !strchr(strrchr(reference, ':'), '/'));
     if (!has_tag && !flags->quiet)
         printf("Using default tag: latest\n");
     fflush(stdout);
     struct pull_options options = {
         .reference = reference, .platform = flags->platform, .quiet = flags->quiet, .output_fd = STDOUT_FILENO};
-    int r = image_pull_command(cli, &options, err);
+    r = image_pull_command(cli, &options, err);
     if (r < 0)
         return r;
     print_full_name(reference);

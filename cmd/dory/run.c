@@ -106,6 +106,11 @@ static int run_run(struct cli *cli, void *data, const struct strv *arguments, st
         .tty = flags->tty, .detach_keys = flags->detach_keys, .forward_signals = flags->sig_proxy && !flags->tty};
     choose_streams(flags, &session);
     int r = check_flags(flags, err);
+    if (r < 0 && flags->detach && flags->attach.count > 0) {
+        /* docker says this without its usual prefix and with status 1. */
+        fprintf(stderr, "%s\n", err->message);
+        return 1;
+    }
     if (r == 0 && !flags->detach && session_check_tty(&session, err) < 0) {
         /* docker says this without its usual prefix and with status 1. */
         fprintf(stderr, "%s\n", err->message);

@@ -1,5 +1,6 @@
 #include "api/client.h"
 #include "cmd/dory/command.h"
+#include "cmd/dory/reference_check.h"
 
 /* "repo:tag" at its last colon, unless that colon belongs to a port. */
 static int run_tag(struct cli *cli, void *flags, const struct strv *arguments, struct error *err)
@@ -7,6 +8,8 @@ static int run_tag(struct cli *cli, void *flags, const struct strv *arguments, s
     (void)flags;
     CLEANUP_FREE char *repository = xstrdup(arguments->items[1]);
     char *colon = strrchr(repository, ':');
+    if (reference_check(arguments->items[1], err) < 0)
+        return error_context(err, "Error parsing reference: \"%s\" is not a valid repository/tag", arguments->items[1]);
     if (strchr(repository, '@'))
         return error_set(err, ERROR_INVALID, 0, "refusing to create a tag with a digest reference");
     if (colon && strchr(colon, '/'))

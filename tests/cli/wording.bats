@@ -1,0 +1,108 @@
+#!/usr/bin/env bats
+# What the CLI refuses by itself, with docker 28's words and status (ENV_ENGINE=docker ENV_DOCKER=/path/of/a/docker-28 states
+# the same of docker's).
+
+bats_require_minimum_version 1.5.0
+load ../lib/env
+
+setup_file() {
+    env_start
+    env_images busybox
+    dory run -d --name web -p 127.0.0.1::80 busybox sleep 1000 >/dev/null
+    P=$(basename "$ENV_CLI")
+    export P
+}
+
+teardown_file() {
+    env_stop
+}
+
+says() { # STATUS "first line of standard error" argument...
+    local want=$1 text=$2
+    shift 2
+    run --separate-stderr dory "$@" </dev/null
+    echo "$* -> $status: $stderr"
+    [ "$status" -eq "$want" ]
+    [ "${stderr_lines[0]}" = "$text" ]
+}
+
+@test "flags of create are judged before the daemon is asked" {
+    says 125 "$P: --pid: invalid PID mode" create --pid foo busybox
+    says 125 "$P: --uts: invalid UTS mode" create --uts foo busybox
+    says 125 "$P: --userns: invalid USER mode" create --userns foo busybox
+    says 125 "$P: --cgroupns: invalid CGROUP mode" create --cgroupns foo busybox
+    says 125 "$P: foo is not an absolute path" create --device foo busybox
+    says 125 "$P: foo is not a valid mac address" create --mac-address foo busybox
+    says 125 "$P: Invalid --security-opt: \"foo\"" create --security-opt foo busybox
+    says 125 "$P: invalid IP address: 1:2" create -p 1:2:3:4 busybox
+    says 125 "$P: invalid containerPort: foo" create -p foo busybox
+    says 125 "$P: open /nonexistent: no such file or directory" create --env-file /nonexistent busybox
+    says 125 "$P: open /nonexistent: no such file or directory" create --label-file /nonexistent busybox
+    says 125 "$P: invalid pull option: 'foo': must be one of \"always\", \"missing\" or \"never\"" create --pull foo busybox
+    [ "$(dory ps -aq | wc -l)" -eq 1 ]
+}
+
+@test "values that do not fit are errors of their flag" {
+    says 125 'invalid argument "foo" for "--dns" flag: IP address is not correctly formatted: foo' create --dns foo busybox
+    says 125 "invalid argument \"foo\" for \"--sysctl\" flag: sysctl 'foo' is not allowed" create --sysctl foo busybox
+    says 125 "invalid argument \"foo\" for \"--mount\" flag: invalid field 'foo' must be a key=value pair" create --mount foo busybox
+    [ "${stderr_lines[1]}" = "Usage:  $P create [OPTIONS] IMAGE [COMMAND] [ARG...]" ]
+    says 125 'invalid argument "foo" for "--ulimit" flag: invalid ulimit argument: foo' create --ulimit foo busybox
+    says 125 'invalid argument "foo" for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR' create -a foo busybox
+}
+
+@test "options that exclude each other" {
+    says 1 "conflicting options: cannot specify both --attach and --detach" run -d -a stdout busybox true
+    says 125 "$P: conflicting options: cannot specify both --restart and --rm" run --rm --restart always busybox true
+    says 1 "the input device is not a TTY" run -it busybox true
+}
+
+@test "errors of the daemon: run says who it is, create does not" {
+    says 125 "$P: Error response from daemon: No such image: nope:latest" run --pull never nope
+    says 1 "Error response from daemon: No such image: nope:latest" create --pull never nope
+    says 1 "Error response from daemon: No such container: nope" rm nope
+    says 1 "Error response from daemon: No such container: nope" logs nope
+    says 1 "Error response from daemon: No such container: nope" rename nope other
+    [ "${stderr_lines[1]}" = "Error: failed to rename container named nope" ]
+}
+
+@test "several arguments: all are tried, failures are told behind what was done" {
+    run --separate-stderr dory start nope web nope2
+    [ "$status" -eq 1 ]
+    [ "$output" = web ]
+    [ "${stderr_lines[2]}" = "Error: failed to start containers: nope, nope2" ]
+    run dory stop -t 0 nope web
+    [ "$status" -eq 1 ]
+    [ "$output" = $'web\nError response from daemon: No such container: nope' ]
+    dory start web >/dev/null
+    run --separate-stderr dory rm -f nope
+    [ -z "$output" ]
+    [ "$stderr" = "Error response from daemon: No such container: nope" ]
+}
+
+@test "names, ports and times are checked" {
+    says 1 'Error parsing reference: "BAD" is not a valid repository/tag: invalid reference format: repository name (library/BAD) must be lowercase' \
+        tag busybox BAD
+    says 1 'Error parsing reference: "x:y:z" is not a valid repository/tag: invalid reference format' tag busybox x:y:z
+    says 1 "invalid reference format: repository name (library/BAD) must be lowercase" pull BAD
+    says 1 "Error: No public port '81' published for web" port web 81
+    says 1 'Error: invalid port (foo): strconv.ParseUint: parsing "foo": invalid syntax' port web foo
+    says 1 'invalid value for "since": failed to parse value as time or duration: "foo"' logs --since foo web
+    says 1 'failed to parse value as time or duration: "foo"' events --since foo
+    says 1 "Error: Neither old nor new names may be empty" rename web ''
+}
+
+@test "a daemon that is not there" {
+    name=Dory
+    [ "$P" != docker ] || name=Docker
+    says 1 "Cannot connect to the $name daemon at unix:///nonexistent. Is the ${name,} daemon running?" -H unix:///nonexistent ps
+    says 125 "$P: Cannot connect to the $name daemon at unix:///nonexistent. Is the ${name,} daemon running?" -H unix:///nonexistent run x
+    run --separate-stderr dory -H unix:///nonexistent version
+    [ "$status" -eq 1 ]
+    [ "${lines[0]}" = Client: ]
+    if [ "$ENV_ENGINE" = dory ]; then
+        ln -s "$DORY_BIN/dory" "$BATS_TEST_TMPDIR/docker"
+        run "$BATS_TEST_TMPDIR/docker" -H unix:///nonexistent ps
+        [ "$output" = "Cannot connect to the Docker daemon at unix:///nonexistent. Is the docker daemon running?" ]
+    fi
+}
