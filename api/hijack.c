@@ -96,14 +96,11 @@ int hijack_push_back(int socket_fd, const void *data, size_t size)
     return pair[1];
 }
 
-/* The way of clients before API 1.22 and of curl: 200 and then the raw stream on the same connection. */
-static int hijack_plain(struct api_request *request, const char *content_type, struct error *err)
+int hijack_with_head(struct api_request *request, const struct strbuf *head, struct error *err)
 {
-    CLEANUP_STRBUF struct strbuf head = STRBUF_INIT;
     int fd;
 
-    strbuf_addf(&head, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n\r\n", content_type);
-    if (request_send(request, head.data, head.size) < 0)
+    if (request_send(request, head->data, head->size) < 0)
         return error_set(err, ERROR_CANCELLED, EPIPE, "the client is gone");
     pthread_mutex_lock(&request->lock);
     fd = hijack_take_socket(request->connection_socket);
@@ -117,6 +114,15 @@ static int hijack_plain(struct api_request *request, const char *content_type, s
     if (fd < 0)
         return error_errno(err, fd, "take over the connection");
     return fd;
+}
+
+/* The way of clients before API 1.22 and of curl: 200 and then the raw stream on the same connection. */
+static int hijack_plain(struct api_request *request, const char *content_type, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf head = STRBUF_INIT;
+
+    strbuf_addf(&head, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n\r\n", content_type);
+    return hijack_with_head(request, &head, err);
 }
 
 /* The connection's thread sends the 101 and leaves the socket in request->hijacked. */

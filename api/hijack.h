@@ -12,4 +12,8 @@ int hijack_take_socket(int socket_fd);
  * socket_fd, relayed by a thread of its own. socket_fd is consumed in every case. */
 int hijack_push_back(int socket_fd, const void *data, size_t size);
 
+/* Sends the head and takes the connection: its descriptor (the caller's) or negative. What came behind the request's
+ * own head is in front of what the descriptor yields. The caller has seen to it that nothing else was replied. */
+int hijack_with_head(struct api_request *request, const struct strbuf *head, struct error *err);
+
 #endif

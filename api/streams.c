@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "api/server.h"
+#include "api/websocket.h"
 #include "base/fd.h"
 #include "base/parse.h"
 #include "base/stream_frame.h"
@@ -147,7 +148,8 @@ static void attach_options(struct api_request *request, const struct container *
         ret->detach_keys = NULL; /* clients that have none configured send it empty and mean the default */
 }
 
-static int handle_attach(struct api_request *request, struct engine *engine, struct error *err)
+/* With `websocket` the client's connection carries frames, and a relay is between it and the shim. */
+static int attach_client(struct api_request *request, struct engine *engine, bool websocket, struct error *err)
 {
     CLEANUP_CONTAINER struct container *c = NULL;
     bool stream = api_query_bool(request, "stream", false), logs = api_query_bool(request, "logs", false);
@@ -160,7 +162,8 @@ static int handle_attach(struct api_request *request, struct engine *engine, str
         return r;
     struct shim_attach attach;
     attach_options(request, c, &attach);
-    r = api_hijack(request, stream_type(request, c), &attach.fd, err);
+    r = websocket ? websocket_take(request, !c->config.tty, &attach.fd, err)
+                  : api_hijack(request, stream_type(request, c), &attach.fd, err);
     if (r < 0) {
         container_attach_cancel(c);
         return r;
@@ -175,6 +178,16 @@ static int handle_attach(struct api_request *request, struct engine *engine, str
     /* The answer is out: a failure shows as the closed connection. */
     container_attach(engine, c, &attach, NULL);
     return 0;
+}
+
+static int handle_attach(struct api_request *request, struct engine *engine, struct error *err)
+{
+    return attach_client(request, engine, false, err);
+}
+
+static int handle_attach_ws(struct api_request *request, struct engine *engine, struct error *err)
+{
+    return attach_client(request, engine, true, err);
 }
 
 /* ---- wait ---- */
@@ -286,17 +299,10 @@ static int handle_resize(struct api_request *request, struct engine *engine, str
     return r < 0 ? r : api_reply_empty(request, 200);
 }
 
-static int handle_attach_ws(struct api_request *request, struct engine *engine, struct error *err)
-{
-    CLEANUP_CONTAINER struct container *c = NULL;
-    int r = find(request, engine, &c, err);
-    return r < 0 ? r : error_set(err, ERROR_NOT_IMPLEMENTED, 0, "attach over a websocket is not supported by dory yet");
-}
-
 const struct api_route api_stream_routes[] = {
     {"GET", "/containers/{}/logs", handle_logs, API_STREAM},
     {"POST", "/containers/{}/attach", handle_attach, API_HIJACK},
-    {"GET", "/containers/{}/attach/ws", handle_attach_ws, 0},
+    {"GET", "/containers/{}/attach/ws", handle_attach_ws, API_HIJACK},
     {"POST", "/containers/{}/wait", handle_wait, API_STREAM},
     {"GET", "/containers/{}/stats", handle_stats, API_STREAM},
     {"GET", "/containers/{}/top", handle_top, 0},
