@@ -77,10 +77,17 @@ $(BIN)/dory-shim: $(call cmd_objects,dory-shim) $(SHIM_SHARED) $(B)/libruntime.a
 	@mkdir -p $(@D)
 	@echo '  LD $@'
 	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -l:libz.a -lm -o $@
+# dory-runtime is entered before the C library: see cmd/dory-runtime/entry.c.
+ifneq ($(SAN),1)
+ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
+RUNTIME_ENTRY := -Wl,-e,dory_entry
+endif
+endif
+$(B)/cmd/dory-runtime/entry.o: ALL_CFLAGS += -ffreestanding -fno-stack-protector
 $(BIN)/dory-runtime: $(call cmd_objects,dory-runtime) $(B)/libruntime.a $(B)/libbase.a
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) $^ -lseccomp $(STATIC_YAJL) -lm -o $@
+	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) $(RUNTIME_ENTRY) $^ -lseccomp $(STATIC_YAJL) -lm -o $@
 $(BIN)/dory-connect: $(call cmd_objects,dory-connect) $(B)/libbase.a
 	@mkdir -p $(@D)
 	@echo '  LD $@'
