@@ -36,8 +36,8 @@ static int run_port(struct cli *cli, void *flags, const struct strv *arguments, 
                                                                                        : "invalid syntax");
         const struct json *bindings = json_get(ports, key);
         if (json_count(bindings) == 0)
-            return error_set(err, ERROR_NOT_FOUND, 0, "Error: No public port '%s' published for %s", key,
-                             arguments->items[0]);
+            return error_set(err, ERROR_NOT_FOUND, 0, "Error: No public port '%s' published for %s",
+                             arguments->items[1], arguments->items[0]);
         print_bindings("", bindings);
         return 0;
     }

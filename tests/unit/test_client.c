@@ -359,13 +359,10 @@ static void hosts_are_checked(void **state)
     static const struct {
         const char *host;
         enum error_kind kind;
-    } cases[] = {{"unix:///run/x.sock", ERROR_NONE},
-                 {"tcp://127.0.0.1:2375", ERROR_NONE},
-                 {"tcp://[::1]:2375", ERROR_NONE},
-                 {"tcp://", ERROR_INVALID},
-                 {"/run/x.sock", ERROR_INVALID},
-                 {"ssh://me@there", ERROR_NOT_IMPLEMENTED},
-                 {"npipe:////./pipe/x", ERROR_NOT_IMPLEMENTED}};
+    } cases[] = {{"unix:///run/x.sock", ERROR_NONE},       {"tcp://127.0.0.1:2375", ERROR_NONE},
+                 {"tcp://[::1]:2375", ERROR_NONE},         {"tcp://", ERROR_INVALID},
+                 {"/run/x.sock", ERROR_INVALID},           {"ssh://me@there", ERROR_NONE},
+                 {"ssh://me:secret@there", ERROR_INVALID}, {"npipe:////./pipe/x", ERROR_NOT_IMPLEMENTED}};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
