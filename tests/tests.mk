@@ -19,6 +19,10 @@ $(B)/tests/network/%: tests/network/%.c $(B)/tests/network/rig.o $(ARCHIVES)
 	$(Q)$(CC) $(ALL_CFLAGS) $< $(B)/tests/network/rig.o $(ALL_LDFLAGS) -Wl,--start-group $(ARCHIVES) -Wl,--end-group \
 		$(DAEMON_LIBS) -lcmocka -o $@
 
+# Builds them only.
+.PHONY: unit-tests
+unit-tests: $(UNIT_TESTS)
+
 .PHONY: check-unit
 check-unit: $(UNIT_TESTS)
 	tests/run $(UNIT_TESTS)

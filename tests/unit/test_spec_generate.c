@@ -234,13 +234,15 @@ static void hosts_and_resolver_files(void **state)
     (void)state;
     CLEANUP_STRV struct strv extra = STRV_INIT;
     CLEANUP_STRV struct strv search = STRV_INIT;
+    CLEANUP_STRV struct strv addresses = STRV_INIT;
+    strv_add(&addresses, "10.0.0.2");
     strv_add(&extra, "foo:1.2.3.4");
     strv_add(&extra, "six=[::7]");
     strv_add(&extra, "gw:host-gateway");
     strv_add(&search, "x.y");
     struct etc_files files = {.hostname = "box",
                               .domainname = "lan",
-                              .address = "10.0.0.2",
+                              .addresses = &addresses,
                               .gateway = "10.0.0.1",
                               .extra_hosts = &extra,
                               .dns_search = &search,
