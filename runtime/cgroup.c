@@ -98,7 +98,7 @@ int cgroup_clean_path(const char *path, char **ret, struct error *err)
 {
     if (strchr(path, ':') != NULL)
         return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
-                         "cgroupsPath \"%s\": the systemd cgroup driver is not supported", path);
+                         "cgroupsPath \"%s\" is one for systemd: it takes --systemd-cgroup", path);
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     while (*path != '\0') {
         size_t size = strcspn(path, "/");

@@ -119,7 +119,7 @@ static int step_cgroup(struct start *start, struct error *err)
     const struct oci_linux *l = &start->options->spec->linux_;
     struct runtime_cgroup *cgroup = NULL;
     int r = cgroup_new(l->cgroups_path, start->options->id, &cgroup, err);
-    r = r < 0 ? r : refuse_inhabited(cgroup, err);
+    r = r < 0 || start->options->make_cgroup != NULL ? r : refuse_inhabited(cgroup, err);
     if (r < 0) {
         runtime_cgroup_free(cgroup);
         return r;
@@ -132,7 +132,7 @@ static int step_cgroup(struct start *start, struct error *err)
         start->resources.devices = (struct json_array){0};
         cgroup->lenient = !limits_something(&start->resources);
     }
-    r = cgroup->ops->prepare(cgroup, &start->resources, err);
+    r = start->options->make_cgroup != NULL ? 0 : cgroup->ops->prepare(cgroup, &start->resources, err);
     return r < 0 ? cgroup_error(start, r, err) : 0;
 }
 
@@ -260,7 +260,11 @@ static int step_limits(struct start *start, struct error *err)
 
 static int step_enter_cgroup(struct start *start, struct error *err)
 {
-    int r = start->cgroup->ops->enter(start->cgroup, &start->resources, start->pid, start->in_unified, err);
+    const struct runtime_options *options = start->options;
+    int r = options->make_cgroup == NULL ? 0 : options->make_cgroup(options->make_cgroup_context, start->pid, err);
+    if (r == 0 && options->make_cgroup != NULL)
+        r = start->cgroup->ops->prepare(start->cgroup, &start->resources, err);
+    r = r < 0 ? r : start->cgroup->ops->enter(start->cgroup, &start->resources, start->pid, start->in_unified, err);
     if (r == -ESRCH) { /* it failed meanwhile, and says why */
         if (err != NULL)
             error_clear(err);

@@ -39,6 +39,10 @@ struct runtime_options {
     bool hold_mounts;        /* fill mounts_fd */
     runtime_warn *warn;      /* NULL: nobody wants to know */
     void *warn_context;
+    /* NULL, or what makes the cgroup with the process in it, instead of a directory being made before the clone. The
+     * limits are written to it all the same. */
+    int (*make_cgroup)(void *context, pid_t pid, struct error *err);
+    void *make_cgroup_context;
     bool rootless; /* started by an ordinary user: a cgroup that may not be made, and through which nothing is
                       limited, is gone without */
     bool no_pivot; /* move the root over "/" and chroot: for a host that runs from an initramfs */

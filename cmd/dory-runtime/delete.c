@@ -7,6 +7,7 @@
 #include "cmd/dory-runtime/runtime.h"
 #include "cmd/dory-runtime/state.h"
 #include "runtime/hooks.h"
+#include "runtime/systemd.h"
 
 #define KILL_WAIT_MS 10000
 
@@ -26,6 +27,8 @@ static int remove_cgroup(const struct state *state, struct error *err)
     r = runtime_cgroup_kill(cgroup, SIGKILL, err);
     if (r == 0)
         runtime_cgroup_freeze(cgroup, false, NULL); /* frozen ones die when thawed; nothing to thaw is no failure */
+    if (r == 0 && state->systemd_unit != NULL)
+        r = systemd_unit_stop(state->systemd_unit, err);
     r = r < 0 ? r : runtime_cgroup_remove(cgroup, err);
     runtime_cgroup_free(cgroup);
     return r;

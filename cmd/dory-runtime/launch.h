@@ -4,6 +4,7 @@
 
 #include "cmd/dory-runtime/runtime.h"
 #include "runtime/container.h"
+#include "runtime/systemd.h"
 
 struct criu_options;
 
@@ -24,6 +25,7 @@ struct launch {
     void *seccomp;
     size_t seccomp_size;
     unsigned seccomp_flags;
+    struct systemd_unit unit; /* with --systemd-cgroup */
     struct runtime_container container;
     bool state_made, started, without_cgroup;
     unsigned preserve_fds, listen_fds;

@@ -113,7 +113,7 @@ static int run_main(struct global *global, int argc, char **argv, struct error *
         OPTION_FLAG("version", 'v', &version, "print the version"),
         OPTION_TEXT("rootless", 0, &rootless, "true, false or auto (default): do without what takes privilege"),
         OPTION_TEXT("criu", 0, &criu, "the criu that checkpoint and restore use (default: in PATH)"),
-        OPTION_FLAG("systemd-cgroup", 0, &systemd, ""),
+        OPTION_FLAG("systemd-cgroup", 0, &systemd, "cgroups are units of systemd: cgroupsPath is slice:prefix:name"),
         OPTION_END,
     };
     int first;
@@ -129,9 +129,7 @@ static int run_main(struct global *global, int argc, char **argv, struct error *
     }
     if (first >= argc || strcmp(argv[first], "help") == 0)
         command_help(argv[0], rows);
-    if (systemd)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
-                         "--systemd-cgroup is not supported: dory-runtime writes to the cgroup file system itself");
+    global->systemd = systemd;
     global->criu = criu;
     r = rootless_parse(rootless, &global->rootless, err);
     if (r == 0 && global->root == NULL) {

@@ -47,6 +47,29 @@ static int parse(struct launch *l, int argc, char **argv, struct error *err)
     return r < 0 ? r : state_check_id(l->id, err);
 }
 
+/* Where its cgroup will be, as a path. */
+static int find_cgroup(struct launch *l, struct error *err)
+{
+    char **path = &l->spec.linux_.cgroups_path;
+    if (l->global->systemd) {
+        int r = systemd_unit_parse(*path, l->id, &l->unit, err);
+        if (r == 0)
+            xstrset(path, l->unit.path);
+        return r;
+    }
+    if (*path == NULL || (*path)[0] == '\0') {
+        free(*path);
+        *path = rootless_cgroup(l->global->rootless, l->id);
+    }
+    return 0;
+}
+
+static int make_unit(void *context, pid_t pid, struct error *err)
+{
+    const struct launch *l = context;
+    return systemd_unit_start(&l->unit, &l->spec.linux_.resources, pid, err);
+}
+
 static int load(struct launch *l, struct error *err)
 {
     char path[PATH_MAX];
@@ -70,10 +93,9 @@ static int load(struct launch *l, struct error *err)
                          "cannot allocate tty if runc will detach without setting console socket");
     if (l->console_socket != NULL && !(terminal && away))
         return error_set(err, ERROR_INVALID, 0, "cannot use console socket if runc will not detach or allocate tty");
-    if (l->spec.linux_.cgroups_path == NULL || l->spec.linux_.cgroups_path[0] == '\0') {
-        free(l->spec.linux_.cgroups_path);
-        l->spec.linux_.cgroups_path = rootless_cgroup(l->global->rootless, l->id);
-    }
+    r = find_cgroup(l, err);
+    if (r < 0)
+        return r;
     if (l->spec.linux_.seccomp == NULL)
         return 0;
     return runtime_seccomp_compile(l->spec.linux_.seccomp, &l->seccomp, &l->seccomp_size, &l->seccomp_flags, err);
@@ -103,6 +125,7 @@ static int write_record(struct launch *l, struct error *err)
         .rootfs = rootfs,
         .created = now,
         .cgroups_path = l->without_cgroup ? (char *)"" : l->spec.linux_.cgroups_path,
+        .systemd_unit = l->unit.name,
         .annotations = l->spec.annotations,
         .poststart = l->spec.hooks.poststart,
         .poststop = l->spec.hooks.poststop,
@@ -143,6 +166,8 @@ static int launch_container(struct launch *l, struct error *err)
         .preserve_fds = l->preserve_fds,
         .no_pivot = l->no_pivot,
         .rootless = l->global->rootless,
+        .make_cgroup = l->unit.name != NULL ? make_unit : NULL,
+        .make_cgroup_context = l,
         .warn = global_warn,
         .warn_context = (void *)l->global,
     };
@@ -172,8 +197,11 @@ static int record(struct launch *l, struct error *err)
 
 static void forget(struct launch *l, bool poststop)
 {
-    if (l->started) {
+    if (l->started)
         runtime_cgroup_kill(l->container.cgroup, SIGKILL, NULL);
+    if (l->unit.name != NULL)
+        systemd_unit_stop(l->unit.name, NULL); /* its processes are gone: systemd would notice by itself */
+    if (l->started) {
         runtime_cgroup_remove(l->container.cgroup, NULL);
         struct runtime_hook_state state = {
             .version = l->spec.version, .id = l->id, .bundle = l->bundle_path, .annotations = &l->spec.annotations};
@@ -198,6 +226,7 @@ static void release(struct launch *l)
 {
     runtime_container_release(&l->container);
     oci_spec_release(&l->spec);
+    systemd_unit_release(&l->unit);
     free(l->seccomp);
     free(l->bundle_path);
     fd_close(l->bundle_fd);

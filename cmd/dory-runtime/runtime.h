@@ -17,6 +17,7 @@ struct global {
     const char *log;    /* file, or NULL */
     bool log_json;
     const char *criu; /* program, NULL: in PATH */
+    bool systemd;     /* cgroups are units of systemd */
     bool rootless;    /* what takes privilege is done without where the spec does not ask for it */
 };
 

@@ -28,6 +28,7 @@ struct state {
     char *rootfs;
     char *created;      /* RFC 3339 */
     char *cgroups_path; /* "": none, a rootless container */
+    char *systemd_unit; /* of its cgroup; NULL: a directory of ours */
     struct strmap annotations;
     struct json_array poststart, poststop; /* struct oci_hook */
 };

@@ -110,8 +110,6 @@ load helper
     run rt nosuch "$ID"
     [ "$status" = 1 ]
     [[ "$output" == *'unknown command "nosuch"'* ]]
-    run rt --systemd-cgroup list
-    [[ "$output" == *"not supported"* ]]
     run rt run --nonsense x
     [[ "$output" == *"flag provided but not defined"* ]]
     edit "l['intelRdt'] = {'closID': 'x'}"

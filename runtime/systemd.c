@@ -1,0 +1,280 @@
+#include "runtime/systemd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/strv.h"
+#include "base/timestamp.h"
+#include "runtime/cgroup.h"
+#include "runtime/dbus.h"
+
+#define DESTINATION "org.freedesktop.systemd1"
+#define OBJECT "/org/freedesktop/systemd1"
+#define MANAGER "org.freedesktop.systemd1.Manager"
+#define PRIVATE_SOCKET "/run/systemd/private"
+#define BUS_SOCKET "/run/dbus/system_bus_socket"
+#define JOB_TIMEOUT_MS 30000
+#define UNIT_NAME_MAX 255
+
+/* ---- names ---- */
+
+/* "a-b.slice" lies in "a.slice": its cgroup is "/a.slice/a-b.slice". "-.slice" is the root. */
+static int expand_slice(const char *slice, struct strbuf *out, struct error *err)
+{
+    size_t size = strlen(slice);
+    if (strcmp(slice, "-.slice") == 0)
+        return 0;
+    if (size <= 6 || strcmp(slice + size - 6, ".slice") != 0 || strchr(slice, '/') != NULL || slice[0] == '-' ||
+        slice[size - 7] == '-' || strstr(slice, "--") != NULL)
+        return error_set(err, ERROR_INVALID, 0, "invalid slice name \"%s\" in cgroupsPath", slice);
+    for (size_t i = 0; i <= size - 6; i++)
+        if (slice[i] == '-' || i == size - 6)
+            strbuf_addf(out, "/%.*s.slice", (int)i, slice);
+    return 0;
+}
+
+int systemd_unit_parse(const char *cgroups_path, const char *id, struct systemd_unit *ret, struct error *err)
+{
+    CLEANUP_FREE char *fallback = xasprintf("system.slice:dory:%s", id);
+    const char *text = cgroups_path != NULL && cgroups_path[0] != '\0' ? cgroups_path : fallback;
+    CLEANUP_STRV struct strv parts = STRV_INIT;
+    strv_split(&parts, text, ':');
+    if (parts.count != 3)
+        return error_set(
+            err, ERROR_INVALID, 0,
+            "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got \"%s\" instead", text);
+    const char *slice = parts.items[0][0] != '\0' ? parts.items[0] : "system.slice", *name = parts.items[2];
+    if (name[0] == '\0' || strchr(name, '/') != NULL || strchr(parts.items[1], '/') != NULL ||
+        strlen(text) > UNIT_NAME_MAX)
+        return error_set(err, ERROR_INVALID, 0, "cgroupsPath \"%s\" does not name a unit", text);
+    CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
+    int r = expand_slice(slice, &path, err);
+    if (r < 0)
+        return r;
+    CLEANUP_FREE char *unit =
+        parts.items[1][0] != '\0' ? xasprintf("%s-%s.scope", parts.items[1], name) : xasprintf("%s.scope", name);
+    strbuf_addf(&path, "/%s", unit);
+    *ret = (struct systemd_unit){.name = TAKE_PTR(unit), .slice = xstrdup(slice), .path = strbuf_take(&path)};
+    return 0;
+}
+
+void systemd_unit_release(struct systemd_unit *unit)
+{
+    free(unit->name);
+    free(unit->slice);
+    free(unit->path);
+    *unit = (struct systemd_unit){0};
+}
+
+/* ---- properties ---- */
+
+static void begin_property(struct strbuf *body, const char *name, const char *signature)
+{
+    dbus_align(body, 8);
+    dbus_put_string(body, name);
+    dbus_put_signature(body, signature);
+}
+
+static void put_string_property(struct strbuf *body, const char *name, const char *value)
+{
+    begin_property(body, name, "s");
+    dbus_put_string(body, value);
+}
+
+static void put_bool_property(struct strbuf *body, const char *name, bool value)
+{
+    begin_property(body, name, "b");
+    dbus_put_bool(body, value);
+}
+
+static void put_number_property(struct strbuf *body, const char *name, uint64_t value)
+{
+    begin_property(body, name, "t");
+    dbus_put_uint64(body, value);
+}
+
+/* Limits as systemd names them on v2; it translates them itself where it still runs on v1. */
+static void put_limits(struct strbuf *body, const struct oci_resources *resources)
+{
+    const struct oci_memory *memory = &resources->memory;
+    const struct oci_cpu *cpu = &resources->cpu;
+    if (memory->limit != NULL && *memory->limit != 0)
+        put_number_property(body, "MemoryMax", *memory->limit < 0 ? UINT64_MAX : (uint64_t)*memory->limit);
+    if (memory->reservation != NULL && *memory->reservation > 0)
+        put_number_property(body, "MemoryLow", (uint64_t)*memory->reservation);
+    if (memory->swap != NULL && memory->limit != NULL && *memory->limit > 0 && *memory->swap >= *memory->limit)
+        put_number_property(body, "MemorySwapMax", (uint64_t)(*memory->swap - *memory->limit));
+    if (cpu->shares != NULL && *cpu->shares > 0)
+        put_number_property(body, "CPUWeight", cgroup_weight_from_shares((uint64_t)*cpu->shares));
+    if (cpu->quota != NULL && *cpu->quota > 0) {
+        uint64_t period = cpu->period != NULL && *cpu->period > 0 ? (uint64_t)*cpu->period : 100000;
+        put_number_property(body, "CPUQuotaPerSecUSec", (uint64_t)*cpu->quota * 1000000 / period);
+        put_number_property(body, "CPUQuotaPeriodUSec", period);
+    }
+    if (resources->pids.limit != NULL && *resources->pids.limit != 0)
+        put_number_property(body, "TasksMax",
+                            *resources->pids.limit < 0 ? UINT64_MAX : (uint64_t)*resources->pids.limit);
+    if (resources->block_io.weight != NULL && *resources->block_io.weight > 0)
+        put_number_property(body, "IOWeight", cgroup_io_weight_from_blkio((uint64_t)*resources->block_io.weight));
+}
+
+static void put_unit(struct strbuf *body, const struct systemd_unit *unit, const struct oci_resources *resources,
+                     pid_t pid)
+{
+    CLEANUP_FREE char *description = xasprintf("dory container %s", unit->name);
+    dbus_put_string(body, unit->name);
+    dbus_put_string(body, "replace");
+    struct dbus_array properties = dbus_begin_array(body, 8);
+    put_string_property(body, "Description", description);
+    put_string_property(body, "Slice", unit->slice);
+    put_bool_property(body, "Delegate", true);
+    put_bool_property(body, "DefaultDependencies", false);
+    put_bool_property(body, "MemoryAccounting", true);
+    put_bool_property(body, "CPUAccounting", true);
+    put_bool_property(body, "IOAccounting", true);
+    put_bool_property(body, "TasksAccounting", true);
+    begin_property(body, "PIDs", "au");
+    struct dbus_array pids = dbus_begin_array(body, 4);
+    dbus_put_uint32(body, (uint32_t)pid);
+    dbus_end_array(body, pids);
+    put_limits(body, resources);
+    dbus_end_array(body, properties);
+    dbus_end_array(body, dbus_begin_array(body, 8)); /* no auxiliary units */
+}
+
+/* ---- systemd ---- */
+
+/* Where DBUS_SYSTEM_BUS_ADDRESS says, else systemd's own socket, which root alone may use, else the system bus. */
+static int connect_to_systemd(struct dbus *dbus, struct error *err)
+{
+    const char *address = getenv("DBUS_SYSTEM_BUS_ADDRESS");
+    int r;
+    if (address != NULL && strncmp(address, "unix:path=", 10) == 0) {
+        CLEANUP_FREE char *path = xstrndup(address + 10, strcspn(address + 10, ",;"));
+        r = dbus_connect(dbus, path, true, err);
+    } else {
+        r = geteuid() == 0 ? dbus_connect(dbus, PRIVATE_SOCKET, false, NULL) : -ENOENT;
+        if (r < 0)
+            r = dbus_connect(dbus, BUS_SOCKET, true, err);
+    }
+    if (r == -ENOENT || r == -ECONNREFUSED) {
+        if (err != NULL)
+            error_clear(err);
+        return error_set(err, ERROR_UNAVAILABLE, ENOTCONN,
+                         "systemd not running on this host, cannot use systemd cgroups manager");
+    }
+    return r;
+}
+
+static int answer_error(const struct dbus_message *message, const char *member, struct error *err)
+{
+    size_t offset = 0;
+    const char *text = message->error_name;
+    if (dbus_get_string(message, &offset, &text) < 0)
+        text = message->error_name;
+    return error_set(err, ERROR_SYSTEM, strstr(message->error_name, "NoSuchUnit") != NULL ? ENOENT : EIO,
+                     "systemd: %s: %s", member, text);
+}
+
+/* *ret_job (may be NULL; the caller frees) is the object path in the answer. Signals before the answer are dropped: a
+ * job is never done before it is told. */
+static int call(struct dbus *dbus, const char *member, const char *signature, const struct strbuf *body, char **ret_job,
+                struct error *err)
+{
+    uint32_t serial;
+    int r = dbus_send_call(dbus, DESTINATION, OBJECT, MANAGER, member, signature, body, &serial, err);
+    while (r == 0) {
+        struct dbus_message message;
+        r = dbus_receive(dbus, JOB_TIMEOUT_MS, &message, err);
+        if (r < 0 || message.type == DBUS_SIGNAL || message.reply_serial != serial)
+            continue;
+        if (message.type == DBUS_ERROR)
+            return answer_error(&message, member, err);
+        size_t offset = 0;
+        const char *job;
+        if (ret_job != NULL && dbus_get_string(&message, &offset, &job) == 0)
+            *ret_job = xstrdup(job);
+        return 0;
+    }
+    return r;
+}
+
+static int wait_for_job(struct dbus *dbus, const char *job, const char *unit, struct error *err)
+{
+    int64_t deadline = timestamp_monotonic() + (int64_t)JOB_TIMEOUT_MS * 1000000;
+    for (;;) {
+        struct dbus_message message;
+        int64_t left = (deadline - timestamp_monotonic()) / 1000000;
+        int r = dbus_receive(dbus, left > 0 ? (int)left : 0, &message, err);
+        if (r < 0)
+            return error_context(err, "systemd does not finish with unit %s", unit);
+        uint32_t number;
+        size_t offset = 0;
+        const char *path, *name, *result;
+        if (message.type != DBUS_SIGNAL || strcmp(message.member, "JobRemoved") != 0 ||
+            dbus_get_uint32(&message, &offset, &number) < 0 || dbus_get_string(&message, &offset, &path) < 0 ||
+            dbus_get_string(&message, &offset, &name) < 0 || dbus_get_string(&message, &offset, &result) < 0 ||
+            strcmp(path, job) != 0)
+            continue;
+        return strcmp(result, "done") == 0
+                   ? 0
+                   : error_set(err, ERROR_SYSTEM, EIO, "systemd: unit %s: the job ended with \"%s\"", unit, result);
+    }
+}
+
+/* JobRemoved goes to those who have subscribed and, behind a bus, whom it delivers it to. */
+static int subscribe(struct dbus *dbus, struct error *err)
+{
+    if (dbus->bus) {
+        CLEANUP_STRBUF struct strbuf rule = STRBUF_INIT;
+        uint32_t serial;
+        dbus_put_string(&rule, "type='signal',interface='" MANAGER "',member='JobRemoved'");
+        int r = dbus_send_call(dbus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                               "AddMatch", "s", &rule, &serial, err);
+        if (r < 0)
+            return r;
+    }
+    return call(dbus, "Subscribe", NULL, NULL, NULL, err);
+}
+
+int systemd_unit_start(const struct systemd_unit *unit, const struct oci_resources *resources, pid_t pid,
+                       struct error *err)
+{
+    struct dbus dbus;
+    CLEANUP_STRBUF struct strbuf body = STRBUF_INIT;
+    CLEANUP_FREE char *job = NULL;
+    int r = connect_to_systemd(&dbus, err);
+    if (r < 0)
+        return r;
+    put_unit(&body, unit, resources, pid);
+    r = subscribe(&dbus, err);
+    r = r < 0 ? r : call(&dbus, "StartTransientUnit", "ssa(sv)a(sa(sv))", &body, &job, err);
+    if (r == 0 && job == NULL)
+        r = error_set(err, ERROR_SYSTEM, EBADMSG, "systemd: StartTransientUnit: no job in the answer");
+    r = r < 0 ? r : wait_for_job(&dbus, job, unit->name, err);
+    dbus_close(&dbus);
+    return r;
+}
+
+int systemd_unit_stop(const char *name, struct error *err)
+{
+    struct dbus dbus;
+    CLEANUP_STRBUF struct strbuf body = STRBUF_INIT, reset = STRBUF_INIT;
+    CLEANUP_FREE char *job = NULL;
+    int r = connect_to_systemd(&dbus, err);
+    if (r < 0)
+        return r;
+    dbus_put_string(&body, name);
+    dbus_put_string(&body, "replace");
+    dbus_put_string(&reset, name);
+    struct error said = {0};
+    r = subscribe(&dbus, &said);
+    r = r < 0 ? r : call(&dbus, "StopUnit", "ss", &body, &job, &said);
+    r = r < 0 || job == NULL ? r : wait_for_job(&dbus, job, name, &said);
+    if (r == 0)
+        call(&dbus, "ResetFailedUnit", "s", &reset, NULL, NULL); /* one that has not failed is none of its units */
+    dbus_close(&dbus);
+    return r < 0 && r != -ENOENT ? error_propagate(err, &said) : 0;
+}

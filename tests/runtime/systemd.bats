@@ -1,0 +1,121 @@
+#!/usr/bin/env bats
+# --systemd-cgroup: a container's cgroup is a transient unit. systemd itself is a stand-in on a real bus daemon.
+load helper
+
+eval "original_$(declare -f teardown)"
+teardown() {
+    rt_systemd delete --force "$ID" 2>/dev/null || true
+    for pid in $STANDIN $BUS; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    find /sys/fs/cgroup -maxdepth 4 -depth -type d -path "*/dorytest$$*" -exec rmdir {} \; 2>/dev/null || true
+    original_teardown
+}
+
+start_systemd() {
+    cat >"$T/bus.conf" <<XML
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <listen>unix:path=$T/bus</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+XML
+    dbus-daemon --config-file="$T/bus.conf" --nofork --nopidfile </dev/null >"$T/bus.log" 2>&1 3>&- &
+    BUS=$!
+    wait_for '[ -S "$T/bus" ]'
+    /usr/bin/python3 "$BATS_TEST_DIRNAME/systemd.py" "unix:path=$T/bus" "$T/calls" </dev/null >"$T/standin.log" 2>&1 3>&- &
+    STANDIN=$!
+    wait_for 'grep -qs ready "$T/calls"'
+}
+
+rt_systemd() {
+    DBUS_SYSTEM_BUS_ADDRESS="unix:path=$T/bus" rt --systemd-cgroup "$@"
+}
+
+try() {
+    status=0
+    output=$(rt_systemd "$@" </dev/null 2>&1) || status=$?
+}
+
+@test "the cgroup of a container is a unit of systemd with its limits as properties" {
+    start_systemd
+    slice=dorytest$$-sub.slice
+    make_config sleep 1000
+    edit "l['cgroupsPath'] = '$slice:dory:$ID'; r['pids'] = {'limit': 33}; r['memory'] = {'limit': 64 << 20}; r['cpu'] = {'shares': 1024, 'quota': 50000, 'period': 100000}"
+    rt_systemd run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" </dev/null >"$T/out" 2>&1
+    path=dorytest$$.slice/$slice/dory-$ID.scope
+    python3 - "$T/calls" "dory-$ID.scope" "$slice" "$(cat "$T/pid")" <<'PY'
+import json, sys
+start, = [c for c in map(json.loads, open(sys.argv[1])) if c["call"] == "start"]
+p = start["properties"]
+assert (start["unit"], start["mode"], p["Slice"], p["PIDs"]) == (sys.argv[2], "replace", sys.argv[3], [int(sys.argv[4])]), start
+assert p["Delegate"] is True and p["DefaultDependencies"] is False and p["MemoryAccounting"] is True, p
+assert (p["MemoryMax"], p["TasksMax"], p["CPUQuotaPerSecUSec"], p["CPUWeight"]) == (64 << 20, 33, 500000, 39), p
+PY
+    file=/sys/fs/cgroup/$path/pids.max
+    [ ! -d /sys/fs/cgroup/pids ] || file=/sys/fs/cgroup/pids/$path/pids.max
+    [ "$(cat "$file")" = 33 ]
+    grep -q ":/$path\$" "/proc/$(cat "$T/pid")/cgroup"
+    # Commands find it with and without the option: the record says where it is.
+    rt pause "$ID"
+    rt resume "$ID"
+    run rt exec "$ID" echo inside
+    [ "$output" = inside ]
+    run rt ps --format json "$ID"
+    [ "$output" = "[$(cat "$T/pid")]" ]
+    rt_systemd delete --force "$ID"
+    grep -q '"call": "stop", "unit": "dory-'"$ID"'.scope"' "$T/calls"
+    [ "$(find /sys/fs/cgroup -path "*$path")" = "" ]
+}
+
+@test "a container that runs to its end takes its unit along" {
+    start_systemd
+    make_config sh -c 'echo hello; exit 3'
+    edit "l['cgroupsPath'] = 'dorytest$$.slice::$ID'"
+    try run --bundle "$T/bundle" "$ID"
+    [ "$status" = 3 ]
+    [ "$output" = hello ]
+    grep -q '"unit": "'"$ID"'.scope", "mode"' "$T/calls"
+    [ "$(find /sys/fs/cgroup -path "*$ID.scope")" = "" ]
+    [ -z "$(ls "$T/state")" ]
+}
+
+@test "what systemd refuses is an error in its words and leaves nothing" {
+    start_systemd
+    make_config true
+    edit "l['cgroupsPath'] = 'dorytest$$.slice:refused:$ID'"
+    try run --bundle "$T/bundle" "$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *"systemd: StartTransientUnit: Unit refused-$ID.scope is not wanted."* ]]
+    edit "l['cgroupsPath'] = 'dorytest$$.slice:fails:$ID'"
+    try run --bundle "$T/bundle" "$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *"fails-$ID.scope: the job ended with \"failed\""* ]]
+    for bad in /a/b a:b 'a:b:c:d' 'x.slice:p:' 'noslice:p:n' '-x.slice:p:n' 'a--b.slice:p:n' 'a/b.slice:p:n'; do
+        edit "l['cgroupsPath'] = '$bad'"
+        try run --bundle "$T/bundle" "$ID"
+        [ "$status" = 1 ]
+        [[ "$output" == *cgroupsPath* ]]
+    done
+    [ -z "$(ls "$T/state" 2>/dev/null)" ]
+}
+
+@test "without systemd the option is an error that says so" {
+    make_config true
+    edit "l['cgroupsPath'] = 'system.slice:dory:$ID'"
+    status=0
+    output=$(DBUS_SYSTEM_BUS_ADDRESS="unix:path=$T/nosuch" rt --systemd-cgroup run --bundle "$T/bundle" "$ID" </dev/null 2>&1) || status=$?
+    [ "$status" = 1 ]
+    [[ "$output" == *"systemd not running on this host, cannot use systemd cgroups manager"* ]]
+    [ -z "$(ls "$T/state")" ]
+    status=0
+    output=$(rt run --bundle "$T/bundle" "$ID" </dev/null 2>&1) || status=$?
+    [ "$status" = 1 ]
+    [[ "$output" == *"--systemd-cgroup"* ]]
+}

@@ -1,0 +1,91 @@
+#include "tests/unit/base_test.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "runtime/dbus.h"
+#include "runtime/systemd.h"
+
+static void units_and_their_cgroups_are_named_as_systemd_names_them(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *name, *slice, *path;
+    } good[] = {
+        {"system.slice:dory:abc", "dory-abc.scope", "system.slice", "/system.slice/dory-abc.scope"},
+        {NULL, "dory-id.scope", "system.slice", "/system.slice/dory-id.scope"},
+        {":cri:x", "cri-x.scope", "system.slice", "/system.slice/cri-x.scope"},
+        {"a-b-c.slice::x", "x.scope", "a-b-c.slice", "/a.slice/a-b.slice/a-b-c.slice/x.scope"},
+        {"-.slice:p:x", "p-x.scope", "-.slice", "/p-x.scope"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        struct systemd_unit unit = {0};
+        struct error err = {0};
+        assert_int_equal(systemd_unit_parse(good[i].text, "id", &unit, &err), 0);
+        assert_string_equal(unit.name, good[i].name);
+        assert_string_equal(unit.slice, good[i].slice);
+        assert_string_equal(unit.path, good[i].path);
+        systemd_unit_release(&unit);
+    }
+}
+
+static void names_that_lead_elsewhere_are_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "/a/b",          "a:b",           "a:b:c:d",    "s.slice:p:",   "s:p:n",        "a/b.slice:p:n",
+        "a.slice:p/q:n", "a.slice:p:n/m", ".slice:p:n", "a-.slice:p:n", "-a.slice:p:n", "a--b.slice:p:n"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct systemd_unit unit = {0};
+        struct error err = {0};
+        assert_int_equal(systemd_unit_parse(bad[i], "id", &unit, &err), -EINVAL);
+        assert_non_null(strstr(err.message, "cgroupsPath"));
+    }
+}
+
+/* An answer "o", as a bus sends it: made by hand from the specification. */
+static const unsigned char answer[] = "l\x02\x01\x01\x0b\0\0\0\x05\0\0\0\x0f\0\0\0"
+                                      "\x05\x01u\0\x07\0\0\0"
+                                      "\x08\x01g\0\x01o\0\0"
+                                      "\x06\0\0\0/job/1\0";
+
+static void an_answer_is_taken_apart(void **state)
+{
+    (void)state;
+    struct dbus_message message;
+    size_t offset = 0;
+    const char *job;
+    assert_int_equal(dbus_message_size(answer), sizeof(answer) - 1);
+    assert_int_equal(dbus_parse(answer, sizeof(answer) - 1, &message), 0);
+    assert_int_equal(message.type, DBUS_RETURN);
+    assert_int_equal(message.reply_serial, 7);
+    assert_int_equal(dbus_get_string(&message, &offset, &job), 0);
+    assert_string_equal(job, "/job/1");
+    assert_int_equal(dbus_get_string(&message, &offset, &job), -EBADMSG);
+}
+
+static void cut_and_broken_messages_are_refused(void **state)
+{
+    (void)state;
+    struct dbus_message message;
+    for (size_t size = 0; size < sizeof(answer) - 1; size++)
+        assert_int_equal(dbus_parse(answer, size, &message), -EBADMSG);
+    unsigned char copy[sizeof(answer)];
+    for (size_t i = 0; i < sizeof(answer) - 1; i++) { /* whatever one bit does, it is an answer or an error */
+        memcpy(copy, answer, sizeof(copy));
+        copy[i] ^= 0xff;
+        int r = dbus_parse(copy, sizeof(copy) - 1, &message);
+        assert_true(r == 0 || r == -EBADMSG);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(units_and_their_cgroups_are_named_as_systemd_names_them),
+        cmocka_unit_test(names_that_lead_elsewhere_are_refused),
+        cmocka_unit_test(an_answer_is_taken_apart),
+        cmocka_unit_test(cut_and_broken_messages_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
