@@ -10,6 +10,9 @@ typedef int (*each_fn)(struct cli *cli, const char *name, void *data, struct err
 
 /* Exit status of the program. */
 int for_each_argument(struct cli *cli, const struct strv *arguments, each_fn fn, void *data);
+/* The same for what takes its time (stopping): all at once, each in a process of its own; told in the order of the
+ * arguments. */
+int for_each_parallel(struct cli *cli, const struct strv *arguments, each_fn fn, void *data);
 
 /* A request with an empty answer: method and path "/containers/" NAME suffix. */
 int container_request(struct cli *cli, const char *method, const char *name, const char *suffix, struct error *err);

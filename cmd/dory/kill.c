@@ -23,7 +23,7 @@ static int kill_one(struct cli *cli, const char *name, void *data, struct error 
 static int run_kill(struct cli *cli, void *flags, const struct strv *arguments, struct error *err)
 {
     (void)err;
-    return for_each_argument(cli, arguments, kill_one, flags);
+    return for_each_parallel(cli, arguments, kill_one, flags);
 }
 
 const struct command command_kill = {

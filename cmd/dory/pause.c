@@ -10,14 +10,14 @@ static int run_pause(struct cli *cli, void *flags, const struct strv *arguments,
 {
     (void)flags;
     (void)err;
-    return for_each_argument(cli, arguments, pause_one, (void *)"/pause");
+    return for_each_parallel(cli, arguments, pause_one, (void *)"/pause");
 }
 
 static int run_unpause(struct cli *cli, void *flags, const struct strv *arguments, struct error *err)
 {
     (void)flags;
     (void)err;
-    return for_each_argument(cli, arguments, pause_one, (void *)"/unpause");
+    return for_each_parallel(cli, arguments, pause_one, (void *)"/unpause");
 }
 
 const struct command command_pause = {

@@ -34,7 +34,7 @@ static int rm_one(struct cli *cli, const char *name, void *data, struct error *e
 static int run_rm(struct cli *cli, void *flags, const struct strv *arguments, struct error *err)
 {
     (void)err;
-    return for_each_argument(cli, arguments, rm_one, flags);
+    return for_each_parallel(cli, arguments, rm_one, flags);
 }
 
 const struct command command_rm = {

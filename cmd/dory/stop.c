@@ -42,13 +42,13 @@ static int restart_one(struct cli *cli, const char *name, void *data, struct err
 static int run_stop(struct cli *cli, void *flags, const struct strv *arguments, struct error *err)
 {
     (void)err;
-    return for_each_argument(cli, arguments, stop_one, flags);
+    return for_each_parallel(cli, arguments, stop_one, flags);
 }
 
 static int run_restart(struct cli *cli, void *flags, const struct strv *arguments, struct error *err)
 {
     (void)err;
-    return for_each_argument(cli, arguments, restart_one, flags);
+    return for_each_parallel(cli, arguments, restart_one, flags);
 }
 
 const struct command command_stop = {

@@ -80,6 +80,22 @@ says() { # STATUS "first line of standard error" argument...
     [ "$stderr" = "Error response from daemon: No such container: nope" ]
 }
 
+@test "containers are stopped at the same time, and told in the order of the arguments" {
+    # They ignore the signal: one after the other they would wait for each other's end.
+    for name in slow1 slow2 slow3 slow4; do
+        dory run -d --name $name busybox sh -c 'trap "" TERM; while :; do sleep 1; done' >/dev/null
+    done
+    since=$(date +%s)
+    run dory stop -t 4 slow3 slow1 nope slow4 slow2
+    [ "$status" -eq 1 ]
+    [ "$output" = $'slow3\nslow1\nslow4\nslow2\nError response from daemon: No such container: nope' ]
+    # Every one got its first signal before any was killed.
+    signals=$(dory events --since "$since" --until "$(($(date +%s) + 1))" --filter event=kill --format '{{.Actor.Attributes.signal}}' | tr '\n' ' ')
+    [ "$signals" = "15 15 15 15 9 9 9 9 " ]
+    run dory rm -f slow1 slow2 slow3 slow4
+    [ "$output" = $'slow1\nslow2\nslow3\nslow4' ]
+}
+
 @test "names, ports and times are checked" {
     says 1 'Error parsing reference: "BAD" is not a valid repository/tag: invalid reference format: repository name (library/BAD) must be lowercase' \
         tag busybox BAD
