@@ -1,7 +1,10 @@
+#include <unistd.h>
+
 #include "api/client.h"
 #include "cmd/dory/command.h"
 #include "cmd/dory/filters_query.h"
 #include "cmd/dory/image_row.h"
+#include "cmd/dory/image_tree.h"
 
 struct images_flags {
     bool all, digests, no_trunc, quiet, tree;
@@ -18,9 +21,22 @@ static const struct option images_options[] = {
      "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'", 0, 0, NULL},
     {"no-trunc", 0, OPTION_BOOL, AT(no_trunc), NULL, "Don't truncate output", 0, 0, NULL},
     {"quiet", 'q', OPTION_BOOL, AT(quiet), NULL, "Only show image IDs", 0, 0, NULL},
-    {"tree", 0, OPTION_BOOL, AT(tree), NULL, "", OPTION_REFUSED, 0, NULL},
+    {"tree", 0, OPTION_BOOL, AT(tree), NULL, "List multi-platform images as a tree (EXPERIMENTAL)", 0, 0, NULL},
     {0},
 };
+
+/* What a tree cannot be combined with. */
+static int check_tree(const struct images_flags *flags, struct error *err)
+{
+    const char *other = flags->quiet                      ? "quiet"
+                        : flags->no_trunc                 ? "no-trunc"
+                        : flags->digests                  ? "show-digest"
+                        : flags->format && *flags->format ? "format"
+                                                          : NULL;
+    if (flags->tree && other)
+        return error_set(err, ERROR_INVALID, 0, "--%s is not yet supported with --tree", other);
+    return 0;
+}
 
 static int run_images(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
@@ -31,14 +47,22 @@ static int run_images(struct cli *cli, void *data, const struct strv *arguments,
         CLEANUP_FREE char *filter = xasprintf("reference=%s", arguments->items[0]);
         strv_add(&flags->filters, filter);
     }
+    int r = check_tree(flags, err);
+    if (r < 0)
+        return r;
     strbuf_adds(&path, "/images/json");
     client_query_add_bool(&path, "all", flags->all);
     client_query_add_bool(&path, "digests", flags->digests);
-    int r = filters_query_add(&path, &flags->filters, err);
+    client_query_add_bool(&path, "manifests", flags->tree);
+    r = filters_query_add(&path, &flags->filters, err);
     if (r == 0)
         r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, &images, err);
     if (r < 0)
         return r;
+    if (flags->tree) {
+        image_tree_print(images, isatty(STDOUT_FILENO));
+        return 0;
+    }
     CLEANUP_FREE char *format = listing_format(cli, flags->format, flags->quiet, "imagesFormat");
     struct listing listing = {.format = flags->quiet ? "{{.ID}}" : format,
                               .default_table = flags->digests

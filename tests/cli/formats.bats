@@ -130,6 +130,18 @@ teardown_file() {
         "[] <nil> [] map[app:x com.ex.foo-bar:q]" ]
 }
 
+@test "image ls --tree shows all names of an image, and what is in use" {
+    run dory image ls --tree
+    [ "$status" -eq 0 ]
+    [[ $output == *IMAGE*ID*'DISK USAGE'*'CONTENT SIZE'*EXTRA* ]]
+    [[ $output == *busybox:latest* ]]
+    [[ $output == *foo/bar:1* ]]
+    [ "$(grep -c "$(dory images -q busybox)" <<<"$output")" -eq 1 ]
+    run --separate-stderr dory image ls --tree -q
+    [ "$status" -eq 1 ]
+    [ "$stderr" = "--quiet is not yet supported with --tree" ]
+}
+
 @test "events are shown in words, as JSON and through templates" {
     since=$(date +%s)
     dory create --name evented busybox true >/dev/null
