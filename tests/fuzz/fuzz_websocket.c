@@ -24,7 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             int r = websocket_decode(&decoder, copy + done, piece - done, &consumed, &event);
             if (r < 0)
                 return 0;
-            if (consumed > piece - done || event.size > size + WEBSOCKET_CONTROL_MAX * (size_t)(r > 0 && event.control))
+            size_t most = r > 0 && event.control ? WEBSOCKET_CONTROL_MAX : piece - done;
+            if (consumed > piece - done || (r > 0 && event.size > most))
                 abort();
             done += consumed;
             if (r == 0 && done < piece)
