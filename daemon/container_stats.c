@@ -1,4 +1,5 @@
 /* GET /containers/{id}/stats: one sample in docker's JSON. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 
@@ -7,7 +8,7 @@
 #include "base/parse.h"
 #include "base/timestamp.h"
 #include "daemon/engine_internal.h"
-#include "runtime/container.h"
+#include "runtime/cgroup_stats.h"
 
 #define PROC_FILE_MAX (1 << 20)
 
@@ -36,13 +37,22 @@ static void member_uint(struct json_writer *w, const char *key, uint64_t n)
     json_put_uint(w, n);
 }
 
-static void put_cpu(struct json_writer *w, const char *key, const struct stats_sample *s)
+/* detail: of the sample just taken; NULL: an earlier one, of which the times of the single processors are not kept. */
+static void put_cpu(struct json_writer *w, const char *key, const struct stats_sample *s,
+                    const struct runtime_stats_detail *detail)
 {
     json_key(w, key);
     json_begin_object(w);
     json_key(w, "cpu_usage");
     json_begin_object(w);
     member_uint(w, "total_usage", s->cpu_total);
+    if (detail != NULL && detail->per_cpu_count > 0) {
+        json_key(w, "percpu_usage");
+        json_begin_array(w);
+        for (size_t i = 0; i < detail->per_cpu_count; i++)
+            json_put_uint(w, detail->per_cpu_ns[i]);
+        json_end_array(w);
+    }
     member_uint(w, "usage_in_kernelmode", s->cpu_system);
     member_uint(w, "usage_in_usermode", s->cpu_user);
     json_end_object(w);
@@ -59,49 +69,68 @@ static void put_cpu(struct json_writer *w, const char *key, const struct stats_s
     json_end_object(w);
 }
 
-static void put_memory(struct json_writer *w, const struct runtime_stats *s)
+static void put_memory(struct json_writer *w, const struct runtime_stats_detail *d)
 {
+    const struct runtime_stats *s = &d->sum;
     uint64_t limit = s->memory_limit == 0 || s->memory_limit > host_memory() ? host_memory() : s->memory_limit;
     json_key(w, "memory_stats");
     json_begin_object(w);
     member_uint(w, "usage", s->memory_usage);
-    member_uint(w, "max_usage", s->memory_max_usage);
+    if (!d->v2)
+        member_uint(w, "max_usage", s->memory_max_usage);
     json_key(w, "stats");
     json_begin_object(w);
-    /* v1's and v2's names: clients subtract one of them, whichever they find. */
-    member_uint(w, "cache", s->memory_cache);
-    member_uint(w, "inactive_file", s->memory_inactive_file);
-    member_uint(w, "total_inactive_file", s->memory_inactive_file);
+    for (size_t i = 0; i < d->memory_stat_count; i++)
+        member_uint(w, d->memory_stat[i].name, d->memory_stat[i].value);
     json_end_object(w);
-    member_uint(w, "failcnt", s->memory_failcnt);
+    if (!d->v2 || s->memory_failcnt != 0)
+        member_uint(w, "failcnt", s->memory_failcnt);
     member_uint(w, "limit", limit);
     json_end_object(w);
 }
 
-static void put_block_io(struct json_writer *w, const struct runtime_stats *s)
+/* v2's vocabulary is in small letters; nothing accounted is null there. */
+static void put_io_list(struct json_writer *w, const char *key, const struct runtime_stats_io_list *list, bool v2)
 {
-    const struct {
-        const char *op;
-        uint64_t value;
-    } rows[] = {{"Read", s->blkio_read_bytes}, {"Write", s->blkio_write_bytes}};
-    json_key(w, "blkio_stats");
-    json_begin_object(w);
-    json_key(w, "io_service_bytes_recursive");
+    if (v2 && list->count == 0) {
+        json_member_null(w, key);
+        return;
+    }
+    json_key(w, key);
     json_begin_array(w);
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+    for (size_t i = 0; i < list->count; i++) {
+        char operation[16];
+        snprintf(operation, sizeof(operation), "%s", list->items[i].operation);
+        if (v2)
+            operation[0] = (char)tolower((unsigned char)operation[0]);
         json_begin_object(w);
-        json_member_int(w, "major", 0); /* summed over all devices */
-        json_member_int(w, "minor", 0);
-        json_member_string(w, "op", rows[i].op);
-        member_uint(w, "value", rows[i].value);
+        member_uint(w, "major", list->items[i].major);
+        member_uint(w, "minor", list->items[i].minor);
+        json_member_string(w, "op", operation);
+        member_uint(w, "value", list->items[i].value);
         json_end_object(w);
     }
     json_end_array(w);
-    static const char *const absent[] = {"io_serviced_recursive",  "io_queue_recursive",  "io_service_time_recursive",
-                                         "io_wait_time_recursive", "io_merged_recursive", "io_time_recursive",
-                                         "sectors_recursive"};
-    for (size_t i = 0; i < ARRAY_SIZE(absent); i++)
-        json_member_null(w, absent[i]);
+}
+
+static void put_block_io(struct json_writer *w, const struct runtime_stats_detail *d, bool running)
+{
+    /* What only kernels with the CFQ scheduler accounted. */
+    static const char *const gone[] = {"io_queue_recursive",  "io_service_time_recursive", "io_wait_time_recursive",
+                                       "io_merged_recursive", "io_time_recursive",         "sectors_recursive"};
+    json_key(w, "blkio_stats");
+    json_begin_object(w);
+    put_io_list(w, "io_service_bytes_recursive", &d->io_bytes, d->v2 || !running);
+    put_io_list(w, "io_serviced_recursive", &d->io_operations, d->v2 || !running);
+    for (size_t i = 0; i < ARRAY_SIZE(gone); i++) {
+        if (d->v2 || !running) {
+            json_member_null(w, gone[i]);
+            continue;
+        }
+        json_key(w, gone[i]);
+        json_begin_array(w);
+        json_end_array(w);
+    }
     json_end_object(w);
 }
 
@@ -162,14 +191,14 @@ static void sample(const struct runtime_stats *s, struct stats_sample *ret)
                                  .throttled_ns = s->cpu_throttled_ns};
 }
 
-static int read_cgroup(struct engine *engine, struct container *c, struct runtime_stats *ret, struct error *err)
+static int read_cgroup(struct engine *engine, struct container *c, struct runtime_stats_detail *ret, struct error *err)
 {
     CLEANUP_FREE char *path = container_cgroup_path(engine, c);
     struct runtime_cgroup *cgroup = NULL;
     int r = runtime_cgroup_open(path, &cgroup, err);
     if (r < 0)
         return r;
-    r = runtime_cgroup_stats(cgroup, ret, err);
+    r = runtime_cgroup_stats_detail(cgroup, ret, err);
     runtime_cgroup_free(cgroup);
     return r;
 }
@@ -188,7 +217,7 @@ int container_stats(struct engine *engine, struct container *c, struct stats_sam
     pthread_mutex_lock(&c->lock);
     pid_t pid = c->pid;
     pthread_mutex_unlock(&c->lock);
-    struct runtime_stats stats = {0};
+    CLEANUP(runtime_stats_detail_release) struct runtime_stats_detail stats = {0};
     struct stats_sample now = {0};
     int r = pid != 0 ? read_cgroup(engine, c, &stats, err) : 0;
     if (r < 0) {
@@ -198,11 +227,11 @@ int container_stats(struct engine *engine, struct container *c, struct stats_sam
         if (!ended)
             return r;
         error_clear(err);
-        stats = (struct runtime_stats){0};
+        runtime_stats_detail_release(&stats);
         pid = 0;
     }
     if (pid != 0)
-        sample(&stats, &now);
+        sample(&stats.sum, &now);
     struct stats_sample zero = {0};
     struct json_writer w;
     json_writer_init(&w, out);
@@ -212,18 +241,18 @@ int container_stats(struct engine *engine, struct container *c, struct stats_sam
     json_key(&w, "pids_stats");
     json_begin_object(&w);
     if (pid != 0) {
-        member_uint(&w, "current", stats.pids_current);
-        if (stats.pids_limit != 0)
-            member_uint(&w, "limit", stats.pids_limit);
+        member_uint(&w, "current", stats.sum.pids_current);
+        if (stats.sum.pids_limit != 0)
+            member_uint(&w, "limit", stats.sum.pids_limit);
     }
     json_end_object(&w);
-    put_block_io(&w, &stats);
+    put_block_io(&w, &stats, pid != 0);
     json_member_int(&w, "num_procs", 0);
     json_key(&w, "storage_stats");
     json_begin_object(&w);
     json_end_object(&w);
-    put_cpu(&w, "cpu_stats", &now);
-    put_cpu(&w, "precpu_stats", previous ? previous : &zero);
+    put_cpu(&w, "cpu_stats", &now, &stats);
+    put_cpu(&w, "precpu_stats", previous ? previous : &zero, NULL);
     put_memory(&w, &stats);
     json_member_string(&w, "name", name);
     json_member_string(&w, "id", c->id);
