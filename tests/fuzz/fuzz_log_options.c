@@ -12,7 +12,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* One option a line, "name=value"; the first byte chooses the driver. */
-static void settings(const char *text, size_t size)
+static void settings(const char *text)
 {
     static const char *const drivers[] = {"json-file", "local", "syslog", "journald", "none", "nosuch"};
     CLEANUP_STRMAP struct strmap options = STRMAP_INIT, attributes = STRMAP_INIT, labels = STRMAP_INIT;
@@ -41,7 +41,6 @@ static void settings(const char *text, size_t size)
     /* What was accepted is understood later. */
     if (s.tag != NULL && (log_tag_expand(s.tag, &facts, &tag, NULL) < 0 || strlen(tag) > LOG_TAG_MAX))
         abort();
-    (void)size;
 }
 
 static void messages(const uint8_t *data, size_t size)
@@ -66,7 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     CLEANUP_FREE char *text = xstrndup((const char *)data, size);
-    settings(text, strlen(text));
+    if (*text != '\0')
+        settings(text);
     messages(data, size);
     configuration(data, size);
     return 0;
