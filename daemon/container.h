@@ -91,6 +91,9 @@ struct container {
     struct shim_exit early;
     struct pending_attach *pending;
     unsigned attaching; /* clients between container_attach_begin and container_attach */
+    /* A process that enters a frozen container is frozen, and its shim with it: the two wait for each other. */
+    unsigned execs_starting;
+    bool freezing; /* is about to be paused */
     struct container_waiter *waiters;
 };
 

@@ -209,8 +209,14 @@ static int set_paused(struct engine *engine, struct container *c, enum container
     if (r < 0)
         return r;
     bool pause = event == CONTAINER_PAUSE;
+    pthread_mutex_lock(&c->lock);
+    while (pause && c->execs_starting > 0)
+        pthread_cond_wait(&c->turn_free, &c->lock);
+    c->freezing = pause;
+    pthread_mutex_unlock(&c->lock);
     r = freeze(engine, c, pause, err);
     pthread_mutex_lock(&c->lock);
+    c->freezing = false;
     enum container_state next;
     if (r == 0)
         r = container_state_next(c->state, event, c->id, &next, err); /* it may have ended meanwhile */

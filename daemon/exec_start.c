@@ -15,17 +15,48 @@
 #define EXIT_NOT_EXECUTABLE 126
 #define EXIT_NOT_FOUND 127
 
-static int check_container(struct container *c, struct shim **ret_shim, struct error *err)
+/* lock held */
+static int check_state(struct container *c, struct error *err)
 {
     enum container_state next;
-    pthread_mutex_lock(&c->lock);
     int r = container_state_next(c->state, CONTAINER_EXEC, c->id, &next, err);
     if (r == 0 && (c->pid == 0 || c->shim == NULL))
         r = error_set(err, ERROR_CONFLICT, 0, "container %s is not running", c->id);
+    return r;
+}
+
+static int check_container(struct container *c, struct shim **ret_shim, struct error *err)
+{
+    pthread_mutex_lock(&c->lock);
+    int r = check_state(c, err);
     if (r == 0 && ret_shim != NULL)
         *ret_shim = shim_ref(c->shim);
     pthread_mutex_unlock(&c->lock);
     return r;
+}
+
+/* From here to leave_container() nobody pauses the container. */
+static int enter_container(struct container *c, struct shim **ret_shim, struct error *err)
+{
+    pthread_mutex_lock(&c->lock);
+    while (c->freezing)
+        pthread_cond_wait(&c->turn_free, &c->lock);
+    int r = check_state(c, err);
+    if (r == 0) {
+        *ret_shim = shim_ref(c->shim);
+        c->execs_starting++;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return r;
+}
+
+static void leave_container(struct container *c, struct shim *shim)
+{
+    pthread_mutex_lock(&c->lock);
+    c->execs_starting--;
+    pthread_cond_broadcast(&c->turn_free);
+    pthread_mutex_unlock(&c->lock);
+    shim_unref(shim);
 }
 
 int exec_claim(struct engine *engine, struct exec *exec, struct error *err)
@@ -161,7 +192,7 @@ static int launch(struct engine *engine, struct launch *l, const struct shim_att
     struct shim *shim = NULL;
     pid_t pid = 0;
     *ret_code = EXIT_NOT_EXECUTABLE;
-    int r = check_container(exec->container, &shim, err);
+    int r = enter_container(exec->container, &shim, err);
     if (r == 0)
         r = resolve_identity(l, err);
     if (r == 0)
@@ -188,7 +219,7 @@ static int launch(struct engine *engine, struct launch *l, const struct shim_att
             *ret_code = launch_error(err);
     }
     if (shim != NULL)
-        shim_unref(shim);
+        leave_container(exec->container, shim);
     if (r < 0)
         return r;
     pthread_mutex_lock(&engine->execs->lock);

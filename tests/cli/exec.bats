@@ -245,6 +245,20 @@ ours() {
     dory rm -f state
 }
 
+@test "pausing and executing at once: neither waits for the other for ever" {
+    dory run -d --name frozen busybox sleep 1000
+    dory exec frozen sh -c 'echo $$ >/tmp/first' 3>&-
+    for _ in $(seq 10); do
+        dory exec frozen true >/dev/null 2>&1 3>&- &
+        dory exec frozen true >/dev/null 2>&1 3>&- &
+        timeout 30 "$ENV_CLI" pause frozen
+        timeout 30 "$ENV_CLI" unpause frozen
+        wait
+    done
+    [ "$(dory exec frozen echo fine)" = fine ]
+    dory rm -f frozen
+}
+
 @test "events tell of create, start and die, with the exec's id and exit code" {
     since=$(date +%s.%N)
     dory exec main sh -c 'exit 4' || true
