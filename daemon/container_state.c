@@ -67,7 +67,7 @@ static const struct {
     [REFUSE_START_REMOVED] = {ERROR_CONFLICT, "container is marked for removal and cannot be started"},
     [REFUSE_RESTARTING] = {ERROR_CONFLICT, "container %s is restarting, wait until the container is running"},
     [REFUSE_ATTACH_PAUSED] = {ERROR_CONFLICT, "container %s is paused, unpause the container before attach"},
-    [REFUSE_EXEC_PAUSED] = {ERROR_CONFLICT, "container %s is paused, unpause the container before exec"},
+    [REFUSE_EXEC_PAUSED] = {ERROR_CONFLICT, "Container %s is paused, unpause the container before exec"},
     [REFUSE_REMOVE_RUNNING] = {ERROR_CONFLICT, "cannot remove container \"%s\": container is running: stop the "
                                                "container before removing or force remove"},
     [REFUSE_REMOVE_PAUSED] = {ERROR_CONFLICT,

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "base/base64.h"
+#include "base/detach_keys.h"
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "daemon/exec_internal.h"
@@ -356,6 +358,16 @@ static void put_process_config(struct json_writer *w, const struct exec *exec)
     json_end_object(w);
 }
 
+/* The codes of the keys, which Go prints in base64. */
+static void put_detach_keys(struct json_writer *w, const char *text)
+{
+    CLEANUP_STRBUF struct strbuf encoded = STRBUF_INIT;
+    struct detach_keys keys;
+    if (text != NULL && detach_keys_parse(text, &keys, NULL) == 0)
+        base64_encode(keys.codes, keys.count, false, &encoded);
+    json_member_string(w, "DetachKeys", strbuf_str(&encoded));
+}
+
 void exec_inspect(struct engine *engine, const struct exec *exec, struct strbuf *out)
 {
     pthread_mutex_lock(&engine->execs->lock);
@@ -378,7 +390,7 @@ void exec_inspect(struct engine *engine, const struct exec *exec, struct strbuf 
     json_member_bool(&w, "OpenStdout", exec->config.attach_stdout);
     json_member_bool(&w, "CanRemove", false);
     json_member_string(&w, "ContainerID", exec->container->id);
-    json_member_string(&w, "DetachKeys", exec->config.detach_keys != NULL ? exec->config.detach_keys : "");
+    put_detach_keys(&w, exec->config.detach_keys);
     json_member_int(&w, "Pid", pid);
     json_end_object(&w);
     strbuf_addc(out, '\n');

@@ -251,6 +251,8 @@ end_collector() {
     check "invalid size: 'xx'" --log-opt max-size=xx
     check "syslog over TLS is not supported" --log-driver syslog --log-opt syslog-address=tcp+tls://h:1
     [ "$(dory ps -aq | wc -l)" -eq 0 ]
+    # And nothing of the containers before, wherever their logs were.
+    eventually eval '[ -z "$(ls "$ENV_DIR/data/containers")" ]'
 }
 
 @test "daemon.json says what is the default, for its own driver only" {
