@@ -124,7 +124,7 @@ static int run_main(struct global *global, int argc, char **argv, struct error *
     if (!global->log_json && strcmp(log_format, "text") != 0)
         return error_set(err, ERROR_INVALID, 0, "invalid log-format: %s", log_format);
     if (version) {
-        printf("dory-runtime version " DORY_VERSION "\nspec: 1.2.0\n");
+        printf("dory-runtime version " DORY_VERSION "\nspec: 1.3.0\n");
         return 0;
     }
     if (first >= argc || strcmp(argv[first], "help") == 0)

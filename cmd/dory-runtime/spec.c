@@ -12,6 +12,7 @@
 #include "cmd/dory-runtime/runtime.h"
 #include "runtime/defaults.h"
 #include "runtime/mount_options.h"
+#include "runtime/seccomp.h"
 #include "runtime/spec.h"
 
 static const struct {
@@ -141,13 +142,8 @@ static void member_list(struct json_writer *w, const char *key, const char *cons
 static void write_linux_features(struct json_writer *w)
 {
     static const char *const namespaces[] = {"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts", NULL};
-    static const char *const actions[] = {"SCMP_ACT_ALLOW",        "SCMP_ACT_ERRNO",       "SCMP_ACT_KILL",
-                                          "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG",
-                                          "SCMP_ACT_TRACE",        "SCMP_ACT_TRAP",        NULL};
     static const char *const operators[] = {"SCMP_CMP_EQ", "SCMP_CMP_GE",        "SCMP_CMP_GT", "SCMP_CMP_LE",
                                             "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE", NULL};
-    static const char *const flags[] = {"SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-                                        "SECCOMP_FILTER_FLAG_TSYNC", NULL};
     member_list(w, "namespaces", namespaces);
     json_key(w, "capabilities");
     json_begin_array(w);
@@ -165,11 +161,19 @@ static void write_linux_features(struct json_writer *w)
     json_key(w, "seccomp");
     json_begin_object(w);
     json_member_bool(w, "enabled", true);
-    member_list(w, "actions", actions);
+    member_list(w, "actions", runtime_seccomp_actions);
     member_list(w, "operators", operators);
-    member_list(w, "supportedFlags", flags);
+    static const char *const lists[] = {"knownFlags", "supportedFlags"};
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        json_key(w, lists[i]);
+        json_begin_array(w);
+        for (size_t k = 0; k < RUNTIME_SECCOMP_FLAGS; k++)
+            json_put_string(w, runtime_seccomp_flags[k].name);
+        json_end_array(w);
+    }
     json_end_object(w);
-    static const char *const switches[][2] = {{"apparmor", "1"}, {"selinux", "1"}, {"intelRdt", NULL}};
+    static const char *const switches[][2] = {
+        {"apparmor", "1"}, {"selinux", "1"}, {"netDevices", "1"}, {"intelRdt", NULL}};
     for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
         json_key(w, switches[i][0]);
         json_begin_object(w);
@@ -202,7 +206,7 @@ int command_features(const struct global *global, int argc, char **argv, struct 
     json_writer_init(&w, &text);
     json_begin_object(&w);
     json_member_string(&w, "ociVersionMin", "1.0.0");
-    json_member_string(&w, "ociVersionMax", "1.2.0");
+    json_member_string(&w, "ociVersionMax", "1.3.0");
     member_list(&w, "hooks", hooks);
     member_list(&w, "mountOptions", (const char *const *)options.items);
     json_key(&w, "linux");

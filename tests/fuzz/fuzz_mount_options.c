@@ -16,8 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct settings_mask mask;
     settings_list("field", text, &mask, NULL);
     CLEANUP_FREE char *path = oci_sysctl_path(text);
-    CLEANUP_FREE char *back = oci_sysctl_path(path);
-    (void)oci_sysctl_namespace(path);
+    const char *namespace = oci_sysctl_namespace(path);
+    if (namespace != NULL && namespace[0] == '\0')
+        abort();
 
     char *rest = strchr(text, '\n');
     if (rest != NULL)
