@@ -19,6 +19,7 @@
 #include "runtime/cgroup.h"
 #include "runtime/exec_child.h"
 #include "runtime/seccomp_listener.h"
+#include "runtime/settings.h"
 #include "runtime/sync.h"
 
 struct exec {
@@ -105,7 +106,9 @@ static int step_pair(struct exec *exec, struct error *err)
 
 static int step_clone(struct exec *exec, struct error *err)
 {
-    int cgroup_fd = exec->cgroup != NULL ? exec->cgroup->unified_fd : -1;
+    const struct oci_cpu_affinity *affinity = exec->options->process->exec_cpu_affinity;
+    bool outside = affinity != NULL && affinity->initial != NULL; /* on those CPUs before it is in the cgroup */
+    int cgroup_fd = exec->cgroup != NULL && !outside ? exec->cgroup->unified_fd : -1;
     struct clone_args args = {.exit_signal = SIGCHLD};
     if (cgroup_fd >= 0) {
         args.flags = CLONE_INTO_CGROUP;
@@ -134,9 +137,27 @@ static int step_clone(struct exec *exec, struct error *err)
     return 0;
 }
 
+/* An empty list changes nothing. What the helper forks inherits it. */
+static int set_affinity(pid_t pid, const char *field, const char *list, struct error *err)
+{
+    struct settings_mask mask;
+    int r = list != NULL ? settings_list(field, list, &mask, err) : 0;
+    if (r < 0 || list == NULL || mask.count == 0)
+        return r;
+    if (syscall(SYS_sched_setaffinity, pid, sizeof(mask.words), mask.words) < 0)
+        return error_errno(err, errno, "%s: cannot run on the CPUs %s", field, list);
+    return 0;
+}
+
 static int step_enter(struct exec *exec, struct error *err)
 {
-    int r = exec->cgroup == NULL ? 0 : runtime_cgroup_join(exec->cgroup, exec->helper, exec->in_unified, err);
+    static const struct oci_cpu_affinity none;
+    const struct oci_cpu_affinity *affinity = exec->options->process->exec_cpu_affinity;
+    affinity = affinity != NULL ? affinity : &none;
+    int r = set_affinity(exec->helper, "process.execCPUAffinity.initial", affinity->initial, err);
+    if (r == 0 && exec->cgroup != NULL)
+        r = runtime_cgroup_join(exec->cgroup, exec->helper, exec->in_unified, err);
+    r = r < 0 ? r : set_affinity(exec->helper, "process.execCPUAffinity.final", affinity->final, err);
     if (r == 0 && (r = sync_send(exec->sync_fd, SYNC_ENTERED, -1)) < 0)
         r = error_errno(err, r, "cannot speak to the process");
     return r;

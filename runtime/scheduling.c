@@ -1,6 +1,7 @@
 /* When, where and with what memory the process runs: sched(7), ioprio_set(2), personality(2), set_mempolicy(2). */
 #include <errno.h>
 #include <linux/ioprio.h>
+#include <linux/sched/types.h>
 #include <sys/personality.h>
 #include <sys/syscall.h>
 #include <unistd.h>

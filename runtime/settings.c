@@ -4,6 +4,7 @@
 #include <linux/ioprio.h>
 #include <linux/mempolicy.h>
 #include <linux/sched.h>
+#include <linux/sched/types.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>

@@ -5,12 +5,13 @@
 #ifndef DORY_RUNTIME_SETTINGS_H
 #define DORY_RUNTIME_SETTINGS_H
 
-#include <linux/sched/types.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
 #include "runtime/spec.h"
+
+struct sched_attr; /* <linux/sched/types.h>, which does not go together with <sched.h> */
 
 /* CPUs and memory nodes: more than any kernel has (CONFIG_NR_CPUS is at most 8192, MAX_NUMNODES 1024). */
 #define SETTINGS_BITS 8192

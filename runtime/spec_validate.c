@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/sched/types.h>
 #include <stdio.h>
 
 #include "runtime/defaults.h"

@@ -158,3 +158,20 @@ four" ] # 5 is the directory that ls reads
     run_container
     [ "$output" = "no terminal" ]
 }
+
+@test "execCPUAffinity is for exec: CPUs before and after the cgroup is entered, not for the first process" {
+    [ "$(nproc)" -ge 2 ] || skip "needs two CPUs, this machine has $(nproc)"
+    cpus=($(python3 -c "import os; print(*sorted(os.sched_getaffinity(0))[:2])"))
+    all=$(sed -n 's/^Cpus_allowed_list:\t//p' /proc/self/status)
+    make_config sh -c 'sleep 1000'
+    edit "proc['execCPUAffinity'] = {'initial': '${cpus[0]}', 'final': '${cpus[1]}'}"
+    rt run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" </dev/null >/dev/null 2>&1
+    [ "$(sed -n 's/^Cpus_allowed_list:\t//p' "/proc/$(cat "$T/pid")/status")" = "$all" ]
+    [ "$(rt exec "$ID" sed -n 's/^Cpus_allowed_list:\t//p' /proc/self/status)" = "${cpus[1]}" ]
+    echo '{"cwd": "/", "args": ["/bin/sed", "-n", "s/^Cpus_allowed_list:\t//p", "/proc/self/status"], "execCPUAffinity": {"initial": "'"${cpus[0]}"'"}}' >"$T/process.json"
+    [ "$(rt exec --process "$T/process.json" "$ID")" = "${cpus[0]}" ]
+    sed -i 's/"initial": "[0-9]*"/"final": "8000"/' "$T/process.json"
+    run rt exec --process "$T/process.json" "$ID"
+    [ "$status" != 0 ]
+    [[ "$output" == *"process.execCPUAffinity.final: cannot run on the CPUs 8000"* ]]
+}
