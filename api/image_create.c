@@ -116,8 +116,16 @@ static int pull(struct api_request *request, struct engine *engine, struct error
     struct registry_auth auth = {0};
     struct reference ref = {0};
     struct error error = {0};
-    const char *platform = api_query(request, "platform");
-    int r = images_reference(api_query(request, "fromImage"), api_query(request, "tag"), &ref, &error);
+    const char *platform = api_query(request, "platform"), *tag = api_query(request, "tag");
+    const char *name_given = api_query(request, "fromImage");
+    int r = reference_parse(name_given, &ref, &error);
+    /* A name without any tag means all of them, as clients rely on. */
+    bool all = r == 0 && !ref.tag && !ref.digest && (!tag || !*tag);
+
+    if (r == 0 && !all) {
+        reference_release(&ref);
+        r = images_reference(name_given, tag, &ref, &error);
+    }
 
     if (r == 0)
         r = images_read_auth(request, &auth, &error);
@@ -127,11 +135,12 @@ static int pull(struct api_request *request, struct engine *engine, struct error
             .auth = &auth,
             .registries = &registries,
             .platform = platform && *platform ? platform : NULL,
+            .all_tags = all,
             .progress = images_stream_progress,
             .data = &stream,
             .concurrent_downloads = (int)engine_options(engine)->max_concurrent_downloads,
         };
-        CLEANUP_FREE char *name = reference_familiar(&ref);
+        CLEANUP_FREE char *name = all ? reference_familiar_name(&ref) : reference_familiar(&ref);
         CLEANUP_FREE char *name_only = reference_familiar_name(&ref);
 
         images_copy_registries(engine, &registries);

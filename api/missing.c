@@ -28,8 +28,6 @@ const struct api_route api_missing_routes[] = {
     {"POST", "/build/cancel", missing, 0},
     {"POST", "/session", missing, 0},
     {"POST", "/grpc", missing, 0},
-    {"GET", "/images/search", missing, 0},
-    {"GET", "/distribution/{*}/json", missing, 0},
     {"PUT", "/volumes/{}", missing, 0},
     {0},
 };

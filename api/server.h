@@ -44,8 +44,9 @@ extern const struct api_route api_container_routes[]; /* containers.c: life cycl
 extern const struct api_route api_exec_routes[];      /* exec.c */
 extern const struct api_route api_archive_routes[];   /* archive.c: archive export changes */
 extern const struct api_route api_stream_routes[];    /* streams.c: attach, logs, wait, stats, resize */
+extern const struct api_route api_registry_routes[];  /* registries.c: auth distribution search */
 extern const struct api_route api_image_routes[];     /* images.c */
-extern const struct api_route api_system_routes[];    /* system.c: _ping version info events df auth */
+extern const struct api_route api_system_routes[];    /* system.c: _ping version info events df */
 extern const struct api_route api_volume_routes[];    /* volumes.c */
 extern const struct api_route api_network_routes[];   /* networks.c */
 extern const struct api_route api_swarm_routes[];     /* swarm.c: as a node outside of a swarm answers */

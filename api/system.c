@@ -64,21 +64,11 @@ static int events(struct api_request *request, struct engine *engine, struct err
     return 0;
 }
 
-/* Credentials are checked when they are used: a pull says what the registry thinks of them. */
-static int auth(struct api_request *request, struct engine *engine, struct error *err)
-{
-    (void)request;
-    (void)engine;
-    return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                     "logging in is not implemented: put the credentials into the client's config.json");
-}
-
 const struct api_route api_system_routes[] = {
     {"GET", "/_ping", ping, 0},
     {"GET", "/version", system_version, 0},
     {"GET", "/info", system_info, 0},
     {"GET", "/events", events, API_STREAM},
     {"GET", "/system/df", system_disk_usage, 0},
-    {"POST", "/auth", auth, API_BODY_JSON},
     {0},
 };

@@ -148,6 +148,7 @@ struct image_pull_options {
     const struct registry_auth *auth; /* may be NULL */
     const struct registry_config *registries;
     const char *platform;     /* NULL: this machine's */
+    bool all_tags;            /* every tag of the repository; ref has none */
     int concurrent_downloads; /* of layers; 0: 3 */
     image_progress_fn progress;
     void *data;
@@ -155,6 +156,29 @@ struct image_pull_options {
 /* Docker's progress lines: "Pulling from library/busybox", "Pulling fs layer", "Downloading", "Pull complete",
  * "Digest: sha256:...", "Status: Downloaded newer image for X" / "Status: Image is up to date for X". */
 int image_pull(struct image_store *store, const struct image_pull_options *options, struct error *err);
+
+/* ---- What a registry says (image/ask_registry.c) ---- */
+
+/* Are the credentials good? `server` is a host[:port] or a URL; NULL or "": Docker Hub. Refused ones are
+ * ERROR_UNAUTHORIZED. */
+int registry_login(const struct registry_config *config, const char *server, const struct registry_auth *auth,
+                   struct error *err);
+
+struct registry_distribution {
+    char *media_type;
+    char digest[DIGEST_TEXT_MAX];
+    int64_t size;
+    struct json *platforms; /* an array of platform objects */
+};
+/* The manifest or list that a name stands for in its registry. Released in every case. */
+int registry_distribution(const struct registry_config *config, const struct reference *ref,
+                          const struct registry_auth *auth, struct registry_distribution *ret, struct error *err);
+void registry_distribution_release(struct registry_distribution *distribution);
+
+/* The answer to a search, as docker's API has it: an array. The term may begin with a registry's name. Registries
+ * without a search have their catalog searched for the term. */
+int registry_search(const struct registry_config *config, const char *term, int64_t limit,
+                    const struct registry_auth *auth, struct json **ret, struct error *err);
 
 struct image_push_options {
     const struct reference *ref;      /* without a tag: all tags of the repository */

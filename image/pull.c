@@ -233,6 +233,28 @@ static int pull_from_registry(struct pull *pull, struct error *err)
     return rc;
 }
 
+/* One after the other; the first failure ends it. */
+static int pull_all_tags(struct pull *pull, struct error *err)
+{
+    struct http_client *client CLEANUP(http_client_free_ptr) = NULL;
+    CLEANUP_STRV struct strv tags = STRV_INIT;
+    const struct image_pull_options *options = pull->options;
+    CLEANUP_FREE char *path = xasprintf("/v2/%s/tags/list", options->ref->path);
+    int rc = registry_connect(pull->registry, &client, err);
+    if (rc == 0)
+        rc = registry_list_names(pull->registry, client, path, "tags", &tags, err);
+    for (size_t i = 0; rc == 0 && i < tags.count; i++) {
+        struct reference ref = *options->ref;
+        struct image_pull_options one = *options;
+        ref.tag = tags.items[i];
+        one.ref = &ref;
+        pull->options = &one;
+        rc = pull_from_registry(pull, err);
+        pull->options = options;
+    }
+    return rc;
+}
+
 /* One endpoint. *ret_answered: it is there, whatever came of it. */
 static int pull_from_endpoint(struct pull *pull, const struct registry_endpoint *endpoint, bool *ret_answered,
                               struct error *err)
@@ -252,7 +274,7 @@ static int pull_from_endpoint(struct pull *pull, const struct registry_endpoint 
         return rc;
     pull->registry = registry;
     pull->stopping = false;
-    rc = pull_from_registry(pull, err);
+    rc = pull->options->all_tags ? pull_all_tags(pull, err) : pull_from_registry(pull, err);
     pull->registry = NULL;
     return rc;
 }
@@ -280,7 +302,7 @@ int image_pull(struct image_store *store, const struct image_pull_options *optio
     struct image_pull_options with_tag = *options;
     struct reference ref = *options->ref;
     char latest[] = "latest";
-    if (!ref.tag && !ref.digest)
+    if (!ref.tag && !ref.digest && !options->all_tags)
         ref.tag = latest;
     with_tag.ref = &ref;
     struct pull pull = {.store = store, .options = &with_tag};

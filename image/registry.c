@@ -43,7 +43,10 @@ int registry_open(const struct registry_options *options, struct registry **ret,
 {
     CLEANUP_REGISTRY struct registry *registry = xcalloc(1, sizeof *registry);
     registry->options = *options;
-    strv_addf(&registry->scopes, "repository:%s:pull%s", options->ref->path, options->push ? ",push" : "");
+    if (options->ref)
+        strv_addf(&registry->scopes, "repository:%s:pull%s", options->ref->path, options->push ? ",push" : "");
+    else if (options->catalog)
+        strv_add(&registry->scopes, "registry:catalog:*");
     for (size_t i = 0; options->mount_from && i < options->mount_from->count; i++)
         strv_addf(&registry->scopes, "repository:%s:pull", options->mount_from->items[i]);
     pthread_mutex_init(&registry->mutex, NULL);
@@ -83,6 +86,16 @@ void registry_manifest_release(struct registry_manifest *manifest)
     free(manifest->text);
     free(manifest->content_type);
     *manifest = (struct registry_manifest){0};
+}
+
+static int plain_failure(const struct http_response *response, struct error *err)
+{
+    CLEANUP_REGISTRY_FAILURE struct registry_failure failure = {0};
+    registry_failure_parse(response->status, response->body.data, response->body.size, &failure);
+    enum error_kind kind = response->status == 401 || response->status == 403 ? ERROR_UNAUTHORIZED
+                           : response->status == 404                          ? ERROR_NOT_FOUND
+                                                                              : ERROR_UNAVAILABLE;
+    return error_set(err, kind, 0, "%s", failure.message);
 }
 
 /* Docker's sentences for what a registry answers to a pull. */
@@ -145,5 +158,65 @@ int registry_get_manifest(struct registry *registry, struct http_client *client,
     *ret = (struct registry_manifest){.size = response.body.size, .content_type = TAKE_PTR(response.content_type)};
     memcpy(ret->digest, digest, sizeof digest);
     ret->text = strbuf_take(&response.body);
+    return 0;
+}
+
+/* ---- lists ---- */
+
+int registry_get_json(struct registry *registry, struct http_client *client, const char *path, struct json **ret,
+                      int *ret_status, struct error *err)
+{
+    CLEANUP_FREE char *url = xasprintf("%s%s", registry->options.endpoint->url, path);
+    CLEANUP_HTTP_RESPONSE struct http_response response = {0};
+    struct http_request request = {.url = url, .limit = MANIFEST_SIZE_MAX};
+    for (int attempt = 0;; attempt++) {
+        http_response_release(&response);
+        int rc = registry_request(registry, client, &request, &response, err);
+        if (rc == 0 && response.status == 200)
+            break;
+        if (registry_wait_for_retry(registry, attempt, rc, &response, NULL, NULL, err))
+            continue;
+        if (rc < 0 || (err && err->kind == ERROR_CANCELLED))
+            return rc < 0 ? rc : -ECANCELED;
+        *ret_status = response.status;
+        return registry->options.ref ? pull_failure(registry->options.ref, &response, err)
+                                     : plain_failure(&response, err);
+    }
+    *ret_status = response.status;
+    return json_parse(response.body.data, response.body.size, ret, err);
+}
+
+/* The names behind `last`; *ret_new tells how many of them were new. */
+static int add_names(const struct json *list, struct strv *ret, size_t *ret_new)
+{
+    *ret_new = 0;
+    for (size_t i = 0; i < json_count(list); i++) {
+        const char *name = json_string(json_at(list, i));
+        if (name && !strv_contains(ret, name)) {
+            strv_add(ret, name);
+            (*ret_new)++;
+        }
+    }
+    return ret->count > REGISTRY_NAMES_MAX ? -EFBIG : 0;
+}
+
+int registry_list_names(struct registry *registry, struct http_client *client, const char *path, const char *member,
+                        struct strv *ret, struct error *err)
+{
+    size_t added;
+    int status;
+    /* Asked on until nothing new comes: registries limit a page as they like, some ignore `last`. */
+    do {
+        CLEANUP_JSON struct json *tree = NULL;
+        CLEANUP_STRBUF struct strbuf page = STRBUF_INIT;
+        strbuf_addf(&page, "%s?n=1000", path);
+        if (ret->count > 0)
+            http_add_parameter(&page, '&', "last", ret->items[ret->count - 1]);
+        int rc = registry_get_json(registry, client, strbuf_str(&page), &tree, &status, err);
+        if (rc < 0)
+            return rc;
+        if (add_names(json_get(tree, member), ret, &added) < 0)
+            return error_set(err, ERROR_INVALID, EFBIG, "the registry's list %s is too long", path);
+    } while (added > 0);
     return 0;
 }

@@ -5,6 +5,7 @@
 #ifndef DORY_IMAGE_REGISTRY_H
 #define DORY_IMAGE_REGISTRY_H
 
+#include "base/json.h"
 #include "image/http.h"
 #include "image/image.h"
 #include "image/manifest.h"
@@ -14,7 +15,8 @@ struct registry;
 
 struct registry_options {
     const struct registry_endpoint *endpoint;
-    const struct reference *ref;
+    const struct reference *ref;      /* NULL: no repository, the registry itself */
+    bool catalog;                     /* without a ref: its list of repositories is wanted */
     const struct registry_auth *auth; /* may be NULL; never sent to mirrors */
     bool push;                        /* may write, too */
     const struct strv *mount_from;    /* other repositories there that blobs may be mounted from; may be NULL */
@@ -66,6 +68,17 @@ struct registry_blob {
  */
 int registry_get_blob(struct registry *registry, struct http_client *client, const struct registry_blob *blob,
                       struct error *err);
+
+#define REGISTRY_NAMES_MAX 100000
+
+/* GET of the endpoint's URL with `path` behind it: a JSON document of at most MANIFEST_SIZE_MAX bytes. *ret_status is
+ * set once there is an answer. */
+int registry_get_json(struct registry *registry, struct http_client *client, const char *path, struct json **ret,
+                      int *ret_status, struct error *err);
+/* Every name of a list that comes in pages ("/v2/X/tags/list" with "tags", "/v2/_catalog" with "repositories"), added
+ * to ret, which is empty before. */
+int registry_list_names(struct registry *registry, struct http_client *client, const char *path, const char *member,
+                        struct strv *ret, struct error *err);
 
 /* ---- Uploading (image/registry_upload.c) ---- */
 

@@ -10,8 +10,7 @@ struct pull_flags {
 
 #define AT(member) offsetof(struct pull_flags, member)
 static const struct option pull_options_table[] = {
-    {"all-tags", 'a', OPTION_BOOL, AT(all_tags), NULL, "Download all tagged images in the repository", OPTION_REFUSED,
-     0, NULL},
+    {"all-tags", 'a', OPTION_BOOL, AT(all_tags), NULL, "Download all tagged images in the repository", 0, 0, NULL},
     {"disable-content-trust", 0, OPTION_BOOL, AT(content_trust), NULL, "Skip image verification (default true)",
      OPTION_HIDDEN, 0, NULL},
     {"platform", 0, OPTION_STRING, AT(platform), "string", "Set platform if server is multi-platform capable", 0, 0,
@@ -41,7 +40,7 @@ int image_pull_command(struct cli *cli, const struct pull_options *options, stru
     CLEANUP_CLIENT_RESPONSE struct client_response *response = NULL;
     CLEANUP_FREE char *name = xstrdup(options->reference);
     CLEANUP_FREE char *auth = registry_auth_header(cli, options->reference);
-    const char *tag = split_tag(name);
+    const char *tag = options->all_tags ? NULL : split_tag(name);
     strbuf_adds(&path, "/images/create");
     client_query_add(&path, "fromImage", name);
     client_query_add(&path, "tag", tag);
@@ -74,15 +73,23 @@ static int run_pull(struct cli *cli, void *data, const struct strv *arguments, s
     if (r < 0)
         return r;
     bool has_tag = strchr(reference, '@') || (strrchr(reference, ':') && !strchr(strrchr(reference, ':'), '/'));
-    if (!has_tag && !flags->quiet)
+    if (has_tag && flags->all_tags)
+        return error_set(err, ERROR_INVALID, 0, "tag can't be used with --all-tags/-a");
+    if (!has_tag && !flags->all_tags && !flags->quiet)
         printf("Using default tag: latest\n");
     fflush(stdout);
-    struct pull_options options = {
-        .reference = reference, .platform = flags->platform, .quiet = flags->quiet, .output_fd = STDOUT_FILENO};
+    struct pull_options options = {.reference = reference,
+                                   .platform = flags->platform,
+                                   .all_tags = flags->all_tags,
+                                   .quiet = flags->quiet,
+                                   .output_fd = STDOUT_FILENO};
     r = image_pull_command(cli, &options, err);
     if (r < 0)
         return r;
-    print_full_name(reference);
+    if (flags->all_tags)
+        printf("%s\n", reference);
+    else
+        print_full_name(reference);
     return 0;
 }
 
