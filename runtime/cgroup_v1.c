@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "runtime/cgroup.h"
 
-#define FREEZE_TRIES 2000 /* of 1 ms */
+#define FREEZE_TRIES 10000 /* of 1 ms */
 
 /* Creating a cpuset costs milliseconds and the rest is rarely asked for, so those are made on demand only. */
 bool cgroup_v1_needs(enum cgroup_controller controller, const struct oci_resources *resources)

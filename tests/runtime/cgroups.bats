@@ -45,11 +45,14 @@ r['pids'] = {'limit': 77}"
 }
 
 @test "a cpu quota binds" {
-    make_config sh -c 'timeout 1 sh -c "while :; do :; done"; cat /sys/fs/cgroup/cpu/cpu.stat /sys/fs/cgroup/cpu.stat 2>/dev/null'
-    edit "r['cpu'] = {'quota': 20000, 'period': 100000}"
+    # It works until it was held back three times, however little of the processor a busy machine gives it.
+    make_config timeout 60 sh -c 'while :; do
+        n=$(cat /sys/fs/cgroup/cpu/cpu.stat /sys/fs/cgroup/cpu.stat 2>/dev/null | sed -n "s/^nr_throttled //p")
+        [ "${n:-0}" -lt 3 ] || break
+    done; echo "held back $n times"'
+    edit "r['cpu'] = {'quota': 3000, 'period': 100000}"
     run_container
-    throttled=$(awk '/nr_throttled/ {print $2; exit}' <<<"$output")
-    [ "$throttled" -ge 3 ]
+    [[ "$output" == *"held back"* ]] || { echo "$output"; false; }
 }
 
 @test "cpuset confines to the cpus it names" {

@@ -88,10 +88,10 @@ check "a device rule takes one of a wildcard back" lacks kmsg
 check "the others of the wildcard are allowed" has zero
 
 dory-runtime --root /run/state run -d --bundle /tests/oom oom </dev/null >/run/oom.out 2>&1
-for i in $(seq 300); do grep -q "oom_kill [1-9]" /sys/fs/cgroup/dory/oom/memory.events && break; usleep 50000; done
+for i in $(seq 600); do grep -q "oom_kill [1-9]" /sys/fs/cgroup/dory/oom/memory.events && break; usleep 50000; done
 out=$(cat /sys/fs/cgroup/dory/oom/memory.events /run/oom.out)
 check "an OOM kill is counted in the container's cgroup" has "oom_kill 1"
-for i in $(seq 100); do grep -q "still here" /run/oom.out && break; usleep 50000; done
+for i in $(seq 600); do grep -q "still here" /run/oom.out && break; usleep 50000; done
 out=$(cat /run/oom.out)
 check "it takes the process that is too large, not the container" has "still here"
 dory-runtime --root /run/state pause oom
@@ -120,11 +120,11 @@ out=$(dory-runtime --root /run/state delete --force oom 2>&1)
 check "cgroup.kill ends a frozen container" gone oom
 
 dory-runtime --root /run/state run -d --bundle /tests/sub sub </dev/null >/dev/null 2>&1
-for i in $(seq 100); do [ -d /sys/fs/cgroup/dory/sub/inner ] && break; usleep 20000; done
+for i in $(seq 1500); do [ -d /sys/fs/cgroup/dory/sub/inner ] && break; usleep 20000; done
 out=$(dory-runtime --root /run/state ps --format json sub)
 check "ps lists the processes" has ,
 dory-runtime --root /run/state kill --all sub KILL
-for i in $(seq 100); do dory-runtime --root /run/state state sub | grep -q stopped && break; usleep 20000; done
+for i in $(seq 600); do dory-runtime --root /run/state state sub | grep -q stopped && break; usleep 20000; done
 out=$(dory-runtime --root /run/state delete sub 2>&1)
 check "delete removes cgroups that the container made" gone sub
 check "no mount is left" [ "$(grep -c /tests /proc/self/mountinfo)" = 0 ]
