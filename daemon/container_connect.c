@@ -145,8 +145,9 @@ static int disconnect_with_turn(struct engine *engine, struct container *c, cons
                 ? error_set(&failed, ERROR_SYSTEM, 0, "container %s is not connected to network %s", c->id, name)
                 : open_namespace(c, &netns_fd, &failed);
     bool there = container_networks_find(c, network_id) != NULL;
+    bool plugged = network_sandbox_find(&c->sandbox, network_id) != NULL;
     pthread_mutex_unlock(&c->lock);
-    if (r == 0 && netns_fd >= 0)
+    if (r == 0 && netns_fd >= 0 && plugged)
         r = disconnect_running(engine, c, netns_fd, network_id, &failed);
     if (r < 0 && !(force && there))
         return error_propagate(err, &failed);

@@ -127,7 +127,7 @@ static int undo(struct network_registry *registry, struct network_config *config
     struct error failed = {0};
     int r = network_create(registry->manager, config, true, &failed);
     if (r == 0) {
-        r = network_remove(registry->manager, config->id, &failed);
+        r = network_remove(registry->manager, config->id, NULL, NULL, &failed);
     }
     if (r < 0) {
         log_warn("network %s: removing what is left of it: %s", config->name, failed.message);
@@ -313,7 +313,7 @@ static int create(struct network_registry *registry, struct network_config *conf
     }
     r = set_row_state(registry, config->id, ROW_READY, err);
     if (r < 0) {
-        (void)network_remove(registry->manager, config->id, NULL);
+        (void)network_remove(registry->manager, config->id, NULL, NULL, NULL);
         (void)delete_row(registry, config->id, NULL);
         return r;
     }
@@ -348,22 +348,35 @@ static void list_remove(struct network_registry *registry, const char *id)
     pthread_mutex_unlock(&registry->lock);
 }
 
+struct removal {
+    struct network_registry *registry;
+    const char *id;
+    bool noted;
+};
+
+/* From here on a daemon that starts goes on with it. */
+static int note_removal(void *data, struct error *err)
+{
+    struct removal *removal = data;
+    int r = set_row_state(removal->registry, removal->id, ROW_CHANGING, err);
+    removal->noted = r == 0;
+    return r;
+}
+
 int network_registry_remove(struct network_registry *registry, const char *id, struct error *err)
 {
     struct error failed = {0};
+    struct removal removal = {.registry = registry, .id = id};
     pthread_mutex_lock(&registry->change);
-    int r = set_row_state(registry, id, ROW_CHANGING, err);
-    if (r < 0) {
-        pthread_mutex_unlock(&registry->change);
-        return r;
-    }
-    r = network_remove(registry->manager, id, &failed);
+    int r = network_remove(registry->manager, id, note_removal, &removal, &failed);
     /* One that the kernel refused at the daemon's start is not the manager's: its row is all there is. */
     if (r == 0 || r == -ENOENT) {
         r = delete_row(registry, id, err);
         list_remove(registry, id);
     } else {
-        (void)set_row_state(registry, id, ROW_READY, NULL);
+        if (removal.noted) {
+            (void)set_row_state(registry, id, ROW_READY, NULL);
+        }
         r = error_propagate(err, &failed);
     }
     pthread_mutex_unlock(&registry->change);

@@ -416,9 +416,23 @@ static int restore_endpoints(struct network_manager *manager, struct record *rec
     return r < 0 ? r : ports_restore(manager, record, sandbox->ports, sandbox->port_count, err);
 }
 
-int network_restore(struct network_manager *manager, const struct network_request *request, const char *container_name,
-                    int netns_fd, const struct network_sandbox *sandbox, struct error *err)
+/* Endpoints with nothing behind them. */
+static void drop_lost(struct network_sandbox *sandbox)
 {
+    size_t kept = 0;
+    for (size_t i = 0; i < sandbox->count; i++) {
+        const struct network_endpoint *e = &sandbox->endpoints[i];
+        if (!e->host_interface[0] || link_index(e->host_interface)) {
+            sandbox->endpoints[kept++] = *e;
+        }
+    }
+    sandbox->count = kept;
+}
+
+int network_restore(struct network_manager *manager, const struct network_request *request, const char *container_name,
+                    int netns_fd, struct network_sandbox *sandbox, struct error *err)
+{
+    drop_lost(sandbox);
     struct record *record = record_new(request->container_id, container_name, request->dns);
     int r = add_record(manager, record, err);
     if (r < 0) {

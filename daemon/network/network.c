@@ -1,5 +1,6 @@
 #include "daemon/network/network_internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -263,6 +264,69 @@ int network_manager_destroy(struct network_manager *manager, struct error *err)
     return r;
 }
 
+/* ---- after a restart ---- */
+
+static bool is_known(const struct network_manager *manager, unsigned int index)
+{
+    size_t i = 0;
+    const char *id;
+    void *value;
+    while (map_next(&manager->records, &i, &id, &value)) {
+        const struct record *record = value;
+        for (size_t j = 0; j < record->count; j++) {
+            if (record->endpoints[j]->host_index == index) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* "veth" and seven hexadecimal digits: what we name them. Others' interfaces on a bridge of ours are theirs. */
+static bool is_our_name(const char *name)
+{
+    return strncmp(name, "veth", 4) == 0 && strlen(name) == 11 && strspn(name + 4, "0123456789abcdef") == 7;
+}
+
+/*
+ * Ports that belong to no container: a daemon was killed between connecting a container and writing that down, and the
+ * address that it has there is anybody's again. Those of namespaces that nobody holds any more go by themselves.
+ */
+static void sweep_ports(struct network_manager *manager, const struct network *network, struct netlink *host)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/sys/class/net/%s/brif", network->bridge.name);
+    DIR *dir = opendir(path);
+    const struct dirent *entry;
+    while (dir && (entry = readdir(dir)) != NULL) {
+        unsigned int index = is_our_name(entry->d_name) ? link_index(entry->d_name) : 0;
+        if (index && !is_known(manager, index)) {
+            (void)link_delete(host, index, NULL);
+        }
+    }
+    if (dir) {
+        closedir(dir);
+    }
+}
+
+static int sweep(struct network_manager *manager, struct error *err)
+{
+    struct netlink *host;
+    int r = netlink_open(NETLINK_ROUTE, &host, err);
+    if (r < 0) {
+        return r;
+    }
+    pthread_mutex_lock(&manager->lock);
+    for (size_t i = 0; i < manager->count; i++) {
+        if (manager->networks[i]->driver->publishes) {
+            sweep_ports(manager, manager->networks[i], host);
+        }
+    }
+    pthread_mutex_unlock(&manager->lock);
+    netlink_close(host);
+    return 0;
+}
+
 static int restore_rules(void *data, struct error *err)
 {
     return network_firewall_apply(data, err);
@@ -274,6 +338,9 @@ int network_restore_done(struct network_manager *manager, struct error *err)
     bool changed = manager->firewall_found || manager->ports.count > 0 || manager->count > 1;
     pthread_mutex_unlock(&manager->lock);
     int r = changed ? network_firewall_apply(manager, err) : 0;
+    if (r == 0) {
+        r = sweep(manager, err);
+    }
     if (r == 0 && manager->firewall) {
         r = firewall_monitor_start(manager->firewall, manager->bridge->bridge.name, restore_rules, manager,
                                    &manager->monitor, err);

@@ -118,11 +118,12 @@ int network_set_ports(struct network_manager *manager, const char *container_id,
 void network_rename(struct network_manager *manager, const char *container_id, const char *name);
 
 /* At the daemon's start, for a container that runs: its addresses and ports are in use; rules are made again if
- * missing. `request` as at the attach (ports are not looked at). Call network_restore for all, then
+ * missing. An endpoint whose interface has gone (the daemon was killed while it disconnected the container) is taken
+ * out of the sandbox. `request` as at the attach (ports are not looked at). Call network_restore for all, then
  * network_restore_done once: whatever rules belong to nobody are removed. netns_fd: its namespace, for the resolver
  * (-1: none). */
 int network_restore(struct network_manager *manager, const struct network_request *request, const char *container_name,
-                    int netns_fd, const struct network_sandbox *sandbox, struct error *err);
+                    int netns_fd, struct network_sandbox *sandbox, struct error *err);
 int network_restore_done(struct network_manager *manager, struct error *err);
 
 /* ---- networks of users ---- */
@@ -136,8 +137,12 @@ int network_complete(struct network_manager *manager, struct network_config *con
  * restart; `restoring` leaves the rules to network_restore_done. Nothing remains on failure. */
 int network_create(struct network_manager *manager, const struct network_config *config, bool restoring,
                    struct error *err);
-/* Removes it. ERROR_FORBIDDEN "network web has active endpoints (...)" while a running container is on it. */
-int network_remove(struct network_manager *manager, const char *network_id, struct error *err);
+/*
+ * Removes it. ERROR_FORBIDDEN "network web has active endpoints (...)" while a running container is on it. before(data)
+ * (may be NULL) is called when nobody can join any more and nothing is removed yet; its failure keeps the network.
+ */
+int network_remove(struct network_manager *manager, const char *network_id,
+                   int (*before)(void *data, struct error *err), void *data, struct error *err);
 
 /* The three predefined networks, for the API and --network. Ids are stable across restarts (kept below state_dir by
  * the caller or derived). */

@@ -240,7 +240,8 @@ static void list_endpoints(struct network_manager *manager, const struct network
     }
 }
 
-int network_remove(struct network_manager *manager, const char *network_id, struct error *err)
+int network_remove(struct network_manager *manager, const char *network_id,
+                   int (*before)(void *data, struct error *err), void *data, struct error *err)
 {
     CLEANUP_STRBUF struct strbuf users = STRBUF_INIT;
     int r = 0;
@@ -260,7 +261,10 @@ int network_remove(struct network_manager *manager, const char *network_id, stru
         return r;
     }
     bool in_rules = network->driver->publishes;
-    r = remove_interface(network, err);
+    r = before ? before(data, err) : 0;
+    if (r == 0) {
+        r = remove_interface(network, err);
+    }
     if (r < 0) {
         pthread_mutex_lock(&manager->lock);
         network->removing = false;

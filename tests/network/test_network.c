@@ -42,7 +42,7 @@ static void restored(void)
     }
 }
 
-static int restore(const char *id, const struct network_sandbox *sandbox, struct error *err)
+static int restore(const char *id, struct network_sandbox *sandbox, struct error *err)
 {
     struct network_request request = {.container_id = id};
     return network_restore(manager, &request, "x", -1, sandbox, err);
