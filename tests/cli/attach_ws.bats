@@ -14,7 +14,7 @@ teardown_file() {
 }
 
 websocket() { # container query text
-    timeout 60 /usr/bin/python3 "$BATS_TEST_DIRNAME/../clients/websocket.py" "$ENV_DIR/dory.sock" "/v1.47/containers/$1/attach/ws?$2" "$3"
+    timeout 60 /usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/websocket_client.py" "$ENV_DIR/dory.sock" "/v1.47/containers/$1/attach/ws?$2" "$3"
 }
 
 @test "input and both outputs travel in frames" {
