@@ -168,7 +168,7 @@ def competing(c):
     for t in threads:
         t.start()
     time.sleep(1)  # until they all run; nothing depends on how long it takes
-    busy = statistics.median(start_once(c) for _ in range(int(20 * scale) or 3))
+    busy = statistics.median(start_once(c) for _ in range(int(9 * scale) or 3))
     stop.set()
     for t in threads:
         t.join()
