@@ -85,7 +85,8 @@ int child_new_session(struct child *child, struct error *err)
         return error_errno(err, errno, "setsid");
     CLEANUP_FREE char *name = xasprintf("_ses.%s", child->options->id);
     /* The keys of whoever started us are not the container's. A kernel without keyrings has none to protect. */
-    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS && errno != EPERM)
+    if (!child->options->no_new_keyring && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 &&
+        errno != ENOSYS && errno != EPERM)
         return error_errno(err, errno, "cannot make a session keyring");
     umask(0); /* until the limits are set: nodes and mount points get the modes that are written here */
     return 0;

@@ -43,9 +43,10 @@ struct runtime_options {
      * limits are written to it all the same. */
     int (*make_cgroup)(void *context, pid_t pid, struct error *err);
     void *make_cgroup_context;
-    bool rootless; /* started by an ordinary user: a cgroup that may not be made, and through which nothing is
-                      limited, is gone without */
-    bool no_pivot; /* move the root over "/" and chroot: for a host that runs from an initramfs */
+    bool rootless;       /* started by an ordinary user: a cgroup that may not be made, and through which nothing is
+                            limited, is gone without */
+    bool no_new_keyring; /* stay in the session keyring of whoever starts the container */
+    bool no_pivot;       /* move the root over "/" and chroot: for a host that runs from an initramfs */
 };
 
 /* A started container. Owned by the caller; runtime_container_free closes descriptors and leaves the container alone.

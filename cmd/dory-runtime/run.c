@@ -26,7 +26,7 @@ static int parse(struct launch *l, int argc, char **argv, struct error *err)
         OPTION_TEXT("pid-file", 0, &l->pid_file, ""),
         OPTION_TEXT("preserve-fds", 0, &l->preserve_text, ""),
         OPTION_FLAG("no-pivot", 0, &l->no_pivot, ""),
-        OPTION_FLAG("no-new-keyring", 0, &l->no_keyring, ""),
+        OPTION_FLAG("no-new-keyring", 0, &l->no_keyring, "leave the container in the session keyring of the caller"),
         OPTION_FLAG("no-subreaper", 0, &l->no_subreaper, ""),
         OPTION_FLAG("detach", 'd', &l->detach, ""),
         OPTION_FLAG("keep", 0, &l->keep, ""),
@@ -38,8 +38,6 @@ static int parse(struct launch *l, int argc, char **argv, struct error *err)
         return r;
     if (argc - first != 1)
         return error_set(err, ERROR_INVALID, 0, "\"%s\" requires exactly 1 argument(s)", argv[0]);
-    if (l->no_keyring)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "--no-new-keyring is not supported");
     if (l->create && (l->detach || l->keep))
         return error_set(err, ERROR_INVALID, 0, "--detach and --keep are options of run");
     l->id = argv[first];
@@ -165,6 +163,7 @@ static int launch_container(struct launch *l, struct error *err)
         .start_fifo_fd = l->fifo_fd,
         .preserve_fds = l->preserve_fds,
         .no_pivot = l->no_pivot,
+        .no_new_keyring = l->no_keyring,
         .rootless = l->global->rootless,
         .make_cgroup = l->unit.name != NULL ? make_unit : NULL,
         .make_cgroup_context = l,
