@@ -54,6 +54,11 @@ namespace() { # container type
         [ "$(dory run --rm --ipc container:donor busybox cat /dev/shm/file)" = shared ]
     fi
     dory rm -f joined donor closed
+    local i
+    for ((i = 0; i < 200; i++)); do
+        grep -q "$ENV_DIR/run/mounts" /proc/self/mountinfo || break
+        sleep 0.1
+    done
     [ "$(grep -c "$ENV_DIR/run/mounts" /proc/self/mountinfo || true)" = 0 ]
     [ "$(dory run --rm --ipc host busybox readlink /proc/self/ns/ipc)" = "$(readlink /proc/self/ns/ipc)" ]
     run dory run --rm --ipc none busybox sh -c 'grep " /dev/shm " /proc/mounts || echo none'

@@ -174,6 +174,8 @@ four" ] # 5 is the directory that ls reads
     run rt exec --process "$T/process.json" "$ID"
     [ "$status" != 0 ]
     [[ "$output" == *"process.execCPUAffinity.final: cannot run on the CPUs 8000"* ]]
+}
+
 @test "a container has a session keyring of its own, unless it shall stay in the caller's" {
     [ -e /proc/keys ] || skip "this kernel shows no keys"
     make_config cat /proc/keys
