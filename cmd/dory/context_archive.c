@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json_edit.h"
 #include "cmd/dory/context.h"
+#include "cmd/dory/context_archive.h"
 #include "cmd/dory/context_store.h"
 
 #define TAR_BLOCK 512
@@ -16,7 +17,7 @@
 #define FILE_MAX (1 << 20)
 #define ARCHIVE_MAX (10 << 20)
 
-static const char *const tls_files[] = {"ca.pem", "cert.pem", "key.pem"};
+static const char *const tls_files[CONTEXT_TLS_FILES] = {"ca.pem", "cert.pem", "key.pem"};
 
 /* ---- writing ---- */
 
@@ -103,16 +104,6 @@ static int run_export(struct cli *cli, void *flags, const struct strv *arguments
 
 /* ---- reading ---- */
 
-/* What is taken from an archive. */
-struct contents {
-    const char *meta;
-    size_t meta_size;
-    struct {
-        const char *data;
-        size_t size;
-    } tls[ARRAY_SIZE(tls_files)];
-};
-
 /* An octal field that ends with a blank or NUL. */
 static int parse_octal(const char *field, size_t size, size_t *ret)
 {
@@ -126,7 +117,7 @@ static int parse_octal(const char *field, size_t size, size_t *ret)
     return 0;
 }
 
-static int take_member(struct contents *ret, const char *name, const char *data, size_t size, struct error *err)
+static int take_member(struct context_archive *ret, const char *name, const char *data, size_t size, struct error *err)
 {
     if (strcmp(name, "meta.json") == 0) {
         ret->meta = data;
@@ -145,7 +136,7 @@ static int take_member(struct contents *ret, const char *name, const char *data,
     return error_set(err, ERROR_INVALID, 0, "unexpected context file %s", name);
 }
 
-static int unpack(const struct strbuf *archive, struct contents *ret, struct error *err)
+int context_archive_parse(const struct strbuf *archive, struct context_archive *ret, struct error *err)
 {
     size_t at = 0;
     while (at + TAR_BLOCK <= archive->size && archive->data[at]) {
@@ -187,7 +178,8 @@ static int read_archive(const char *path, struct strbuf *out, struct error *err)
     return 0;
 }
 
-static int import_contents(const struct cli *cli, const char *name, const struct contents *contents, struct error *err)
+static int import_contents(const struct cli *cli, const char *name, const struct context_archive *contents,
+                           struct error *err)
 {
     CLEANUP_JSON struct json *meta = NULL;
     CLEANUP_FREE char *directory = context_tls_path(cli, name, NULL);
@@ -213,12 +205,12 @@ static int run_import(struct cli *cli, void *flags, const struct strv *arguments
     (void)flags;
     const char *name = arguments->items[0];
     CLEANUP_STRBUF struct strbuf archive = STRBUF_INIT;
-    struct contents contents = {0};
+    struct context_archive contents = {0};
     int r = context_check_name(cli, name, true, err);
     if (r == 0)
         r = read_archive(arguments->items[1], &archive, err);
     if (r == 0)
-        r = unpack(&archive, &contents, err);
+        r = context_archive_parse(&archive, &contents, err);
     if (r == 0)
         r = import_contents(cli, name, &contents, err);
     if (r < 0)
