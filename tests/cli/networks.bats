@@ -253,3 +253,32 @@ EOF
     [ "$(echo "$output" | xargs)" = "Deleted Networks: one" ]
     [ "$(dory network ls -f type=custom --format '{{.Name}}' | sort | xargs)" = "three two" ]
 }
+
+@test "macvlan stands beside the host on its parent's network" {
+    link=${ENV_BRIDGE}m
+    ip link add "$link" type veth peer name "${link}p"
+    if ! ip link add link "$link" name "${link}x" type macvlan 2>/dev/null; then
+        ip link del "$link"
+        skip "the kernel has no macvlan"
+    fi
+    ip link del "${link}x"
+    ip netns add "$link"
+    ip link set "${link}p" netns "$link"
+    ip link set "$link" up
+    ip -n "$link" addr add "$SUBNET.1/24" dev "${link}p"
+    ip -n "$link" link set "${link}p" up
+    result=0
+    {
+        dory network create -d macvlan --subnet "$SUBNET.0/24" --gateway "$SUBNET.1" -o "parent=$link" lan >/dev/null &&
+            dory run -d --name aa --network lan --ip "$SUBNET.20" --mac-address 02:42:00:00:00:20 busybox sleep 1000 >/dev/null &&
+            dory run -d --name bb --network lan busybox sleep 1000 >/dev/null &&
+            pings bb "$SUBNET.1" && pings bb aa &&
+            [ "$(route aa)" = "$SUBNET.1 eth0" ] &&
+            dory exec aa ip link show eth0 | grep -q 02:42:00:00:00:20 &&
+            dory network disconnect lan bb && no_ping aa "$SUBNET.3" &&
+            dory rm -f aa bb >/dev/null && dory network rm lan && ip link show "$link" >/dev/null
+    } || result=1
+    ip netns del "$link"
+    ip link del "$link" 2>/dev/null || true
+    [ "$result" -eq 0 ]
+}

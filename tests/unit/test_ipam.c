@@ -1,4 +1,5 @@
 /* Subnets and addresses. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +8,10 @@
 
 #include <cmocka.h>
 
+#include "base/memory.h"
 #include "daemon/network/ipam.h"
+#include "daemon/network/ipam6.h"
+#include "daemon/network/resolver_upstream.h"
 
 static struct ipam_subnet subnet(const char *text)
 {
@@ -184,6 +188,106 @@ static void the_mac_is_the_address(void **state)
     assert_memory_equal(mac, expected, 6);
 }
 
+static void a_range_is_what_is_given_out(void **state)
+{
+    (void)state;
+    struct ipam_subnet subnet = {address("10.1.2.0"), address("10.1.2.1"), 24};
+    struct ipam ipam;
+    struct error err = {0};
+    uint32_t a;
+    ipam_init(&ipam, &subnet);
+    assert_int_equal(ipam_set_range(&ipam, address("10.1.3.0"), 30), -ERANGE);
+    assert_int_equal(ipam_set_range(&ipam, address("10.1.0.0"), 16), -ERANGE);
+    assert_int_equal(ipam_set_range(&ipam, address("10.1.2.100"), 30), 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(ipam_allocate(&ipam, &a, &err), 0);
+        assert_int_equal(a, address("10.1.2.100") + i);
+    }
+    assert_int_equal(ipam_allocate(&ipam, &a, &err), -ENOSPC);
+    assert_int_equal(ipam_take(&ipam, address("10.1.2.5")), 0); /* asked for by name it may lie outside */
+    ipam_free(&ipam, address("10.1.2.102"));
+    assert_int_equal(ipam_allocate(&ipam, &a, &err), 0);
+    assert_int_equal(a, address("10.1.2.102"));
+    ipam_release(&ipam);
+}
+
+static void pools_are_cut_into_subnets(void **state)
+{
+    (void)state;
+    struct ipam_pool pool;
+    struct error err = {0};
+    struct ipam_subnet subnet, used[2] = {{.network = address("10.10.0.0"), .prefix = 25}};
+    assert_int_equal(ipam_pool_parse("base=10.10.0.0/23,size=24", &pool, &err), 0);
+    assert_int_equal(ipam_pool_choose(&pool, 1, used, 1, &subnet, &err), 0);
+    assert_int_equal(subnet.network, address("10.10.1.0"));
+    assert_int_equal(subnet.gateway, address("10.10.1.1"));
+    used[1] = subnet;
+    assert_int_equal(ipam_pool_choose(&pool, 1, used, 2, &subnet, &err), -ENOSPC);
+    assert_int_equal(ipam_pool_parse("size=26,base=10.0.0.0/8", &pool, &err), 0);
+    static const char *const bad[] = {"",
+                                      "base=10.0.0.0/8",
+                                      "size=24",
+                                      "base=10.0.0.0/24,size=16",
+                                      "base=x/8,size=24",
+                                      "base=10.0.0.0/8,size=99",
+                                      "10.0.0.0/8,24"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        assert_int_equal(ipam_pool_parse(bad[i], &pool, &err), -EINVAL);
+    }
+}
+
+static struct in6_addr address6(const char *text)
+{
+    struct in6_addr in;
+    assert_int_equal(inet_pton(AF_INET6, text, &in), 1);
+    return in;
+}
+
+static void ipv6_addresses_are_taken_and_given_back(void **state)
+{
+    (void)state;
+    struct ipam6_subnet subnet, other;
+    struct error err = {0};
+    struct ipam6 ipam;
+    struct in6_addr a, expected = address6("fd00:1::2");
+    assert_int_equal(ipam6_subnet_parse("fd00:1::77/64", &subnet, &err), 0);
+    ipam6_init(&ipam, &subnet);
+    assert_int_equal(ipam6_allocate(&ipam, &a, &err), 0);
+    assert_memory_equal(&a, &expected, sizeof(a));
+    assert_int_equal(ipam6_take(&ipam, &expected), -EADDRINUSE);
+    struct in6_addr outside = address6("fd00:2::2"), gateway = address6("fd00:1::1");
+    assert_int_equal(ipam6_take(&ipam, &outside), -ERANGE);
+    assert_int_equal(ipam6_take(&ipam, &gateway), -EADDRINUSE);
+    ipam6_free(&ipam, &expected);
+    assert_int_equal(ipam6_take(&ipam, &expected), 0);
+    ipam6_release(&ipam);
+    ipam6_ula("host", 0, &subnet);
+    ipam6_ula("host", 1, &other);
+    assert_int_equal(subnet.network.s6_addr[0], 0xfd);
+    assert_false(ipam6_overlaps(&subnet, &other));
+    assert_memory_equal(&subnet.network, &other.network, 6); /* one site */
+    static const char *const bad[] = {"", "fd00::1", "10.0.0.0/8", "fd00::/129", "fd00::/127", "fd00::/4"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        assert_int_equal(ipam6_subnet_parse(bad[i], &subnet, &err), -EINVAL);
+    }
+}
+
+static void name_servers_of_a_resolv_conf(void **state)
+{
+    (void)state;
+    struct sockaddr_storage found[UPSTREAMS_MAX];
+    assert_int_equal(upstream_parse("# nameserver 1.1.1.1\nsearch x\nnameserver 127.0.0.53\n nameserver 2.2.2.2\n"
+                                    "nameserver\tfd00::1 # six\nnameservers 3.3.3.3\nnameserver x\nnameserver",
+                                    found),
+                     2);
+    const struct sockaddr_in *first = (const void *)&found[0];
+    const struct sockaddr_in6 *second = (const void *)&found[1];
+    struct in6_addr expected = address6("fd00::1");
+    assert_int_equal(ntohl(first->sin_addr.s_addr), address("127.0.0.53"));
+    assert_int_equal(ntohs(first->sin_port), 53);
+    assert_memory_equal(&second->sin6_addr, &expected, sizeof(expected));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +299,10 @@ int main(void)
         cmocka_unit_test(a_subnet_of_64_has_61_addresses),
         cmocka_unit_test(given_addresses_are_checked),
         cmocka_unit_test(the_mac_is_the_address),
+        cmocka_unit_test(a_range_is_what_is_given_out),
+        cmocka_unit_test(pools_are_cut_into_subnets),
+        cmocka_unit_test(ipv6_addresses_are_taken_and_given_back),
+        cmocka_unit_test(name_servers_of_a_resolv_conf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
