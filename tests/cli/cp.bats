@@ -305,7 +305,7 @@ names_of() { # container path
     dory run -d --name swapper busybox sh -c "mkdir -p /a/real; echo inside >/a/real/secret; cd /a; ln -s '$W/host' evil
         while :; do mv real swap; mv swap real; mv evil swap; mv swap evil; done" >/dev/null
     echo new >file
-    for _ in $(seq 60); do
+    for _ in $(seq 30); do
         dory cp swapper:/a/swap/secret got 2>/dev/null || true
         if [ -f got ]; then
             [ "$(cat got)" = inside ]
