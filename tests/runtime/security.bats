@@ -169,3 +169,33 @@ mount('/vol/a/x', 'bind', '$T/src', 'rbind')"
     [[ "$output" != *"$T/bundle "*"- ext4"*"/ / "* ]]
     [ "$(grep -c ' / / ' <<<"$output")" -le 1 ]
 }
+
+@test "nothing but a procfs is mounted on /proc, under whatever name, and nothing inside of it (CVE-2019-16884)" {
+    mkdir -p "$T/decoy/self/attr"
+    ln -s /proc "$ROOT/alias"
+    for target in /proc /proc/ //proc /proc/. /proc/self/attr /proc/sys /alias/sys /alias/self/attr; do
+        make_config true
+        edit "mount('$target', 'bind', '$T/decoy', 'bind')"
+        run_container
+        [ "$status" = 1 ]
+        [[ "$output" == *"cannot be mounted because it is"*"proc"* ]]
+        edit "c['mounts'][-1].update({'type': 'tmpfs', 'source': 'tmpfs', 'options': []})"
+        run_container
+        [ "$status" = 1 ]
+    done
+    [ -z "$(find "$T/decoy" -type f)" ]
+}
+
+@test "mount targets through magic links of procfs are refused (CVE-2021-30465, CVE-2024-45310)" {
+    mkdir -p "$T/src" "$T/host"
+    make_config true
+    cp "$T/bundle/config.json" "$T/good.json"
+    # Descriptors of the runtime, its working directory and its root, as /proc shows them.
+    for target in /proc/self/cwd/x /proc/self/root/x /proc/self/fd/3/x /proc/1/root/x /proc/thread-self/cwd/x; do
+        cp "$T/good.json" "$T/bundle/config.json"
+        edit "mount('$target', 'bind', '$T/src', 'bind')"
+        (cd "$T/host" && "$DORY_BIN/dory-runtime" --root "$T/state" run --bundle "$T/bundle" "$ID" </dev/null >"$T/out" 2>&1) && false
+        grep -q 'error mounting' "$T/out"
+    done
+    [ -z "$(ls -A "$T/host")" ]
+}
