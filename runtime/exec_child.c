@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/sched.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -14,6 +13,7 @@
 
 #include "base/fd.h"
 #include "runtime/child.h"
+#include "runtime/settings.h"
 #include "runtime/sync.h"
 
 struct exec_child {
@@ -27,10 +27,26 @@ struct exec_child {
 
 /* ---- the helper, in the caller's namespaces at first ---- */
 
+/* The processors of process.execCPUAffinity; NULL or empty: as it is. */
+static int set_affinity(const char *field, const char *list, struct error *err)
+{
+    if (list == NULL || list[0] == '\0')
+        return 0;
+    struct settings_mask mask = {0};
+    int r = settings_list(field, list, &mask, err);
+    if (r == 0 && syscall(SYS_sched_setaffinity, 0, sizeof(mask.words), mask.words) < 0)
+        return error_errno(err, errno, "%s: cannot run on the processors \"%s\"", field, list);
+    return r;
+}
+
+/* Before the cgroup with its cpuset is entered the first affinity holds, afterwards the second (config.md). */
 static int step_await_cgroup(struct exec_child *exec, struct error *err)
 {
+    const struct oci_cpu_affinity *affinity = exec->start->options->process->exec_cpu_affinity;
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    return sync_expect(exec->start->sync_fd, SYNC_ENTERED, err);
+    int r = affinity == NULL ? 0 : set_affinity("process.execCPUAffinity.initial", affinity->initial, err);
+    r = r < 0 ? r : sync_expect(exec->start->sync_fd, SYNC_ENTERED, err);
+    return r < 0 || affinity == NULL ? r : set_affinity("process.execCPUAffinity.final", affinity->final, err);
 }
 
 /* Through the host's procfs, which no container has had its hands on: what is set here is inherited. */
@@ -71,7 +87,7 @@ static int step_hide(struct exec_child *exec, struct error *err)
 static int step_join(struct exec_child *exec, struct error *err)
 {
     const struct exec_child_start *start = exec->start;
-    if (start->namespaces != 0 && setns(start->options->pid_fd, start->namespaces) < 0) {
+    if (start->namespaces != 0 && syscall(SYS_setns, start->options->pid_fd, start->namespaces) < 0) {
         if (errno == ESRCH)
             return error_set(err, ERROR_CONFLICT, ESRCH, "container not running");
         return error_errno(err, errno, "cannot join the namespaces of the container");
@@ -143,6 +159,7 @@ CHILD_STEP(make_environment)
 CHILD_STEP(enter_cwd)
 CHILD_STEP(set_descriptors)
 CHILD_STEP(set_limits)
+CHILD_STEP(set_scheduling)
 CHILD_STEP(drop_privileges)
 CHILD_STEP(resolve_command)
 CHILD_STEP(lock_down)
@@ -166,6 +183,7 @@ static const struct {
     {"cwd", step_enter_cwd},
     {"descriptors", step_set_descriptors},
     {"limits", step_set_limits},
+    {"scheduling", step_set_scheduling},
     {"privileges", step_drop_privileges},
     {"command", step_resolve_command},
     {"part", step_part},
@@ -192,6 +210,7 @@ void exec_child_main(const struct exec_child_start *start)
         .spec = &exec.spec,
         .plan = &exec.plan,
         .sync_fd = start->sync_fd,
+        .cgroup_ready = true,
         .root_fd = -1,
         .proc_fd = -1,
         .null_fd = -1,

@@ -52,8 +52,7 @@ static int parse(struct exec *e, int argc, char **argv, int *ret_first, struct e
         OPTION_TEXT("apparmor", 0, &e->apparmor, "AppArmor profile of the process"),
         OPTION_TEXT("process-label", 0, &e->label, "SELinux label of the process"),
         OPTION_TEXT("preserve-fds", 0, &e->preserve_text, "number of descriptors from 3 on that the process gets"),
-        OPTION_LIST("cgroup", 0, &e->cgroups,
-                    "cgroup below the container's, as PATH or CONTROLLER[,CONTROLLER...]:PATH"),
+        OPTION_LIST("cgroup", 0, &e->cgroups, "cgroup below the container's, which exists"),
         OPTION_FLAG("ignore-paused", 0, &e->ignore_paused, "wait in a paused container instead of failing"),
         OPTION_END,
     };
@@ -192,8 +191,8 @@ static int start(struct exec *e, struct error *err)
         .stdio = {0, 1, 2},
         .preserve_fds = e->preserve_fds,
     };
-    if (e->cgroups.count > 1)
-        return error_set(err, ERROR_INVALID, 0, "--cgroup can be given once");
+    if (e->cgroups.count > 1 || (e->cgroups.count == 1 && strchr(e->cgroups.items[0], ':') != NULL))
+        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "--cgroup: one path for all controllers is supported");
     if (e->cgroups.count > 0)
         options.sub_cgroup = e->cgroups.items[0];
     if (e->spec.linux_.seccomp != NULL) {

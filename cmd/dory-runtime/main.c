@@ -99,6 +99,21 @@ static int dispatch(const struct global *global, int argc, char **argv, struct e
     return error_set(err, ERROR_INVALID, 0, "unknown command \"%s\"", argv[0]);
 }
 
+static void say_debug(const struct global *global, const char *what, int argc, char **argv, int result)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    strbuf_addf(&text, "%s of", what);
+    for (int i = 0; i < argc; i++)
+        strbuf_addf(&text, " %s", argv[i]);
+    if (strcmp(what, "end") == 0)
+        strbuf_addf(&text, ": status %d%s%s", result < 0 ? 1 : result, result < 0 ? ": " : "",
+                    result < 0 ? strerror(-result) : "");
+    if (global->log != NULL)
+        write_log(global, "debug", strbuf_str(&text));
+    else
+        fprintf(stderr, "dory-runtime: debug: %s\n", strbuf_str(&text));
+}
+
 static int run_main(struct global *global, int argc, char **argv, struct error *err)
 {
     const char *log_format = "text", *rootless = "auto", *criu = NULL;
@@ -109,7 +124,7 @@ static int run_main(struct global *global, int argc, char **argv, struct error *
                     " or XDG_RUNTIME_DIR/dory-runtime)"),
         OPTION_TEXT("log", 0, &global->log, "write errors to this file too"),
         OPTION_TEXT("log-format", 0, &log_format, "text or json (default text)"),
-        OPTION_FLAG("debug", 0, &debug, ""),
+        OPTION_FLAG("debug", 0, &debug, "tell in the log, or on standard error, what is run and how it ends"),
         OPTION_FLAG("version", 'v', &version, "print the version"),
         OPTION_TEXT("rootless", 0, &rootless, "true, false or auto (default): do without what takes privilege"),
         OPTION_TEXT("criu", 0, &criu, "the criu that checkpoint and restore use (default: in PATH)"),
@@ -130,6 +145,7 @@ static int run_main(struct global *global, int argc, char **argv, struct error *
     if (first >= argc || strcmp(argv[first], "help") == 0)
         command_help(argv[0], rows);
     global->systemd = systemd;
+    global->debug = debug;
     global->criu = criu;
     r = rootless_parse(rootless, &global->rootless, err);
     if (r == 0 && global->root == NULL) {
@@ -141,7 +157,14 @@ static int run_main(struct global *global, int argc, char **argv, struct error *
     bool enters =
         strcmp(argv[first], "run") == 0 || strcmp(argv[first], "create") == 0 || strcmp(argv[first], "exec") == 0;
     r = enters ? sealed_exec(argv, err) : 0;
-    return r < 0 ? r : dispatch(global, argc - first, argv + first, err);
+    if (r < 0)
+        return r;
+    if (debug)
+        say_debug(global, "begin", argc - first, argv + first, 0);
+    r = dispatch(global, argc - first, argv + first, err);
+    if (debug)
+        say_debug(global, "end", argc - first, argv + first, r);
+    return r;
 }
 
 int main(int argc, char **argv)

@@ -21,15 +21,16 @@
 static int parse(struct launch *l, int argc, char **argv, struct error *err)
 {
     const struct option_row rows[] = {
-        OPTION_TEXT("bundle", 'b', &l->bundle, ""),
-        OPTION_TEXT("console-socket", 0, &l->console_socket, ""),
-        OPTION_TEXT("pid-file", 0, &l->pid_file, ""),
-        OPTION_TEXT("preserve-fds", 0, &l->preserve_text, ""),
-        OPTION_FLAG("no-pivot", 0, &l->no_pivot, ""),
-        OPTION_FLAG("no-new-keyring", 0, &l->no_keyring, "leave the container in the session keyring of the caller"),
-        OPTION_FLAG("no-subreaper", 0, &l->no_subreaper, ""),
-        OPTION_FLAG("detach", 'd', &l->detach, ""),
-        OPTION_FLAG("keep", 0, &l->keep, ""),
+        OPTION_TEXT("bundle", 'b', &l->bundle, "directory of config.json (default: this one)"),
+        OPTION_TEXT("console-socket", 0, &l->console_socket, "Unix socket that is sent the terminal's master"),
+        OPTION_TEXT("pid-file", 0, &l->pid_file, "write the pid of the container there"),
+        OPTION_TEXT("preserve-fds", 0, &l->preserve_text, "number of descriptors from 3 on that the container gets"),
+        OPTION_FLAG("no-pivot", 0, &l->no_pivot,
+                    "chroot instead of pivot_root: for a host that runs from an initramfs"),
+        OPTION_FLAG("no-new-keyring", 0, &l->no_keyring, "leave the caller's session keyring to the container"),
+        OPTION_FLAG("no-subreaper", 0, &l->no_subreaper, "nothing: this runtime is no subreaper"),
+        OPTION_FLAG("detach", 'd', &l->detach, "run: do not wait for the container's end"),
+        OPTION_FLAG("keep", 0, &l->keep, "run: keep the state and the cgroup when the container has ended"),
         OPTION_END,
     };
     int first;

@@ -16,6 +16,7 @@ struct global {
     char *default_root; /* what root points to unless --root is given */
     const char *log;    /* file, or NULL */
     bool log_json;
+    bool debug;
     const char *criu; /* program, NULL: in PATH */
     bool systemd;     /* cgroups are units of systemd */
     bool rootless;    /* what takes privilege is done without where the spec does not ask for it */

@@ -144,6 +144,12 @@ static void write_linux_features(struct json_writer *w)
     static const char *const namespaces[] = {"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts", NULL};
     static const char *const operators[] = {"SCMP_CMP_EQ", "SCMP_CMP_GE",        "SCMP_CMP_GT", "SCMP_CMP_LE",
                                             "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE", NULL};
+    static const char *const archs[] = {"SCMP_ARCH_AARCH64",  "SCMP_ARCH_ARM",         "SCMP_ARCH_MIPS",
+                                        "SCMP_ARCH_MIPS64",   "SCMP_ARCH_MIPS64N32",   "SCMP_ARCH_MIPSEL",
+                                        "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC",
+                                        "SCMP_ARCH_PPC64",    "SCMP_ARCH_PPC64LE",     "SCMP_ARCH_RISCV64",
+                                        "SCMP_ARCH_S390",     "SCMP_ARCH_S390X",       "SCMP_ARCH_X32",
+                                        "SCMP_ARCH_X86",      "SCMP_ARCH_X86_64",      NULL};
     member_list(w, "namespaces", namespaces);
     json_key(w, "capabilities");
     json_begin_array(w);
@@ -154,15 +160,16 @@ static void write_linux_features(struct json_writer *w)
     json_begin_object(w);
     json_member_bool(w, "v1", true);
     json_member_bool(w, "v2", true);
-    json_member_bool(w, "systemd", false);
+    json_member_bool(w, "systemd", true);
     json_member_bool(w, "systemdUser", false);
-    json_member_bool(w, "rdma", false);
+    json_member_bool(w, "rdma", true);
     json_end_object(w);
     json_key(w, "seccomp");
     json_begin_object(w);
     json_member_bool(w, "enabled", true);
     member_list(w, "actions", runtime_seccomp_actions);
     member_list(w, "operators", operators);
+    member_list(w, "archs", archs);
     static const char *const lists[] = {"knownFlags", "supportedFlags"};
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
         json_key(w, lists[i]);
@@ -216,6 +223,7 @@ int command_features(const struct global *global, int argc, char **argv, struct 
     json_key(&w, "annotations");
     json_begin_object(&w);
     json_member_string(&w, "org.dory.version", DORY_VERSION);
+    json_member_string(&w, "org.opencontainers.runc.checkpoint.enabled", "true"); /* what podman and others look for */
     json_end_object(&w);
     json_end_object(&w);
     printf("%s\n", strbuf_str(&text));

@@ -191,3 +191,38 @@ l['uidMappings'] = l['gidMappings'] = [{'containerID': 0, 'hostID': 100000, 'siz
     ex --user 1000 "$ID" sh -c 'id -u; touch /tmp/mine && ls -n /tmp/mine'
     [[ "$output" == *1000* ]]
 }
+
+@test "scheduling and processors of the process are set" {
+    start_container
+    cat >"$T/process.json" <<'JSON'
+{"args": ["sh", "-c", "grep Cpus_allowed_list /proc/self/status; cut -d\" \" -f41 /proc/self/stat"], "cwd": "/", "env": ["PATH=/bin"],
+ "scheduler": {"policy": "SCHED_BATCH", "nice": 5}, "ioPriority": {"class": "IOPRIO_CLASS_IDLE", "priority": 0},
+ "execCPUAffinity": {"initial": "0", "final": "0"}}
+JSON
+    ex --process "$T/process.json" "$ID"
+    [ "$status" = 0 ]
+    [ "$output" = "Cpus_allowed_list:	0
+3" ]
+    sed -i 's/"final": "0"/"final": "4095"/' "$T/process.json"
+    ex --process "$T/process.json" "$ID"
+    [ "$status" = 255 ]
+    [[ "$output" == *"process.execCPUAffinity.final"* ]]
+}
+
+@test "a cgroup below the container's can be asked for, and must exist" {
+    start_container
+    ex --cgroup nosuch "$ID" true
+    [ "$status" = 255 ]
+    [[ "$output" == *"/nosuch does not exist"* ]]
+    ex --cgroup cpu:x "$ID" true
+    [ "$status" = 255 ]
+    [[ "$output" == *"one path for all controllers"* ]]
+    for file in $(find /sys/fs/cgroup -maxdepth 4 -type d -name "$ID"); do
+        mkdir "$file/inner"
+        [ ! -e "$file/inner/cpuset.cpus" ] || { cat "$file/cpuset.cpus" >"$file/inner/cpuset.cpus"; cat "$file/cpuset.mems" >"$file/inner/cpuset.mems"; } 2>/dev/null || true
+    done
+    [ -d "$(dirname "$(cgroup_file pids pids.max pids.max)")/inner" ]
+    ex --cgroup inner "$ID" grep -E '^0::|pids' /proc/self/cgroup
+    [ "$status" = 0 ]
+    [[ "$output" == */inner* ]]
+}
