@@ -91,6 +91,50 @@ static void print_branch(const struct node *node, const char *word, struct strbu
     strbuf_adds(out, "{{end}}");
 }
 
+/* What nodes without parts read as; NULL: they have parts. */
+static const char *fixed_text(const struct node *node)
+{
+    switch (node->type) {
+    case NODE_BOOL:
+        return node->number.integer ? "true" : "false";
+    case NODE_DOT:
+        return ".";
+    case NODE_NIL:
+        return "nil";
+    case NODE_BREAK:
+        return "{{break}}";
+    case NODE_CONTINUE:
+        return "{{continue}}";
+    case NODE_END:
+        return "{{end}}";
+    case NODE_ELSE:
+        return "{{else}}";
+    case NODE_TEXT:
+    case NODE_IDENTIFIER:
+    case NODE_NUMBER:
+    case NODE_STRING:
+        return node->text;
+    default:
+        return NULL;
+    }
+}
+
+static void print_template(const struct node *node, struct strbuf *out)
+{
+    strbuf_addf(out, "{{template %s", node->text);
+    if (node->pipe) {
+        strbuf_addc(out, ' ');
+        node_print(node->pipe, out);
+    }
+    strbuf_adds(out, "}}");
+}
+
+static void print_names(const struct node *node, struct strbuf *out)
+{
+    for (size_t i = 0; i < node->names.count; i++)
+        strbuf_addf(out, "%s%s", i > 0 || node->type == NODE_FIELD ? "." : "", node->names.items[i]);
+}
+
 void node_print(const struct node *node, struct strbuf *out)
 {
     switch (node->type) {
@@ -109,12 +153,8 @@ void node_print(const struct node *node, struct strbuf *out)
         print_children(node, " ", out);
         break;
     case NODE_FIELD:
-        for (size_t i = 0; i < node->names.count; i++)
-            strbuf_addf(out, ".%s", node->names.items[i]);
-        break;
     case NODE_VARIABLE:
-        for (size_t i = 0; i < node->names.count; i++)
-            strbuf_addf(out, "%s%s", i ? "." : "", node->names.items[i]);
+        print_names(node, out);
         break;
     case NODE_CHAIN:
         print_chain(node, out);
@@ -129,39 +169,10 @@ void node_print(const struct node *node, struct strbuf *out)
         print_branch(node, "with", out);
         break;
     case NODE_TEMPLATE:
-        strbuf_addf(out, "{{template %s", node->text);
-        if (node->pipe) {
-            strbuf_addc(out, ' ');
-            node_print(node->pipe, out);
-        }
-        strbuf_adds(out, "}}");
+        print_template(node, out);
         break;
-    case NODE_BOOL:
-        strbuf_adds(out, node->number.integer ? "true" : "false");
-        break;
-    case NODE_DOT:
-        strbuf_addc(out, '.');
-        break;
-    case NODE_NIL:
-        strbuf_adds(out, "nil");
-        break;
-    case NODE_BREAK:
-        strbuf_adds(out, "{{break}}");
-        break;
-    case NODE_CONTINUE:
-        strbuf_adds(out, "{{continue}}");
-        break;
-    case NODE_END:
-        strbuf_adds(out, "{{end}}");
-        break;
-    case NODE_ELSE:
-        strbuf_adds(out, "{{else}}");
-        break;
-    case NODE_TEXT:
-    case NODE_IDENTIFIER:
-    case NODE_NUMBER:
-    case NODE_STRING:
-        strbuf_adds(out, node->text);
+    default:
+        strbuf_adds(out, fixed_text(node));
         break;
     }
 }
