@@ -180,7 +180,7 @@ SH
         [ "$(ls -A "$T/state" 2>/dev/null)" = "" ]
         [ "$(find /sys/fs/cgroup -maxdepth 4 -type d -name "$ID")" = "" ]
     done
-    mkdir "$T/state/$ID" # killed between its first two system calls
+    mkdir -p "$T/state/$ID" # killed between its first two system calls
     rt create --bundle "$T/bundle" "$ID" </dev/null >/dev/null 2>&1
     [ "$(status_of "$ID")" = created ]
     rt delete --force "$ID"
