@@ -98,15 +98,13 @@ static void put_ports(struct json_writer *w, const struct container *c)
     json_begin_object(w);
     bool running = container_state_is_running(c->state);
     const struct network_sandbox *e = &c->sandbox;
+    struct map written = MAP_INIT; /* there may be ten thousand */
     for (size_t i = 0; running && e->count > 0 && i < e->port_count; i++) {
         char key[24];
         snprintf(key, sizeof(key), "%u/%s", e->ports[i].container_port, e->ports[i].protocol);
-        bool first = true;
-        for (size_t j = 0; j < i; j++)
-            first = first && !(e->ports[j].container_port == e->ports[i].container_port &&
-                               strcmp(e->ports[j].protocol, e->ports[i].protocol) == 0);
-        if (!first)
+        if (map_get(&written, key) != NULL)
             continue;
+        map_set(&written, key, &e->ports[i]);
         json_key(w, key);
         json_begin_array(w);
         for (size_t j = i; j < e->port_count; j++) {
@@ -125,15 +123,10 @@ static void put_ports(struct json_writer *w, const struct container *c)
     for (size_t i = 0; running && i < c->config.exposed_ports.count; i++) {
         const char *exposed = c->config.exposed_ports.items[i];
         CLEANUP_FREE char *key = strchr(exposed, '/') ? xstrdup(exposed) : xasprintf("%s/tcp", exposed);
-        bool published = false;
-        for (size_t j = 0; e->count > 0 && j < e->port_count; j++) {
-            char port[24];
-            snprintf(port, sizeof(port), "%u/%s", e->ports[j].container_port, e->ports[j].protocol);
-            published = published || strcmp(port, key) == 0;
-        }
-        if (!published && e->count > 0)
+        if (map_get(&written, key) == NULL && e->count > 0)
             json_member_null(w, key);
     }
+    map_release(&written);
     json_end_object(w);
 }
 
