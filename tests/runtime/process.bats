@@ -183,6 +183,6 @@ four" ] # 5 is the directory that ls reads
     run_container
     [ "$status" -eq 0 ]
     [[ "$output" == *"_ses.$ID"* ]]
-    output=$(rt run --no-new-keyring --bundle "$T/bundle" "$ID" </dev/null 2>&1)
-    [[ "$output" != *"_ses.$ID"* ]]
+    output=$(rt run --no-new-keyring --bundle "$T/bundle" "$ID-b" </dev/null 2>&1)
+    [[ "$output" != *"_ses.$ID-b"* ]]
 }
