@@ -17,6 +17,7 @@ JSON
 
 teardown_file() {
     env_stop
+    nft delete table ip dory-none 2>/dev/null || true # of the daemons without a bridge
 }
 
 @test "the daemon's defaults reach a container, and its own settings win" {

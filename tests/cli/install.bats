@@ -8,8 +8,8 @@ setup_file() {
     make -s -C "$ENV_SOURCE" -o all BIN="$DORY_BIN" DESTDIR="$ROOT" PREFIX=/usr install
 }
 
-teardown_file() {
-    env_stop
+teardown() {
+    env_stop # of the test that starts one
 }
 
 @test "programs, helpers, units and man pages are where the prefix says" {

@@ -40,6 +40,7 @@ setup_file() {
 
 teardown_file() {
     env_stop
+    nft delete table ip dory-none 2>/dev/null || true # of the daemons without a bridge
 }
 
 secure() { # arguments of dory, over TLS
