@@ -62,6 +62,9 @@ int daemon_options_check(const struct daemon_options *options, struct error *err
     r = check_container_defaults(options, err);
     if (r < 0)
         return r;
+    if (strcmp(options->bridge, "none") == 0)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                         "bridge none: a daemon without the default bridge is not supported");
     if (options->mtu != 0 && (options->mtu < 68 || options->mtu > 65535))
         return error_set(err, ERROR_INVALID, 0, "invalid default MTU: %" PRId64, options->mtu);
     if (options->max_concurrent_downloads < 0)

@@ -16,8 +16,10 @@ JSON
 }
 
 teardown_file() {
+    # Of the daemons that tests start beside the file's.
+    ip link del "$ENV_BRIDGE-2" 2>/dev/null || true
+    nft delete table ip "dory-$ENV_BRIDGE-2" 2>/dev/null || true
     env_stop
-    nft delete table ip dory-none 2>/dev/null || true # of the daemons without a bridge
 }
 
 @test "the daemon's defaults reach a container, and its own settings win" {
@@ -43,7 +45,7 @@ teardown_file() {
 
 @test "settings that cannot be had are refused by name, before anything starts" {
     local options=(--data-root "$BATS_TEST_TMPDIR/data" --exec-root "$BATS_TEST_TMPDIR/run" --pidfile "$BATS_TEST_TMPDIR/pid"
-        -H "unix://$BATS_TEST_TMPDIR/sock" --bridge none)
+        -H "unix://$BATS_TEST_TMPDIR/sock" --bridge "$ENV_BRIDGE-2" --bip "${ENV_SUBNET/213/215}.1/24")
     local case
     for case in '--storage-driver btrfs=storage driver btrfs' '--exec-opt native.cgroupdriver=systemd=native.cgroupdriver=systemd' \
         '--default-ulimit nofiles=1=invalid ulimit type: nofiles' '--default-ulimit nofile=9:1=less than or equal to hard limit: 9 > 1' \

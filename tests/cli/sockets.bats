@@ -39,8 +39,10 @@ setup_file() {
 }
 
 teardown_file() {
+    # Of the daemons that tests start beside the file's.
+    ip link del "$ENV_BRIDGE-2" 2>/dev/null || true
+    nft delete table ip "dory-$ENV_BRIDGE-2" 2>/dev/null || true
     env_stop
-    nft delete table ip dory-none 2>/dev/null || true # of the daemons without a bridge
 }
 
 secure() { # arguments of dory, over TLS
@@ -122,7 +124,7 @@ secure() { # arguments of dory, over TLS
 
 @test "the socket's group is the one asked for, and an unknown one is refused" {
     local options=(--data-root "$BATS_TEST_TMPDIR/data" --exec-root "$BATS_TEST_TMPDIR/run" --config-file "$ENV_DIR/daemon.json"
-        --pidfile "$BATS_TEST_TMPDIR/pid" -H "unix://$BATS_TEST_TMPDIR/sock" --bridge none)
+        --pidfile "$BATS_TEST_TMPDIR/pid" -H "unix://$BATS_TEST_TMPDIR/sock" --bridge "$ENV_BRIDGE-2" --bip "${ENV_SUBNET/213/215}.1/24")
     run -1 "$DORY_BIN/doryd" "${options[@]}" --group no-such-group
     [[ "$output" == *"group no-such-group not found"* ]]
     "$DORY_BIN/doryd" "${options[@]}" --group games >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
@@ -138,9 +140,9 @@ secure() { # arguments of dory, over TLS
 }
 
 @test "sockets of a service manager are served, and stay when the daemon ends" {
-    run -0 /usr/bin/python3 - "$DORY_BIN/doryd" "$BATS_TEST_TMPDIR" "$ENV_DIR/daemon.json" <<'PY'
+    run -0 /usr/bin/python3 - "$DORY_BIN/doryd" "$BATS_TEST_TMPDIR" "$ENV_DIR/daemon.json" "$ENV_BRIDGE-2" "${ENV_SUBNET/213/215}.1/24" <<'PY'
 import os, socket, subprocess, sys, time
-program, root, config = sys.argv[1:]
+program, root, config, bridge, bip = sys.argv[1:]
 listeners = []
 unix = socket.socket(socket.AF_UNIX); unix.bind(root + "/passed.sock"); unix.listen(8)
 tcp = socket.socket(); tcp.bind(("127.0.0.1", 0)); tcp.listen(8)
@@ -151,7 +153,7 @@ def setup():
 def run(host):
     script = 'export LISTEN_PID=$$ LISTEN_FDS=2; exec "$@"'
     return subprocess.Popen(["sh", "-c", script, "sh", program, "--data-root", root + "/data", "--exec-root", root + "/run",
-        "--config-file", config, "--pidfile", root + "/pid", "--bridge", "none", "-H", host], pass_fds=(3, 4),
+        "--config-file", config, "--pidfile", root + "/pid", "--bridge", bridge, "--bip", bip, "-H", host], pass_fds=(3, 4),
         stderr=open(root + "/log", "a"))
 def ping(kind, address):
     client = socket.socket(kind); client.settimeout(30); client.connect(address)
