@@ -16,6 +16,8 @@
 
 /* Processes of one listener; who comes later waits in the backlog. */
 #define RELAYS_MAX 256
+/* While there are no descriptors. */
+#define ACCEPT_PAUSE_MS 200
 /* What a failed handshake has to say. */
 #define REPORT_MAX 512
 
@@ -110,8 +112,14 @@ static void accept_one(struct tls_listener *listener)
     CLEANUP_CLOSE int accepted = accept4(listener->listen_fd, NULL, NULL, SOCK_CLOEXEC);
     struct error error = {0};
 
-    if (accepted < 0)
+    if (accepted < 0) {
+        /* Without descriptors the connection stays in the backlog, and poll would tell of it again at once. */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            log_warn("no TLS connection can be accepted: %m");
+            poll(&(struct pollfd){.fd = listener->stop_fd, .events = POLLIN}, 1, ACCEPT_PAUSE_MS);
+        }
         return;
+    }
     if (spawn_relay(&listener->arguments, accepted, &listener->relays[listener->count], &error) < 0)
         log_error("a TLS connection could not be served: %s", error.message);
     else

@@ -142,6 +142,8 @@ static int find_layer(struct push_layers *layers, struct push_layer *layer, stru
         if (rc > 0 && size == d->size) {
             take_descriptor(layer, d);
             push_progress(push, layer->id, "Layer already exists", -1, -1);
+        } else if (rc > 0) {
+            rc = 0; /* of another size: not that blob, whatever the registry says */
         } else if (rc == 0) {
             rc = mount_layer(push, layer, d, err);
         }

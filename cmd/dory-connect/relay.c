@@ -146,6 +146,9 @@ static int wait_for(const struct relay *relay, bool *ret_gone)
          .events = (short)((relay->tls_wants_read ? POLLIN : 0) | (relay->tls_wants_write ? POLLOUT : 0))},
     };
 
+    /* A hang-up says nothing new before what was read is sent, and poll would tell it again and again. */
+    if (polls[0].events == 0 && !(relay->plain_ended && relay->told_tls))
+        polls[0].fd = -1;
     if (polls[1].events == 0)
         polls[1].fd = -1; /* its hang-up is found by reading, when there is room for that */
     if (poll(polls, 2, -1) < 0)

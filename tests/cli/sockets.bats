@@ -197,3 +197,29 @@ PY
     [ "$output" = '["after=2"]' ]
     echo '{}' >"$ENV_DIR/daemon.json"
 }
+
+@test "a TLS client that does not read costs no processor time" {
+    dory run -d --name chatty busybox sh -c 'dd if=/dev/zero bs=1M count=8 2>/dev/null; sleep 1000' >/dev/null
+    # Reads the head of the answer and nothing more, while the daemon goes away.
+    openssl s_client -quiet -connect "127.0.0.1:$TLS_PORT" -CAfile "$CERTS/ca.pem" -cert "$CERTS/client.pem" \
+        -key "$CERTS/client-key.pem" < <(printf 'GET /containers/chatty/logs?stdout=1 HTTP/1.1\r\nHost: x\r\n\r\n'; exec sleep 60) 2>/dev/null 3>&- | {
+        read -r _
+        exec sleep 60
+    } &
+    local i pid before after
+    for ((i = 0; i < 200; i++)); do
+        pid=$(pgrep -f "dory-connect server.*$CERTS" | head -1) && break
+        sleep 0.1
+    done
+    [ -n "$pid" ]
+    sleep 0.5
+    env_daemon_kill KILL
+    before=$(awk '{ print $14 + $15 }' "/proc/$pid/stat" 2>/dev/null) || before=0
+    sleep 2
+    # Gone, or waiting: two seconds of a busy loop are 200 ticks.
+    after=$(awk '{ print $14 + $15 }' "/proc/$pid/stat" 2>/dev/null) || after=$before
+    [ $((after - before)) -lt 100 ]
+    pkill -f "openssl s_client -quiet -connect 127.0.0.1:$TLS_PORT" || true
+    env_daemon_start
+    dory rm -f chatty >/dev/null
+}
