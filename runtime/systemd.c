@@ -240,8 +240,9 @@ static int subscribe(struct dbus *dbus, struct error *err)
 }
 
 int systemd_unit_start(const struct systemd_unit *unit, const struct oci_resources *resources, pid_t pid,
-                       struct error *err)
+                       bool *ret_made, struct error *err)
 {
+    *ret_made = false;
     struct dbus dbus;
     CLEANUP_STRBUF struct strbuf body = STRBUF_INIT;
     CLEANUP_FREE char *job = NULL;
@@ -251,6 +252,7 @@ int systemd_unit_start(const struct systemd_unit *unit, const struct oci_resourc
     put_unit(&body, unit, resources, pid);
     r = subscribe(&dbus, err);
     r = r < 0 ? r : call(&dbus, "StartTransientUnit", "ssa(sv)a(sa(sv))", &body, &job, err);
+    *ret_made = r == 0;
     if (r == 0 && job == NULL)
         r = error_set(err, ERROR_SYSTEM, EBADMSG, "systemd: StartTransientUnit: no job in the answer");
     r = r < 0 ? r : wait_for_job(&dbus, job, unit->name, err);

@@ -24,9 +24,10 @@ int systemd_unit_parse(const char *cgroups_path, const char *id, struct systemd_
 void systemd_unit_release(struct systemd_unit *unit);
 
 /* Starts the unit with this process in it and waits until systemd has done so. ERROR_UNAVAILABLE when no systemd
- * answers. Blocks. */
+ * answers. *ret_made, also of a failure: systemd has taken the unit on, so that it is the caller's to stop; one of that
+ * name that was there before is somebody else's. Blocks. */
 int systemd_unit_start(const struct systemd_unit *unit, const struct oci_resources *resources, pid_t pid,
-                       struct error *err);
+                       bool *ret_made, struct error *err);
 /* Stops it by name; one that is gone is no error. */
 int systemd_unit_stop(const char *name, struct error *err);
 

@@ -28,6 +28,7 @@ struct launch {
     struct systemd_unit unit; /* with --systemd-cgroup */
     struct runtime_container container;
     bool state_made, started, without_cgroup;
+    bool unit_made; /* by us: only then is the unit of that name ours to stop */
     unsigned preserve_fds, listen_fds;
 };
 extern const struct launch launch_empty;

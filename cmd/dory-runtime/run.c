@@ -65,8 +65,8 @@ static int find_cgroup(struct launch *l, struct error *err)
 
 static int make_unit(void *context, pid_t pid, struct error *err)
 {
-    const struct launch *l = context;
-    return systemd_unit_start(&l->unit, &l->spec.linux_.resources, pid, err);
+    struct launch *l = context;
+    return systemd_unit_start(&l->unit, &l->spec.linux_.resources, pid, &l->unit_made, err);
 }
 
 static int load(struct launch *l, struct error *err)
@@ -199,7 +199,7 @@ static void forget(struct launch *l, bool poststop)
 {
     if (l->started)
         runtime_cgroup_kill(l->container.cgroup, SIGKILL, NULL);
-    if (l->unit.name != NULL)
+    if (l->unit_made)
         systemd_unit_stop(l->unit.name, NULL); /* its processes are gone: systemd would notice by itself */
     if (l->started) {
         runtime_cgroup_remove(l->container.cgroup, NULL);

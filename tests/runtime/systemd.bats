@@ -106,6 +106,29 @@ PY
     [ -z "$(ls "$T/state" 2>/dev/null)" ]
 }
 
+@test "a create that fails leaves the unit of the running container of that name alone" {
+    start_systemd
+    make_config sleep 1000
+    edit "l['cgroupsPath'] = 'dorytest$$.slice:dory:$ID'"
+    rt_systemd run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" </dev/null >"$T/out" 2>&1
+    try run --bundle "$T/bundle" "$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *"already exists"* ]]
+    try run --bundle "$T/bundle" "$ID-other" # another container, the same unit
+    [ "$status" = 1 ]
+    [[ "$output" == *"Unit dory-$ID.scope was already loaded"* ]]
+    edit "l['seccomp'] = {'defaultAction': 'SCMP_ACT_NOSUCH'}"
+    try run --bundle "$T/bundle" "$ID-other"
+    [ "$status" = 1 ]
+    [[ "$output" == *SCMP_ACT_NOSUCH* ]]
+    [ "$(grep -c '"call": "stop"' "$T/calls")" = 0 ]
+    kill -0 "$(cat "$T/pid")"
+    grep -q "dory-$ID.scope\$" "/proc/$(cat "$T/pid")/cgroup"
+    [ "$(ls "$T/state")" = "$ID" ]
+    rt_systemd delete --force "$ID"
+    grep -q '"call": "stop", "unit": "dory-'"$ID"'.scope"' "$T/calls"
+}
+
 @test "without systemd the option is an error that says so" {
     make_config true
     edit "l['cgroupsPath'] = 'system.slice:dory:$ID'"

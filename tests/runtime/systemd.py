@@ -74,6 +74,8 @@ class Manager(dbus.service.Object):
         log.write(json.dumps({"call": "start", "unit": unit, "mode": mode, "properties": values}) + "\n")
         if "refused" in unit:
             raise dbus.DBusException("Unit %s is not wanted." % unit, name="org.freedesktop.systemd1.UnitExists")
+        if unit in self.units:
+            raise dbus.DBusException("Unit %s was already loaded or has a fragment file." % unit, name="org.freedesktop.systemd1.UnitExists")
         if "fails" in unit:
             return self.finish(unit, "failed")
         self.units[unit] = directory(unit, values["Slice"])
