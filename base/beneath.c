@@ -291,8 +291,12 @@ int beneath_read_file(int root_fd, const char *path, size_t limit, char **ret_da
     /* Opened for reading only now that it is known to be harmless: opening a device can do things. */
     char again[40];
     snprintf(again, sizeof again, "/proc/self/fd/%d", there);
-    CLEANUP_CLOSE int fd = open(again, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    /* The /proc may be a container's, with anything in place of the link: a fifo would hold us up. */
+    CLEANUP_CLOSE int fd = open(again, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat opened;
+    if (fd < 0 || fstat(fd, &opened) < 0)
         return -errno;
+    if (opened.st_dev != st.st_dev || opened.st_ino != st.st_ino)
+        return -ESTALE;
     return fd_read_all(fd, limit, ret_data, ret_size);
 }

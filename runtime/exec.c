@@ -4,23 +4,30 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/parse.h"
+#include "base/timestamp.h"
 #include "runtime/cgroup.h"
 #include "runtime/exec_child.h"
 #include "runtime/seccomp_listener.h"
 #include "runtime/settings.h"
 #include "runtime/sync.h"
+
+#define NS_PER_MS 1000000
+/* How long the end of what was killed is waited for, with a timeout. */
+#define REAP_MS 500
 
 struct exec {
     const struct runtime_exec_options *options;
@@ -31,6 +38,7 @@ struct exec {
     int sync_fd, child_sync_fd;
     pid_t helper, pid;
     int pid_fd, console_fd;
+    int64_t deadline; /* as timestamp_monotonic(); 0: none */
 };
 
 static const struct {
@@ -194,12 +202,31 @@ static int on_silence(struct exec *exec, struct error *err)
     return error_set(err, ERROR_SYSTEM, EIO, "the process ended before it could run the command");
 }
 
+/* Processes of the container may signal the new one, and stop it, before it is what it is to be. */
+static int await_message(const struct exec *exec, struct error *err)
+{
+    struct pollfd pollfd = {.fd = exec->sync_fd, .events = POLLIN};
+    for (int n = 0; exec->deadline != 0 && n == 0;) {
+        int64_t left = (exec->deadline - timestamp_monotonic() + NS_PER_MS - 1) / NS_PER_MS;
+        if (left <= 0)
+            return error_set(err, ERROR_SYSTEM, ETIMEDOUT, "the process does not get to its command");
+        n = poll(&pollfd, 1, (int)left);
+        if (n < 0 && errno != EINTR)
+            return error_errno(err, errno, "poll");
+        n = n < 0 ? 0 : n;
+    }
+    return 0;
+}
+
 static int step_listen(struct exec *exec, struct error *err)
 {
     for (bool announced = false;;) {
         struct error said = {0};
         CLEANUP_CLOSE int fd = -1;
-        int r = 0, type = sync_receive(exec->sync_fd, &said, &fd);
+        int r = await_message(exec, err);
+        if (r < 0)
+            return r;
+        int type = sync_receive(exec->sync_fd, &said, &fd);
         if (type < 0)
             return error_errno(err, type, "cannot hear from the process");
         switch (type) {
@@ -241,10 +268,19 @@ static const struct {
     {"clone", step_clone}, {"enter", step_enter},     {"listen", step_listen},
 };
 
-static void reap(pid_t pid)
+/* With a timeout not for ever: a frozen cgroup (v1) keeps what was killed, and so does a tracer in the container. The
+ * caller, who waits for all its children, meets it later. */
+static void reap(const struct exec *exec, pid_t pid)
 {
-    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    int64_t until = timestamp_monotonic() + REAP_MS * (int64_t)NS_PER_MS;
+    int flags = exec->deadline != 0 ? WNOHANG : 0;
+    while (pid > 0) {
+        pid_t ended = waitpid(pid, NULL, flags);
+        if (ended > 0 || (ended < 0 && errno != EINTR) || (ended == 0 && timestamp_monotonic() >= until))
+            return;
+        if (ended == 0)
+            nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS}, NULL);
+    }
 }
 
 int runtime_exec_start(const struct runtime_exec_options *options, struct runtime_exec *ret, struct error *err)
@@ -252,6 +288,8 @@ int runtime_exec_start(const struct runtime_exec_options *options, struct runtim
     struct exec exec = {
         .options = options, .root_fd = -1, .sync_fd = -1, .child_sync_fd = -1, .pid_fd = -1, .console_fd = -1};
     int r = 0;
+    if (options->timeout_ms > 0)
+        exec.deadline = timestamp_monotonic() + options->timeout_ms * (int64_t)NS_PER_MS;
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(steps); i++)
         r = steps[i].run(&exec, err);
     fd_close(exec.root_fd);
@@ -260,11 +298,11 @@ int runtime_exec_start(const struct runtime_exec_options *options, struct runtim
     runtime_cgroup_free(exec.cgroup);
     if (r < 0 && exec.helper > 0)
         kill(exec.helper, SIGKILL);
-    reap(exec.helper);
+    reap(&exec, exec.helper);
     if (r < 0) {
         if (exec.pid > 0)
             kill(exec.pid, SIGKILL);
-        reap(exec.pid);
+        reap(&exec, exec.pid);
         fd_close(exec.pid_fd);
         fd_close(exec.console_fd);
         return r;

@@ -31,6 +31,9 @@ struct runtime_exec_options {
     const struct runtime_hook_state *state;
     int stdio[3];          /* become 0, 1, 2 (ignored with a terminal); -1 is the container's /dev/null */
     unsigned preserve_fds; /* descriptors 3 .. 3+preserve_fds-1 of this process go along as they are */
+    /* Milliseconds until the command must have been reached; 0: no limit. Processes of the container that may signal
+     * the new one can stop it on the way. A caller that sets it reaps children that it does not know. */
+    unsigned timeout_ms;
 };
 
 /* A child of the caller, to be waited for by pid. Both descriptors are the caller's to close. */
@@ -44,8 +47,9 @@ struct runtime_exec {
  * Returns when the process has exec'ed. Failures come back as the step and errno of whoever met them, in runc's words;
  * the kinds are those of runtime_container_start(): ERROR_NOT_FOUND with ENOENT when the command is not found (127),
  * ERROR_FORBIDDEN with EACCES when it cannot be executed (126), ERROR_CONFLICT with ESRCH when the container has ended,
- * ERROR_INVALID for a bad process, else ERROR_SYSTEM. On failure no process is left. A container that is frozen takes
- * the helper in and freezes it: the call then blocks until it is thawed or killed.
+ * ERROR_INVALID for a bad process, else ERROR_SYSTEM. On failure no process is left that has not been
+ * sent SIGKILL. ERROR_SYSTEM with ETIMEDOUT: timeout_ms has passed. A container that is frozen takes the helper in and
+ * freezes it: the call then blocks until it is thawed or killed, or until the timeout.
  */
 int runtime_exec_start(const struct runtime_exec_options *options, struct runtime_exec *ret, struct error *err);
 /* Closes the descriptors and leaves the process alone. */

@@ -98,18 +98,21 @@ static int step_join(struct exec_child *exec, struct error *err)
     return 0;
 }
 
-/* Returns in the process only. */
+/* Returns in the process only. The helper, which the container's processes cannot reach, tells of the process as well:
+ * they may stop that one before it has said a word. That message may be the second, or fail because all is over. */
 static int step_fork(struct exec_child *exec, struct error *err)
 {
-    (void)exec;
-    struct clone_args args = {.flags = CLONE_PARENT};
+    int pid_fd = -1;
+    struct clone_args args = {.flags = CLONE_PARENT | CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&pid_fd};
     pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
     if (pid < 0 && errno == ENOMEM) /* what the kernel says of a pid namespace whose init has ended */
         return error_set(err, ERROR_CONFLICT, ESRCH, "container not running");
     if (pid < 0)
         return error_errno(err, errno, "cannot fork the process");
-    if (pid > 0)
+    if (pid > 0) {
+        sync_send(exec->start->sync_fd, SYNC_FORKED, pid_fd);
         _exit(0);
+    }
     return 0;
 }
 

@@ -12,6 +12,9 @@
 #include "cmd/dory-shim/shim.h"
 #include "runtime/exec.h"
 
+/* Below SHIM_ANSWER_SECONDS of the daemon, which gives up then; and meanwhile the shim does nothing else. */
+#define EXEC_TIMEOUT_MS 8000
+
 /* EXEC taken apart. Texts lie in the message or in the mapping. */
 struct request {
     struct shim_exec_request fixed;
@@ -87,6 +90,7 @@ static int run(struct shim *shim, const struct request *q, struct runtime_exec *
         .seccomp_size = q->fixed.seccomp_size,
         .seccomp_flags = q->fixed.seccomp_flags,
         .stdio = {q->pipes.theirs[0], q->pipes.theirs[1], q->pipes.theirs[2]},
+        .timeout_ms = EXEC_TIMEOUT_MS,
     };
 
     /* SIGCHLD stays blocked: one that came while it is not would be lost, and with it the end of another exec. The

@@ -261,6 +261,19 @@ ours() {
     dory rm -f frozen
 }
 
+@test "a container that stops what enters it holds up neither its supervisor nor its removal" {
+    ours
+    dory run -d --name stopper busybox sh -c 'while :; do kill -STOP -1; done'
+    eventually eval '[ "$(dory inspect -f "{{.State.Running}}" stopper)" = true ]'
+    # One may slip through between two signals.
+    run timeout 60 "$ENV_CLI" exec -d stopper true
+    [ "$status" -eq 0 ] || [[ $output == *"the process does not get to its command"* ]]
+    timeout 60 "$ENV_CLI" logs stopper
+    timeout 60 "$ENV_CLI" rm -f stopper
+    run dory inspect stopper
+    [ "$status" -eq 1 ]
+}
+
 @test "events tell of create, start and die, with the exec's id and exit code" {
     since=$(date +%s.%N)
     dory exec main sh -c 'exit 4' || true
