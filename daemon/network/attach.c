@@ -252,6 +252,17 @@ static int take_bare(struct network_manager *manager, int *ret_netns_fd, struct 
     return r;
 }
 
+/* The resolver answers other containers from the record meanwhile. */
+static void add_endpoint(struct network_manager *manager, struct record *record, struct endpoint *e)
+{
+    pthread_mutex_lock(&manager->lock);
+    if (!e->interface[0]) {
+        record_name_interface(record, e);
+    }
+    record_add(record, e);
+    pthread_mutex_unlock(&manager->lock);
+}
+
 /* Namespace, interfaces and default route. On failure the record keeps what it got. */
 static int connect_all(struct network_manager *manager, struct record *record,
                        const struct network_attachment *attachments, size_t count, int *ret_netns_fd, struct error *err)
@@ -260,13 +271,12 @@ static int connect_all(struct network_manager *manager, struct record *record,
     bool warm = can_be_warm(manager, &attachments[0]);
     int r = warm ? take_warm(manager, &attachments[0], ret_netns_fd, &e, err) : take_bare(manager, ret_netns_fd, err);
     if (r == 0 && warm) {
-        record_add(record, e);
+        add_endpoint(manager, record, e);
     }
     for (size_t i = warm; r == 0 && i < count; i++) {
         r = endpoint_new(manager, &attachments[i], &e, err);
         if (r == 0) {
-            record_name_interface(record, e);
-            record_add(record, e);
+            add_endpoint(manager, record, e);
         }
     }
     if (r == 0 && record->count > warm) {
