@@ -142,7 +142,7 @@ void container_process_exit(struct engine *engine, struct container *c, const st
     bool restart = record_exit(engine, c, exit, daemon_start);
     l->shim = TAKE_PTR(c->shim);
     l->rootfs_fd = TAKE_FD(c->rootfs_fd);
-    l->attached = c->sandbox.count > 0;
+    l->attached = true; /* also one that left all its networks: the manager knows it as long as it runs */
     l->sandbox = c->sandbox;
     c->sandbox = (struct network_sandbox){0};
     c->cleaning = true;

@@ -151,6 +151,21 @@ no_ping() {
     [[ "$output" == *"host network"* ]]
 }
 
+@test "a container that left its only network while it ran starts on another, by name" {
+    dory network create --subnet "$SUBNET.0/24" one >/dev/null
+    dory network create --subnet "$OTHER.0/24" two >/dev/null
+    dory run -d --name aa --network one busybox sleep 1000 >/dev/null
+    dory run -d --name bb --network two busybox sleep 1000 >/dev/null
+    dory network disconnect one aa
+    [ -z "$(route aa)" ]
+    dory stop -t 0 aa >/dev/null
+    dory network connect two aa
+    dory start aa >/dev/null
+    [ "$(route aa)" = "$OTHER.1 eth0" ]
+    pings aa bb
+    pings bb aa
+}
+
 @test "several networks from the start, and gateway priority" {
     dory network create --subnet "$SUBNET.0/24" one >/dev/null
     dory network create --subnet "$OTHER.0/24" two >/dev/null
