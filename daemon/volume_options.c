@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <sys/mount.h>
 
+#include "base/fd.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
 
@@ -118,6 +120,46 @@ static int resolve_address(char **data, struct error *err)
     return 0;
 }
 
+/* One mount(2) of a bind takes no other flags: "bind,ro" would be writable. The copy of the mount gets them before it
+ * is attached, so nobody sees it without. 0 or -errno. */
+static int bind_with_flags(const char *device, unsigned long flags, int target_fd)
+{
+    static const struct {
+        unsigned long flag;
+        uint64_t attribute, of;
+    } rows[] = {
+        {MS_RDONLY, MOUNT_ATTR_RDONLY, 0},
+        {MS_NOSUID, MOUNT_ATTR_NOSUID, 0},
+        {MS_NODEV, MOUNT_ATTR_NODEV, 0},
+        {MS_NOEXEC, MOUNT_ATTR_NOEXEC, 0},
+        {MS_NODIRATIME, MOUNT_ATTR_NODIRATIME, 0},
+        {MS_RELATIME, MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME},
+        {MS_NOATIME, MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME},
+        {MS_STRICTATIME, MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME},
+    };
+    struct mount_attr attr = {0};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (flags & rows[i].flag) { /* of those that exclude each other the last counts */
+            attr.attr_set = (attr.attr_set & ~rows[i].of) | rows[i].attribute;
+            attr.attr_clr |= rows[i].of;
+        }
+    unsigned how = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (flags & MS_REC ? (unsigned)AT_RECURSIVE : 0);
+    CLEANUP_CLOSE int tree = open_tree(AT_FDCWD, device, how);
+    if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
+        move_mount(tree, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+        return -errno;
+    return 0;
+}
+
+static int mount_volume(const char *device, const char *type, unsigned long flags, const char *data, int target_fd)
+{
+    if ((flags & MS_BIND) && !(flags & MS_REMOUNT) && (flags & ~(unsigned long)(MS_BIND | MS_REC)) != 0)
+        return bind_with_flags(device, flags, target_fd);
+    char target[64];
+    snprintf(target, sizeof(target), "/proc/self/fd/%d", target_fd);
+    return mount(device, target, type, flags, data) < 0 ? -errno : 0;
+}
+
 int volume_options_mount(const struct strmap *options, int target_fd, const char *name, struct error *err)
 {
     const char *type = option(options, "type"), *device = option(options, "device");
@@ -126,11 +168,9 @@ int volume_options_mount(const struct strmap *options, int target_fd, const char
     int r = resolve_address(&data, err);
     if (r < 0)
         return r;
-    char target[64];
-    snprintf(target, sizeof(target), "/proc/self/fd/%d", target_fd);
-    if (mount(device, target, type, flags, data) == 0)
+    r = mount_volume(device, type, flags, data, target_fd);
+    if (r == 0)
         return 0;
-    r = -errno;
     CLEANUP_STRBUF struct strbuf what = STRBUF_INIT;
     if (flags != 0)
         strbuf_addf(&what, ", flags: 0x%lx", flags);

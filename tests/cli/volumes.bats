@@ -73,6 +73,13 @@ mounted() {
     [ "$(dory run --rm -v bi:/d busybox cat /d/file)" = bound ]
     dory volume rm bi
     [ "$(cat "$BATS_TEST_TMPDIR/dir/file")" = bound ]
+    dory volume create -o type=none -o o=bind,ro,noexec -o "device=$BATS_TEST_TMPDIR/dir" biro
+    run dory run --rm -v biro:/d busybox sh -c 'touch /d/x 2>/dev/null || echo readonly; cut -d" " -f5,6 /proc/self/mountinfo | grep "^/d "'
+    [ "${lines[0]}" = readonly ]
+    [[ ${lines[1]} == "/d ro,"*noexec* ]]
+    [ "$(mounted biro)" = 0 ]
+    touch "$BATS_TEST_TMPDIR/dir/writable" # the directory's own mount has not changed
+    dory volume rm biro
     dory volume create -o type=none -o o=bind -o device=/nosuch/dir bad
     run dory run --rm -v bad:/d busybox true
     [ "$status" -ne 0 ]
