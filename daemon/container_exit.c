@@ -148,6 +148,8 @@ void container_process_exit(struct engine *engine, struct container *c, const st
     c->cleaning = true;
     bool has_volumes = c->has_volumes;
     c->has_volumes = false;
+    const struct mount_point *mounts = c->mounts; /* with pid 0: an update looks at that and adds to the mounts */
+    size_t mount_count = c->mount_count;
     bool auto_remove = c->state == CONTAINER_EXITED && c->host.auto_remove && !c->kept;
     if (auto_remove)
         c->state = CONTAINER_REMOVING;
@@ -166,7 +168,7 @@ void container_process_exit(struct engine *engine, struct container *c, const st
 
     container_execs_ended(engine, c);
     if (has_volumes) /* before anybody hears that it is gone and removes one */
-        mount_sources_unmount(engine, c);
+        mount_sources_unmount(engine, c, mounts, mount_count);
     /* "die" comes before the "stop" of whoever waited. */
     publish_exit(engine, c, exit);
     pthread_mutex_lock(&c->lock);

@@ -130,10 +130,11 @@ static int prepare(struct engine *engine, struct additions *a, bool running, str
         volume_hold(engine->volumes, m->name);
         a->held = i + 1;
         r = engine_volume_make(engine, m, &new, err);
-        if (r == 0 && running)
+        if (r == 0 && running) {
             r = volume_mount(engine->volumes, m->name, err);
-        if (r == 0)
-            a->mounted = i + 1;
+            if (r == 0)
+                a->mounted = i + 1;
+        }
     }
     return r;
 }

@@ -127,18 +127,18 @@ int mount_sources_prepare(struct engine *engine, const struct container *c, cons
     return r;
 }
 
-static void unmount(struct engine *engine, const struct container *c, size_t count)
+static void unmount(struct engine *engine, const struct container *c, const struct mount_point *mounts, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (c->mounts[i].type == MOUNT_VOLUME) {
-            volume_unmount(engine->volumes, c->mounts[i].name);
-            publish(engine, c, &c->mounts[i], "unmount");
+        if (mounts[i].type == MOUNT_VOLUME) {
+            volume_unmount(engine->volumes, mounts[i].name);
+            publish(engine, c, &mounts[i], "unmount");
         }
 }
 
 void mount_sources_undo(struct engine *engine, const struct container *c, struct mount_sources *sources)
 {
-    unmount(engine, c, sources->prepared);
+    unmount(engine, c, c->mounts, sources->prepared);
     sources->prepared = 0;
 }
 
@@ -152,7 +152,8 @@ void mount_sources_release(struct engine *engine, const struct container *c, str
     *sources = (struct mount_sources){0};
 }
 
-void mount_sources_unmount(struct engine *engine, const struct container *c)
+void mount_sources_unmount(struct engine *engine, const struct container *c, const struct mount_point *mounts,
+                           size_t count)
 {
-    unmount(engine, c, c->mount_count);
+    unmount(engine, c, mounts, count);
 }

@@ -13,6 +13,7 @@
 struct engine;
 struct identity;
 struct container;
+struct mount_point;
 
 /* Zero-initialised is empty. */
 struct mount_sources {
@@ -30,7 +31,9 @@ int mount_sources_prepare(struct engine *engine, const struct container *c, cons
 void mount_sources_undo(struct engine *engine, const struct container *c, struct mount_sources *sources);
 /* Frees, and removes what was only needed for the start. */
 void mount_sources_release(struct engine *engine, const struct container *c, struct mount_sources *sources);
-/* Gives the volumes of a container back that has ended. */
-void mount_sources_unmount(struct engine *engine, const struct container *c);
+/* Gives the volumes of a container back that has ended: those of the mounts that it had when its end was recorded. What
+ * an update adds later is not mounted for it. */
+void mount_sources_unmount(struct engine *engine, const struct container *c, const struct mount_point *mounts,
+                           size_t count);
 
 #endif

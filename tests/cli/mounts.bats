@@ -112,3 +112,16 @@ owner() {
     dory rm later
     dory volume rm latevol
 }
+
+@test "a refused mount on a stopped container leaves a volume alone that another one uses" {
+    dory volume create -o type=tmpfs -o device=tmpfs shared
+    dory run -d --name user -v shared:/d busybox sleep 1000
+    dory create --name idle busybox true
+    run dory update --mount-add type=volume,src=shared,dst=/a --mount-add type=volume,src=wrong,dst=/b,volume-opt=foo=bar idle
+    [ "$status" -eq 1 ]
+    [[ $output == *'invalid option: "foo"'* ]]
+    [ "$(grep -c " $ENV_DIR/data/volumes/shared/_data " /proc/self/mountinfo)" = 1 ]
+    [ "$(dory inspect -f '{{len .Mounts}}' idle)" = 0 ]
+    dory rm -f user idle
+    dory volume rm shared
+}
