@@ -10,41 +10,50 @@
 #include "api/server_private.h"
 #include "api/websocket_frame.h"
 #include "base/fd.h"
+#include "base/relay.h"
 
-#define BUFFER_SIZE 16384
 #define FRAME_HEADER_SIZE 8 /* docker's: stream, three zeros, size */
 #define CLOSE_NORMAL 1000
 #define CLOSE_PROTOCOL_ERROR 1002
 
+enum { INPUT, OUTPUT }; /* client to stream, stream to client */
+
 struct relay {
-    int client, stream;
+    struct relay_way ways[RELAY_WAYS];
     bool multiplexed;
     enum websocket_opcode opcode;
+    bool closed; /* the close frame is on its way: no other may follow it */
     struct websocket_decoder decoder;
+    /* The latest ping, which is the only one that has to be answered (RFC 6455 5.5.3). */
+    unsigned char ping[WEBSOCKET_CONTROL_MAX];
+    size_t ping_size;
+    bool ping_waits;
     unsigned char header[FRAME_HEADER_SIZE];
     size_t header_size; /* bytes of docker's header so far */
     uint32_t left;      /* of its payload */
 };
 
-static int send_frame(struct relay *relay, enum websocket_opcode opcode, const void *data, size_t size)
+static void add_frame(struct relay *relay, enum websocket_opcode opcode, const void *data, size_t size)
 {
-    CLEANUP_STRBUF struct strbuf frame = STRBUF_INIT;
-    websocket_header(&frame, opcode, size);
+    struct strbuf *pending = &relay->ways[OUTPUT].pending;
+    if (relay->closed)
+        return;
+    websocket_header(pending, opcode, size);
     if (size > 0)
-        strbuf_add(&frame, data, size);
-    return fd_write_all(relay->client, frame.data, frame.size);
+        strbuf_add(pending, data, size);
+    relay->closed = opcode == WEBSOCKET_CLOSE;
 }
 
-static void send_close(struct relay *relay, uint16_t code)
+static void add_close(struct relay *relay, uint16_t code)
 {
     uint16_t text = htons(code);
-    send_frame(relay, WEBSOCKET_CLOSE, &text, sizeof(text));
+    add_frame(relay, WEBSOCKET_CLOSE, &text, sizeof(text));
 }
 
 /* ---- from the container ---- */
 
 /* The payloads between docker's headers. */
-static int send_demultiplexed(struct relay *relay, const unsigned char *data, size_t size)
+static void add_demultiplexed(struct relay *relay, const unsigned char *data, size_t size)
 {
     for (size_t at = 0; at < size;) {
         if (relay->left == 0) {
@@ -58,84 +67,87 @@ static int send_demultiplexed(struct relay *relay, const unsigned char *data, si
             continue;
         }
         size_t piece = size - at < relay->left ? size - at : relay->left;
-        int r = send_frame(relay, relay->opcode, data + at, piece);
-        if (r < 0)
-            return r;
+        add_frame(relay, relay->opcode, data + at, piece);
         at += piece;
         relay->left -= (uint32_t)piece;
     }
-    return 0;
 }
 
-/* False: this direction has ended. */
-static bool from_stream(struct relay *relay)
+static void from_stream(void *data, unsigned char *bytes, size_t size)
 {
-    unsigned char buffer[BUFFER_SIZE];
-    ssize_t n = read(relay->stream, buffer, sizeof(buffer));
-    if (n < 0 && errno == EINTR)
-        return true;
-    if (n <= 0) {
-        send_close(relay, CLOSE_NORMAL);
-        return false;
-    }
-    return (relay->multiplexed ? send_demultiplexed(relay, buffer, (size_t)n)
-                               : send_frame(relay, relay->opcode, buffer, (size_t)n)) == 0;
+    struct relay *relay = data;
+    if (relay->multiplexed)
+        add_demultiplexed(relay, bytes, size);
+    else
+        add_frame(relay, relay->opcode, bytes, size);
 }
 
 /* ---- from the client ---- */
 
-static bool handle_event(struct relay *relay, const struct websocket_event *event)
+static void handle_event(struct relay *relay, const struct websocket_event *event)
 {
-    if (!event->control)
-        return fd_write_all(relay->stream, event->data, event->size) == 0;
-    if (event->opcode == WEBSOCKET_PING)
-        return send_frame(relay, WEBSOCKET_PONG, event->data, event->size) == 0;
-    if (event->opcode == WEBSOCKET_CLOSE) { /* answered with its own code */
-        send_frame(relay, WEBSOCKET_CLOSE, event->data, event->size < 2 ? 0 : 2);
-        return false;
+    if (!event->control) {
+        strbuf_add(&relay->ways[INPUT].pending, event->data, event->size);
+    } else if (event->opcode == WEBSOCKET_PING) {
+        memcpy(relay->ping, event->data, event->size);
+        relay->ping_size = event->size;
+        relay->ping_waits = true;
+    } else if (event->opcode == WEBSOCKET_CLOSE) { /* answered with its own code */
+        add_frame(relay, WEBSOCKET_CLOSE, event->data, event->size < 2 ? 0 : 2);
+        relay->ways[INPUT].ended = true;
     }
-    return true;
 }
 
-static bool from_client(struct relay *relay)
+static void from_client(void *data, unsigned char *bytes, size_t size)
 {
-    unsigned char buffer[BUFFER_SIZE];
-    ssize_t n = read(relay->client, buffer, sizeof(buffer));
-    if (n < 0 && errno == EINTR)
-        return true;
-    if (n <= 0)
-        return false;
-    for (size_t at = 0; at < (size_t)n;) {
+    struct relay *relay = data;
+    for (size_t at = 0; at < size && !relay->ways[INPUT].ended;) {
         struct websocket_event event;
         size_t consumed = 0;
-        int r = websocket_decode(&relay->decoder, buffer + at, (size_t)n - at, &consumed, &event);
+        int r = websocket_decode(&relay->decoder, bytes + at, size - at, &consumed, &event);
         if (r < 0) {
-            send_close(relay, CLOSE_PROTOCOL_ERROR);
-            return false;
+            add_close(relay, CLOSE_PROTOCOL_ERROR);
+            relay->ways[INPUT].ended = true;
+            return;
         }
         at += consumed;
-        if (r > 0 && !handle_event(relay, &event))
-            return false;
+        if (r > 0)
+            handle_event(relay, &event);
     }
-    return true;
+}
+
+/* Pongs and the end of the stream; true when all is done. */
+static bool settle(struct relay *relay)
+{
+    struct relay_way *input = &relay->ways[INPUT], *output = &relay->ways[OUTPUT];
+    if (output->broken)
+        input->ended = true; /* the client is gone; what it sent still goes to the container */
+    if (relay->ping_waits && relay_is_empty(output) && !output->broken) {
+        add_frame(relay, WEBSOCKET_PONG, relay->ping, relay->ping_size);
+        relay->ping_waits = false;
+    }
+    if (output->ended && !relay->closed && !output->broken)
+        add_close(relay, CLOSE_NORMAL);
+    return relay_is_empty(output) && (output->ended || (input->ended && relay_is_empty(input)));
 }
 
 static void *relay_main(void *data)
 {
     struct relay *relay = data;
-    struct pollfd polls[2] = {{.fd = relay->client, .events = POLLIN}, {.fd = relay->stream, .events = POLLIN}};
-    bool going = true;
-    while (going) {
-        if (poll(polls, 2, -1) < 0 && errno != EINTR)
+    struct pollfd polls[RELAY_POLLS];
+    int client = relay->ways[INPUT].from, stream = relay->ways[INPUT].to;
+    while (!settle(relay)) {
+        relay_prepare(relay->ways, polls);
+        if (poll(polls, RELAY_POLLS, -1) >= 0)
+            relay_move(relay->ways, polls);
+        else if (errno != EINTR)
             break;
-        if (polls[1].revents != 0)
-            going = from_stream(relay);
-        if (going && polls[0].revents != 0)
-            going = from_client(relay);
     }
-    shutdown(relay->client, SHUT_RDWR);
-    fd_close(relay->client);
-    fd_close(relay->stream);
+    shutdown(client, SHUT_RDWR);
+    fd_close(client);
+    fd_close(stream);
+    relay_release(&relay->ways[INPUT]);
+    relay_release(&relay->ways[OUTPUT]);
     free(relay);
     return NULL;
 }
@@ -177,13 +189,14 @@ int websocket_take(struct api_request *request, bool multiplexed, int *ret_fd, s
                 "Sec-WebSocket-Accept: %s\r\n\r\n",
                 accept);
     struct relay *relay = xcalloc(1, sizeof(*relay));
-    relay->client = hijack_with_head(request, &head, err);
-    relay->stream = pair[0];
+    int client = hijack_with_head(request, &head, err);
+    relay->ways[INPUT] = (struct relay_way){.from = client, .to = pair[0], .convert = from_client, .data = relay};
+    relay->ways[OUTPUT] = (struct relay_way){.from = pair[0], .to = client, .convert = from_stream, .data = relay};
     relay->multiplexed = multiplexed;
     relay->opcode = api_version(request) >= 28 ? WEBSOCKET_BINARY : WEBSOCKET_TEXT;
-    r = relay->client < 0 ? relay->client : api_thread_start(relay_main, relay);
+    r = client < 0 ? client : api_thread_start(relay_main, relay);
     if (r < 0) {
-        fd_close(relay->client);
+        fd_close(client);
         fd_close(pair[0]);
         fd_close(pair[1]);
         free(relay);
