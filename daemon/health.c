@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -15,6 +16,8 @@
 
 #define CANNOT_RUN (-1)
 #define DEFAULT_STOP_TIMEOUT 10
+/* Read at once of a check whose time is over; more than a socket holds, and an end for one that never ceases. */
+#define LATE_BLOCKS_MAX 256
 
 /* One run of one container. Belongs to the monitor's thread. */
 struct watch {
@@ -30,7 +33,7 @@ struct watch {
     int64_t begun;
     struct strbuf output;
     bool truncated;
-    bool timed_out;
+    bool given_up; /* has its result, or is to have none: only its end is awaited */
 };
 
 struct health_monitor {
@@ -159,7 +162,7 @@ static void on_end(struct watch *w)
 {
     int exit_code;
     bool known = exec_result(w->monitor->engine, w->exec, &exit_code);
-    if (known && !w->timed_out) {
+    if (known && !w->given_up) {
         if (w->truncated)
             strbuf_adds(&w->output, "...");
         record(w, exit_code, strbuf_str(&w->output));
@@ -168,36 +171,72 @@ static void on_end(struct watch *w)
     arm(w);
 }
 
-static void on_output(struct loop_source *source, int fd, uint32_t events, void *data)
+/* One block of what there is. False when there is nothing now, or *ret_end: never again. */
+static bool take_output(struct watch *w, bool *ret_end)
 {
-    struct watch *w = data;
     char block[4096];
-    ssize_t n = read(fd, block, sizeof(block));
-    (void)source;
-    (void)events;
-    if (n < 0 && errno == EINTR)
-        return;
-    if (n <= 0) {
-        on_end(w);
-        return;
-    }
+    ssize_t n = recv(w->fd, block, sizeof(block), MSG_DONTWAIT);
+    *ret_end = n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN);
+    if (n <= 0)
+        return n < 0 && errno == EINTR;
     size_t room = HEALTH_OUTPUT_MAX - w->output.size;
     w->truncated = w->truncated || (size_t)n > room;
     strbuf_add(&w->output, block, (size_t)n < room ? (size_t)n : room);
+    return true;
 }
 
-static void on_timeout(struct loop_source *source, void *data)
+static void on_output(struct loop_source *source, int fd, uint32_t events, void *data)
 {
     struct watch *w = data;
-    char limit[UNITS_GO_DURATION_MAX];
+    bool end;
     (void)source;
-    w->timeout = NULL;
-    w->timed_out = true;
+    (void)fd;
+    (void)events;
+    take_output(w, &end);
+    if (end)
+        on_end(w);
+}
+
+/* The thread may have been kept by another container while this check ended: timers come before what is to be read. */
+static bool has_ended(struct watch *w)
+{
+    bool end = false;
+    for (int blocks = 0; blocks < LATE_BLOCKS_MAX && take_output(w, &end); blocks++)
+        ;
+    return end;
+}
+
+static bool is_paused(struct container *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool paused = c->state == CONTAINER_PAUSED || c->freezing;
+    pthread_mutex_unlock(&c->lock);
+    return paused;
+}
+
+static void record_timeout(struct watch *w)
+{
+    char limit[UNITS_GO_DURATION_MAX];
     units_go_duration(limit, sizeof(limit), health_config_timeout(w->container->config.healthcheck));
     CLEANUP_FREE char *text = w->output.size > 0
                                   ? xasprintf("Health check exceeded timeout (%s): %s", limit, strbuf_str(&w->output))
                                   : xasprintf("Health check exceeded timeout (%s)", limit);
     record(w, CANNOT_RUN, text);
+}
+
+static void on_timeout(struct loop_source *source, void *data)
+{
+    struct watch *w = data;
+    (void)source;
+    w->timeout = NULL;
+    if (has_ended(w)) {
+        on_end(w);
+        return;
+    }
+    /* What stands still cannot answer: that says nothing of its health. It ends when it goes on. */
+    if (!is_paused(w->container))
+        record_timeout(w);
+    w->given_up = true;
     /* The next check comes after the end of this one, so that those that hang do not pile up. */
     exec_kill(w->monitor->engine, w->exec, SIGKILL, NULL);
 }
@@ -210,7 +249,7 @@ static void begin_check(struct watch *w)
     struct error err = {0};
     health_config_command(&c->config, &arguments);
     w->begun = timestamp_now();
-    w->timed_out = w->truncated = false;
+    w->given_up = w->truncated = false;
     int r = exec_begin(w->monitor->engine, c, &command, &w->exec, &w->fd, &err);
     if (r < 0) {
         if (err.kind != ERROR_CONFLICT) /* that it does not run, or is paused, says nothing of its health */

@@ -228,3 +228,23 @@ ours() {
     [ "$status" -ne 0 ]
     dory rm -f h10
 }
+
+@test "a check that is under way when the container is paused says nothing of its health" {
+    ours
+    # The second one is not paused, and shows that the time of the first one's check is over as well.
+    for name in h11 h12; do
+        dory run -d --name $name --health-cmd 'exec sleep 1066' --health-interval 10ms --health-timeout 500ms \
+            --health-retries 100000 busybox sleep 2000
+    done
+    eventually eval '[ "$(health h11 .FailingStreak)" -ge 1 ]'
+    for _ in 1 2; do
+        dory pause h11
+        before=$(health h11 .FailingStreak)
+        goal=$(($(health h12 .FailingStreak) + 3))
+        eventually eval '[ "$(health h12 .FailingStreak)" -ge "$goal" ]'
+        [ "$(health h11 .FailingStreak)" = "$before" ]
+        dory unpause h11
+        eventually eval '[ "$(health h11 .FailingStreak)" -gt "$before" ]'
+    done
+    dory rm -f h11 h12
+}
