@@ -11,7 +11,9 @@
 #include <sys/vfs.h>
 #include <time.h>
 
+#include "base/beneath.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/parse.h"
 #include "base/strbuf.h"
@@ -19,7 +21,8 @@
 #define CGROUP_MOUNT "/sys/fs/cgroup"
 #define CGROUP_PATH_MAX 1024
 #define CGROUP_DEPTH_MAX 64
-#define REMOVE_TRIES 200 /* of 1, 2, 3 ... at most 10 ms */
+#define CGROUP_FILE_MAX 65536 /* /proc/PID/cgroup */
+#define REMOVE_TRIES 200      /* of 1, 2, 3 ... at most 10 ms */
 
 const char *const cgroup_controller_names[CGROUP_CONTROLLERS] = {
     [CGROUP_MEMORY] = "memory",   [CGROUP_PIDS] = "pids",       [CGROUP_CPU] = "cpu",
@@ -371,6 +374,40 @@ int runtime_cgroup_join(struct runtime_cgroup *cgroup, pid_t pid, bool in_unifie
     if (r < 0)
         error_context(err, "cannot join cgroup %s", cgroup->path);
     return r;
+}
+
+/* Where the v2 hierarchy has `member`, as a path below the cgroup's own; NULL when that is not below it. */
+static int find_below(const struct runtime_cgroup *cgroup, pid_t member, char **ret, struct error *err)
+{
+    char file[64];
+    CLEANUP_FREE char *text = NULL, *prefix = xasprintf("0::/%s/", cgroup->path);
+    snprintf(file, sizeof(file), "/proc/%d/cgroup", member);
+    int r = file_read(AT_FDCWD, file, CGROUP_FILE_MAX, &text, NULL, err);
+    *ret = NULL;
+    for (const char *line = text; r == 0 && line != NULL && *ret == NULL; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, prefix, strlen(prefix)) == 0)
+            *ret = xstrndup(line + strlen(prefix), strcspn(line, "\n") - strlen(prefix));
+    }
+    return r;
+}
+
+int cgroup_join_beside(struct runtime_cgroup *cgroup, pid_t member, pid_t pid, struct error *err)
+{
+    CLEANUP_FREE char *below = NULL;
+    int r = find_below(cgroup, member, &below, err);
+    if (r < 0)
+        return r;
+    if (below == NULL)
+        return error_set(
+            err, ERROR_SYSTEM, EBUSY,
+            "cannot join cgroup %s: it gives controllers to cgroups below it, and process %d is in none of "
+            "those",
+            cgroup->path, member);
+    CLEANUP_CLOSE int fd = beneath_open_nofollow(cgroup->unified_fd, below, O_PATH | O_DIRECTORY, 0);
+    r = fd < 0 ? error_errno(err, fd, "cannot open it") : cgroup_writef(fd, "cgroup.procs", err, "%d", pid);
+    return r < 0 ? error_context(err, "cannot join cgroup %s/%s", cgroup->path, below)
+                 : runtime_cgroup_join(cgroup, pid, true, err);
 }
 
 int runtime_cgroup_freeze(struct runtime_cgroup *cgroup, bool frozen, struct error *err)

@@ -72,6 +72,9 @@ int cgroup_clean_path(const char *path, char **ret, struct error *err);
 int cgroup_make_dir(int root_fd, const char *path);
 /* Whether a failure is one that a lenient cgroup lives with: no right to make or enter it. */
 bool cgroup_tolerates(const struct runtime_cgroup *cgroup, int r);
+/* runtime_cgroup_join() for a v2 cgroup that answers EBUSY, having handed its controllers on to cgroups below it
+ * (cgroups(7), "no internal processes"): the one below it that `member` is in. */
+int cgroup_join_beside(struct runtime_cgroup *cgroup, pid_t member, pid_t pid, struct error *err);
 /* One control file. Errors name file and text. */
 int cgroup_write(int dir_fd, const char *name, const char *text, struct error *err);
 int cgroup_writef(int dir_fd, const char *name, struct error *err, const char *format, ...)

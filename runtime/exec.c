@@ -157,6 +157,17 @@ static int set_affinity(pid_t pid, const char *field, const char *list, struct e
     return 0;
 }
 
+/* A container that manages cgroups of its own has moved its processes to one below (systemd, docker in docker). */
+static int join_cgroup(struct exec *exec, struct error *err)
+{
+    int r = runtime_cgroup_join(exec->cgroup, exec->helper, exec->in_unified, err);
+    if (r != -EBUSY || exec->cgroup->unified_fd < 0 || exec->in_unified || exec->options->sub_cgroup != NULL)
+        return r;
+    if (err != NULL)
+        error_clear(err);
+    return cgroup_join_beside(exec->cgroup, exec->options->pid, exec->helper, err);
+}
+
 static int step_enter(struct exec *exec, struct error *err)
 {
     static const struct oci_cpu_affinity none;
@@ -164,7 +175,7 @@ static int step_enter(struct exec *exec, struct error *err)
     affinity = affinity != NULL ? affinity : &none;
     int r = set_affinity(exec->helper, "process.execCPUAffinity.initial", affinity->initial, err);
     if (r == 0 && exec->cgroup != NULL)
-        r = runtime_cgroup_join(exec->cgroup, exec->helper, exec->in_unified, err);
+        r = join_cgroup(exec, err);
     r = r < 0 ? r : set_affinity(exec->helper, "process.execCPUAffinity.final", affinity->final, err);
     if (r == 0 && (r = sync_send(exec->sync_fd, SYNC_ENTERED, -1)) < 0)
         r = error_errno(err, r, "cannot speak to the process");

@@ -226,3 +226,27 @@ JSON
     [ "$status" = 0 ]
     [[ "$output" == */inner* ]]
 }
+
+@test "a container that has handed its controllers on is entered where its init is" {
+    local top=/sys/fs/cgroup controllers
+    [ -e $top/cgroup.controllers ] || top=/sys/fs/cgroup/unified
+    [ -e $top/cgroup.controllers ] || skip "no v2 hierarchy"
+    read -ra controllers <$top/cgroup.subtree_control || true
+    [ ${#controllers[@]} -gt 0 ] || skip "no controller is in the v2 hierarchy"
+    start_container "l['cgroupsPath'] = '/$ID'"
+    mkdir "$top/$ID/inner" "$top/$ID/other"
+    cat "$T/pid" >"$top/$ID/inner/cgroup.procs"
+    echo "+${controllers[0]}" >"$top/$ID/cgroup.subtree_control"
+    run bash -c 'echo $$ >"'"$top/$ID"'/cgroup.procs"'
+    [[ "$output" == *busy* ]]
+    rt exec -d --pid-file "$T/exec.pid" "$ID" sleep 999 </dev/null >/dev/null 2>&1
+    grep -qx "0::/$ID/inner" "/proc/$(cat "$T/exec.pid")/cgroup"
+    # One that is named is not replaced by another.
+    ex --cgroup other "$ID" true
+    [ "$status" = 0 ]
+    cat "$T/pid" >"$top/cgroup.procs"
+    ex "$ID" true
+    [ "$status" = 255 ]
+    [[ "$output" == *"cannot join cgroup $ID: it gives controllers"* ]]
+    cat "$T/pid" >"$top/$ID/inner/cgroup.procs"
+}
