@@ -182,6 +182,22 @@ static int complete_ipv6(struct network_manager *manager, struct network_config 
     return 0;
 }
 
+/* Whoever made the parent takes it along: it is one network's. The bridge driver's interfaces are always new. */
+static int check_parent(struct network_manager *manager, const struct network *network, struct error *err)
+{
+    int r = 0;
+    pthread_mutex_lock(&manager->lock);
+    for (size_t i = 0; r == 0 && network->driver != &network_bridge && i < manager->count; i++) {
+        const struct network *other = manager->networks[i];
+        if (other->driver != &network_bridge && strcmp(other->bridge.name, network->bridge.name) == 0) {
+            r = error_set(err, ERROR_FORBIDDEN, EBUSY, "network %s is already using parent interface %s", other->name,
+                          other->bridge.name);
+        }
+    }
+    pthread_mutex_unlock(&manager->lock);
+    return r;
+}
+
 int network_complete(struct network_manager *manager, struct network_config *config, struct error *err)
 {
     struct network *trial = NULL;
@@ -197,6 +213,9 @@ int network_complete(struct network_manager *manager, struct network_config *con
     }
     if (r == 0) {
         r = network_from_config(manager, config, &trial, err); /* driver, options and the rest of the addresses */
+    }
+    if (r == 0) {
+        r = check_parent(manager, trial, err);
     }
     network_unref(trial);
     return r;

@@ -269,6 +269,26 @@ EOF
     [ "$(dory network ls -f type=custom --format '{{.Name}}' | sort | xargs)" = "three two" ]
 }
 
+@test "a parent interface is one network's" {
+    dory network create -d macvlan --subnet "$SUBNET.0/24" -o "parent=$ENV_BRIDGE" lan >/dev/null
+    for driver in macvlan ipvlan; do
+        run api POST /networks/create "{\"Name\":\"t\",\"Driver\":\"$driver\",\"Options\":{\"parent\":\"$ENV_BRIDGE\"},\"IPAM\":{\"Config\":[{\"Subnet\":\"$OTHER.0/24\"}]}}"
+        [ "${lines[-1]}" = 403 ]
+        [[ "$output" == *"network lan is already using parent interface $ENV_BRIDGE"* ]]
+    done
+    [ "$(dory network ls -f type=custom --format '{{.Name}}')" = lan ]
+    # Those that name no parent get one each.
+    if ip link add "${ENV_BRIDGE}d" type dummy 2>/dev/null; then
+        ip link del "${ENV_BRIDGE}d"
+        dory network create -d macvlan --subnet "$OTHER.0/24" own >/dev/null
+        dory network create -d macvlan --subnet "$RANGE.0/24" too >/dev/null
+        dory network rm own too >/dev/null
+    fi
+    dory network rm lan >/dev/null
+    ip link show dev "$ENV_BRIDGE" >/dev/null
+    dory network create -d ipvlan --subnet "$OTHER.0/24" -o "parent=$ENV_BRIDGE" lan >/dev/null
+}
+
 @test "macvlan stands beside the host on its parent's network" {
     link=${ENV_BRIDGE}m
     ip link add "$link" type veth peer name "${link}p"
