@@ -17,6 +17,7 @@
 #include "api/server_private.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/relay.h"
 
 /* A client that does not read for so long (0.2 s) may lose what comes first. */
 #define HEAD_READ_PAUSE_NS 20000
@@ -36,63 +37,71 @@ int hijack_take_socket(int socket_fd)
 }
 
 struct relay {
-    int ends[2];
+    struct relay_way ways[RELAY_WAYS];
+    bool told[RELAY_WAYS]; /* that way's end was passed on */
 };
 
-/* One direction; false when it has ended. */
-static bool relay_copy(int from, int to)
+/* Passes ends on; true when both are. */
+static bool settle(struct relay *relay)
 {
-    char buffer[16384];
-    ssize_t n = read(from, buffer, sizeof(buffer));
+    for (int i = 0; i < RELAY_WAYS; i++) {
+        struct relay_way *way = &relay->ways[i];
 
-    if (n < 0 && (errno == EINTR || errno == EAGAIN))
-        return true;
-    if (n > 0 && fd_write_all(to, buffer, (size_t)n) == 0)
-        return true;
-    shutdown(to, SHUT_WR);
-    return false;
+        if (way->broken)
+            way->ended = true; /* the sender shall not go on for nobody */
+        if (!way->ended || !relay_is_empty(way) || relay->told[i])
+            continue;
+        shutdown(way->to, SHUT_WR);
+        relay->told[i] = true;
+    }
+    return relay->told[0] && relay->told[1];
+}
+
+static void relay_free(struct relay *relay)
+{
+    for (int i = 0; i < RELAY_WAYS; i++) {
+        fd_close(relay->ways[i].from);
+        relay_release(&relay->ways[i]);
+    }
+    free(relay);
 }
 
 static void *relay_main(void *data)
 {
     struct relay *relay = data;
-    struct pollfd polls[2] = {{.fd = relay->ends[0], .events = POLLIN}, {.fd = relay->ends[1], .events = POLLIN}};
+    struct pollfd polls[RELAY_POLLS];
 
-    while (polls[0].fd >= 0 || polls[1].fd >= 0) {
-        if (poll(polls, 2, -1) < 0 && errno != EINTR)
+    while (!settle(relay)) {
+        relay_prepare(relay->ways, polls);
+        if (poll(polls, RELAY_POLLS, -1) >= 0)
+            relay_move(relay->ways, polls);
+        else if (errno != EINTR)
             break;
-        for (int i = 0; i < 2; i++) {
-            if (polls[i].fd >= 0 && polls[i].revents && !relay_copy(relay->ends[i], relay->ends[!i]))
-                polls[i].fd = -1;
-        }
     }
-    fd_close(relay->ends[0]);
-    fd_close(relay->ends[1]);
-    free(relay);
+    relay_free(relay);
     return NULL;
 }
 
 int hijack_push_back(int socket_fd, const void *data, size_t size)
 {
-    CLEANUP_FREE struct relay *relay = xcalloc(1, sizeof(*relay));
     CLEANUP_CLOSE int real = socket_fd;
+    struct relay *relay;
     int pair[2];
     int r = fd_socketpair(SOCK_STREAM, pair);
 
     if (r < 0)
         return r;
-    relay->ends[0] = real;
-    relay->ends[1] = pair[0];
-    r = fd_write_all(pair[0], data, size);
-    if (r == 0)
-        r = api_thread_start(relay_main, relay);
+    relay = xcalloc(1, sizeof(*relay));
+    relay->ways[0] = (struct relay_way){.from = real, .to = pair[0]};
+    relay->ways[1] = (struct relay_way){.from = pair[0], .to = real};
+    strbuf_add(&relay->ways[0].pending, data, size);
+    TAKE_FD(real);
+    r = api_thread_start(relay_main, relay);
     if (r < 0) {
-        fd_close(pair[0]);
+        relay_free(relay);
         fd_close(pair[1]);
         return r;
     }
-    TAKE_FD(real);
-    TAKE_PTR(relay);
     return pair[1];
 }
 
