@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -48,10 +49,14 @@ void idmap_text(uint32_t on_disk, uint32_t seen, struct strbuf *out)
     add_line(out, high + 1, high + 1, (uint64_t)ID_MAX + 1 - (high + 1));
 }
 
-/* Waits until it is killed. It shares the daemon's memory: nothing but a system call is made here. */
+/* Waits until it is killed, or its daemon: it has a copy of all descriptors, also of locks that the next daemon wants.
+ * It shares the daemon's memory: nothing but system calls are made here. */
 static int hold_namespace(void *data)
 {
-    (void)data;
+    const pid_t *parent = data;
+    syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (syscall(SYS_getppid) != *parent) /* it had ended before that */
+        syscall(SYS_exit_group, 0);
     for (;;)
         syscall(SYS_pause);
     return 0;
@@ -70,7 +75,8 @@ static int write_map(pid_t pid, const char *file, uint32_t on_disk, uint32_t see
 static int make_namespace(uint32_t disk_uid, uint32_t disk_gid, uint32_t seen_uid, uint32_t seen_gid, struct error *err)
 {
     CLEANUP_FREE char *stack = xmalloc(STACK_SIZE);
-    pid_t pid = clone(hold_namespace, stack + STACK_SIZE, CLONE_VM | CLONE_NEWUSER | SIGCHLD, NULL);
+    pid_t parent = getpid();
+    pid_t pid = clone(hold_namespace, stack + STACK_SIZE, CLONE_VM | CLONE_NEWUSER | SIGCHLD, &parent);
     if (pid < 0)
         return error_errno(err, errno, "a user namespace for the volume's ids");
     int r = write_map(pid, "uid_map", disk_uid, seen_uid, err);
