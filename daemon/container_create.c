@@ -147,8 +147,7 @@ static int prepare(struct engine *engine, const struct container_create *request
 
 /* ---- volumes ---- */
 
-/* Volumes made for a container that then could not be: they go, unless somebody else has begun to use one. */
-static void undo_volumes(struct engine *engine, const struct strv *made)
+void engine_volumes_undo(struct engine *engine, const struct strv *made)
 {
     for (size_t i = 0; i < made->count; i++)
         engine_volume_remove(engine, made->items[i], true, NULL);
@@ -271,7 +270,7 @@ static int materialise(struct engine *engine, struct container *c, const struct 
     for (size_t i = 0; i < held.count; i++)
         volume_unhold(engine->volumes, held.items[i]);
     if (r < 0) {
-        undo_volumes(engine, &made);
+        engine_volumes_undo(engine, &made);
         image_rootfs_remove(engine->images, c->rootfs_id, NULL);
     }
     return r;

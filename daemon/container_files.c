@@ -34,8 +34,8 @@ struct job {
 
 /* ---- a running container ---- */
 
-/* Is the process behind /proc/PID the container's, and not one that got its number? Its cgroup has the id in it. */
-static bool is_container_process(int proc_fd, const char *id)
+/* Its cgroup has the id in it. */
+bool container_has_process(int proc_fd, const char *id)
 {
     CLEANUP_FREE char *text = NULL;
     CLEANUP_CLOSE int fd = openat(proc_fd, "cgroup", O_RDONLY | O_CLOEXEC);
@@ -48,7 +48,7 @@ static int open_running(struct job *job)
     char path[32];
     snprintf(path, sizeof(path), "/proc/%d", job->pid);
     CLEANUP_CLOSE int proc_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (proc_fd < 0 || !is_container_process(proc_fd, job->c->id))
+    if (proc_fd < 0 || !container_has_process(proc_fd, job->c->id))
         return -ESRCH;
     int root = openat(proc_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return root < 0 ? -ESRCH : root;

@@ -16,6 +16,10 @@
 /* root_fd stays the caller's. */
 typedef int (*container_files_fn)(int root_fd, void *data, struct error *err);
 
+/* Is the process behind a descriptor of /proc/PID the container's, and not one that got its number? What is opened
+ * through the descriptor stays that process's. */
+bool container_has_process(int proc_fd, const char *id);
+
 /* Runs fn with the root and everything mounted in it. */
 int container_files_run(struct engine *engine, struct container *container, bool write, container_files_fn fn,
                         void *data, struct error *err);

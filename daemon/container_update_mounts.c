@@ -18,11 +18,13 @@ struct additions {
     struct mount_point *items;
     size_t count;
     size_t held, mounted; /* of how many, from the first, volume_unhold() and volume_unmount() are due */
+    struct strv made;     /* volumes that did not exist */
 };
 
 static void additions_release(struct additions *a)
 {
     mounts_free(a->items, a->count);
+    strv_release(&a->made);
 }
 
 static int check(const struct container *c, const struct additions *a, const struct mount_point *m, struct error *err)
@@ -102,7 +104,8 @@ static int clone_source(struct engine *engine, const struct mount_point *m, stru
     return fd < 0 ? error_errno(err, errno, "mount source %s", m->source) : fd;
 }
 
-static int attach(struct engine *engine, const struct mount_point *m, pid_t pid, struct error *err)
+/* The descriptor of what is mounted now, or -errno. */
+static int attach(struct engine *engine, const struct mount_point *m, int namespace_fd, struct error *err)
 {
     CLEANUP_CLOSE int fd = m->type == MOUNT_TMPFS ? make_tmpfs(m, err) : clone_source(engine, m, err);
     if (fd < 0)
@@ -113,7 +116,31 @@ static int attach(struct engine *engine, const struct mount_point *m, pid_t pid,
         (m->read_only &&
          mount_setattr(fd, "", AT_EMPTY_PATH | (one ? 0u : (unsigned)AT_RECURSIVE), &read_only, sizeof(read_only)) < 0))
         return error_errno(err, errno, "mount source %s", m->source ? m->source : "tmpfs");
-    return mount_live_attach(pid, fd, m->destination, err);
+    int r = mount_live_attach(namespace_fd, fd, m->destination, err);
+    return r < 0 ? r : TAKE_FD(fd);
+}
+
+/* All or none. */
+static int attach_all(struct engine *engine, const struct additions *a, const char *id, pid_t pid, struct error *err)
+{
+    CLEANUP_CLOSE int namespace_fd = mount_live_open(pid, id, err);
+    if (namespace_fd < 0)
+        return namespace_fd;
+    CLEANUP_FREE int *fds = xcalloc(a->count, sizeof(*fds));
+    size_t done = 0;
+    int r = 0;
+    while (r >= 0 && done < a->count) {
+        r = attach(engine, &a->items[done], namespace_fd, err);
+        if (r >= 0)
+            fds[done++] = r;
+    }
+    for (size_t i = done; i-- > 0;) {
+        struct error failed = {0};
+        if (r < 0 && mount_live_detach(namespace_fd, fds[i], &failed) < 0)
+            log_error("container %s: %s: %s", id, a->items[i].destination, failed.message);
+        fd_close(fds[i]);
+    }
+    return r < 0 ? r : 0;
 }
 
 /* ---- all of it ---- */
@@ -130,6 +157,8 @@ static int prepare(struct engine *engine, struct additions *a, bool running, str
         volume_hold(engine->volumes, m->name);
         a->held = i + 1;
         r = engine_volume_make(engine, m, &new, err);
+        if (r == 0 && new)
+            strv_add(&a->made, m->name);
         if (r == 0 && running) {
             r = volume_mount(engine->volumes, m->name, err);
             if (r == 0)
@@ -171,6 +200,7 @@ static void adopt(struct engine *engine, struct container *c, struct additions *
         unmount(engine, a);
     unhold(engine, a);
     container_retire(c, a->items); /* the members are the container's now */
+    strv_release(&a->made);
     *a = (struct additions){0};
 }
 
@@ -202,8 +232,8 @@ static int add_all(struct engine *engine, struct container *c, struct additions 
     mounts_sort(items, all.count);
     if (r == 0)
         r = store_save_config(engine, c, next, &all, err);
-    for (size_t i = 0; r == 0 && pid != 0 && i < a->count; i++)
-        r = attach(engine, &a->items[i], pid, err);
+    if (r == 0 && pid != 0)
+        r = attach_all(engine, a, c->id, pid, err);
     if (r == 0) {
         adopt(engine, c, a, &all, next, pid);
         return 0;
@@ -213,6 +243,7 @@ static int add_all(struct engine *engine, struct container *c, struct additions 
         log_error("container %s: %s", c->id, failed.message);
     unmount(engine, a);
     unhold(engine, a);
+    engine_volumes_undo(engine, &a->made);
     free(items);
     return error_context(err, "Cannot update container %s", c->id);
 }

@@ -152,6 +152,8 @@ void container_put_exec_ids(struct engine *engine, const struct container *c, st
 /* ---- container_create.c ---- */
 /* The volume of a mount (its name is known), made if missing; the mount's source is set. */
 int engine_volume_make(struct engine *engine, struct mount_point *m, bool *ret_new, struct error *err);
+/* Volumes made for what then could not be: they go, unless somebody else has begun to use one. */
+void engine_volumes_undo(struct engine *engine, const struct strv *made);
 
 /* ---- container_connect.c ---- */
 /* A running container's sandbox as a change of its networks left it; taken over. One that has ended meanwhile gives up

@@ -125,3 +125,21 @@ owner() {
     dory rm -f user idle
     dory volume rm shared
 }
+
+@test "of mounts that a running container cannot have all of it gets none" {
+    mkdir "$BATS_TEST_TMPDIR/dir"
+    touch "$BATS_TEST_TMPDIR/file"
+    dory run -d --name whole busybox sleep 1000
+    first="type=bind,src=$BATS_TEST_TMPDIR/dir,dst=/refused/dir"
+    run dory update --mount-add "$first" --mount-add "type=bind,src=$BATS_TEST_TMPDIR/file,dst=/refused/file" \
+        --mount-add type=volume,src=refusedvol,dst=/refused/vol --mount-add type=tmpfs,dst=/etc/passwd/below whole
+    [ "$status" -eq 1 ]
+    [[ $output == *"/etc/passwd/below"* ]]
+    [ "$(dory exec whole cat /proc/self/mountinfo | grep -c /refused || true)" = 0 ]
+    [ -z "$(dory volume ls -q -f name=refusedvol)" ]
+    [ "$(dory inspect -f '{{len .Mounts}}' whole)" = 0 ]
+    [ "$(grep -c "$BATS_TEST_TMPDIR\|refusedvol" /proc/self/mountinfo || true)" = 0 ]
+    dory update --mount-add "$first" whole
+    [ "$(dory exec whole cat /proc/self/mountinfo | grep -c /refused)" = 1 ]
+    dory rm -f whole
+}
