@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "daemon/engine_internal.h"
 #include "daemon/mount_live.h"
+#include "daemon/mount_sources.h"
 #include "daemon/spec_generate.h"
 #include "runtime/mount_options.h"
 
@@ -145,13 +146,16 @@ static int attach_all(struct engine *engine, const struct additions *a, const ch
 
 /* ---- all of it ---- */
 
-/* Volumes are made, held until the container has them, and, while it runs, in use from now on. */
+/* Volumes are made, held until the container has them, and, while it runs, in use from now on; sources of binds are
+ * made where that was asked for, now or by the next start. */
 static int prepare(struct engine *engine, struct additions *a, bool running, struct error *err)
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < a->count; i++) {
         struct mount_point *m = &a->items[i];
         bool new = false;
+        if (m->type == MOUNT_BIND && running)
+            r = mount_source_make(m, err);
         if (m->type != MOUNT_VOLUME)
             continue;
         volume_hold(engine->volumes, m->name);

@@ -27,7 +27,7 @@ static void publish(struct engine *engine, const struct container *c, const stru
     events_publish(engine->events, "volume", action, m->name, &attributes);
 }
 
-static int make_bind_source(const struct mount_point *m, struct error *err)
+int mount_source_make(const struct mount_point *m, struct error *err)
 {
     struct stat st;
     if (stat(m->source, &st) == 0)
@@ -100,7 +100,7 @@ static int prepare_one(struct engine *engine, const struct container *c, size_t 
     const struct mount_point *m = &c->mounts[i];
     if (m->type == MOUNT_TMPFS)
         return 0;
-    int r = m->type == MOUNT_BIND ? make_bind_source(m, err) : volume_mount(engine->volumes, m->name, err);
+    int r = m->type == MOUNT_BIND ? mount_source_make(m, err) : volume_mount(engine->volumes, m->name, err);
     if (r < 0)
         return r;
     sources->prepared = i + 1;

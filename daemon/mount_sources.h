@@ -23,6 +23,8 @@ struct mount_sources {
     bool on_host;    /* something lies in host_mounts.h's directory for the time of the start */
 };
 
+/* A bind's source: made if it is missing and create_source is set. */
+int mount_source_make(const struct mount_point *m, struct error *err);
 /* identity: the container's user, for idmap and U. In the order of c->mounts. On failure the caller still calls
  * mount_sources_undo(). */
 int mount_sources_prepare(struct engine *engine, const struct container *c, const struct identity *identity,

@@ -143,3 +143,11 @@ owner() {
     [ "$(dory exec whole cat /proc/self/mountinfo | grep -c /refused)" = 1 ]
     dory rm -f whole
 }
+
+@test "the source of a bind is made for a running container, if that is asked for" {
+    dory run -d --name maker busybox sleep 1000
+    dory update --mount-add "type=bind,src=$BATS_TEST_TMPDIR/made/here,dst=/d,bind-create-src=true" maker
+    dory exec maker touch /d/file
+    [ -e "$BATS_TEST_TMPDIR/made/here/file" ]
+    dory rm -f maker
+}
