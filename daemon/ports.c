@@ -50,6 +50,17 @@ static int parse_host_port(const char *text, uint16_t *ret_first, uint16_t *ret_
     return 0;
 }
 
+/* Every port of every protocol: tens of thousands may be exposed. */
+struct port_set {
+    bool tcp[UINT16_MAX + 1], udp[UINT16_MAX + 1], sctp[UINT16_MAX + 1];
+};
+
+static bool *port_set_entry(struct port_set *set, uint16_t port, const char *protocol)
+{
+    bool *ports = strcmp(protocol, "tcp") == 0 ? set->tcp : strcmp(protocol, "udp") == 0 ? set->udp : set->sctp;
+    return &ports[port];
+}
+
 static void add(struct port_list *list, uint16_t port, const char *protocol, const char *address, uint16_t first,
                 uint16_t last)
 {
@@ -60,18 +71,24 @@ static void add(struct port_list *list, uint16_t port, const char *protocol, con
     snprintf(p->host_address, sizeof(p->host_address), "%s", address ? address : "");
 }
 
-static bool has_port(const struct port_list *list, uint16_t port, const char *protocol)
+/* "--publish-all": what is exposed and has no binding of its own. */
+static void add_unbound(struct port_list *list, struct port_set *bound, uint16_t first, uint16_t last,
+                        const char *protocol)
 {
-    for (size_t i = 0; i < list->count; i++)
-        if (list->items[i].container_port == port && strcmp(list->items[i].protocol, protocol) == 0)
-            return true;
-    return false;
+    for (unsigned port = first; port <= last; port++) {
+        bool *has = port_set_entry(bound, (uint16_t)port, protocol);
+        if (!*has)
+            add(list, (uint16_t)port, protocol, "", 0, 0);
+        *has = true;
+    }
 }
 
 int ports_collect(const struct container_config *config, const struct host_config *host, struct network_port **ret,
                   size_t *ret_count, struct error *err)
 {
     CLEANUP(port_list_release) struct port_list list = {0};
+    CLEANUP_FREE struct port_set *bound =
+        host->publish_all_ports && config->exposed_ports.count > 0 ? xcalloc(1, sizeof(*bound)) : NULL;
     const struct port_binding *bindings = host->port_bindings.items;
     uint16_t first = 0, last = 0, host_first = 0, host_last = 0;
     char protocol[8];
@@ -85,13 +102,14 @@ int ports_collect(const struct container_config *config, const struct host_confi
             return error_set(err, ERROR_INVALID, 0, "invalid IP address: %s", bindings[i].host_ip);
         add(&list, first, protocol, bindings[i].host_ip, host_first, host_last);
     }
+    for (size_t i = 0; bound != NULL && i < list.count; i++)
+        *port_set_entry(bound, list.items[i].container_port, list.items[i].protocol) = true;
     for (size_t i = 0; i < config->exposed_ports.count; i++) {
         int r = parse_port(config->exposed_ports.items[i], &first, &last, protocol, err);
         if (r < 0)
             return r;
-        for (unsigned port = first; host->publish_all_ports && port <= last; port++)
-            if (!has_port(&list, (uint16_t)port, protocol))
-                add(&list, (uint16_t)port, protocol, "", 0, 0);
+        if (bound != NULL)
+            add_unbound(&list, bound, first, last, protocol);
     }
     *ret_count = list.count;
     *ret = TAKE_PTR(list.items);

@@ -2,10 +2,13 @@
 
 #include <errno.h>
 
+#include "base/strmap.h"
+
 /* A Go set: an object whose keys count and whose values are {}. */
 static int set_decode(const struct json *value, void *field, struct error *err)
 {
     struct strv *list = field;
+    CLEANUP(map_release) struct map seen = MAP_INIT; /* an image or a client may name tens of thousands */
     strv_clear(list);
     if (value->kind == JSON_NULL) {
         return 0;
@@ -18,7 +21,7 @@ static int set_decode(const struct json *value, void *field, struct error *err)
         if (kind != JSON_OBJECT && kind != JSON_NULL) {
             return error_set(err, ERROR_INVALID, EINVAL, "%s: expected an object", value->object.keys[i]);
         }
-        if (!strv_contains(list, value->object.keys[i])) {
+        if (map_set(&seen, value->object.keys[i], list) == NULL) {
             strv_add(list, value->object.keys[i]);
         }
     }
