@@ -93,7 +93,8 @@ int shim_start(struct shim *shim, const struct shim_start *start, pid_t *ret_pid
 
 int shim_add_client(struct shim *shim, const struct shim_attach *attach, struct error *err);
 int shim_resize(struct shim *shim, uint16_t rows, uint16_t columns, struct error *err);
-/* To the container's init. ESRCH when it has ended. */
+/* To the container's init. ESRCH when it has ended. A shim that does not answer to SIGKILL within 10 s is given up: it
+ * and its container are killed as if the shim had died, and 0 is returned. */
 int shim_signal(struct shim *shim, int signal, struct error *err);
 
 /* A further process in the container. */

@@ -1,5 +1,7 @@
 #include <errno.h>
+#include <signal.h>
 #include <sys/epoll.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -239,6 +241,9 @@ void shim_on_hangup(struct shim *shim)
 
     if (!shim->exited) {
         log_error("container %s: its shim is gone, ending the container", shim->id);
+        /* It may hang instead. One that is not our child ends by itself when it goes on. */
+        if (shim->process_fd >= 0)
+            pidfd_send_signal(shim->process_fd, SIGKILL, NULL, 0);
         orphan_kill(shim->container_fd, shim->cgroups_path);
         killed.finished = timestamp_now();
         report_exit(shim, &killed);
@@ -360,8 +365,17 @@ int shim_signal(struct shim *shim, int signal, struct error *err)
 {
     struct shim_signal_request q = {.signal = signal};
     struct shim_outgoing message = {.type = SHIM_SIGNAL, .fixed = &q, .fixed_size = sizeof(q)};
+    int r = shim_request(shim, &message, NULL, err);
 
-    return shim_request(shim, &message, NULL, err);
+    if (r != -ETIMEDOUT || signal != SIGKILL)
+        return r;
+    if (err)
+        error_clear(err);
+    /* Without its connection the supervisor's thread takes it for gone, and kills what it has left by itself. */
+    log_error("container %s: its shim does not answer, giving it up", shim->id);
+    if (shutdown(shim->socket_fd, SHUT_RDWR) < 0)
+        return error_errno(err, errno, "give up the container's shim");
+    return 0;
 }
 
 void shim_abandon(struct shim *shim)
