@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -22,6 +21,7 @@
 #include "runtime/hooks.h"
 #include "runtime/namespaces.h"
 #include "runtime/net_devices.h"
+#include "runtime/rlimits.h"
 #include "runtime/seccomp_listener.h"
 #include "runtime/sources.h"
 #include "runtime/sync.h"
@@ -238,24 +238,11 @@ static int step_oom_score(struct start *start, struct error *err)
     return r < 0 ? error_errno(err, r, "process.oomScoreAdj: cannot set to %s", text) : 0;
 }
 
-/* A process in a user namespace of its own has no right to raise its limits: room is made for it, which it then takes.
- */
 static int step_limits(struct start *start, struct error *err)
 {
-    const struct json_array *rlimits = &start->options->spec->process.rlimits;
-    const struct oci_rlimit *items = rlimits->items;
-    for (size_t i = 0; i < rlimits->count && (start->plan.new_user || start->plan.joins_user); i++) {
-        int number = runtime_rlimit_number(items[i].type);
-        struct rlimit limit;
-        if (prlimit(start->pid, (enum __rlimit_resource)number, NULL, &limit) < 0)
-            return errno == ESRCH ? 0 : error_errno(err, errno, "process.rlimits[%zu]: prlimit", i);
-        if (limit.rlim_max >= items[i].hard)
-            continue;
-        limit.rlim_max = items[i].hard;
-        if (prlimit(start->pid, (enum __rlimit_resource)number, &limit, NULL) < 0 && errno != ESRCH)
-            return error_errno(err, errno, "process.rlimits[%zu]: cannot raise %s", i, items[i].type);
-    }
-    return 0;
+    if (!start->plan.new_user && !start->plan.joins_user)
+        return 0;
+    return rlimits_make_room(&start->options->spec->process, start->pid, err);
 }
 
 static int step_enter_cgroup(struct start *start, struct error *err)

@@ -21,6 +21,7 @@
 #include "base/timestamp.h"
 #include "runtime/cgroup.h"
 #include "runtime/exec_child.h"
+#include "runtime/rlimits.h"
 #include "runtime/seccomp_listener.h"
 #include "runtime/settings.h"
 #include "runtime/sync.h"
@@ -176,6 +177,8 @@ static int step_enter(struct exec *exec, struct error *err)
     int r = set_affinity(exec->helper, "process.execCPUAffinity.initial", affinity->initial, err);
     if (r == 0 && exec->cgroup != NULL)
         r = join_cgroup(exec, err);
+    if (r == 0 && (exec->namespaces & CLONE_NEWUSER))
+        r = rlimits_make_room(exec->options->process, exec->helper, err);
     r = r < 0 ? r : set_affinity(exec->helper, "process.execCPUAffinity.final", affinity->final, err);
     if (r == 0 && (r = sync_send(exec->sync_fd, SYNC_ENTERED, -1)) < 0)
         r = error_errno(err, r, "cannot speak to the process");

@@ -57,7 +57,7 @@ int child_set_limits(struct child *child, struct error *err)
 {
     const struct oci_process *process = &child->spec->process;
     const struct oci_rlimit *limits = process->rlimits.items;
-    /* In a user namespace the parent makes room for higher limits first. */
+    /* In a user namespace the parent makes room for higher limits first (an exec: before it was joined). */
     int r = process->rlimits.count > 0 && (child->plan->new_user || child->plan->joins_user)
                 ? child_await_cgroup(child, err)
                 : 0;

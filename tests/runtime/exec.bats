@@ -188,6 +188,18 @@ l['uidMappings'] = l['gidMappings'] = [{'containerID': 0, 'hostID': 100000, 'siz
     ex "$ID" sh -c 'id -u; cat /proc/self/uid_map; readlink /proc/self/ns/user'
     [ "$status" = 0 ]
     [[ "$output" == 0*100000*65536*"$(readlink "/proc/$(cat "$T/pid")/ns/user")" ]]
+    # Hard limits above our own are raised from outside, by whoever may.
+    echo '{"args": ["sh", "-c", "ulimit -Hn"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0},
+ "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 400, "hard": 600}]}' >"$T/process.json"
+    status=0
+    output=$(ulimit -n 500 && rt exec --process "$T/process.json" "$ID" </dev/null 2>&1) || status=$?
+    if (ulimit -n 500 && ulimit -n 600) 2>/dev/null; then
+        [ "$status" = 0 ]
+        [ "$output" = 600 ]
+    else
+        [ "$status" = 255 ]
+        [[ "$output" == *"process.rlimits[0]: cannot raise RLIMIT_NOFILE"* ]]
+    fi
     ex --user 1000 "$ID" sh -c 'id -u; touch /tmp/mine && ls -n /tmp/mine'
     [[ "$output" == *1000* ]]
 }
