@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/relay.h"
 #include "cmd/dory-runtime/runtime.h"
 
 int console_send(const char *path, int master_fd, struct error *err)
@@ -29,16 +30,6 @@ static void copy_size(int master_fd)
         ioctl(master_fd, TIOCSWINSZ, &size);
 }
 
-/* False at the end of the input. */
-static bool copy_bytes(int from, int to)
-{
-    char buf[16384];
-    ssize_t n = read(from, buf, sizeof(buf));
-    if (n < 0)
-        return errno == EINTR || errno == EAGAIN;
-    return n > 0 && fd_write_all(to, buf, (size_t)n) == 0;
-}
-
 static void on_signal(int signal_fd, int master_fd, pid_t pid)
 {
     struct signalfd_siginfo info;
@@ -50,30 +41,47 @@ static void on_signal(int signal_fd, int master_fd, pid_t pid)
         kill(pid, (int)info.ssi_signo);
 }
 
-static int pump(int master_fd, int pid_fd, int signal_fd, pid_t pid)
+enum { INPUT, OUTPUT };
+enum { PROCESS_POLL = RELAY_POLLS, SIGNAL_POLL, POLLS };
+
+static int pump(struct relay_way ways[RELAY_WAYS], int pid_fd, int signal_fd, pid_t pid)
 {
-    bool input = true, output = master_fd >= 0;
+    bool exited = false;
     for (;;) {
-        struct pollfd fds[] = {
-            {.fd = pid_fd, .events = POLLIN},
-            {.fd = signal_fd, .events = POLLIN},
-            {.fd = output ? master_fd : -1, .events = POLLIN},
-            {.fd = input && output ? 0 : -1, .events = POLLIN},
-        };
-        if (poll(fds, 4, -1) < 0) {
+        struct pollfd polls[POLLS];
+        bool last = exited && relay_is_empty(&ways[OUTPUT]);
+        relay_prepare(ways, polls);
+        polls[PROCESS_POLL] = (struct pollfd){.fd = exited ? -1 : pid_fd, .events = POLLIN};
+        polls[SIGNAL_POLL] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
+        if (poll(polls, POLLS, last ? 0 : -1) < 0) {
             if (errno == EINTR)
                 continue;
             return -errno;
         }
-        if (fds[1].revents != 0)
-            on_signal(signal_fd, master_fd, pid);
-        if (fds[2].revents != 0)
-            output = copy_bytes(master_fd, 1);
-        else if (fds[0].revents != 0)
+        if (last && (polls[2 * OUTPUT].fd < 0 || polls[2 * OUTPUT].revents == 0))
             return 0; /* ended, and nothing is left in the terminal */
-        if (fds[3].revents != 0)
-            input = copy_bytes(0, master_fd);
+        exited |= polls[PROCESS_POLL].revents != 0;
+        if (polls[SIGNAL_POLL].revents != 0)
+            on_signal(signal_fd, ways[INPUT].to, pid);
+        relay_move(ways, polls);
+        ways[OUTPUT].ended |= ways[OUTPUT].broken;
+        ways[INPUT].ended |= ways[INPUT].broken || ways[OUTPUT].ended;
     }
+}
+
+/* Between the terminal and our own input and output. Without a terminal there is nothing to copy. */
+static int relay_terminal(int master_fd, int pid_fd, int signal_fd, pid_t pid)
+{
+    struct relay_way ways[RELAY_WAYS] = {
+        [INPUT] = {.from = 0, .to = master_fd, .ended = master_fd < 0},
+        [OUTPUT] = {.from = master_fd, .to = 1, .ended = master_fd < 0},
+    };
+    int r = master_fd >= 0 ? fd_set_nonblock(master_fd, 1) : 0;
+    if (r == 0)
+        r = pump(ways, pid_fd, signal_fd, pid);
+    relay_release(&ways[INPUT]);
+    relay_release(&ways[OUTPUT]);
+    return r;
 }
 
 int terminal_proxy(int master_fd, int pid_fd, pid_t pid, int *ret_status, struct error *err)
@@ -93,11 +101,11 @@ int terminal_proxy(int master_fd, int pid_fd, pid_t pid, int *ret_status, struct
         tcsetattr(0, TCSANOW, &raw);
         copy_size(master_fd);
     }
-    int r = pump(master_fd, pid_fd, signal_fd, pid);
+    int r = relay_terminal(master_fd, pid_fd, signal_fd, pid);
     if (restore)
         tcsetattr(0, TCSANOW, &before);
     if (r < 0)
-        return error_errno(err, r, "poll");
+        return error_errno(err, r, "copy from and to the terminal");
     while (waitpid(pid, ret_status, 0) < 0)
         if (errno != EINTR)
             return error_errno(err, errno, "waitpid");

@@ -262,3 +262,32 @@ JSON
     [[ "$output" == *"cannot join cgroup $ID: it gives controllers"* ]]
     cat "$T/pid" >"$top/$ID/inner/cgroup.procs"
 }
+
+@test "a process that writes much to its terminal before it reads gets its input all the same" {
+    start_container
+    cat >"$T/echo.py" <<'PY'
+import os, select, subprocess, sys
+p = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+data = b"go\n" + os.urandom(200000).hex().encode()
+came = b""
+while b"ready\n" not in came:
+    came += os.read(p.stdout.fileno(), 4096) or sys.exit("no terminal")
+came, unsent = bytearray(), memoryview(data)
+os.set_blocking(p.stdin.fileno(), False)
+while len(came) < 1000000 + len(data) - 3:
+    r, w, _ = select.select([p.stdout], [p.stdin] if unsent else [], [], 30)
+    if w:
+        unsent = unsent[os.write(p.stdin.fileno(), unsent[:4096]) :]
+    elif r:
+        came += os.read(p.stdout.fileno(), 65536) or sys.exit(f"ended after {len(came)} bytes")
+    else:
+        p.kill()
+        sys.exit(f"nothing moves: {len(unsent)} bytes are not sent, {len(came)} came")
+print("echoed" if came.translate(None, b"z\r\n") == data[3:] else "other bytes came back", p.wait(30))
+PY
+    run timeout 60 python3 "$T/echo.py" "$DORY_BIN/dory-runtime" --root "$T/state" exec -t "$ID" sh -c \
+        'stty raw -echo; echo ready; read x; head -c 1000000 /dev/zero | tr "\0" z; head -c 400000; exit 5' </dev/null
+    echo "$output"
+    [ "$output" = "echoed 5" ]
+    [ "$status" = 0 ]
+}
