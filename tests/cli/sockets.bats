@@ -199,16 +199,21 @@ PY
 }
 
 @test "a TLS client that does not read costs no processor time" {
-    dory run -d --name chatty busybox sh -c 'dd if=/dev/zero bs=1M count=8 2>/dev/null; sleep 1000' >/dev/null
+    dory run -d --name chatty busybox sh -c 'yes something | head -c 8000000; echo; echo written; sleep 1000' >/dev/null
+    local i pid='' before after
+    for ((i = 0; i < 300; i++)); do
+        [ "$(dory logs --tail 1 chatty)" = written ] && break
+        sleep 0.1
+    done
     # Reads the head of the answer and nothing more, while the daemon goes away.
     openssl s_client -quiet -connect "127.0.0.1:$TLS_PORT" -CAfile "$CERTS/ca.pem" -cert "$CERTS/client.pem" \
         -key "$CERTS/client-key.pem" < <(printf 'GET /containers/chatty/logs?stdout=1 HTTP/1.1\r\nHost: x\r\n\r\n'; exec sleep 60) 2>/dev/null 3>&- | {
         read -r _
         exec sleep 60
     } &
-    local i pid before after
     for ((i = 0; i < 200; i++)); do
-        pid=$(pgrep -f "dory-connect server.*$CERTS" | head -1) && break
+        pid=$(pgrep -f "dory-connect server.*$CERTS" | head -1)
+        [ -z "$pid" ] || break
         sleep 0.1
     done
     [ -n "$pid" ]
