@@ -207,10 +207,10 @@ PY
     done
     # Reads the head of the answer and nothing more, while the daemon goes away.
     openssl s_client -quiet -connect "127.0.0.1:$TLS_PORT" -CAfile "$CERTS/ca.pem" -cert "$CERTS/client.pem" \
-        -key "$CERTS/client-key.pem" < <(printf 'GET /containers/chatty/logs?stdout=1 HTTP/1.1\r\nHost: x\r\n\r\n'; exec sleep 60) 2>/dev/null 3>&- | {
+        -key "$CERTS/client-key.pem" < <(printf 'GET /containers/chatty/logs?stdout=1 HTTP/1.1\r\nHost: x\r\n\r\n'; exec sleep 30 >/dev/null 3>&-) 2>/dev/null 3>&- | {
         read -r _
-        exec sleep 60
-    } &
+        exec sleep 30
+    } >/dev/null 3>&- &
     for ((i = 0; i < 200; i++)); do
         pid=$(pgrep -f "dory-connect server.*$CERTS" | head -1)
         [ -z "$pid" ] || break

@@ -90,7 +90,8 @@ says() { # STATUS "first line of standard error" argument...
     [ "$status" -eq 1 ]
     [ "$output" = $'slow3\nslow1\nslow4\nslow2\nError response from daemon: No such container: nope' ]
     # Every one got its first signal before any was killed.
-    signals=$(dory events --since "$since" --until "$(($(date +%s) + 1))" --filter event=kill --format '{{.Actor.Attributes.signal}}' | tr '\n' ' ')
+    signals=$(dory events --since "$since" --until "$(($(date +%s) + 1))" --filter event=kill --filter container=slow1 --filter container=slow2 \
+        --filter container=slow3 --filter container=slow4 --format '{{.Actor.Attributes.signal}}' | tr '\n' ' ')
     [ "$signals" = "15 15 15 15 9 9 9 9 " ]
     run dory rm -f slow1 slow2 slow3 slow4
     [ "$output" = $'slow1\nslow2\nslow3\nslow4' ]
