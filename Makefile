@@ -125,4 +125,5 @@ clean:
 
 include tests/tests.mk
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+# Not what the tests keep in build/cache: packages of others have files of that name, too.
+-include $(shell find $(B) -path '*/cache' -prune -o -name '*.d' -print 2>/dev/null)
