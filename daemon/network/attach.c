@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "daemon/network/names.h"
 #include "daemon/network/network_internal.h"
 #include "daemon/network/resolver.h"
 
@@ -128,6 +129,7 @@ static struct record *take_record(struct network_manager *manager, const char *c
     }
     if (record && record->attached == attached) {
         map_unset(&manager->records, container_id);
+        names_remove_all(manager, record);
     } else {
         record = NULL;
     }
@@ -345,6 +347,7 @@ static int attach(struct network_manager *manager, struct record *record, const 
     }
     pthread_mutex_lock(&manager->lock);
     record->attached = true;
+    names_add_all(manager, record);
     record_describe(record, sandbox);
     pthread_mutex_unlock(&manager->lock);
     *ret_netns_fd = TAKE_FD(netns_fd);
@@ -454,6 +457,7 @@ int network_restore(struct network_manager *manager, const struct network_reques
     size_t record_count = record->count;
     if (r == 0 && record_count > 0) {
         record->attached = true;
+        names_add_all(manager, record);
     } else {
         map_unset(&manager->records, request->container_id);
         port_table_drop(&manager->ports, record);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/network/names.h"
 #include "daemon/network/network_internal.h"
 
 /* The container's record, held: a detach waits until release(). */
@@ -68,6 +69,7 @@ static int disconnect(struct network_manager *manager, struct record *record, st
 {
     pthread_mutex_lock(&manager->lock);
     const struct endpoint *before = record_gateway(record);
+    names_remove(manager, record, e);
     record_remove(record, e);
     record_describe(record, sandbox);
     pthread_mutex_unlock(&manager->lock);
@@ -111,6 +113,7 @@ static int connect_record(struct network_manager *manager, struct record *record
     pthread_mutex_lock(&manager->lock);
     const struct endpoint *before = record_gateway(record);
     record_add(record, e);
+    names_add(manager, record, e);
     record_describe(record, sandbox);
     pthread_mutex_unlock(&manager->lock);
     r = follow_gateway(manager, record, netns_fd, before, sandbox, err);
@@ -230,7 +233,15 @@ void network_rename(struct network_manager *manager, const char *container_id, c
     pthread_mutex_lock(&manager->lock);
     struct record *record = map_get(&manager->records, container_id);
     if (record) {
+        /* One that is being attached is not found yet, and will be by the new name. */
+        bool known = record->attached;
+        if (known) {
+            names_remove_all(manager, record);
+        }
         xstrset(&record->name, name);
+        if (known) {
+            names_add_all(manager, record);
+        }
     }
     pthread_mutex_unlock(&manager->lock);
 }

@@ -35,6 +35,7 @@ struct network {
     size_t endpoints; /* of running containers */
     struct ipam ipam;
     struct ipam6 ipam6;
+    struct map names; /* names.c */
 };
 
 struct endpoint;
@@ -94,6 +95,7 @@ struct network_manager {
     size_t count, capacity;
     struct port_table ports;
     struct map records;  /* container id -> struct record */
+    unsigned int turn;   /* of answers that are only a part of those who have a name */
     pthread_cond_t idle; /* a record is busy no more */
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/network/names.h"
 #include "daemon/network/network_internal.h"
 #include "daemon/network/network_options.h"
 
@@ -34,6 +35,7 @@ void network_unref(struct network *network)
     if (!network || --network->references > 0) {
         return;
     }
+    names_release(network);
     ipam_release(&network->ipam);
     ipam6_release(&network->ipam6);
     free(network->name);
