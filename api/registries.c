@@ -9,6 +9,8 @@ static int auth(struct api_request *request, struct engine *engine, struct error
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     struct registry_config registries = {0};
     struct registry_auth credentials = {0};
+    CLEANUP_FREE char *identity = NULL;
+    struct json_writer w;
     const struct json *body = NULL;
     int r = api_body(request, &body, err);
 
@@ -18,13 +20,17 @@ static int auth(struct api_request *request, struct engine *engine, struct error
         r = json_table_decode(&images_auth_table, body, &credentials, err);
     if (r == 0) {
         images_copy_registries(engine, &registries);
-        r = registry_login(&registries, json_get_string(body, "serveraddress"), &credentials, err);
+        r = registry_login(&registries, json_get_string(body, "serveraddress"), &credentials, &identity, err);
         images_release_registries(&registries);
     }
     json_table_release(&images_auth_table, &credentials);
     if (r < 0)
         return r;
-    strbuf_adds(&out, "{\"IdentityToken\":\"\",\"Status\":\"Login Succeeded\"}");
+    json_writer_init(&w, &out);
+    json_begin_object(&w);
+    json_member_string(&w, "IdentityToken", identity ? identity : "");
+    json_member_string(&w, "Status", "Login Succeeded");
+    json_end_object(&w);
     return api_reply_json(request, 200, &out);
 }
 

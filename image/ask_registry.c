@@ -55,10 +55,14 @@ static int ask_version(struct registry *registry, struct http_client *client, vo
     CLEANUP_JSON struct json *tree = NULL;
     struct error local = {0};
     int status = 0;
-    (void)data;
+    char **ret_identity = data;
     int rc = registry_get_json(registry, client, "/v2/", &tree, &status, &local);
     /* What the document says does not matter, if it is one at all. */
-    return rc < 0 && status != 200 ? error_propagate(err, &local) : 0;
+    if (rc < 0 && status != 200)
+        return error_propagate(err, &local);
+    const char *refresh = registry_refresh_token(registry);
+    *ret_identity = refresh ? xstrdup(refresh) : NULL;
+    return 0;
 }
 
 /* "https://index.docker.io/v1/", "registry.example.org:5000": the registry's domain. The caller frees. */
@@ -76,12 +80,12 @@ static char *domain_of(const char *server)
 }
 
 int registry_login(const struct registry_config *config, const char *server, const struct registry_auth *auth,
-                   struct error *err)
+                   char **ret_identity, struct error *err)
 {
     CLEANUP_FREE char *domain = domain_of(server);
-    struct registry_options options = {.auth = auth};
+    struct registry_options options = {.auth = auth, .offline = true};
     struct error local = {0};
-    int rc = ask_registry(config, domain, &options, ask_version, NULL, &local);
+    int rc = ask_registry(config, domain, &options, ask_version, ret_identity, &local);
     if (rc < 0 && local.kind == ERROR_UNAUTHORIZED)
         error_context(&local, "login attempt to %s failed", domain);
     return rc < 0 ? error_propagate(err, &local) : 0;

@@ -160,9 +160,10 @@ int image_pull(struct image_store *store, const struct image_pull_options *optio
 /* ---- What a registry says (image/ask_registry.c) ---- */
 
 /* Are the credentials good? `server` is a host[:port] or a URL; NULL or "": Docker Hub. Refused ones are
- * ERROR_UNAUTHORIZED. */
+ * ERROR_UNAUTHORIZED. *ret_identity: the identity token that the registry wants to be used instead of the password from
+ * now on (the caller frees), NULL when it gave none. */
 int registry_login(const struct registry_config *config, const char *server, const struct registry_auth *auth,
-                   struct error *err);
+                   char **ret_identity, struct error *err);
 
 struct registry_distribution {
     char *media_type;
@@ -184,6 +185,8 @@ struct image_push_options {
     const struct reference *ref;      /* without a tag: all tags of the repository */
     const struct registry_auth *auth; /* may be NULL */
     const struct registry_config *registries;
+    const char *platform;   /* NULL or "": any. An image of another one is ERROR_NOT_FOUND; needs a tag */
+    int concurrent_uploads; /* of layers; 0: 5 */
     image_progress_fn progress;
     /* A tag is there, under this digest; size of the manifest. May be NULL. */
     void (*pushed)(const char *tag, const char *digest, int64_t size, void *data);

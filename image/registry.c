@@ -65,13 +65,18 @@ void registry_free(struct registry *registry)
     pthread_mutex_destroy(&registry->mutex);
     curl_library_put(registry->curl);
     strv_release(&registry->scopes);
-    free(registry->token);
+    registry_token_release(&registry->token);
     free(registry);
 }
 
 void registry_free_ptr(struct registry **registry)
 {
     registry_free(*registry);
+}
+
+const char *registry_refresh_token(const struct registry *registry)
+{
+    return registry->token.refresh;
 }
 
 int registry_connect(struct registry *registry, struct http_client **ret, struct error *err)

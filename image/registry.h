@@ -19,6 +19,7 @@ struct registry_options {
     bool catalog;                     /* without a ref: its list of repositories is wanted */
     const struct registry_auth *auth; /* may be NULL; never sent to mirrors */
     bool push;                        /* may write, too */
+    bool offline;                     /* ask the token server for a token that can be kept (registry_refresh_token) */
     const struct strv *mount_from;    /* other repositories there that blobs may be mounted from; may be NULL */
     int attempts;                     /* per request, for failures that may pass; 0: 6 */
     /* Asked about once a second and between attempts, from any thread; true ends everything. May be NULL. */
@@ -34,6 +35,10 @@ int registry_open(const struct registry_options *options, struct registry **ret,
 void registry_free(struct registry *registry);
 void registry_free_ptr(struct registry **registry);
 #define CLEANUP_REGISTRY CLEANUP(registry_free_ptr)
+
+/* What the token server gave to be kept in the place of the password; NULL: nothing. Owned by the registry, valid until
+ * the next request. */
+const char *registry_refresh_token(const struct registry *registry);
 
 /* One thread's connection. */
 int registry_connect(struct registry *registry, struct http_client **ret, struct error *err);

@@ -129,8 +129,7 @@ static bool is_header_safe(const char *s)
     return true;
 }
 
-int registry_token_parse(const char *text, size_t size, int64_t now, char **ret_token, int64_t *ret_expires,
-                         struct error *err)
+int registry_token_parse(const char *text, size_t size, int64_t now, struct registry_token *ret, struct error *err)
 {
     CLEANUP_JSON struct json *root = NULL;
     if (json_parse(text, size, &root, err) < 0)
@@ -148,9 +147,18 @@ int registry_token_parse(const char *text, size_t size, int64_t now, char **ret_
     if (life > 86400)
         life = 86400;
     /* Counted from our own clock: the server's issued_at would need both clocks to agree. */
-    *ret_token = xstrdup(token);
-    *ret_expires = now + life - TOKEN_MARGIN;
+    const char *refresh = json_get_string(root, "refresh_token");
+    *ret = (struct registry_token){.text = xstrdup(token),
+                                   .refresh = refresh && *refresh ? xstrdup(refresh) : NULL,
+                                   .expires = now + life - TOKEN_MARGIN};
     return 0;
+}
+
+void registry_token_release(struct registry_token *token)
+{
+    free(token->text);
+    free(token->refresh);
+    *token = (struct registry_token){0};
 }
 
 /* ---- errors ---- */

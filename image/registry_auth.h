@@ -26,10 +26,16 @@ void registry_challenge_release(struct registry_challenge *challenge);
 
 #define REGISTRY_TOKEN_SIZE_MAX (64 * 1024)
 
-/* A token server's answer. Both "token" and "access_token" are understood. `now` in seconds; *ret_expires likewise (a
- * token without a life time lives for 60 seconds, as the specification says). The caller frees *ret_token. */
-int registry_token_parse(const char *text, size_t size, int64_t now, char **ret_token, int64_t *ret_expires,
-                         struct error *err);
+struct registry_token {
+    char *text;
+    char *refresh; /* "refresh_token": what a client may keep in the place of the password; NULL: none was sent */
+    int64_t expires;
+};
+
+/* A token server's answer. Both "token" and "access_token" are understood. `now` in seconds; ret->expires likewise (a
+ * token without a life time lives for 60 seconds, as the specification says). ret is untouched by a failure. */
+int registry_token_parse(const char *text, size_t size, int64_t now, struct registry_token *ret, struct error *err);
+void registry_token_release(struct registry_token *token);
 
 /* The first error of {"errors":[{"code","message","detail"}]} or of a token server's {"details"} or {"error",
  * "error_description"}. */

@@ -60,8 +60,13 @@ static int ask_by_get(struct registry *registry, struct http_client *client, con
     }
     for (size_t i = 0; i < registry->scopes.count; i++, separator = '&')
         http_add_parameter(&url, separator, "scope", registry->scopes.items[i]);
+    if (registry->options.offline) {
+        http_add_parameter(&url, separator, "client_id", CLIENT_ID);
+        http_add_parameter(&url, '&', "offline_token", "true");
+        separator = '&';
+    }
     if (is_set(c->service))
-        http_add_parameter(&url, '&', "service", c->service);
+        http_add_parameter(&url, separator, "service", c->service);
     request->url = strbuf_str(&url);
     request->authorization = basic;
     return http_perform(client, request, response, err);
@@ -116,9 +121,8 @@ static int fetch_token(struct registry *registry, struct http_client *client, st
         return rc;
     if (response.status != 200)
         return refused(&response, by_identity || by_password, err);
-    free(TAKE_PTR(registry->token));
-    return registry_token_parse(response.body.data, response.body.size, now_seconds(), &registry->token,
-                                &registry->token_expires, err);
+    registry_token_release(&registry->token);
+    return registry_token_parse(response.body.data, response.body.size, now_seconds(), &registry->token, err);
 }
 
 /* ---- the Authorization header ---- */
@@ -130,12 +134,12 @@ static int bearer(struct registry *registry, struct http_client *client, char **
         *ret = xasprintf("Bearer %s", auth->registry_token);
         return 0;
     }
-    if (!registry->token || now_seconds() >= registry->token_expires) {
+    if (!registry->token.text || now_seconds() >= registry->token.expires) {
         int rc = fetch_token(registry, client, err);
         if (rc < 0)
             return rc;
     }
-    *ret = xasprintf("Bearer %s", registry->token);
+    *ret = xasprintf("Bearer %s", registry->token.text);
     return 0;
 }
 
@@ -167,9 +171,9 @@ static bool take_challenge(struct registry *registry, const struct http_response
         return false;
     pthread_mutex_lock(&registry->mutex);
     bool same_token =
-        sent && registry->token && strncmp(sent, "Bearer ", 7) == 0 && strcmp(sent + 7, registry->token) == 0;
+        sent && registry->token.text && strncmp(sent, "Bearer ", 7) == 0 && strcmp(sent + 7, registry->token.text) == 0;
     if (same_token)
-        free(TAKE_PTR(registry->token));
+        registry_token_release(&registry->token);
     bool worth_it = !sent || c.scheme == CHALLENGE_BEARER;
     registry_challenge_release(&registry->challenge);
     registry->challenge = c;

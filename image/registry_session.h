@@ -15,8 +15,7 @@ struct registry {
     pthread_mutex_t mutex;
     /* Under the mutex: */
     struct registry_challenge challenge;
-    char *token; /* bearer token for the scopes, NULL when none was fetched */
-    int64_t token_expires;
+    struct registry_token token; /* bearer token for the scopes; empty when none was fetched */
 };
 
 /* As http_perform, with the credentials that the registry asked for: a 401 is answered once. The request's

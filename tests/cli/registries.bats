@@ -146,3 +146,48 @@ PY
     [[ $official == *library/nginx* ]]
     [[ $official != *x/nginx* ]]
 }
+
+@test "login: an identity token from the registry is kept in the password's place, and brings the tokens of later pulls" {
+    LOGIN=1 /usr/bin/python3 "$ENV_SOURCE/tests/clients/registry_faults.py" "$BATS_TEST_TMPDIR/port" "$BATS_TEST_TMPDIR/log" 3>&- 4>&- >/dev/null 2>&1 &
+    local server=$! host i
+    for ((i = 0; i < 600; i++)); do [ -s "$BATS_TEST_TMPDIR/port" ] && break; sleep 0.05; done
+    host=127.0.0.1:$(cut -d' ' -f1 "$BATS_TEST_TMPDIR/port")
+    rm -f "$DOCKER_CONFIG/config.json"
+    run dory login -u someone --password-stdin "$host" <<<"wrong"
+    wrong=$status
+    run dory login -u someone --password-stdin "$host" <<<"secret word"
+    local login=$status kept text=$output
+    kept=$(jq -c ".auths[\"$host\"]" "$DOCKER_CONFIG/config.json")
+    dory pull -q "$host/bearer-kept" >/dev/null && pulled=yes
+    posted=$(grep '"method": "POST"' "$BATS_TEST_TMPDIR/log" | grep -c '"path": "/token"' || true)
+    # Docker's own client gets it through the daemon, too.
+    rm -f "$DOCKER_CONFIG/config.json"
+    run /usr/bin/docker login -u someone --password-stdin "$host" <<<"secret word"
+    docker=$status
+    kept_by_docker=$(jq -r ".auths[\"$host\"].identitytoken" "$DOCKER_CONFIG/config.json")
+    rm -f "$DOCKER_CONFIG/config.json"
+    dory rmi "$host/bearer-kept" >/dev/null
+    kill "$server"
+    [ "$wrong" -eq 1 ]
+    [ "$login" -eq 0 ] || { echo "$text"; false; }
+    [ "$kept" = '{"auth":"c29tZW9uZTo=","identitytoken":"identity-token-1"}' ]
+    [ "$pulled" = yes ]
+    [ "$posted" -ge 1 ]
+    [ "$docker" -eq 0 ]
+    [ "$kept_by_docker" = identity-token-1 ]
+}
+
+@test "push of one platform: the image's own, in the text form and as JSON; another one is refused" {
+    dory tag busybox "$REGISTRY/platform:1"
+    arch=$(dory inspect -f '{{.Architecture}}' busybox)
+    dory push --platform "linux/$arch" "$REGISTRY/platform:1" | grep -q '^1: digest: sha256:'
+    run -1 dory push --platform linux/s390x "$REGISTRY/platform:1"
+    [[ $output == *"image with reference $REGISTRY/platform:1 was found but does not provide the specified platform (linux/s390x)"* ]]
+    run -1 dory push --platform nonsense/ "$REGISTRY/platform:1"
+    [[ $output == *platform* ]]
+    run api "/images/$REGISTRY/platform/push?tag=1" -G --data-urlencode "platform={\"os\":\"linux\",\"architecture\":\"$arch\"}" -X POST -H 'X-Registry-Auth: e30='
+    [[ $output == *'1: digest: sha256:'* ]]
+    run api "/images/$REGISTRY/platform/push?tag=1" -G --data-urlencode 'platform={"os":"linux"}' -X POST -H 'X-Registry-Auth: e30=' -w '%{http_code}'
+    [[ $output == *"both OS and Architecture must be provided"*400 ]]
+    dory rmi "$REGISTRY/platform:1" >/dev/null
+}

@@ -6,7 +6,8 @@
 Two servers on loopback: the registry, and "another origin" that redirects and foreign layers lead to. PORTFILE gets
 "PORT OTHER_PORT" once both listen; LOGFILE gets one JSON line per request (server, method, path, authorization, range).
 With CERT and KEY the registry speaks TLS, with CLIENT_CA it asks for a certificate by that authority. BIND is the
-registry's address (127.0.0.1). Only the standard library is used."""
+registry's address (127.0.0.1). With LOGIN set, /v2/ itself wants a bearer token, and the token server gives one that can
+be kept to whoever asks for it. Only the standard library is used."""
 import base64
 import gzip
 import hashlib
@@ -181,6 +182,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if parts[0] != "v2":
             return self.answer(404)
         if len(parts) == 1:
+            if os.environ.get("LOGIN") and self.headers.get("Authorization") != "Bearer good-?":
+                return self.challenge("bearer")
             return self.answer(200, b"{}")
         if len(parts) != 4 or parts[2] not in ("manifests", "blobs"):
             return self.error(404, "NAME_UNKNOWN", "repository name not known to registry")
@@ -216,7 +219,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(401, json.dumps({"details": "incorrect username or password"}).encode())
         if query.get("service") != ["faults"]:
             return self.answer(400)
-        self.answer(200, json.dumps({"access_token": "good-" + name, "expires_in": 300}).encode())
+        kept = {"refresh_token": IDENTITY} if query.get("offline_token") == ["true"] and query.get("client_id") else {}
+        self.answer(200, json.dumps({"access_token": "good-" + name, "expires_in": 300, **kept}).encode())
 
     def do_POST(self):
         self.record()

@@ -29,9 +29,9 @@ static void parse_rest(const char *text, size_t size)
     registry_challenge_parse(&headers, &challenge);
     CLEANUP_REGISTRY_FAILURE struct registry_failure failure;
     registry_failure_parse(404, text, size, &failure);
-    CLEANUP_FREE char *token = NULL;
-    int64_t expires;
-    registry_token_parse(text, size, 0, &token, &expires, NULL);
+    struct registry_token token = {0};
+    registry_token_parse(text, size, 0, &token, NULL);
+    registry_token_release(&token);
     struct platform platform;
     platform_parse(copy, &platform, NULL);
 }

@@ -61,24 +61,27 @@ static void both_spellings_of_a_token_are_understood(void **state)
     static const struct {
         const char *text, *token;
         int64_t expires;
+        const char *refresh;
     } rows[] = {
-        {"{\"token\":\"a.b-c\"}", "a.b-c", 1055},
-        {"{\"access_token\":\"x\",\"expires_in\":300}", "x", 1295},
-        {"{\"token\":\"t\",\"access_token\":\"a\",\"expires_in\":1}", "t", 1055},
-        {"{\"token\":\"t\",\"expires_in\":99999999999}", "t", 1000 + 86400 - 5},
-        {"{}", NULL, 0},
-        {"{\"token\":\"\"}", NULL, 0},
-        {"{\"token\":5}", NULL, 0},
-        {"{\"token\":\"a\\r\\nHost: evil\"}", NULL, 0},
-        {"<html>", NULL, 0},
+        {"{\"token\":\"a.b-c\"}", "a.b-c", 1055, NULL},
+        {"{\"access_token\":\"x\",\"expires_in\":300,\"refresh_token\":\"keep me\"}", "x", 1295, "keep me"},
+        {"{\"token\":\"t\",\"refresh_token\":\"\"}", "t", 1055, NULL},
+        {"{\"token\":\"t\",\"access_token\":\"a\",\"expires_in\":1}", "t", 1055, NULL},
+        {"{\"token\":\"t\",\"expires_in\":99999999999}", "t", 1000 + 86400 - 5, NULL},
+        {"{}", NULL, 0, NULL},
+        {"{\"token\":\"\"}", NULL, 0, NULL},
+        {"{\"token\":5}", NULL, 0, NULL},
+        {"{\"token\":\"a\\r\\nHost: evil\"}", NULL, 0, NULL},
+        {"<html>", NULL, 0, NULL},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        CLEANUP_FREE char *token = NULL;
-        int64_t expires = 0;
-        int rc = registry_token_parse(rows[i].text, strlen(rows[i].text), 1000, &token, &expires, NULL);
+        struct registry_token token = {0};
+        int rc = registry_token_parse(rows[i].text, strlen(rows[i].text), 1000, &token, NULL);
         assert_int_equal(rc == 0, rows[i].token != NULL);
-        assert_string_equal(token ? token : "-", rows[i].token ? rows[i].token : "-");
-        assert_int_equal(expires, rows[i].expires);
+        assert_string_equal(token.text ? token.text : "-", rows[i].token ? rows[i].token : "-");
+        assert_int_equal(token.expires, rows[i].expires);
+        assert_string_equal(token.refresh ? token.refresh : "-", rows[i].refresh ? rows[i].refresh : "-");
+        registry_token_release(&token);
     }
 }
 
