@@ -109,6 +109,30 @@ int images_reference(const char *name, const char *tag, struct reference *ret, s
     return 0;
 }
 
+int images_platform(const struct api_request *request, char **ret, struct error *err)
+{
+    const char *text = api_query(request, "platform");
+    CLEANUP_JSON struct json *tree = NULL;
+
+    *ret = NULL;
+    if (!text || !*text)
+        return 0;
+    if (*text != '{') {
+        *ret = xstrdup(text);
+        return 0;
+    }
+    if (json_parse(text, strlen(text), &tree, err) < 0)
+        return error_context(err, "failed to parse platform");
+
+    const char *os = json_get_string(tree, "os"), *architecture = json_get_string(tree, "architecture");
+    const char *variant = json_get_string(tree, "variant");
+
+    if (!os || !*os || !architecture || !*architecture)
+        return error_set(err, ERROR_INVALID, 0, "both OS and Architecture must be provided");
+    *ret = xasprintf("%s/%s%s%s", os, architecture, variant && *variant ? "/" : "", variant ? variant : "");
+    return 0;
+}
+
 static int pull(struct api_request *request, struct engine *engine, struct error *err)
 {
     struct images_stream stream = {.request = request};
@@ -229,12 +253,13 @@ static int load_progress(const char *id, const char *status, int64_t current, in
 int images_load(struct api_request *request, struct engine *engine, struct error *err)
 {
     struct images_stream stream = {.request = request, .quiet = api_query_bool(request, "quiet", false)};
+    CLEANUP_FREE char *platform = NULL;
     struct error error = {0};
-    int r;
+    int r = images_platform(request, &platform, &error);
+    const struct image_load_options options = {.platform = platform, .progress = load_progress, .data = &stream};
 
-    const struct image_load_options options = {
-        .platform = api_query(request, "platform"), .progress = load_progress, .data = &stream};
-    r = image_load(engine_images(engine), api_body_fd(request), &options, &error);
+    if (r == 0)
+        r = image_load(engine_images(engine), api_body_fd(request), &options, &error);
     error_propagate(err, &error);
     return images_stream_end(&stream, r, &error);
 }

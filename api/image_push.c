@@ -26,12 +26,14 @@ static void on_pushed(const char *tag, const char *digest, int64_t size, void *d
 }
 
 static int push(struct engine *engine, const struct reference *ref, const struct registry_auth *auth,
-                struct images_stream *stream, struct error *err)
+                const char *platform, struct images_stream *stream, struct error *err)
 {
     struct registry_config registries = {0};
     struct image_push_options options = {.ref = ref,
                                          .auth = auth,
                                          .registries = &registries,
+                                         .platform = platform,
+                                         .concurrent_uploads = (int)engine_options(engine)->max_concurrent_uploads,
                                          .progress = images_stream_progress,
                                          .pushed = on_pushed,
                                          .data = stream};
@@ -53,11 +55,12 @@ int images_push(struct api_request *request, struct engine *engine, struct error
     struct registry_auth auth = {0};
     struct reference ref = {0};
     struct error error = {0};
-    const char *tag = api_query(request, "tag"), *platform = api_query(request, "platform");
+    CLEANUP_FREE char *platform = NULL;
+    const char *tag = api_query(request, "tag");
     int r = reference_parse(api_path(request, 0), &ref, &error);
 
-    if (r == 0 && platform && *platform)
-        r = error_set(&error, ERROR_NOT_IMPLEMENTED, 0, "push of one platform of an image is not implemented");
+    if (r == 0)
+        r = images_platform(request, &platform, &error);
     if (r == 0 && tag && *tag) {
         reference_release(&ref);
         r = images_reference(api_path(request, 0), tag, &ref, &error);
@@ -65,7 +68,7 @@ int images_push(struct api_request *request, struct engine *engine, struct error
     if (r == 0)
         r = images_read_auth(request, &auth, &error);
     if (r == 0)
-        r = push(engine, &ref, &auth, &stream, &error);
+        r = push(engine, &ref, &auth, platform, &stream, &error);
     json_table_release(&images_auth_table, &auth);
     reference_release(&ref);
     error_propagate(err, &error);

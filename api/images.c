@@ -241,9 +241,13 @@ static int save_write(void *data, const void *bytes, size_t size, struct error *
 static int save_names(struct api_request *request, struct engine *engine, const struct strv *names, struct error *err)
 {
     CLEANUP_STRV struct strv ids = STRV_INIT;
+    CLEANUP_FREE char *platform = NULL;
     struct save_answer answer = {.request = request};
-    const struct image_save_options options = {.names = names, .platform = api_query(request, "platform"), .ids = &ids};
-    int r = image_save(engine_images(engine), &options, save_write, &answer, err);
+    int r = images_platform(request, &platform, err);
+    const struct image_save_options options = {.names = names, .platform = platform, .ids = &ids};
+
+    if (r == 0)
+        r = image_save(engine_images(engine), &options, save_write, &answer, err);
 
     for (size_t i = 0; r == 0 && i < ids.count; i++)
         engine_image_event(engine, "save", ids.items[i], ids.items[i]);

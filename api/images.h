@@ -15,6 +15,10 @@ int images_load(struct api_request *request, struct engine *engine, struct error
  * in every case. */
 int images_reference(const char *name, const char *tag, struct reference *ret, struct error *err);
 
+/* The parameter "platform" as "os[/arch[/variant]]", from that form or, as clients send it since 1.46, a JSON object.
+ * NULL when it is absent. The caller frees. */
+int images_platform(const struct api_request *request, char **ret, struct error *err);
+
 /* A stream of progress lines that begins with its first one: what fails before is an ordinary error with its status. */
 struct images_stream {
     struct api_request *request;

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/timestamp.h"
 #include "image/digest.h"
+#include "image/platform.h"
 #include "image/store.h"
 
 /* Looked-up images that are kept; a host with more of them in daily use starts over now and then. */
@@ -466,5 +467,20 @@ int image_tag(struct image_store *store, const char *image, const struct referen
         r = image_add_refs(store, id, ref, 1, err);
     }
     db_unlock(store->db);
+    return r;
+}
+
+int image_has_platform(const struct image *image, const char *wanted, bool *ret, struct error *err)
+{
+    struct platform want, have = {0};
+    *ret = true;
+    if (wanted == NULL || *wanted == 0) {
+        return 0;
+    }
+    int r = platform_parse(wanted, &want, err);
+    if (r == 0) {
+        platform_set(&have, image->os, image->architecture, image->variant);
+        *ret = platform_distance(&want, &have) == 0;
+    }
     return r;
 }

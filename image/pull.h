@@ -7,6 +7,7 @@
 
 #include "image/layer.h"
 #include "image/registry.h"
+#include "image/workers.h"
 
 struct pull {
     struct image_store *store;
@@ -39,8 +40,7 @@ struct pull_layers {
     /* Under the mutex: */
     size_t next;        /* the first layer that nobody has taken up */
     struct error error; /* the first failure */
-    pthread_t threads[16];
-    size_t thread_count;
+    struct workers workers;
 };
 
 /* Pins what the store has and starts downloading the rest, base first, in threads of its own. */

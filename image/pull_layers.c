@@ -166,22 +166,6 @@ static void report_waiting(struct pull_layers *layers, size_t concurrent)
     }
 }
 
-static int start_threads(struct pull_layers *layers, size_t count, struct error *err)
-{
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STORE_STACK);
-    int rc = 0;
-    while (rc == 0 && layers->thread_count < count) {
-        rc = pthread_create(&layers->threads[layers->thread_count], &attributes, worker, layers);
-        if (rc == 0)
-            layers->thread_count++;
-    }
-    pthread_attr_destroy(&attributes);
-    /* Fewer threads than wished do the same work. */
-    return rc != 0 && layers->thread_count == 0 ? error_errno(err, rc, "start a download") : 0;
-}
-
 int pull_layers_start(struct pull_layers *layers, struct pull *pull, const struct manifest *manifest, struct error *err)
 {
     *layers = (struct pull_layers){.pull = pull, .count = manifest->count};
@@ -190,19 +174,17 @@ int pull_layers_start(struct pull_layers *layers, struct pull *pull, const struc
     size_t missing = prepare(layers, manifest);
     int wished = pull->options->concurrent_downloads;
     size_t concurrent = wished > 0 ? (size_t)wished : CONCURRENT_DEFAULT;
-    if (concurrent > ARRAY_SIZE(layers->threads))
-        concurrent = ARRAY_SIZE(layers->threads);
+    if (concurrent > WORKERS_MAX)
+        concurrent = WORKERS_MAX;
     report_waiting(layers, concurrent);
-    return start_threads(layers, missing < concurrent ? missing : concurrent, err);
+    return workers_start(&layers->workers, missing < concurrent ? missing : concurrent, worker, layers, err);
 }
 
 int pull_layers_wait(struct pull_layers *layers, bool failed, struct error *err)
 {
     if (failed)
         layers->pull->stopping = true;
-    for (size_t i = 0; i < layers->thread_count; i++)
-        pthread_join(layers->threads[i], NULL);
-    layers->thread_count = 0;
+    workers_join(&layers->workers);
     return layers->error.kind != ERROR_NONE ? error_propagate(err, &layers->error) : 0;
 }
 

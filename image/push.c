@@ -17,14 +17,19 @@
 
 static bool is_cancelled(void *data)
 {
-    return ((struct push *)data)->cancelled;
+    const struct push *push = data;
+    return push->cancelled || push->stopping;
 }
 
 void push_progress(struct push *push, const char *id, const char *status, int64_t current, int64_t total)
 {
     const struct image_push_options *options = push->options;
-    if (!push->cancelled && options->progress && options->progress(id, status, current, total, options->data) != 0)
+    if (!options->progress)
+        return;
+    pthread_mutex_lock(&push->progress_mutex);
+    if (!push->cancelled && options->progress(id, status, current, total, options->data) != 0)
         push->cancelled = true;
+    pthread_mutex_unlock(&push->progress_mutex);
 }
 
 /* ---- the manifest ---- */
@@ -158,6 +163,13 @@ static int find_one(struct push *push, const struct reference *ref, struct error
     if (!image_resolve(push->store, ref, id))
         return error_set(err, ERROR_NOT_FOUND, 0, "An image does not exist locally with the tag: %s", name);
     int rc = image_lookup(push->store, id, &image, err);
+    bool suits = true;
+    if (rc == 0)
+        rc = image_has_platform(image, push->options->platform, &suits, err);
+    if (rc == 0 && !suits)
+        return error_set(err, ERROR_NOT_FOUND, 0,
+                         "image with reference %s was found but does not provide the specified platform (%s)", name,
+                         push->options->platform);
     if (rc == 0)
         add_tag(push, image, ref->tag);
     return rc;
@@ -205,6 +217,7 @@ static int push_to_endpoint(struct push *push, const struct registry_endpoint *e
     if (rc < 0)
         return rc;
     push->registry = registry;
+    push->stopping = false;
     push->mount_from = &from;
     rc = push_tags(push, err);
     push->mount_from = NULL;
@@ -234,9 +247,12 @@ int image_push(struct image_store *store, const struct image_push_options *optio
     struct error local = {0};
     const struct reference *ref = options->ref;
     CLEANUP_REGISTRY_ENDPOINTS struct registry_endpoints endpoints = {0};
-    int rc = ref->digest ? error_set(&local, ERROR_INVALID, 0, "cannot push a digest reference")
-             : ref->tag  ? find_one(&push, ref, &local)
-                         : find_all(&push, ref, &local);
+    pthread_mutex_init(&push.progress_mutex, NULL);
+    bool one = options->platform && *options->platform;
+    int rc = ref->digest        ? error_set(&local, ERROR_INVALID, 0, "cannot push a digest reference")
+             : one && !ref->tag ? error_set(&local, ERROR_INVALID, 0, "a platform can be chosen of one tag only")
+             : ref->tag         ? find_one(&push, ref, &local)
+                                : find_all(&push, ref, &local);
     if (rc == 0)
         rc = registry_endpoints_find(ref->domain, options->registries, &endpoints, &local);
     if (rc == 0) {
@@ -251,6 +267,7 @@ int image_push(struct image_store *store, const struct image_push_options *optio
         image_unref(push.images[i]);
     free(push.images);
     strv_release(&push.tags);
+    pthread_mutex_destroy(&push.progress_mutex);
     malloc_trim(0);
     return rc < 0 ? error_propagate(err, &local) : 0;
 }

@@ -10,6 +10,7 @@
 #define REPORT_NS (100 * INT64_C(1000000))
 #define MOUNT_SOURCES_MAX 5
 #define UPLOAD_ATTEMPTS 3
+#define CONCURRENT_DEFAULT 5
 
 /* ---- what is known of the layers' blobs ---- */
 
@@ -113,11 +114,12 @@ int push_mount_sources(struct push *push, struct strv *ret, struct error *err)
 }
 
 /* 1: the repository has it now. */
-static int mount_layer(struct push *push, struct push_layer *layer, const struct descriptor *d, struct error *err)
+static int mount_layer(struct push *push, struct http_client *client, struct push_layer *layer,
+                       const struct descriptor *d, struct error *err)
 {
     for (size_t i = 0; i < push->mount_from->count; i++) {
         const char *from = push->mount_from->items[i];
-        int rc = registry_mount_blob(push->registry, push->client, d->digest, from, err);
+        int rc = registry_mount_blob(push->registry, client, d->digest, from, err);
         if (rc < 0)
             return rc;
         if (rc > 0) {
@@ -131,21 +133,22 @@ static int mount_layer(struct push *push, struct push_layer *layer, const struct
 }
 
 /* 1: no bytes need to be sent. */
-static int find_layer(struct push_layers *layers, struct push_layer *layer, struct error *err)
+static int find_layer(struct push_layers *layers, struct http_client *client, struct push_layer *layer,
+                      struct error *err)
 {
     struct push *push = layers->push;
     const struct descriptor *d;
     int rc = 0;
     for (size_t next = 0; rc == 0 && (d = next_descriptor(layers, layer, &next)) != NULL;) {
         int64_t size;
-        rc = registry_has_blob(push->registry, push->client, d->digest, &size, err);
+        rc = registry_has_blob(push->registry, client, d->digest, &size, err);
         if (rc > 0 && size == d->size) {
             take_descriptor(layer, d);
             push_progress(push, layer->id, "Layer already exists", -1, -1);
         } else if (rc > 0) {
             rc = 0; /* of another size: not that blob, whatever the registry says */
         } else if (rc == 0) {
-            rc = mount_layer(push, layer, d, err);
+            rc = mount_layer(push, client, layer, d, err);
         }
     }
     return rc;
@@ -168,7 +171,7 @@ static ssize_t upload_read(void *buffer, size_t size, void *data, struct error *
         upload->reported = now;
         push_progress(upload->push, upload->layer->id, "Pushing", layer_gzip_consumed(upload->gzip), upload->total);
     }
-    if (upload->push->cancelled)
+    if (upload->push->cancelled || upload->push->stopping)
         return error_set(err, ERROR_CANCELLED, ECANCELED, "context canceled");
     return layer_gzip_read(buffer, size, upload->gzip, err);
 }
@@ -179,7 +182,8 @@ static void upload_digest(void *data, char ret[DIGEST_TEXT_MAX])
     layer_gzip_result(((struct upload *)data)->gzip, ret, &size);
 }
 
-static int send_once(struct push *push, struct push_layer *layer, int64_t total, struct error *err)
+static int send_once(struct push *push, struct http_client *client, struct push_layer *layer, int64_t total,
+                     struct error *err)
 {
     struct layer_gzip *gzip CLEANUP(layer_gzip_free_ptr) = NULL;
     int rc = layer_gzip_open(push->store, layer->diff_id, &gzip, err);
@@ -187,7 +191,7 @@ static int send_once(struct push *push, struct push_layer *layer, int64_t total,
         return rc;
     struct upload upload = {.push = push, .layer = layer, .gzip = gzip, .total = total};
     struct registry_upload what = {.source = upload_read, .data = &upload, .digest = upload_digest};
-    rc = registry_put_blob(push->registry, push->client, &what, err);
+    rc = registry_put_blob(push->registry, client, &what, err);
     if (rc < 0)
         return rc;
     layer_gzip_result(gzip, layer->digest, &layer->size);
@@ -195,15 +199,16 @@ static int send_once(struct push *push, struct push_layer *layer, int64_t total,
     return image_layer_add_digest(push->store, layer->digest, layer->diff_id, err);
 }
 
-static int send_layer(struct push *push, struct push_layer *layer, struct error *err)
+static int send_layer(struct push *push, struct http_client *client, struct push_layer *layer, struct error *err)
 {
     int64_t total = 0;
     int rc = image_layer_tar_size(push->store, layer->diff_id, &total, err);
     for (int attempt = 1; rc == 0; attempt++) {
         struct error failure = {0};
         push_progress(push, layer->id, "Pushing", 0, total);
-        rc = send_once(push, layer, total, &failure);
-        if (rc == 0 || failure.kind != ERROR_UNAVAILABLE || attempt == UPLOAD_ATTEMPTS || push->cancelled) {
+        rc = send_once(push, client, layer, total, &failure);
+        if (rc == 0 || failure.kind != ERROR_UNAVAILABLE || attempt == UPLOAD_ATTEMPTS || push->cancelled ||
+            push->stopping) {
             error_propagate(err, &failure);
             break;
         }
@@ -217,6 +222,15 @@ static int send_layer(struct push *push, struct push_layer *layer, struct error 
 
 /* ---- all of them ---- */
 
+/* A layer that is there twice is sent once. */
+static const struct push_layer *find_same(const struct push_layers *layers, size_t end)
+{
+    for (size_t i = 0; i < end; i++)
+        if (strcmp(layers->items[i].diff_id, layers->items[end].diff_id) == 0)
+            return &layers->items[i];
+    return NULL;
+}
+
 static int pin_all(struct push_layers *layers, struct error *err)
 {
     const struct strv *diff_ids = &layers->image->diff_ids;
@@ -224,6 +238,7 @@ static int pin_all(struct push_layers *layers, struct error *err)
     for (size_t i = 0; i < diff_ids->count; i++) {
         struct push_layer *layer = &layers->items[layers->count++];
         layer->diff_id = diff_ids->items[i];
+        layer->same_as = find_same(layers, i);
         snprintf(layer->id, sizeof(layer->id), "%.12s", digest_hex(layer->diff_id));
         layer->pinned = image_layer_pin_diff_id(layers->push->store, layer->diff_id);
         if (!layer->pinned)
@@ -233,18 +248,64 @@ static int pin_all(struct push_layers *layers, struct error *err)
     return 0;
 }
 
-/* A layer that is there twice is sent once. */
-static bool same_as_before(struct push_layers *layers, size_t i)
+/* The next layer to bring, NULL when there is none or it is time to stop. */
+static struct push_layer *take_next(struct push_layers *layers)
 {
-    for (size_t k = 0; k < i; k++) {
-        if (strcmp(layers->items[k].diff_id, layers->items[i].diff_id) == 0) {
-            memcpy(layers->items[i].digest, layers->items[k].digest, DIGEST_TEXT_MAX);
-            layers->items[i].size = layers->items[k].size;
-            layers->items[i].media_type = layers->items[k].media_type;
-            return true;
-        }
+    struct push_layer *layer = NULL;
+    pthread_mutex_lock(&layers->mutex);
+    while (!layer && layers->next < layers->count && !layers->push->stopping && !layers->push->cancelled) {
+        struct push_layer *candidate = &layers->items[layers->next++];
+        if (!candidate->same_as)
+            layer = candidate;
     }
-    return false;
+    pthread_mutex_unlock(&layers->mutex);
+    return layer;
+}
+
+static int bring_layer(struct push_layers *layers, struct http_client *client, struct push_layer *layer,
+                       struct error *err)
+{
+    int rc = find_layer(layers, client, layer, err);
+    if (rc == 0)
+        return send_layer(layers->push, client, layer, err);
+    return rc < 0 ? rc : 0;
+}
+
+static void *worker(void *arg)
+{
+    struct push_layers *layers = arg;
+    struct http_client *client CLEANUP(http_client_free_ptr) = NULL;
+    struct error error = {0};
+    struct push_layer *layer;
+    int rc = registry_connect(layers->push->registry, &client, &error);
+    while (rc == 0 && (layer = take_next(layers)))
+        rc = bring_layer(layers, client, layer, &error);
+    if (rc < 0) {
+        /* Those that fail because another one did say nothing. */
+        pthread_mutex_lock(&layers->mutex);
+        if (layers->error.kind == ERROR_NONE)
+            layers->error = error;
+        layers->push->stopping = true;
+        pthread_mutex_unlock(&layers->mutex);
+    }
+    return NULL;
+}
+
+static int bring_all(struct push_layers *layers, struct error *err)
+{
+    int wished = layers->push->options->concurrent_uploads;
+    size_t concurrent = wished > 0 ? (size_t)wished : CONCURRENT_DEFAULT;
+    layers->push->stopping = false;
+    pthread_mutex_init(&layers->mutex, NULL);
+    int rc =
+        workers_start(&layers->workers, layers->count < concurrent ? layers->count : concurrent, worker, layers, err);
+    workers_join(&layers->workers);
+    pthread_mutex_destroy(&layers->mutex);
+    if (rc == 0 && layers->error.kind != ERROR_NONE)
+        rc = error_propagate(err, &layers->error);
+    if (rc == 0 && layers->push->cancelled)
+        rc = error_set(err, ERROR_CANCELLED, ECANCELED, "context canceled");
+    return rc;
 }
 
 int push_layers_run(struct push_layers *layers, struct error *err)
@@ -252,16 +313,15 @@ int push_layers_run(struct push_layers *layers, struct error *err)
     int rc = pin_all(layers, err);
     if (rc == 0)
         rc = load_manifests(layers, err);
+    if (rc == 0)
+        rc = bring_all(layers, err);
     for (size_t i = 0; rc == 0 && i < layers->count; i++) {
-        if (same_as_before(layers, i))
-            continue;
-        rc = find_layer(layers, &layers->items[i], err);
-        if (rc == 0)
-            rc = send_layer(layers->push, &layers->items[i], err);
-        else if (rc > 0)
-            rc = 0;
-        if (rc == 0 && layers->push->cancelled)
-            rc = error_set(err, ERROR_CANCELLED, ECANCELED, "context canceled");
+        struct push_layer *layer = &layers->items[i];
+        if (layer->same_as) {
+            memcpy(layer->digest, layer->same_as->digest, sizeof(layer->digest));
+            layer->size = layer->same_as->size;
+            layer->media_type = layer->same_as->media_type;
+        }
     }
     return rc;
 }

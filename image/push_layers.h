@@ -2,8 +2,11 @@
 #ifndef DORY_IMAGE_PUSH_LAYERS_H
 #define DORY_IMAGE_PUSH_LAYERS_H
 
+#include <stdatomic.h>
+
 #include "image/layer.h"
 #include "image/registry.h"
+#include "image/workers.h"
 
 #define PUSH_MEDIA_GZIP "application/vnd.docker.image.rootfs.diff.tar.gzip"
 #define PUSH_MEDIA_OCI_GZIP "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -15,11 +18,13 @@ struct push {
     struct image **images; /* one for each tag */
     const struct strv *mount_from;
     struct registry *registry;
-    struct http_client *client;
-    bool cancelled; /* by the client */
+    struct http_client *client; /* for what is not a layer */
+    pthread_mutex_t progress_mutex;
+    atomic_bool cancelled; /* by the client */
+    atomic_bool stopping;  /* a layer failed: the others need not go on */
 };
 
-/* A line for the client, whose leaving ends the push. */
+/* A line for the client, whose leaving ends the push. Thread-safe. */
 void push_progress(struct push *push, const char *id, const char *status, int64_t current, int64_t total);
 
 /* Repositories of the same registry that have layers of these images, a few. */
@@ -40,6 +45,7 @@ struct push_layer {
     int64_t size;
     const char *media_type;
     bool pinned;
+    const struct push_layer *same_as; /* an earlier one with the same diffID, whose blob it has */
 };
 
 struct push_layers {
@@ -49,9 +55,14 @@ struct push_layers {
     size_t count;
     struct push_manifest *known; /* of images that share layers with this one; its own first */
     size_t known_count;
+    struct workers workers;
+    pthread_mutex_t mutex;
+    /* Under the mutex: */
+    size_t next;        /* the first layer that nobody has taken up */
+    struct error error; /* the first failure */
 };
 
-/* Sees to it that the repository has all layers of the image. */
+/* Sees to it that the repository has all layers of the image, several at a time. */
 int push_layers_run(struct push_layers *layers, struct error *err);
 void push_layers_release(struct push_layers *layers);
 

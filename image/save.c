@@ -121,18 +121,12 @@ static int add_by_name(struct save *save, const char *name, struct error *err)
 
 static int check_platform(const struct image *image, const char *wanted, struct error *err)
 {
-    struct platform want, have = {0};
-    if (wanted == NULL || *wanted == 0) {
-        return 0;
-    }
-    int r = platform_parse(wanted, &want, err);
-    if (r < 0) {
+    bool suits = true;
+    int r = image_has_platform(image, wanted, &suits, err);
+    if (r < 0 || suits) {
         return r;
     }
-    platform_set(&have, image->os, image->architecture, image->variant);
-    return platform_distance(&want, &have) == 0
-               ? 0
-               : error_set(err, ERROR_NOT_FOUND, 0, "image %s has no platform %s", image->id, wanted);
+    return error_set(err, ERROR_NOT_FOUND, 0, "image %s has no platform %s", image->id, wanted);
 }
 
 /* Sizes first: what cannot be written must be known before the first byte is. */

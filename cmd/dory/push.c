@@ -4,6 +4,7 @@
 
 struct push_flags {
     bool all_tags, quiet, content_trust;
+    char *platform;
 };
 
 #define AT(member) offsetof(struct push_flags, member)
@@ -11,8 +12,8 @@ static const struct option push_options[] = {
     {"all-tags", 'a', OPTION_BOOL, AT(all_tags), NULL, "Push all tags of an image to the repository", 0, 0, NULL},
     {"disable-content-trust", 0, OPTION_BOOL, AT(content_trust), NULL, "Skip image signing (default true)",
      OPTION_HIDDEN, 0, NULL},
-    {"platform", 0, OPTION_STRING, 0, "string", "Push a platform-specific manifest as a single-platform image",
-     OPTION_REFUSED, 0, NULL},
+    {"platform", 0, OPTION_STRING, AT(platform), "string",
+     "Push a platform-specific manifest as a single-platform image to the registry.", 0, 0, NULL},
     {"quiet", 'q', OPTION_BOOL, AT(quiet), NULL, "Suppress verbose output", 0, 0, NULL},
     {0},
 };
@@ -38,6 +39,7 @@ static int run_push(struct cli *cli, void *data, const struct strv *arguments, s
     client_path_escape(&path, name);
     strbuf_adds(&path, "/push");
     client_query_add(&path, "tag", flags->all_tags ? NULL : has_tag ? colon + 1 : "latest");
+    client_query_add(&path, "platform", flags->platform);
     const char *const headers[] = {auth ? auth : "X-Registry-Auth: e30=", NULL};
     struct client_request request = {.method = "POST", .path = strbuf_str(&path), .headers = headers};
     int r = client_send(cli_client(cli), &request, &response, err);

@@ -44,6 +44,8 @@ const struct row option_rows[] = {
     {"log-opt", 0, "log-opts", ROW_MAP, AT(log_options), NULL, 0, "Default option of the log driver, key=value"},
     {"max-concurrent-downloads", 0, NULL, ROW_INT, AT(max_concurrent_downloads), "3", ROW_RELOAD,
      "Layers of one pull that are fetched at a time"},
+    {"max-concurrent-uploads", 0, NULL, ROW_INT, AT(max_concurrent_uploads), "5", ROW_RELOAD,
+     "Layers of one push that are sent at a time"},
     {"mtu", 0, NULL, ROW_INT, AT(mtu), "1500", 0, "MTU of the default bridge"},
     {"no-new-privileges", 0, NULL, ROW_BOOL, AT(no_new_privileges), "false", 0,
      "Containers that do not say gain no privileges through setuid programs"},
