@@ -1,0 +1,241 @@
+#include "daemon/build/git.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/beneath.h"
+#include "base/fd.h"
+#include "base/process.h"
+#include "base/strv.h"
+
+/* What git says is read to this size; the rest is thrown away. */
+#define OUTPUT_MAX 65536
+
+void git_source_release(struct git_source *source)
+{
+    free(source->url);
+    free(source->ref);
+    free(source->subdir);
+    *source = (struct git_source){0};
+}
+
+/* ---- URLs ---- */
+
+static bool begins_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool git_is_url(const char *text)
+{
+    static const char *const schemes[] = {"git://", "git@", "ssh://", "github.com/"};
+    size_t size = strcspn(text, "#");
+    for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+        if (begins_with(text, schemes[i]))
+            return true;
+    }
+    return (begins_with(text, "http://") || begins_with(text, "https://")) && size > 4 &&
+           strncmp(text + size - 4, ".git", 4) == 0;
+}
+
+int git_source_parse(const char *text, struct git_source *ret, struct error *err)
+{
+    size_t size = strcspn(text, "#");
+    const char *fragment = text[size] == '#' ? text + size + 1 : "";
+    size_t ref = strcspn(fragment, ":");
+    *ret = (struct git_source){0};
+    if (!git_is_url(text))
+        return error_set(err, ERROR_INVALID, 0, "%.200s is no URL of a git repository", text);
+    ret->url = begins_with(text, "github.com/") ? xasprintf("https://%.*s", (int)size, text) : xstrndup(text, size);
+    if (ref > 0)
+        ret->ref = xstrndup(fragment, ref);
+    if (fragment[ref] == ':' && fragment[ref + 1])
+        ret->subdir = xstrdup(fragment + ref + 1);
+    if (ret->ref && (ret->ref[0] == '-' || strpbrk(ret->ref, " \t\r\n:")))
+        return error_set(err, ERROR_INVALID, 0, "invalid git reference \"%.200s\"", ret->ref);
+    for (const char *p = ret->url; *p; p++) {
+        if ((unsigned char)*p <= ' ' || *p == 0x7f)
+            return error_set(err, ERROR_INVALID, 0, "invalid character in the URL of a git repository");
+    }
+    /* ssh takes a host that begins with a dash for an option (CVE-2017-1000117). */
+    const char *host = strstr(ret->url, "://");
+    host = host ? host + 3 : strchr(ret->url, '@') + 1;
+    const char *at = strchr(host, '@');
+    if (host[0] == '-' || (at && at[1] == '-'))
+        return error_set(err, ERROR_INVALID, 0, "invalid host in the URL of a git repository");
+    return 0;
+}
+
+/* ---- the program ---- */
+
+/* Waits for the process; kills it when asked to give up. */
+static int wait_git(pid_t pid, int cancel_fd, int *ret_status, struct error *err)
+{
+    CLEANUP_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd fds[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
+    int n;
+    do
+        n = poll(fds, 2, -1);
+    while (n < 0 && errno == EINTR);
+    bool cancelled = fds[1].revents != 0 && fds[0].revents == 0;
+    if (cancelled || pidfd < 0)
+        kill(-pid, SIGKILL); /* its helpers with it: it leads a session */
+    int r = process_wait(pid, ret_status);
+    if (cancelled)
+        return error_set(err, ERROR_CANCELLED, ECANCELED, "cancelled");
+    return r < 0 ? error_errno(err, r, "wait for git") : 0;
+}
+
+static void fill_environment(struct strv *env, const struct git_options *options)
+{
+    static const char *const fixed[] = {
+        "GIT_TERMINAL_PROMPT=0",  "GIT_ALLOW_PROTOCOL=https:http:git:ssh",
+        "GIT_CONFIG_NOSYSTEM=1",  "GIT_CONFIG_GLOBAL=/dev/null",
+        "GIT_ASKPASS=/bin/false", "GIT_SSH_COMMAND=ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new",
+        "HOME=/nonexistent",      "LC_ALL=C",
+    };
+    static const char *const passed[] = {"PATH",        "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy",
+                                         "https_proxy", "no_proxy",   "ALL_PROXY",   "all_proxy"};
+    for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+        strv_add(env, fixed[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(passed); i++) {
+        if (getenv(passed[i]))
+            strv_addf(env, "%s=%s", passed[i], getenv(passed[i]));
+    }
+    if (options->ssh_auth_sock)
+        strv_addf(env, "SSH_AUTH_SOCK=%s", options->ssh_auth_sock);
+}
+
+/* The last line that is not empty. */
+static const char *last_line(char *text)
+{
+    size_t size = strlen(text);
+    while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
+        text[--size] = '\0';
+    const char *newline = strrchr(text, '\n');
+    return newline ? newline + 1 : text;
+}
+
+/* Runs git with `words` in the repository; output (may be NULL) gets what it prints. */
+static int run_git(const char *path, const struct git_options *options, const char *const *words, char **ret_output,
+                   struct error *err)
+{
+    CLEANUP_STRV struct strv argv = STRV_INIT, env = STRV_INIT;
+    CLEANUP_CLOSE int out = memfd_create("git-out", MFD_CLOEXEC), failures = memfd_create("git-err", MFD_CLOEXEC);
+    static const char *const fixed[] = {"-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false",
+                                        "-c", "protocol.ext.allow=never", "-c", "protocol.file.allow=never"};
+    if (out < 0 || failures < 0)
+        return error_errno(err, errno, "memfd_create");
+    strv_add(&argv, "git");
+    for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+        strv_add(&argv, fixed[i]);
+    strv_add(&argv, "-C");
+    strv_add(&argv, path);
+    for (const char *const *w = words; *w; w++)
+        strv_add(&argv, *w);
+    fill_environment(&env, options);
+    const int fds[] = {-1, out, failures};
+    const struct process_options process = {
+        .path = "git", .argv = argv.items, .env = env.items, .fds = fds, .fd_count = 3, .new_session = 1};
+    pid_t pid;
+    int status = 0, r = process_spawn(&process, &pid, err);
+    if (r == 0)
+        r = wait_git(pid, options->cancel_fd, &status, err);
+    if (r < 0)
+        return r;
+    CLEANUP_FREE char *text = NULL;
+    int from = status != 0 ? failures : out;
+    lseek(from, 0, SEEK_SET);
+    text = xcalloc(1, OUTPUT_MAX + 1);
+    if (fd_read_full(from, text, OUTPUT_MAX) < 0)
+        return error_errno(err, errno, "read what git says");
+    if (status != 0)
+        return error_set(err, ERROR_INVALID, EIO, "git %s failed: %s", words[0], last_line(text));
+    if (ret_output)
+        *ret_output = TAKE_PTR(text);
+    return 0;
+}
+
+/* One commit where the server lets it be asked for, else the history that it is in. */
+static int fetch(const char *path, const struct git_source *source, const struct git_options *options,
+                 struct error *err)
+{
+    const char *ref = source->ref ? source->ref : "HEAD";
+    const char *const shallow[] = {"fetch", "-q", "--no-tags", "--depth=1", "--", source->url, ref, NULL};
+    const char *const whole[] = {"fetch", "-q", "--tags", "--", source->url, "+refs/heads/*:refs/remotes/origin/*",
+                                 NULL};
+    struct error first = {0};
+    int r = run_git(path, options, shallow, NULL, &first);
+    if (r == 0)
+        return 0;
+    if (first.kind == ERROR_CANCELLED || !source->ref)
+        return error_propagate(err, &first);
+    /* An abbreviated commit, or a server that cannot give a single one. */
+    r = run_git(path, options, whole, NULL, err);
+    if (r < 0)
+        return r;
+    CLEANUP_FREE char *spec = xasprintf("%s^{commit}", ref);
+    const char *const resolve[] = {"update-ref", "FETCH_HEAD", spec, NULL};
+    r = run_git(path, options, resolve, NULL, NULL);
+    return r < 0 ? error_propagate(err, &first) : 0;
+}
+
+static int read_commit(const char *path, const struct git_options *options, char ret_commit[65], struct error *err)
+{
+    CLEANUP_FREE char *text = NULL;
+    const char *const words[] = {"rev-parse", "HEAD", NULL};
+    int r = run_git(path, options, words, &text, err);
+    if (r == 0) {
+        memset(ret_commit, 0, 65);
+        memcpy(ret_commit, text, strnlen(text, 64));
+        ret_commit[strcspn(ret_commit, "\n")] = '\0';
+    }
+    return r;
+}
+
+static int open_subdir(const struct git_source *source, const char *path, int *ret_fd, struct error *err)
+{
+    CLEANUP_CLOSE int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0)
+        return error_errno(err, errno, "open %s", path);
+    if (!source->subdir) {
+        *ret_fd = TAKE_FD(root);
+        return 0;
+    }
+    int fd = beneath_open(root, source->subdir, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return error_set(err, ERROR_INVALID, -fd, "subdirectory %s of %s: %s", source->subdir, source->url,
+                         strerror(-fd));
+    *ret_fd = fd;
+    return 0;
+}
+
+int git_checkout(const struct git_source *source, const char *path, const struct git_options *options, int *ret_fd,
+                 char ret_commit[65], struct error *err)
+{
+    static const char *const init[] = {"init", "-q", NULL};
+    static const char *const checkout[] = {"checkout", "-q", "--detach", "FETCH_HEAD", NULL};
+    static const char *const submodules[] = {"submodule",   "--quiet",   "update", "--init",
+                                             "--recursive", "--depth=1", NULL};
+    int r = run_git(path, options, init, NULL, err);
+    if (r == 0)
+        r = fetch(path, source, options, err);
+    if (r == 0)
+        r = run_git(path, options, checkout, NULL, err);
+    if (r == 0)
+        r = run_git(path, options, submodules, NULL, err);
+    if (r == 0 && ret_commit)
+        r = read_commit(path, options, ret_commit, err);
+    CLEANUP_CLOSE int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (r == 0 && !options->keep_git_dir)
+        r = beneath_remove_tree(root, ".git") < 0 ? error_set(err, ERROR_SYSTEM, EIO, "remove .git") : 0;
+    if (r == 0)
+        r = open_subdir(source, path, ret_fd, err);
+    return r < 0 ? error_context(err, "git repository %s", source->url) : 0;
+}
