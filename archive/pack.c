@@ -101,8 +101,8 @@ static void fill_entry(struct pack *pack, const struct stat *st, enum tar_type t
     entry->path = strbuf_str(&pack->path);
     entry->link = "";
     entry->mode = st->st_mode & 07777;
-    entry->uid = st->st_uid;
-    entry->gid = st->st_gid;
+    entry->uid = pack->options->no_owner ? 0 : st->st_uid;
+    entry->gid = pack->options->no_owner ? 0 : st->st_gid;
     entry->mtime_seconds = st->st_mtim.tv_sec;
     entry->mtime_nanoseconds = st->st_mtim.tv_nsec;
     entry->size = type == TAR_FILE ? st->st_size : 0;
@@ -255,6 +255,7 @@ static int put_symlink(struct pack *pack, const struct node *node, struct error 
 /* ---- The walk ---- */
 
 static int put_node(struct pack *pack, struct node *node, const char *name, int depth, struct error *err);
+static int put_children(struct pack *pack, int dir_fd, int depth, struct error *err);
 
 static int open_node(int dir_fd, const char *name, struct node *ret)
 {
@@ -289,6 +290,20 @@ static int list_names(int fd, struct strv *ret)
     return r;
 }
 
+/* One name of a directory; pack->path is it already. */
+static int put_child(struct pack *pack, struct node *node, const char *name, int depth, struct error *err)
+{
+    const struct pack_options *options = pack->options;
+    enum pack_verdict verdict =
+        options->judge ? options->judge(strbuf_str(&pack->path), &node->st, options->judge_data) : PACK_TAKE;
+    if (verdict == PACK_TAKE)
+        return put_node(pack, node, name, depth, err);
+    if (verdict == PACK_SKIP || !S_ISDIR(node->st.st_mode))
+        return 0;
+    strbuf_addc(&pack->path, '/');
+    return put_children(pack, node->fd, depth, err);
+}
+
 static int put_children(struct pack *pack, int dir_fd, int depth, struct error *err)
 {
     CLEANUP_STRV struct strv names = STRV_INIT;
@@ -306,7 +321,7 @@ static int put_children(struct pack *pack, int dir_fd, int depth, struct error *
         r = open_node(dir_fd, names.items[i], &node);
         strbuf_adds(&pack->path, names.items[i]);
         if (r == 0) {
-            r = put_node(pack, &node, names.items[i], depth + 1, err);
+            r = put_child(pack, &node, names.items[i], depth + 1, err);
             fd_close(node.fd);
         } else {
             r = r == -ENOENT ? 0 : pack_errno(pack, r, "open", err);

@@ -6,10 +6,19 @@
 #ifndef DORY_ARCHIVE_PACK_H
 #define DORY_ARCHIVE_PACK_H
 
+#include <sys/stat.h>
+
 #include "archive/tar_writer.h"
 
 /* Directories inside each other; a deeper tree is refused. */
 #define PACK_DEPTH_MAX 1024
+
+/* What to do with something in the tree. */
+enum pack_verdict {
+    PACK_TAKE,
+    PACK_SKIP,  /* with everything beneath it */
+    PACK_ENTER, /* a directory: not itself, but what is taken beneath it */
+};
 
 struct pack_options {
     /* Of the top in the archive, without a slash at the end: "etc", ".". "" with contents_only. */
@@ -23,6 +32,11 @@ struct pack_options {
     bool sparse;
     /* Kernel file systems (proc, sysfs, cgroup, ...) that are mounted in the tree are stored as empty directories. */
     bool skip_kernel;
+    /* Everything belongs to 0:0. */
+    bool no_owner;
+    /* Asked about everything but the top, by its name in the archive (no slash behind a directory's). NULL: take. */
+    enum pack_verdict (*judge)(const char *path, const struct stat *st, void *data);
+    void *judge_data;
 };
 
 /*

@@ -273,12 +273,49 @@ static void options_say_where_as_whom_and_under_which_name(void **state)
     assert_string_equal(err.message, "\"../f\" is outside of the destination");
 }
 
+static enum pack_verdict judge(const char *path, const struct stat *st, void *data)
+{
+    (void)data;
+    if (strcmp(path, "hidden") == 0)
+        return S_ISDIR(st->st_mode) ? PACK_ENTER : PACK_SKIP;
+    return strcmp(path, "hidden/not") == 0 || strcmp(path, "gone") == 0 ? PACK_SKIP : PACK_TAKE;
+}
+
+static void what_is_judged_away_stays_behind_and_owners_may_too(void **state)
+{
+    struct scratch *s = *state;
+    CLEANUP_STRBUF struct strbuf tar = STRBUF_INIT;
+    const struct pack_options options = {.contents_only = true, .no_owner = true, .judge = judge};
+    struct stat st;
+    assert_int_equal(mkdirat(s->fd, "in", 0755), 0);
+    assert_int_equal(mkdirat(s->fd, "in/gone", 0755), 0);
+    assert_int_equal(mkdirat(s->fd, "in/hidden", 0700), 0);
+    static const char *const files[] = {"in/gone/a", "in/hidden/kept", "in/hidden/not", "in/plain"};
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+        fd_close(openat(s->fd, files[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    assert_int_equal(fchownat(s->fd, "in/plain", 7, 8, 0), 0);
+    pack_ok(s, "in", &options, &tar);
+    unpack_ok(s, "out", &tar);
+    assert_int_equal(fstatat(s->fd, "out/gone", &st, 0), -1);
+    assert_int_equal(fstatat(s->fd, "out/hidden/not", &st, 0), -1);
+    assert_int_equal(fstatat(s->fd, "out/hidden/kept", &st, 0), 0);
+    assert_int_equal(fstatat(s->fd, "out/hidden", &st, 0), 0);
+    assert_int_equal(st.st_mode & 07777, 0755);
+    assert_int_equal(fstatat(s->fd, "out/plain", &st, 0), 0);
+    assert_int_equal(st.st_uid, 0);
+    assert_int_equal(st.st_gid, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_SCRATCH(a_tree_survives_packing_and_unpacking), IN_SCRATCH(names_are_those_that_were_asked_for),
-        IN_SCRATCH(an_upper_directory_becomes_a_layer),    IN_SCRATCH(holes_stay_holes_where_that_is_wanted),
-        IN_SCRATCH(kinds_are_kept_when_asked_for),         IN_SCRATCH(options_say_where_as_whom_and_under_which_name),
+        IN_SCRATCH(a_tree_survives_packing_and_unpacking),
+        IN_SCRATCH(names_are_those_that_were_asked_for),
+        IN_SCRATCH(an_upper_directory_becomes_a_layer),
+        IN_SCRATCH(holes_stay_holes_where_that_is_wanted),
+        IN_SCRATCH(what_is_judged_away_stays_behind_and_owners_may_too),
+        IN_SCRATCH(kinds_are_kept_when_asked_for),
+        IN_SCRATCH(options_say_where_as_whom_and_under_which_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
