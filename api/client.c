@@ -70,6 +70,11 @@ void client_free(struct client *client)
 
 /* ---- sending ---- */
 
+static bool streams_body(const struct client_request *request)
+{
+    return request->stream_body || request->body_writer;
+}
+
 static void write_head(const struct client *client, const struct client_request *request, bool upgrade,
                        struct strbuf *out)
 {
@@ -82,7 +87,7 @@ static void write_head(const struct client *client, const struct client_request 
         strbuf_adds(out, "Connection: Upgrade\r\nUpgrade: tcp\r\n");
     for (const char *const *h = request->headers; h && *h; h++)
         strbuf_addf(out, "%s\r\n", *h);
-    if (request->stream_body)
+    if (streams_body(request))
         strbuf_addf(out, "Content-Type: %s\r\nTransfer-Encoding: chunked\r\n", type ? type : "application/x-tar");
     else if (request->body_size > 0)
         strbuf_addf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n", type ? type : "application/json",
@@ -90,11 +95,34 @@ static void write_head(const struct client *client, const struct client_request 
     else if (strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0)
         strbuf_adds(out, "Content-Length: 0\r\n");
     strbuf_adds(out, "\r\n");
-    if (!request->stream_body)
+    if (!streams_body(request))
         strbuf_add(out, request->body, request->body_size);
 }
 
-/* -EPIPE: the daemon wants no more of it; its answer tells why. */
+/* A client_sink: one chunk. -EPIPE: the daemon wants no more of it; its answer tells why. */
+static int put_chunk(void *data, const void *bytes, size_t size, struct error *err)
+{
+    struct connection *connection = data;
+    char head[32];
+
+    if (size == 0)
+        return 0;
+    int r = connection_write(connection, head, (size_t)snprintf(head, sizeof(head), "%zx\r\n", size));
+    if (r == 0)
+        r = connection_write(connection, bytes, size);
+    if (r == 0)
+        r = connection_write(connection, "\r\n", 2);
+    return r < 0 ? error_errno(err, r, "send to the daemon") : 0;
+}
+
+static int upload_written(struct connection *connection, const struct client_request *request, struct error *err)
+{
+    int r = request->body_writer(put_chunk, connection, request->writer_data, err);
+
+    return r < 0 ? r : connection_write(connection, "0\r\n\r\n", 5);
+}
+
+/* -EPIPE as put_chunk(). */
 static int upload(struct connection *connection, int fd, struct error *err)
 {
     CLEANUP_FREE char *piece = xmalloc(UPLOAD_PIECE + 32);
@@ -159,7 +187,9 @@ static int exchange(struct client *client, const struct client_request *request,
 
     write_head(client, request, upgrade, &out);
     r = connection_write(connection, out.data, out.size);
-    if (r == 0 && request->stream_body)
+    if (r == 0 && request->body_writer)
+        r = upload_written(connection, request, err);
+    else if (r == 0 && request->stream_body)
         r = upload(connection, request->body_fd, err);
     /* A daemon that stopped reading has most likely said why. */
     if (r < 0 && r != -EPIPE && r != -ECONNRESET)
@@ -250,7 +280,7 @@ int client_send(struct client *client, const struct client_request *request, str
     struct connection *connection = NULL;
     int r;
 
-    if (client->kept_count > 0 && !request->stream_body) {
+    if (client->kept_count > 0 && !streams_body(request)) {
         r = send_once(client, request, false, client->kept[--client->kept_count], ret, &own);
         if (r == 0 || (own.errnum != ECONNRESET && own.errnum != EPIPE))
             return error_propagate(err, &own);

@@ -58,6 +58,9 @@ void client_free(struct client *client); /* NULL is fine; responses must be free
  */
 void client_prepare(struct client *client, size_t count);
 
+/* Takes bytes of a body in portions of any size. Blocks. 0 or a negative errno with err filled. */
+typedef int (*client_sink)(void *data, const void *bytes, size_t size, struct error *err);
+
 struct client_request {
     const char *method; /* NULL: "GET" */
     const char *path;   /* "/containers/json?all=1", escaped already (client_query_add, client_path_escape) */
@@ -66,6 +69,10 @@ struct client_request {
     const char *content_type; /* NULL: application/json with a body; application/x-tar with stream_body */
     bool stream_body;         /* the body is everything that body_fd yields, sent chunked */
     int body_fd;
+    /* Instead of body_fd: writes the body with `sink` and returns 0, or a negative errno with err filled (that of the
+     * sink passed on). Not sent a second time, so the connection is a new one. May be NULL. */
+    int (*body_writer)(client_sink sink, void *sink_data, void *writer_data, struct error *err);
+    void *writer_data;
     const char *const *headers; /* "Name: value" lines, NULL-terminated; may be NULL */
 };
 

@@ -23,9 +23,23 @@ int image_pull_command(struct cli *cli, const struct pull_options *options, stru
 
 /*
  * Shows a JSON progress stream the way docker does: one line per layer rewritten in place on a terminal, plain lines
- * otherwise. An {"error"} line becomes the error. `last_id` (may be NULL) receives aux.ID or stream text of interest.
+ * otherwise. An {"error"} line becomes the error.
  */
 int progress_show(struct client_response *response, int output_fd, bool quiet, struct error *err);
+
+/* The same for streams that carry more. */
+struct progress_stream {
+    int output_fd;
+    bool quiet; /* nothing is shown */
+    /* Of every {"aux": ...}; may be NULL. */
+    void (*aux)(const struct json *aux, void *data);
+    void *data;
+    int error_code; /* out: errorDetail.code of the error line; 0: it had none */
+};
+int progress_follow(struct client_response *response, struct progress_stream *stream, struct error *err);
+
+/* Pushes NAME[:TAG] and shows how it goes. */
+int image_push_command(struct cli *cli, const char *reference, bool quiet, struct error *err);
 
 /* The X-Registry-Auth header line for a registry from config.json ("auths", credsStore, credHelpers), or NULL when
  * there are no credentials. The caller frees. */

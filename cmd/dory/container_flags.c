@@ -8,7 +8,7 @@
 
 #define AT(member) offsetof(struct container_flags, member)
 
-static int check_ulimit(const char *value, struct error *err)
+int check_ulimit(const char *value, struct error *err)
 {
     static const char *const names[] = {"core",   "cpu",   "data", "fsize",  "locks",  "memlock",    "msgqueue", "nice",
                                         "nofile", "nproc", "rss",  "rtprio", "rttime", "sigpending", "stack"};
@@ -36,7 +36,7 @@ static int check_ulimit(const char *value, struct error *err)
     return 0;
 }
 
-static int check_add_host(const char *value, struct error *err)
+int check_add_host(const char *value, struct error *err)
 {
     /* docker takes host:ip and host=ip. */
     const char *separator = strchr(value, '=');

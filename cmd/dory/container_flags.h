@@ -61,6 +61,9 @@ int env_file_read(const char *path, struct strv *env, struct error *err);
 struct json_writer;
 int restart_policy_write(struct json_writer *w, const char *policy, struct error *err);
 
+/* --ulimit values, checked before, as a list of {"Name","Hard","Soft"}. */
+void ulimits_write(struct json_writer *w, const struct strv *ulimits);
+
 /* --mount "type=bind,src=/a,dst=/b,readonly" as one object of HostConfig.Mounts. */
 int mount_option_write(const char *text, struct json_writer *w, struct error *err);
 

@@ -8,5 +8,7 @@ int container_flags_check(const struct container_flags *flags, struct error *err
 /* Of single values, for the table of flags. */
 int check_address(const char *value, struct error *err);
 int check_sysctl(const char *value, struct error *err);
+int check_ulimit(const char *value, struct error *err);
+int check_add_host(const char *value, struct error *err);
 
 #endif

@@ -371,11 +371,8 @@ static int put_rates(struct json_writer *w, const char *key, const struct strv *
     return 0;
 }
 
-static void put_ulimits(struct json_writer *w, const struct strv *ulimits)
+void ulimits_write(struct json_writer *w, const struct strv *ulimits)
 {
-    if (ulimits->count == 0)
-        return;
-    json_key(w, "Ulimits");
     json_begin_array(w);
     for (size_t i = 0; i < ulimits->count; i++) {
         CLEANUP_FREE char *copy = xstrdup(ulimits->items[i]);
@@ -493,7 +490,10 @@ static void put_plain_limits(struct json_writer *w, const struct container_flags
     if (f->pids_limit_given)
         json_member_int(w, "PidsLimit", f->pids_limit);
     put_strings(w, "DeviceCgroupRules", &f->device_cgroup_rules);
-    put_ulimits(w, &f->ulimits);
+    if (f->ulimits.count > 0) {
+        json_key(w, "Ulimits");
+        ulimits_write(w, &f->ulimits);
+    }
 }
 
 static int put_limits(struct json_writer *w, const struct container_flags *f, struct error *err)

@@ -11,6 +11,7 @@
 #define LINE_MAX_SIZE (1 << 20)
 
 struct progress {
+    struct progress_stream *stream;
     int fd;
     bool terminal, quiet;
     int width;       /* columns */
@@ -49,8 +50,13 @@ static int show_line(struct progress *p, const struct json *line, struct error *
     const char *message = json_get_string(json_get(line, "errorDetail"), "message");
     if (!message)
         message = json_get_string(line, "error");
-    if (message)
+    if (message) {
+        p->stream->error_code = (int)json_get_int(json_get(line, "errorDetail"), "code", 0);
         return error_set(err, ERROR_SYSTEM, EIO, "%s", message);
+    }
+    const struct json *aux = json_get(line, "aux");
+    if (aux && p->stream->aux)
+        p->stream->aux(aux, p->stream->data);
     const char *stream = json_get_string(line, "stream");
     const char *status = json_get_string(line, "status"), *id = json_get_string(line, "id");
     CLEANUP_STRBUF struct strbuf bar = STRBUF_INIT;
@@ -66,13 +72,15 @@ static int show_line(struct progress *p, const struct json *line, struct error *
     return 0;
 }
 
-int progress_show(struct client_response *response, int output_fd, bool quiet, struct error *err)
+int progress_follow(struct client_response *response, struct progress_stream *stream, struct error *err)
 {
-    struct progress p = {.fd = output_fd, .quiet = quiet, .terminal = isatty(output_fd)};
+    struct progress p = {
+        .stream = stream, .fd = stream->output_fd, .quiet = stream->quiet, .terminal = isatty(stream->output_fd)};
     struct winsize size;
     const char *text;
     int r;
-    p.width = p.terminal && ioctl(output_fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 200;
+    stream->error_code = 0;
+    p.width = p.terminal && ioctl(p.fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 200;
     while ((r = client_read_line(response, LINE_MAX_SIZE, &text, err)) == 0 && text) {
         if (!*text)
             continue;
@@ -86,4 +94,10 @@ int progress_show(struct client_response *response, int output_fd, bool quiet, s
     strv_release(&p.ids);
     strbuf_release(&p.out);
     return r;
+}
+
+int progress_show(struct client_response *response, int output_fd, bool quiet, struct error *err)
+{
+    struct progress_stream stream = {.output_fd = output_fd, .quiet = quiet};
+    return progress_follow(response, &stream, err);
 }

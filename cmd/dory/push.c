@@ -18,33 +18,48 @@ static const struct option push_options[] = {
     {0},
 };
 
-static int run_push(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
+static bool names_tag(const char *reference)
 {
-    const struct push_flags *flags = data;
-    const char *reference = arguments->items[0];
+    const char *colon = strrchr(reference, ':');
+    return colon != NULL && strchr(colon, '/') == NULL;
+}
+
+static int push(struct cli *cli, const char *reference, const struct push_flags *flags, struct error *err)
+{
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
     CLEANUP_CLIENT_RESPONSE struct client_response *response = NULL;
     CLEANUP_FREE char *name = xstrdup(reference);
     CLEANUP_FREE char *auth = registry_auth_header(cli, reference);
-    char *colon = strrchr(name, ':');
-    bool has_tag = colon != NULL && strchr(colon, '/') == NULL;
-    if (flags->all_tags && (has_tag || strchr(name, '@') != NULL))
-        return error_set(err, ERROR_INVALID, 0, "tag can't be used with --all-tags/-a");
-    if (has_tag)
+    char *colon = names_tag(name) ? strrchr(name, ':') : NULL;
+    if (colon)
         *colon = '\0';
-    if (!has_tag && !flags->all_tags && !flags->quiet)
-        printf("Using default tag: latest\n");
-    fflush(stdout);
     strbuf_adds(&path, "/images/");
     client_path_escape(&path, name);
     strbuf_adds(&path, "/push");
-    client_query_add(&path, "tag", flags->all_tags ? NULL : has_tag ? colon + 1 : "latest");
+    client_query_add(&path, "tag", flags->all_tags ? NULL : colon ? colon + 1 : "latest");
     client_query_add(&path, "platform", flags->platform);
     const char *const headers[] = {auth ? auth : "X-Registry-Auth: e30=", NULL};
     struct client_request request = {.method = "POST", .path = strbuf_str(&path), .headers = headers};
     int r = client_send(cli_client(cli), &request, &response, err);
-    if (r == 0)
-        r = progress_show(response, STDOUT_FILENO, flags->quiet, err);
+    return r < 0 ? r : progress_show(response, STDOUT_FILENO, flags->quiet, err);
+}
+
+int image_push_command(struct cli *cli, const char *reference, bool quiet, struct error *err)
+{
+    return push(cli, reference, &(struct push_flags){.quiet = quiet}, err);
+}
+
+static int run_push(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
+{
+    const struct push_flags *flags = data;
+    const char *reference = arguments->items[0];
+    bool has_tag = names_tag(reference);
+    if (flags->all_tags && (has_tag || strchr(reference, '@') != NULL))
+        return error_set(err, ERROR_INVALID, 0, "tag can't be used with --all-tags/-a");
+    if (!has_tag && !flags->all_tags && !flags->quiet)
+        printf("Using default tag: latest\n");
+    fflush(stdout);
+    int r = push(cli, reference, flags, err);
     if (r == 0 && flags->quiet)
         printf("%s\n", reference);
     return r;
