@@ -5,27 +5,6 @@
 #include "base/memory.h"
 #include "base/strv.h"
 
-char *path_clean(const char *path)
-{
-    CLEANUP_STRV struct strv parts = STRV_INIT, out = STRV_INIT;
-    bool rooted = path[0] == '/';
-    strv_split(&parts, path, '/');
-    for (size_t i = 0; i < parts.count; i++) {
-        const char *part = parts.items[i];
-        if (*part == '\0' || strcmp(part, ".") == 0)
-            continue;
-        bool up = strcmp(part, "..") == 0;
-        if (up && out.count > 0 && strcmp(out.items[out.count - 1], "..") != 0)
-            strv_remove(&out, out.count - 1);
-        else if (!up || !rooted)
-            strv_add(&out, part);
-    }
-    CLEANUP_FREE char *joined = strv_join(&out, "/");
-    if (rooted)
-        return xasprintf("/%s", joined);
-    return xstrdup(*joined != '\0' ? joined : ".");
-}
-
 char *path_directory(const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 
-/* Lexically shortest form, filepath.Clean: "" is ".". The caller frees, as everywhere here. */
-char *path_clean(const char *path);
-/* filepath.Dir of the cleaned path: "." when it has none. */
+#include "base/path_match.h"
+
+/* filepath.Dir of the cleaned path: "." when it has none. The caller frees, as everywhere here. */
 char *path_directory(const char *path);
 /* filepath.Base: the last component; "." of nothing, "/" of the root. */
 char *path_base(const char *path);
