@@ -17,7 +17,7 @@
 struct ignore_pattern;
 struct ignore {
     struct ignore_pattern *patterns;
-    size_t count;
+    size_t count, capacity;
     bool has_exceptions;
 };
 void ignore_release(struct ignore *ignore);

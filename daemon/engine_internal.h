@@ -9,6 +9,7 @@
 #include "daemon/health.h"
 #include "daemon/network_registry.h"
 #include "daemon/restart_policy.h"
+#include "daemon/signals.h"
 #include "daemon/volumes.h"
 #include "daemon/worker.h"
 
@@ -202,9 +203,5 @@ int engine_recover(struct engine *engine, struct error *err);
 /* The ports that PortBindings, ExposedPorts and PublishAllPorts ask for; *ret is a heap array. */
 int ports_collect(const struct container_config *config, const struct host_config *host, struct network_port **ret,
                   size_t *ret_count, struct error *err);
-
-/* ---- signals.c ---- */
-/* "KILL", "SIGKILL", "9", "RTMIN+3"; -EINVAL. */
-int signal_parse(const char *text);
 
 #endif

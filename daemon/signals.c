@@ -1,9 +1,11 @@
+#include "daemon/signals.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <strings.h>
 
+#include "base/memory.h"
 #include "base/parse.h"
-#include "daemon/engine_internal.h"
 
 static const struct {
     const char *name;
