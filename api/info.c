@@ -7,6 +7,7 @@
 #include "base/timestamp.h"
 #include "daemon/engine.h"
 #include "daemon/log_options.h"
+#include "daemon/runtimes.h"
 
 static void write_strv(struct json_writer *w, const char *key, const struct strv *list)
 {
@@ -152,16 +153,41 @@ static void write_registries(struct json_writer *w, const struct daemon_options 
     write_strv(w, "Labels", &options->labels);
 }
 
-static void write_runtimes(struct json_writer *w)
+static void write_runtime(struct json_writer *w, const struct strmap_entry *entry)
+{
+    CLEANUP_STRV struct strv command = STRV_INIT;
+
+    if (runtimes_decode(entry->value, &command) < 0)
+        return; /* such a setting was not taken */
+    json_key(w, entry->key);
+    json_begin_object(w);
+    json_member_string(w, "path", command.items[0]);
+    if (command.count > 1) {
+        json_key(w, "runtimeArgs");
+        json_begin_array(w);
+        for (size_t i = 1; i < command.count; i++)
+            json_put_string(w, command.items[i]);
+        json_end_array(w);
+    }
+    json_end_object(w);
+}
+
+static void write_runtimes(const struct daemon_options *options, struct json_writer *w)
 {
     json_key(w, "Runtimes");
     json_begin_object(w);
-    json_key(w, "dory");
+    json_key(w, RUNTIME_BUILT_IN);
     json_begin_object(w);
     json_member_string(w, "path", "dory-shim");
     json_end_object(w);
+    for (size_t i = 0; i < options->runtimes.count; i++)
+        write_runtime(w, &options->runtimes.items[i]);
     json_end_object(w);
-    json_member_string(w, "DefaultRuntime", "dory");
+    json_member_string(w, "DefaultRuntime", options->default_runtime);
+}
+
+static void write_swarm(struct json_writer *w)
+{
     json_key(w, "Swarm");
     json_begin_object(w);
     json_member_string(w, "NodeID", "");
@@ -284,8 +310,9 @@ int system_info(struct api_request *request, struct engine *engine, struct error
     pthread_rwlock_rdlock((pthread_rwlock_t *)&options->reload);
     write_daemon(&w, options);
     write_registries(&w, options);
+    write_runtimes(options, &w);
     pthread_rwlock_unlock((pthread_rwlock_t *)&options->reload);
-    write_runtimes(&w);
+    write_swarm(&w);
     write_warnings(&w, &facts, options);
     json_end_object(&w);
     return api_reply_json(request, 200, &out);

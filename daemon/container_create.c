@@ -10,6 +10,7 @@
 #include "daemon/ipc_share.h"
 #include "daemon/links.h"
 #include "daemon/names.h"
+#include "daemon/runtimes.h"
 #include "daemon/spec_generate.h"
 #include "daemon/volumes_from.h"
 
@@ -122,6 +123,8 @@ static int prepare(struct engine *engine, const struct container_create *request
     container_config_merge(&c->config, image ? &image->config : NULL);
     host_config_set_defaults(&c->host, engine->options);
     r = host_config_validate(&c->host, warnings, err);
+    if (r == 0)
+        r = runtimes_find(engine->options, c->host.runtime, NULL, err);
     if (r == 0)
         r = container_networks_resolve(engine, request->body, c, err);
     if (r == 0)

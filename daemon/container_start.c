@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "daemon/capabilities.h"
+#include "daemon/container_runtime.h"
 #include "daemon/engine_internal.h"
 #include "daemon/ipc_share.h"
 #include "daemon/links.h"
@@ -47,6 +48,7 @@ struct start {
     size_t seccomp_size;
     unsigned seccomp_flags;
     bool seccomp_owned;
+    struct container_runtime runtime;
     int64_t started_before;
 };
 
@@ -181,6 +183,8 @@ static int step_security(struct start *s, struct error *err)
     if (r == 0)
         r = devices_collect(&s->c->host, &s->devices, err);
     if (r == 0)
+        r = container_runtime_choose(s->engine, s->c, s->capabilities, s->netns_fd >= 0, &s->runtime, err);
+    if (r == 0 && s->runtime.command.count == 0)
         r = engine_seccomp(s->engine, s->c, s->capabilities, &s->seccomp_bpf, &s->seccomp_size, &s->seccomp_flags,
                            &s->seccomp_owned, err);
     return r;
@@ -209,6 +213,9 @@ static int step_spec(struct start *s, struct error *err)
                                .shm_path = s->shm_path,
                                .ipc_path = s->ipc_path,
                                .host_network = s->host_network,
+                               .netns_path = s->runtime.netns_path,
+                               .seccomp = s->runtime.seccomp,
+                               .init_path = s->runtime.init_path,
                                .host_mqueue = access("/dev/mqueue", F_OK) == 0,
                                .pid_path = s->pid_path};
     spec_generate(&input, &s->spec);
@@ -318,7 +325,6 @@ static int step_launch(struct start *s, struct error *err)
     struct shim_attach *attaches;
     await_attaching(c);
     size_t count = take_pending(c, &attaches);
-    bool init = c->host.init != NULL ? *c->host.init : s->engine->options->init;
     struct shim_start start = {.spec_json = strbuf_str(&s->spec),
                                .spec_size = s->spec.size,
                                .rootfs_fd = s->rootfs_fd,
@@ -329,7 +335,8 @@ static int step_launch(struct start *s, struct error *err)
                                .tty = c->config.tty,
                                .open_stdin = c->config.open_stdin,
                                .stdin_once = c->config.stdin_once,
-                               .init = init,
+                               .init = s->runtime.built_in_init,
+                               .runtime = &s->runtime.command,
                                .tty_rows = (uint16_t)c->host.console_size[0],
                                .tty_columns = (uint16_t)c->host.console_size[1],
                                .log = {.path = s->log.path,
@@ -406,6 +413,7 @@ static void start_release(struct start *s)
     free(s->ipc_path);
     strbuf_release(&s->spec);
     log_target_release(&s->log);
+    container_runtime_release(&s->runtime);
     if (s->seccomp_owned)
         free((void *)s->seccomp_bpf);
 }

@@ -22,6 +22,7 @@ struct seccomp_program {
 };
 
 struct exec_table;
+struct oci_seccomp;
 
 struct engine {
     const struct daemon_options *options;
@@ -191,6 +192,10 @@ int engine_seccomp_load(struct engine *engine, struct error *err);
 /* The program of the default profile; NULL with size 0 when nothing is to be filtered. *ret_owned: the caller frees. */
 int engine_seccomp(struct engine *engine, const struct container *c, uint64_t capabilities, const void **ret_bpf,
                    size_t *ret_size, unsigned *ret_flags, bool *ret_owned, struct error *err);
+/* The same profile in the OCI form, for other runtimes; *ret stays as it is when nothing is to be filtered. The caller
+ * releases (oci_seccomp_table) and frees. */
+int engine_seccomp_spec(struct engine *engine, const struct container *c, uint64_t capabilities,
+                        struct oci_seccomp **ret, struct error *err);
 
 /* ---- seccomp_cache.c ---- */
 bool seccomp_cache_read(struct engine *engine, uint64_t capabilities, void **ret_bpf, size_t *ret_size);

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "daemon/options.h"
+#include "daemon/runtimes.h"
 
 #define DEFAULT_SHM_SIZE (64 * 1024 * 1024)
 
@@ -396,7 +397,10 @@ void host_config_set_defaults(struct host_config *host, const struct daemon_opti
     default_string(&host->ipc_mode, options->default_ipc_mode ? options->default_ipc_mode : "private");
     /* docker on hosts with v1 controllers says "host" here; dory gives every container its own cgroup namespace. */
     default_string(&host->cgroupns_mode, options->default_cgroupns_mode ? options->default_cgroupns_mode : "private");
-    default_string(&host->runtime, "dory");
+    if (host->runtime == NULL || *host->runtime == '\0') {
+        CLEANUP_FREE char *runtime = runtimes_default(options);
+        xstrset(&host->runtime, runtime);
+    }
     /* Unset: as much swap as memory, docker's rule. */
     if (host->memory > 0 && host->memory_swap == 0)
         host->memory_swap = host->memory <= INT64_MAX / 2 ? host->memory * 2 : -1;

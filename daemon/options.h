@@ -10,8 +10,8 @@
 #include "base/strv.h"
 
 struct daemon_options {
-    /* SIGHUP replaces insecure_registries, registry_mirrors, labels and log_level under it: read them with it held for
-     * reading. Everything else is a plain value or never changes. */
+    /* SIGHUP replaces insecure_registries, registry_mirrors, labels, runtimes, default_runtime and log_level under it:
+     * read them with it held for reading. Everything else is a plain value or never changes. */
     pthread_rwlock_t reload;
     char *data_root;   /* /var/lib/dory */
     char *exec_root;   /* /run/dory */
@@ -41,8 +41,10 @@ struct daemon_options {
     char *default_shm_size;        /* "64m" */
     struct strmap default_ulimits; /* "nofile": "1024:2048" */
     bool no_new_privileges;
-    char *seccomp_profile; /* a file, "builtin" or "unconfined" */
-    char *storage_driver;  /* overlay2 */
+    char *seccomp_profile;  /* a file, "builtin" or "unconfined" */
+    char *storage_driver;   /* overlay2 */
+    struct strmap runtimes; /* name: what runtimes_decode() takes */
+    char *default_runtime;  /* dory */
     struct strv exec_options;
     struct strv labels;
     int64_t shutdown_timeout;

@@ -51,6 +51,47 @@ int engine_seccomp_load(struct engine *engine, struct error *err)
     return r < 0 ? error_context(err, "seccomp profile %s", name) : 0;
 }
 
+/* *ret_profile: JSON text, or NULL for the built-in one. c may be NULL: the daemon's default. */
+static int choose_profile(struct engine *engine, const struct container *c, const char **ret_profile,
+                          bool *ret_unconfined, struct error *err)
+{
+    struct security_options options = {0};
+    const char *profile = engine->seccomp_profile; /* the daemon's default; NULL: the built-in one */
+    int r = c == NULL ? 0 : security_options_parse(&c->host.security_opt, &options, err);
+    if (r < 0)
+        return r;
+    if (options.seccomp_profile != NULL)
+        profile = options.seccomp_profile;
+    else if (options.seccomp_builtin)
+        profile = NULL;
+    *ret_unconfined = options.seccomp_unconfined ||
+                      (c != NULL && c->host.privileged && options.seccomp_profile == NULL) ||
+                      (profile != NULL && strcmp(profile, "unconfined") == 0);
+    *ret_profile = profile;
+    return 0;
+}
+
+int engine_seccomp_spec(struct engine *engine, const struct container *c, uint64_t capabilities,
+                        struct oci_seccomp **ret, struct error *err)
+{
+    const char *profile = NULL;
+    bool unconfined;
+    int r = choose_profile(engine, c, &profile, &unconfined, err);
+    if (r < 0 || unconfined)
+        return r;
+    struct oci_seccomp *seccomp = xcalloc(1, sizeof(*seccomp));
+    if (profile == NULL)
+        runtime_seccomp_default_spec(capabilities, seccomp);
+    else
+        r = runtime_seccomp_parse_docker(profile, strlen(profile), capabilities, seccomp, err);
+    if (r < 0) {
+        free(seccomp);
+        return r;
+    }
+    *ret = seccomp;
+    return 0;
+}
+
 int engine_seccomp(struct engine *engine, const struct container *c, uint64_t capabilities, const void **ret_bpf,
                    size_t *ret_size, unsigned *ret_flags, bool *ret_owned, struct error *err)
 {
@@ -58,19 +99,11 @@ int engine_seccomp(struct engine *engine, const struct container *c, uint64_t ca
     *ret_size = 0;
     *ret_flags = 0;
     *ret_owned = false;
-    struct security_options options = {0};
-    const char *profile = engine->seccomp_profile; /* the daemon's default; NULL: the built-in one */
-    int r = c == NULL ? 0 : security_options_parse(&c->host.security_opt, &options, err);
-    if (r < 0)
+    const char *profile = NULL;
+    bool unconfined;
+    int r = choose_profile(engine, c, &profile, &unconfined, err);
+    if (r < 0 || unconfined)
         return r;
-    if (options.seccomp_unconfined || (c != NULL && c->host.privileged && options.seccomp_profile == NULL))
-        return 0;
-    if (options.seccomp_profile != NULL)
-        profile = options.seccomp_profile;
-    else if (options.seccomp_builtin)
-        profile = NULL;
-    if (profile != NULL && strcmp(profile, "unconfined") == 0)
-        return 0;
     if (profile != NULL) {
         *ret_owned = true;
         return compile_profile(profile, capabilities, ret_bpf, ret_size, ret_flags, err);

@@ -44,6 +44,7 @@
 #define SHIM_SOCKET_NAME "sock"
 #define SHIM_EXIT_NAME "exit"           /* {"status":0,"oom_killed":false,"finished":NS} */
 #define SHIM_CONTAINER_NAME "container" /* {"pid":1,"start_time":TICKS,"cgroups_path":""} */
+#define SHIM_NETNS_NAME "netns"         /* where another runtime finds the network namespace */
 #define SHIM_EXEC_PREFIX "exec."        /* exec.EXECID: {"pid":1,"note":...} */
 #define SHIM_EXEC_EXIT_SUFFIX ".exit"   /* exec.EXECID.exit: {"status":0,"finished":NS} */
 
@@ -94,8 +95,10 @@ enum shim_start_flags {
 
 /*
  * Descriptors in this order: listening socket, directory exec_root/shim/ID, then rootfs, netns and memfd if flagged.
- * The tail is the id, the spec, the seccomp program, the log's path, the log's attributes and the log's sink (the
- * configuration of shim_sink.h), one after the other.
+ * The tail is the id, the spec, the seccomp program, the log's path, the log's attributes, the log's sink (the
+ * configuration of shim_sink.h) and the runtime, one after the other. The runtime is a JSON array: the program that
+ * runs the container in the shim's place, and its first arguments. Its network namespace is then SHIM_NETNS_NAME of the
+ * directory, for the spec to name.
  */
 struct shim_start_request {
     uint32_t flags;
@@ -104,6 +107,7 @@ struct shim_start_request {
     uint32_t log_max_files;
     uint64_t log_max_size; /* bytes; 0: unlimited */
     uint32_t seccomp_flags, log_sink_size /* 0: none */;
+    uint32_t runtime_size /* 0: the shim's own */, reserved;
 };
 
 enum shim_attach_flags {

@@ -121,6 +121,10 @@ static void put_process(struct json_writer *w, const struct spec_input *in, cons
     put_user(w, in->identity);
     json_key(w, "args");
     json_begin_array(w);
+    if (process->init) {
+        json_put_string(w, SPEC_INIT_TARGET);
+        json_put_string(w, "--");
+    }
     if (process->path != NULL)
         json_put_string(w, process->path);
     for (size_t i = 0; i < process->args->count; i++)
@@ -266,6 +270,8 @@ static void put_mounts(struct json_writer *w, const struct spec_input *in)
         }
     }
     put_etc_mounts(w, in);
+    if (in->init_path != NULL)
+        put_mount(w, SPEC_INIT_TARGET, "bind", in->init_path, "bind,rprivate,ro");
     for (size_t i = 0; i < c->mount_count; i++)
         put_mount_point(w, &c->mounts[i], in->sources ? in->sources[i] : NULL);
     json_end_array(w);
@@ -289,7 +295,7 @@ static void put_namespaces(struct json_writer *w, const struct spec_input *in)
     json_begin_array(w);
     put_namespace(w, "mount", NULL);
     if (!in->host_network)
-        put_namespace(w, "network", NULL); /* the descriptor of the prepared one goes to the runtime beside the spec */
+        put_namespace(w, "network", in->netns_path); /* the built-in runtime gets its descriptor beside the spec */
     if (!equals(h->uts_mode, "host"))
         put_namespace(w, "uts", NULL);
     if (!equals(h->pid_mode, "host"))
@@ -358,6 +364,10 @@ static void put_linux(struct json_writer *w, const struct spec_input *in, const 
     spec_resources_write(h, in->devices, w);
     put_devices(w, in);
     put_sysctls(w, in);
+    if (in->seccomp != NULL) {
+        json_key(w, "seccomp");
+        json_table_encode(&oci_seccomp_table, in->seccomp, w);
+    }
     if (!h->privileged && !security->systempaths_unconfined) {
         put_strings(w, "maskedPaths", &h->masked_paths.list);
         put_strings(w, "readonlyPaths", &h->readonly_paths.list);
@@ -368,9 +378,11 @@ static void put_linux(struct json_writer *w, const struct spec_input *in, const 
 }
 
 /* The container's own process. */
-static struct spec_process main_process(const struct container *c)
+static struct spec_process main_process(const struct spec_input *in)
 {
-    return (struct spec_process){.path = c->path,
+    const struct container *c = in->container;
+    return (struct spec_process){.init = in->init_path != NULL,
+                                 .path = c->path,
                                  .args = &c->args,
                                  .cwd = c->config.working_dir,
                                  .tty = c->config.tty,
@@ -379,7 +391,7 @@ static struct spec_process main_process(const struct container *c)
 
 void spec_environment(const struct spec_input *in, struct strv *env)
 {
-    struct spec_process process = main_process(in->container);
+    struct spec_process process = main_process(in);
     make_environment(in, &process, env);
 }
 
@@ -400,8 +412,9 @@ void spec_generate(const struct spec_input *in, struct strbuf *out)
     struct json_writer w;
     json_writer_init(&w, out);
     json_begin_object(&w);
-    json_member_string(&w, "ociVersion", "1.2.0");
-    struct spec_process process = main_process(c);
+    /* The version that every runtime takes: crun before 1.9 refuses those that it does not know. */
+    json_member_string(&w, "ociVersion", "1.0.2");
+    struct spec_process process = main_process(in);
     json_key(&w, "process");
     put_process(&w, in, &process, &security);
     json_key(&w, "root");

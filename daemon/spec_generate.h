@@ -13,6 +13,7 @@
 #include "daemon/passwd.h"
 
 struct container;
+struct oci_seccomp;
 
 struct spec_input {
     const struct container *container;
@@ -27,14 +28,21 @@ struct spec_input {
     const char *ipc_path;        /* an IPC namespace to join; NULL: new, or the host's if ipc_mode says so */
     char *const *sources;        /* one per mount: replaces its source when not NULL; may be NULL */
     bool host_network;
-    bool host_mqueue;     /* the host has /dev/mqueue to share with --ipc host */
-    const char *pid_path; /* a pid namespace to join; NULL: new, or the host's if pid_mode says so */
+    bool host_mqueue;                  /* the host has /dev/mqueue to share with --ipc host */
+    const char *netns_path;            /* a network namespace to join; NULL: new, unless host_network */
+    const struct oci_seccomp *seccomp; /* into the spec; NULL: the filter goes beside it, or there is none */
+    const char *init_path;             /* a program of the host that becomes pid 1 and runs the container's; NULL */
+    const char *pid_path;              /* a pid namespace to join; NULL: new, or the host's if pid_mode says so */
 };
+
+/* Where docker puts the program of --init. */
+#define SPEC_INIT_TARGET "/sbin/docker-init"
 
 void spec_generate(const struct spec_input *input, struct strbuf *out);
 
 /* What differs between the container's own process and an exec. Everything is borrowed. */
 struct spec_process {
+    bool init;        /* run by the init at SPEC_INIT_TARGET */
     const char *path; /* goes before args; NULL: args are all of it */
     const struct strv *args;
     const struct strv *env; /* over the container's; may be NULL */

@@ -22,6 +22,7 @@
 
 #include "base/error.h"
 #include "base/strmap.h"
+#include "base/strv.h"
 
 struct json;
 struct supervisor;
@@ -52,6 +53,9 @@ int supervisor_open(const struct supervisor_options *options, struct supervisor 
 /* Closes the daemon's side only: shims and containers go on. */
 void supervisor_close(struct supervisor *supervisor);
 
+/* Where another runtime finds the network namespace that a start of `id` hands over; the caller frees. */
+char *supervisor_netns_path(const struct supervisor *supervisor, const char *id);
+
 int supervisor_spawn(struct supervisor *supervisor, const char *id, struct shim **ret, struct error *err);
 
 /* A client to be attached: the descriptor goes to the shim, which speaks docker's stream format on it (raw with a tty,
@@ -81,6 +85,10 @@ struct shim_start {
     size_t seccomp_size;
     unsigned seccomp_flags; /* SECCOMP_FILTER_FLAG_* */
     bool tty, open_stdin, stdin_once, init;
+    /* Another OCI runtime: its program and first arguments; NULL or empty: the shim's own. Such a spec has everything
+     * in it: neither seccomp_bpf nor init is used, and the network namespace, if netns_fd is one, is named by
+     * supervisor_netns_path(). */
+    const struct strv *runtime;
     uint16_t tty_rows, tty_columns;
     struct shim_log log;
     const struct shim_attach *attaches; /* clients waiting since before the start */

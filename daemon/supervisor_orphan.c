@@ -27,6 +27,7 @@ void orphan_kill(int container_fd, const char *cgroups_path)
     runtime_cgroup_kill(cgroup, SIGKILL, NULL);
     runtime_cgroup_remove(cgroup, NULL);
     runtime_cgroup_free(cgroup);
+    runtime_cgroup_remove_named(cgroups_path);
 }
 
 /* Field 22 of /proc/PID/stat, see cmd/dory-shim/start.c. -1: no such process. */

@@ -47,6 +47,26 @@ static uint32_t add_attrs(struct outgoing_start *out, const struct strmap *attrs
     return (uint32_t)(out->tail.size - before);
 }
 
+static uint32_t add_runtime(struct outgoing_start *out, const struct strv *command)
+{
+    struct json_writer w;
+    size_t before = out->tail.size;
+
+    if (!command || command->count == 0)
+        return 0;
+    json_writer_init(&w, &out->tail);
+    json_begin_array(&w);
+    for (size_t i = 0; i < command->count; i++)
+        json_put_string(&w, command->items[i]);
+    json_end_array(&w);
+    return (uint32_t)(out->tail.size - before);
+}
+
+char *supervisor_netns_path(const struct supervisor *s, const char *id)
+{
+    return xasprintf("%s/shim/%s/" SHIM_NETNS_NAME, s->options.exec_root, id);
+}
+
 int shim_tail_to_memfd(struct strbuf *tail, int *ret_fd, struct error *err)
 {
     CLEANUP_CLOSE int fd = memfd_create("dory-request", MFD_CLOEXEC);
@@ -84,6 +104,7 @@ static int compose(const struct shim *shim, const struct shim_start *start, stru
     q->log_path_size = log->path ? add_tail(out, log->path, strlen(log->path)) : 0;
     q->log_attrs_size = log->path ? add_attrs(out, log->attrs) : 0;
     q->log_sink_size = log->sink ? add_tail(out, log->sink, strlen(log->sink)) : 0;
+    q->runtime_size = add_runtime(out, start->runtime);
     if (q->log_attrs_size > LOG_ATTRS_MAX || out->tail.size > SHIM_TAIL_MAX)
         return error_set(err, ERROR_INVALID, E2BIG, "the container's configuration is too large");
     out->fds[out->fd_count++] = shim->listen_fd;

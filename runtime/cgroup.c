@@ -507,3 +507,12 @@ int runtime_cgroup_remove(struct runtime_cgroup *cgroup, struct error *err)
     }
     return result;
 }
+
+void runtime_cgroup_remove_named(const char *cgroups_path)
+{
+    CLEANUP_CLOSE int root = open("/sys/fs/cgroup/systemd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const char *path = cgroups_path + strspn(cgroups_path, "/");
+    CLEANUP_CLOSE int fd = root < 0 ? -1 : openat(root, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0)
+        remove_dir(root, fd, path);
+}

@@ -84,6 +84,9 @@ bool runtime_cgroup_exists(const struct runtime_cgroup *cgroup);
 int runtime_cgroup_join(struct runtime_cgroup *cgroup, pid_t pid, bool in_unified, struct error *err);
 /* Removes all its directories; processes must be gone. Retries EBUSY briefly. */
 int runtime_cgroup_remove(struct runtime_cgroup *cgroup, struct error *err);
+/* Other runtimes have a directory of systemd's named hierarchy beside ours on hosts with v1: what a container whose
+ * runtime could not remove it has left there. */
+void runtime_cgroup_remove_named(const char *cgroups_path);
 /* Whether it is frozen, or on its way there. A host without freezer has no frozen cgroups. */
 int runtime_cgroup_frozen(struct runtime_cgroup *cgroup, bool *ret, struct error *err);
 /* Count of OOM kills in it so far. */

@@ -144,6 +144,25 @@ static int on_resize(struct shim *shim, struct shim_message *message, struct err
     return shim->life == LIFE_RUNNING ? resize(&shim->streams, message, err) : not_running(err);
 }
 
+static bool has_ended(const struct shim *shim)
+{
+    struct pollfd ended = {.fd = shim->container.pid_fd, .events = POLLIN};
+
+    return poll(&ended, 1, 0) == 1;
+}
+
+/* SIGKILL reaches the process also when its runtime fails. */
+static int signal_driven(struct shim *shim, int signal, struct error *err)
+{
+    int r = has_ended(shim) ? -ESRCH : driver_kill(shim->driver, signal, err);
+
+    if (r < 0 && has_ended(shim))
+        return not_running(err);
+    if (r < 0 && signal == SIGKILL)
+        r = syscall(SYS_pidfd_send_signal, shim->container.pid_fd, signal, NULL, 0) < 0 ? r : 0;
+    return r;
+}
+
 static int on_signal(struct shim *shim, struct shim_message *message, struct error *err)
 {
     struct shim_signal_request request;
@@ -151,6 +170,8 @@ static int on_signal(struct shim *shim, struct shim_message *message, struct err
     shim_message_fixed(message, &request, sizeof(request));
     if (shim->life != LIFE_RUNNING)
         return not_running(err);
+    if (shim->driver)
+        return signal_driven(shim, request.signal, err);
     if (syscall(SYS_pidfd_send_signal, shim->container.pid_fd, request.signal, NULL, 0) < 0)
         return errno == ESRCH ? not_running(err) : error_errno(err, errno, "send signal %d", request.signal);
     return 0;

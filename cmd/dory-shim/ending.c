@@ -86,6 +86,9 @@ static void report(struct shim *shim)
 {
     struct shim_state state;
 
+    /* Its state lies in our directory, which the daemon removes as soon as it knows of the end. */
+    if (shim->driver && driver_delete(shim->driver, NULL) < 0 && shim->cgroups_path)
+        runtime_cgroup_remove_named(shim->cgroups_path);
     /* The record first: the daemon may be gone, or go before it has read what we say. */
     write_exit_record(shim);
     shim->life = LIFE_REPORTED;

@@ -78,6 +78,20 @@ static int load_process(struct request *q, struct error *err)
     return 0;
 }
 
+static int run_driven(struct shim *shim, const struct request *q, struct runtime_exec *ret, struct error *err)
+{
+    struct driver_exec exec = {
+        .process = q->process,
+        .process_size = q->fixed.process_size,
+        .terminal = q->fixed.flags & SHIM_EXEC_TTY,
+        .rows = q->fixed.rows,
+        .columns = q->fixed.columns,
+        .stdio = {q->pipes.theirs[0], q->pipes.theirs[1], q->pipes.theirs[2]},
+    };
+
+    return driver_exec(shim->driver, &exec, ret, err);
+}
+
 static int run(struct shim *shim, const struct request *q, struct runtime_exec *ret, struct error *err)
 {
     struct runtime_exec_options options = {
@@ -168,7 +182,7 @@ int exec_start(struct shim *shim, struct shim_message *message, struct exec **re
         r = streams_make_pipes(&q.pipes, q.fixed.flags & SHIM_EXEC_STDIN, q.fixed.flags & SHIM_EXEC_STDOUT,
                                q.fixed.flags & SHIM_EXEC_STDERR, err);
     if (r >= 0)
-        r = run(shim, &q, &process, err);
+        r = shim->driver ? run_driven(shim, &q, &process, err) : run(shim, &q, &process, err);
     if (r < 0)
         return r;
     exec = exec_new(shim, &q, &process);

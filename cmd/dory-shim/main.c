@@ -55,8 +55,11 @@ int main(int argc, char **argv)
 {
     struct shim shim = {0};
     struct error err = {0};
+    const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
     int r;
 
+    if (name && strcmp(name, "/docker-init") == 0)
+        return init_main(argc, argv);
     init(&shim);
     if (fcntl(SHIM_CONTROL_FD, F_GETFD) < 0) {
         fputs("dory-shim is started by doryd\n", stderr);

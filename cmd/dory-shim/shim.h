@@ -9,6 +9,8 @@
  *   start.c    START: spec, log, pipes, runtime
  *   tail.c     the long part of a request, wherever it travelled
  *   exec.c     EXEC: further processes in the container, from their start to their end
+ *   driver*.c  another OCI runtime in the place of the linked one
+ *   init.c     docker-init, under whose name another runtime starts this program
  *   streams.c  pipes or terminal of one process
  *   log.c      the container's log: file and sink
  *   output.c   process -> log and clients
@@ -25,6 +27,7 @@
 #include "base/detach_keys.h"
 #include "base/error.h"
 #include "base/loop.h"
+#include "cmd/dory-shim/driver.h"
 #include "cmd/dory-shim/streams.h"
 #include "daemon/shim_protocol.h"
 #include "runtime/container.h"
@@ -93,6 +96,7 @@ struct shim {
      * file system below it, and that must not be the container's init. */
     int rootfs_fd;
     struct runtime_container container;
+    struct driver *driver; /* NULL: the linked runtime */
 
     struct streams streams;
     char *scratch; /* SCRATCH bytes, mapped: every read goes there and is dealt with before the next */
@@ -108,6 +112,10 @@ struct shim {
     bool cleaned;
     struct loop_source *grace_timer;
 };
+
+/* ---- init.c ---- */
+/* Becomes the init of a container: runs the program that the arguments name (behind "--"). */
+int init_main(int argc, char **argv);
 
 /* ---- control.c ---- */
 int control_open(struct shim *shim, struct error *err);

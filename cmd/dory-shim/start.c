@@ -20,7 +20,7 @@ struct start {
     struct tail tail;
     char *id;
     char *log_path, *log_attrs, *log_sink;
-    const char *spec, *seccomp;
+    const char *spec, *seccomp, *runtime;
     struct streams_pipes pipes;
 };
 
@@ -60,8 +60,8 @@ static int start_decode(struct start *s, struct shim_message *message, struct er
     r = tail_open(&s->tail, message, q->flags & SHIM_FLAG_TAIL_IN_MEMFD, fd, err);
     if (r < 0)
         return r;
-    expected =
-        (uint64_t)q->id_size + q->spec_size + q->seccomp_size + q->log_path_size + q->log_attrs_size + q->log_sink_size;
+    expected = (uint64_t)q->id_size + q->spec_size + q->seccomp_size + q->log_path_size + q->log_attrs_size +
+               q->log_sink_size + q->runtime_size;
     if (s->listen_fd < 0 || s->dir_fd < 0 || message->fd_count < fd || expected != s->tail.size || !q->id_size)
         return error_set(err, ERROR_INVALID, EPROTO, "malformed start request");
     s->id = tail_take_text(&s->tail, q->id_size);
@@ -70,6 +70,7 @@ static int start_decode(struct start *s, struct shim_message *message, struct er
     s->log_path = tail_take_text(&s->tail, q->log_path_size);
     s->log_attrs = tail_take_text(&s->tail, q->log_attrs_size);
     s->log_sink = tail_take_text(&s->tail, q->log_sink_size);
+    s->runtime = tail_take(&s->tail, q->runtime_size);
     return 0;
 }
 
@@ -118,6 +119,24 @@ static int load_spec(struct shim *shim, const struct start *s, struct error *err
     shim->own_pid_namespace = pid_namespace && !pid_namespace->path;
     shim->cgroups_path = xstrdup(shim->spec->linux_.cgroups_path);
     return 0;
+}
+
+static int run_driven(struct shim *shim, struct start *s, struct error *err)
+{
+    struct driver_start start = {
+        .spec = s->spec,
+        .spec_size = s->request.spec_size,
+        .cgroups_path = shim->cgroups_path,
+        .rootfs_fd = s->rootfs_fd,
+        .netns_fd = s->netns_fd,
+        .terminal = shim->streams.tty,
+        .rows = s->request.rows,
+        .columns = s->request.columns,
+        .stdio = {s->pipes.theirs[0], s->pipes.theirs[1], s->pipes.theirs[2]},
+    };
+    int r = driver_new(s->runtime, s->request.runtime_size, s->id, s->dir_fd, &shim->driver, err);
+
+    return r < 0 ? r : driver_start(shim->driver, &start, &shim->container, err);
 }
 
 static int run(struct shim *shim, struct start *s, struct error *err)
@@ -169,7 +188,7 @@ static int start_steps(struct shim *shim, struct start *s, struct error *err)
     if (r >= 0 && !shim->streams.tty)
         r = streams_make_pipes(&s->pipes, shim->open_stdin, true, true, err);
     if (r >= 0)
-        r = run(shim, s, err);
+        r = s->request.runtime_size ? run_driven(shim, s, err) : run(shim, s, err);
     if (r < 0)
         return r;
     /* The container runs. From here on nothing may fail the start; what fails ends the container. */

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "daemon/runtimes.h"
 
 #define CONFIG_FILE_MAX ((size_t)1024 * 1024)
 
@@ -49,14 +50,16 @@ static int set_text(struct daemon_options *options, const struct row *row, const
         return 0;
     case ROW_MAP:
     case ROW_ULIMITS:
+    case ROW_RUNTIMES:
         equals = strchr(value, '=');
         if (!equals || equals == value)
             return error_set(err, ERROR_INVALID, 0, "invalid argument \"%s\" for \"--%s\" flag: key=value is expected",
                              value, row->flag);
         {
             CLEANUP_FREE char *name = xstrndup(value, (size_t)(equals - value));
+            CLEANUP_FREE char *command = row->type == ROW_RUNTIMES ? runtimes_encode(equals + 1, NULL) : NULL;
 
-            strmap_set(at, name, equals + 1);
+            strmap_set(at, name, command ? command : equals + 1);
         }
         return 0;
     }
@@ -83,6 +86,7 @@ static char *get_text(const struct daemon_options *options, const struct row *ro
     }
     case ROW_MAP:
     case ROW_ULIMITS:
+    case ROW_RUNTIMES:
         for (size_t i = 0; i < ((const struct strmap *)at)->count; i++) {
             const struct strmap_entry *entry = &((const struct strmap *)at)->items[i];
 
@@ -101,7 +105,7 @@ static void release_row(struct daemon_options *options, const struct row *row)
         xstrset(at, NULL);
     else if (row->type == ROW_LIST)
         strv_release(at);
-    else if (row->type == ROW_MAP || row->type == ROW_ULIMITS)
+    else if (row->type == ROW_MAP || row->type == ROW_ULIMITS || row->type == ROW_RUNTIMES)
         strmap_release(at);
 }
 
@@ -284,6 +288,34 @@ static int set_json_ulimits(struct daemon_options *options, const struct row *ro
     return value->kind == JSON_OBJECT ? 0 : wrong_type(row, "an object of ulimits", err);
 }
 
+/* {"runc": {"path": "/usr/sbin/runc", "runtimeArgs": ["--debug"]}}: program and arguments are kept as one value. */
+static int set_json_runtimes(struct daemon_options *options, const struct row *row, const struct json *value,
+                             struct error *err)
+{
+    for (size_t i = 0; value->kind == JSON_OBJECT && i < value->object.count; i++) {
+        const struct json *runtime = &value->object.values[i], *list = json_get(runtime, "runtimeArgs");
+        const char *path = json_get_string(runtime, "path"), *name = value->object.keys[i];
+        CLEANUP_STRV struct strv arguments = STRV_INIT;
+        CLEANUP_FREE char *command = NULL;
+
+        if (json_get(runtime, "runtimeType") || json_get(runtime, "options"))
+            return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                             "%s: %s: runtimeType and options name containerd's shims, which are not there: path is "
+                             "expected",
+                             option_key(row), name);
+        if (!path || (list && list->kind != JSON_ARRAY && list->kind != JSON_NULL))
+            return wrong_type(row, "an object of {\"path\", \"runtimeArgs\"}", err);
+        for (size_t j = 0; j < json_count(list); j++) {
+            if (!json_string(json_at(list, j)))
+                return wrong_type(row, "an object of {\"path\", \"runtimeArgs\"}", err);
+            strv_add(&arguments, json_string(json_at(list, j)));
+        }
+        command = runtimes_encode(path, &arguments);
+        strmap_set(field(options, row), name, command);
+    }
+    return value->kind == JSON_OBJECT ? 0 : wrong_type(row, "an object of runtimes", err);
+}
+
 static int set_json(struct daemon_options *options, const struct row *row, const struct json *value, struct error *err)
 {
     switch (row->type) {
@@ -307,6 +339,8 @@ static int set_json(struct daemon_options *options, const struct row *row, const
                                       : set_json_list(options, row, value, err);
     case ROW_ULIMITS:
         return set_json_ulimits(options, row, value, err);
+    case ROW_RUNTIMES:
+        return set_json_runtimes(options, row, value, err);
     case ROW_MAP:
         if (value->kind != JSON_OBJECT)
             return wrong_type(row, "an object of strings", err);
@@ -436,8 +470,8 @@ int daemon_options_load(struct daemon_options *options, struct invocation *invoc
 
 static void swap_row(struct daemon_options *a, struct daemon_options *b, const struct row *row)
 {
-    static const size_t sizes[] = {sizeof(char *),  sizeof(struct strv),   sizeof(bool),
-                                   sizeof(int64_t), sizeof(struct strmap), sizeof(struct strmap)};
+    static const size_t sizes[] = {sizeof(char *),        sizeof(struct strv),   sizeof(bool),         sizeof(int64_t),
+                                   sizeof(struct strmap), sizeof(struct strmap), sizeof(struct strmap)};
     char kept[sizeof(struct strmap)];
 
     memcpy(kept, field(a, row), sizes[row->type]);

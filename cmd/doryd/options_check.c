@@ -5,6 +5,7 @@
 #include "base/parse.h"
 #include "cmd/doryd/options.h"
 #include "daemon/log_options.h"
+#include "daemon/runtimes.h"
 #include "daemon/ulimits.h"
 
 /* One of two words. */
@@ -60,6 +61,8 @@ int daemon_options_check(const struct daemon_options *options, struct error *err
     if (r < 0)
         return error_context(err, "failed to set log opts");
     r = check_container_defaults(options, err);
+    if (r == 0)
+        r = runtimes_check(options, err);
     if (r < 0)
         return r;
     if (strcmp(options->bridge, "none") == 0)

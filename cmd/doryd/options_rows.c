@@ -2,6 +2,8 @@
 
 #define AT(member) offsetof(struct daemon_options, member)
 const struct row option_rows[] = {
+    {"add-runtime", 0, "runtimes", ROW_RUNTIMES, AT(runtimes), NULL, ROW_RELOAD,
+     "OCI runtime that containers may ask for, name=path"},
     {"bip", 0, NULL, ROW_STRING, AT(bip), NULL, 0, "Address of the default bridge in CIDR form"},
     {"bridge", 'b', NULL, ROW_STRING, AT(bridge), "dory0", 0,
      "Interface that containers are attached to; made if missing"},
@@ -12,6 +14,8 @@ const struct row option_rows[] = {
      "Cgroup namespace of containers that do not say: private or host"},
     {"default-ipc-mode", 0, NULL, ROW_STRING, AT(default_ipc_mode), "private", 0,
      "IPC namespace of containers that do not say: private or shareable"},
+    {"default-runtime", 0, NULL, ROW_STRING, AT(default_runtime), "dory", ROW_RELOAD,
+     "OCI runtime of containers that do not say"},
     {"default-shm-size", 0, NULL, ROW_STRING, AT(default_shm_size), "64m", 0,
      "Size of /dev/shm in containers that do not say"},
     {"default-ulimit", 0, "default-ulimits", ROW_ULIMITS, AT(default_ulimits), NULL, 0,
@@ -78,7 +82,7 @@ const char *option_key(const struct row *row)
 
 const char *option_type_name(const struct row *row)
 {
-    static const char *const names[] = {"string", "list", "", "int", "map", "ulimit"};
+    static const char *const names[] = {"string", "list", "", "int", "map", "ulimit", "runtime"};
 
     return names[row->type];
 }

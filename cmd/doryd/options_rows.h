@@ -6,7 +6,7 @@
 
 #include "cmd/doryd/options.h"
 
-enum row_type { ROW_STRING, ROW_LIST, ROW_BOOL, ROW_INT, ROW_MAP, ROW_ULIMITS };
+enum row_type { ROW_STRING, ROW_LIST, ROW_BOOL, ROW_INT, ROW_MAP, ROW_ULIMITS, ROW_RUNTIMES };
 enum row_flags {
     ROW_RELOAD = 1 << 0,  /* SIGHUP may change it */
     ROW_NO_JSON = 1 << 1, /* a flag only */

@@ -150,7 +150,6 @@ static const struct {
     {"{\"ShmSize\":-1}", ERROR_INVALID, "SHM size can not be less than 0"},
     {"{\"IpcMode\":\"wrong\"}", ERROR_INVALID, "invalid IPC mode: wrong"},
     {"{\"PidMode\":\"wrong\"}", ERROR_INVALID, "invalid PID mode: wrong"},
-    {"{\"Runtime\":\"runsc\"}", ERROR_INVALID, "unknown or invalid runtime name: runsc"},
     {"{\"LogConfig\":{\"Type\":\"nosuch\"}}", ERROR_INVALID,
      "error looking up logging plugin nosuch: plugin \"nosuch\" not found"},
     {"{\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{\"nosuch\":\"1\"}}}", ERROR_INVALID,

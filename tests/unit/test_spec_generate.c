@@ -19,7 +19,7 @@ struct made {
 
 static void make(struct made *m, const char *config, const char *host)
 {
-    static const struct daemon_options options;
+    static struct daemon_options options;
     struct error err = {0};
     *m = (struct made){0};
     assert_int_equal(json_table_decode_text(&container_config_table, config, strlen(config), &m->c.config, &err), 0);
