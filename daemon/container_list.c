@@ -55,6 +55,26 @@ static void command_text(const struct container *c, struct strbuf *out)
 
 /* ---- image names ---- */
 
+/* The image of a container, as long as it is there. Each is looked up once for a list: a look-up reads the database. */
+static const struct image *image_of(struct engine *engine, const struct container *c, struct map *images)
+{
+    if (c->image_id == NULL)
+        return NULL;
+    struct image *image = map_get(images, c->image_id);
+    if (image == NULL && image_lookup(engine->images, c->image_id, &image, NULL) == 0)
+        map_set(images, c->image_id, image);
+    return image;
+}
+
+static void images_release(struct map *images)
+{
+    const char *id;
+    void *image;
+    for (size_t at = 0; map_next(images, &at, &id, &image);)
+        image_unref(image);
+    map_release(images);
+}
+
 /* The name the container was made with, as long as it still stands for that image; else the image's id. */
 static const char *image_text(const struct container *c, const struct image *image)
 {
@@ -284,6 +304,7 @@ int container_list(struct engine *engine, const struct container_list *request, 
     struct json_writer w;
     json_writer_init(&w, out);
     json_begin_array(&w);
+    struct map images = MAP_INIT;
     int64_t written = 0;
     for (size_t i = count; r == 0 && i-- > 0;) {
         struct container *c = list[i];
@@ -291,16 +312,13 @@ int container_list(struct engine *engine, const struct container_list *request, 
             break;
         struct list_entry entry = {.c = c, .size = request->size, .now = timestamp_now()};
         CLEANUP_FREE char *name = container_slash_name(engine, c);
-        CLEANUP_IMAGE struct image *image = NULL;
-        if (c->image_id != NULL)
-            image_lookup(engine->images, c->image_id, &image, NULL); /* gone: the id is shown */
-        entry.image = image;
+        entry.image = image_of(engine, c, &images);
         entry.name = name + 1;
         if (request->size && container_size(engine, c, &entry.rw, &entry.root, NULL) < 0)
             entry.rw = entry.root = 0; /* it is being removed */
         pthread_mutex_lock(&c->lock);
         bool shown = !only_running(request) || container_state_is_running(c->state) || c->state == CONTAINER_RESTARTING;
-        if (shown && matches(request, c, entry.name, image, before, since)) {
+        if (shown && matches(request, c, entry.name, entry.image, before, since)) {
             put_entry(&w, &entry);
             written++;
         }
@@ -308,6 +326,7 @@ int container_list(struct engine *engine, const struct container_list *request, 
     }
     json_end_array(&w);
     strbuf_addc(out, '\n');
+    images_release(&images);
     engine_snapshot_free(list, count);
     return r;
 }
