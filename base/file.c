@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,6 +65,15 @@ int file_write_control(int dir_fd, const char *path, const char *text)
     if (n < 0)
         return -errno;
     return (size_t)n == size ? 0 : -EIO;
+}
+
+void file_spread(int dir_fd)
+{
+    int flags = 0;
+    if (ioctl(dir_fd, FS_IOC_GETFLAGS, &flags) < 0 || (flags & FS_TOPDIR_FL))
+        return;
+    flags |= FS_TOPDIR_FL;
+    (void)ioctl(dir_fd, FS_IOC_SETFLAGS, &flags);
 }
 
 int file_mkdirs(const char *path, mode_t mode, struct error *err)

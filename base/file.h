@@ -15,5 +15,12 @@ int file_write_atomic(int dir_fd, const char *path, const void *data, size_t siz
 int file_write_control(int dir_fd, const char *path, const char *text);
 /* mkdir -p. 0 or -errno with message. */
 int file_mkdirs(const char *path, mode_t mode, struct error *err);
+/*
+ * For a directory with one subdirectory for each of many things that come and go: they go to different parts of the
+ * disk (FS_TOPDIR_FL, `chattr +T`). ext4 puts what is made in a directory near it, and without a journal it looks at
+ * every inode there that was freed in the last minutes before it takes one: a new file then costs a millisecond where
+ * much was removed. A hint: file systems that do not know it refuse it, which is fine.
+ */
+void file_spread(int dir_fd);
 
 #endif

@@ -77,12 +77,16 @@ static int open_directories(struct engine *engine, struct error *err)
     engine->containers_fd = open(engine->containers_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (engine->containers_fd < 0)
         return error_errno(err, errno, "%s", engine->containers_dir);
+    file_spread(engine->containers_fd);
     engine->etc_dir = xasprintf("%s/etc", o->exec_root);
     r = file_mkdirs(engine->etc_dir, 0710, err);
     if (r < 0)
         return r;
     engine->etc_fd = open(engine->etc_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return engine->etc_fd < 0 ? error_errno(err, errno, "%s", engine->etc_dir) : 0;
+    if (engine->etc_fd < 0)
+        return error_errno(err, errno, "%s", engine->etc_dir);
+    file_spread(engine->etc_fd);
+    return 0;
 }
 
 static int open_database(struct engine *engine, struct error *err)

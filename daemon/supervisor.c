@@ -126,7 +126,10 @@ static int open_root(struct supervisor *s, struct error *err)
     if (r < 0)
         return r;
     s->root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return s->root_fd < 0 ? error_errno(err, errno, "open %s", path) : 0;
+    if (s->root_fd < 0)
+        return error_errno(err, errno, "open %s", path);
+    file_spread(s->root_fd);
+    return 0;
 }
 
 int supervisor_open(const struct supervisor_options *options, struct supervisor **ret, struct error *err)

@@ -39,6 +39,7 @@ int volumes_open(const char *root, struct db *db, struct volumes **ret, struct e
     CLEANUP_CLOSE int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return error_errno(err, errno, "%s", root);
+    file_spread(fd);
     struct volumes *v = xcalloc(1, sizeof(*v));
     *v = (struct volumes){.root = xstrdup(root), .root_fd = TAKE_FD(fd), .db = db};
     pthread_mutex_init(&v->lock, NULL);

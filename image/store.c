@@ -3,10 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/fs.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "base/beneath.h"
@@ -124,21 +122,6 @@ static int store_open_root(struct image_store *store, const char *data_root, str
     return 0;
 }
 
-/*
- * Layers are made in tmp/. ext4 puts the files of a directory near it and, for minutes after a deletion, looks at every
- * inode there that was freed: unpacking beside a layer that was just removed costs several times the system time. As
- * "top directories" (chattr +T) the layers go to different parts of the disk. Other file systems refuse it, which is
- * fine.
- */
-static void store_spread_layers(struct image_store *store)
-{
-    int flags = 0;
-    if (ioctl(store->tmp_fd, FS_IOC_GETFLAGS, &flags) == 0 && !(flags & FS_TOPDIR_FL)) {
-        flags |= FS_TOPDIR_FL;
-        (void)ioctl(store->tmp_fd, FS_IOC_SETFLAGS, &flags);
-    }
-}
-
 static int store_setup(struct image_store *store, const char *data_root, struct error *err)
 {
     CLEANUP_FREE char *boot = NULL;
@@ -151,7 +134,8 @@ static int store_setup(struct image_store *store, const char *data_root, struct 
         r = store_directory(store, "tmp", &store->tmp_fd, err);
     }
     if (r == 0) {
-        store_spread_layers(store);
+        file_spread(store->overlay_fd);
+        file_spread(store->tmp_fd); /* layers are made there */
         r = store_directory(store, "image/blobs/sha256", &store->blobs_fd, err);
     }
     if (r == 0) {

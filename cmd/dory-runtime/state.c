@@ -61,13 +61,29 @@ static int take_over(int fd)
     return faccessat(fd, STATE_FILE, F_OK, 0) == 0 ? -EEXIST : 0;
 }
 
-int state_make(const char *root, const char *id, int *ret_fd, struct error *err)
+static int make_root(const char *root, struct error *err)
 {
     int r = file_mkdirs(root, 0700, err);
     if (r < 0)
         return r;
+    CLEANUP_CLOSE int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "cannot open %s", root);
+    file_spread(fd);
+    return 0;
+}
+
+int state_make(const char *root, const char *id, int *ret_fd, struct error *err)
+{
     CLEANUP_FREE char *path = xasprintf("%s/%s", root, id);
-    if (mkdir(path, 0711) < 0 && errno != EEXIST)
+    int made = mkdir(path, 0711);
+    if (made < 0 && errno == ENOENT) {
+        int r = make_root(root, err);
+        if (r < 0)
+            return r;
+        made = mkdir(path, 0711);
+    }
+    if (made < 0 && errno != EEXIST)
         return error_errno(err, errno, "cannot create %s", path);
     CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)

@@ -1,7 +1,11 @@
 #include "tests/unit/base_test.h"
 
 #include <dirent.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/vfs.h>
 
 #include "base/fd.h"
 #include "base/file.h"
@@ -137,6 +141,29 @@ static void mkdirs_names_the_level_that_is_in_the_way(void **state)
     assert_int_equal(file_mkdirs(dangling, 0755, &err), -ENOENT);
 }
 
+static void spreading_keeps_the_other_flags_and_is_a_hint_only(void **state)
+{
+    char path[] = "/var/tmp/dory-unit-XXXXXX"; /* on a disk, if there is one */
+    int before = 0, after = 0;
+    (void)state;
+    assert_non_null(mkdtemp(path));
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool has_flags = ioctl(fd, FS_IOC_GETFLAGS, &before) == 0;
+    for (int i = 0; i < 2; i++)
+        file_spread(fd);
+    assert_int_equal(mkdirat(fd, "one", 0755), 0);
+    assert_int_equal(unlinkat(fd, "one", AT_REMOVEDIR), 0);
+    assert_int_equal(rmdir(path), 0);
+    struct statfs fs;
+    fstatfs(fd, &fs);
+    if (!has_flags || fs.f_type != EXT4_SUPER_MAGIC) {
+        print_message("not ext4: the hint means nothing here\n");
+        skip();
+    }
+    assert_int_equal(ioctl(fd, FS_IOC_GETFLAGS, &after), 0);
+    assert_int_equal(after, before | FS_TOPDIR_FL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +177,7 @@ int main(void)
         IN_SCRATCH(mkdirs_makes_all_levels_and_is_content_with_what_is_there),
         IN_SCRATCH(mkdirs_walks_symlinks_to_directories),
         IN_SCRATCH(mkdirs_names_the_level_that_is_in_the_way),
+        cmocka_unit_test(spreading_keeps_the_other_flags_and_is_a_hint_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
