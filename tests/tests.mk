@@ -13,10 +13,11 @@ $(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES) $(CLI_ARCHIVE)
 
 # The network as containers and other hosts see it: programs that make namespaces of their own (root).
 UNIT_TESTS += $(patsubst tests/network/%.c,$(B)/tests/network/%,$(wildcard tests/network/test_*.c))
-$(B)/tests/network/%: tests/network/%.c $(B)/tests/network/rig.o $(ARCHIVES)
+NETWORK_RIG := $(B)/tests/network/rig.o $(B)/tests/network/fixture.o
+$(B)/tests/network/%: tests/network/%.c $(NETWORK_RIG) $(ARCHIVES)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	$(Q)$(CC) $(ALL_CFLAGS) $< $(B)/tests/network/rig.o $(ALL_LDFLAGS) -Wl,--start-group $(ARCHIVES) -Wl,--end-group \
+	$(Q)$(CC) $(ALL_CFLAGS) $< $(NETWORK_RIG) $(ALL_LDFLAGS) -Wl,--start-group $(ARCHIVES) -Wl,--end-group \
 		$(DAEMON_LIBS) -lcmocka -o $@
 
 # Builds them only.

@@ -193,6 +193,23 @@ int bridge_make(struct netlink *netlink, struct bridge *bridge, const struct ipa
     return 0;
 }
 
+int bridge_make_plain(struct netlink *netlink, struct bridge *bridge, struct error *err)
+{
+    int r = make_interface(netlink, bridge, true, err);
+    /* The host is not to be found by it: neither for those who ask for its addresses, as every interface answers to,
+     * nor for broadcasts. */
+    if (r == 0) {
+        r = write_setting(bridge, "ipv4", "arp_ignore", "8", err);
+    }
+    if (r == 0) {
+        r = write_setting(bridge, "ipv4", "rp_filter", "1", err);
+    }
+    if (r == 0) {
+        r = write_setting(bridge, "ipv6", "disable_ipv6", "1", err);
+    }
+    return r < 0 ? r : link_set_up(netlink, bridge->index, bridge->mtu, err);
+}
+
 /* A host that forwards takes no router's word any more, unless accept_ra is 2. */
 static void keep_learning(void)
 {

@@ -27,6 +27,8 @@ int bridge_open(struct netlink *netlink, const struct network_options *options, 
  * is taken over if `existing`, else -EEXIST. subnet6 with prefix 0: IPv6 is off on it. */
 int bridge_make(struct netlink *netlink, struct bridge *bridge, const struct ipam6_subnet *subnet6, bool existing,
                 struct error *err);
+/* A bridge that the host itself is not on: name and mtu are given. One that is there is completed. */
+int bridge_make_plain(struct netlink *netlink, struct bridge *bridge, struct error *err);
 /* The name of an interface: it becomes part of sysctl paths and of the rules' text. */
 int bridge_check_name(const char *name, struct error *err);
 /* Lets the host forward IPv6 (net.ipv6.conf.all.forwarding); an interface that learns its addresses from routers goes

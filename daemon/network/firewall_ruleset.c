@@ -4,6 +4,7 @@
 
 #include "base/strbuf.h"
 #include "daemon/network/firewall.h"
+#include "daemon/network/segments.h"
 
 void firewall_table_name(const char *bridge, char *buf, size_t size)
 {
@@ -151,12 +152,15 @@ static void add_maps(struct strbuf *out, const struct firewall_rules *rules, boo
  * Before anything is translated: containers must not reach what listens on the host's loopback (route_localnet would
  * let them), nobody may pretend to be loopback, and other hosts and other bridges reach containers through published
  * ports only, not by routing to their addresses (unless the network is not masqueraded, when answers come that way).
+ * What crosses a segment of a large network comes by its first bridge as well, where the rules are: with br_netfilter
+ * it would be seen, tracked and translated twice.
  */
 static void add_guard(struct strbuf *out, const char *ip)
 {
     const char *loopback = strcmp(ip, "ip6") == 0 ? "::1" : "127.0.0.0/8";
     strbuf_addf(out,
                 "\tchain guard {\n\t\ttype filter hook prerouting priority raw; policy accept;\n"
+                "\t\tiifname \"" SEGMENTS_PREFIX "*\" notrack accept\n"
                 "\t\tiifname @bridges %s daddr %s drop\n"
                 "\t\tiifname @bridges %s saddr %s drop\n"
                 "\t\tiifname . %s daddr @direct accept\n"

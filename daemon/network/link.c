@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/if_bridge.h>
 #include <linux/ip.h>
 #include <linux/veth.h>
 #include <string.h>
@@ -144,53 +143,6 @@ int link_add_veth(struct netlink *netlink, const char *name, const char *peer, u
         return 0; /* the second message, in a kernel without IPv6 */
     }
     return r < 0 ? error_errno(err, r, "create veth pair %s%s%s", name, detail[0] ? ": " : "", detail) : 0;
-}
-
-static int on_operstate(const struct nlmsghdr *m, void *data)
-{
-    const struct nlattr *attr;
-    mnl_attr_for_each(attr, m, sizeof(struct ifinfomsg))
-    {
-        if (mnl_attr_get_type(attr) == IFLA_OPERSTATE) {
-            *(uint8_t *)data = mnl_attr_get_u8(attr);
-        }
-    }
-    return 0;
-}
-
-int link_is_operational(struct netlink *netlink, unsigned int index, struct error *err)
-{
-    struct netlink_batch batch = {.used = 0};
-    struct nlmsghdr *m;
-    uint8_t state = IF_OPER_UNKNOWN;
-    link_begin(&batch, RTM_GETLINK, 0, index, &m);
-    mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-    netlink_batch_end(&batch, m);
-    int r = netlink_query(netlink, &batch, NULL, on_operstate, &state);
-    return r < 0 ? error_errno(err, r, "look at interface %u", index) : state == IF_OPER_UP;
-}
-
-int link_set_port(struct netlink *netlink, unsigned int index, const struct link_port_settings *settings,
-                  struct error *err)
-{
-    struct netlink_batch batch = {.used = 0};
-    struct nlmsghdr *m;
-    struct ifinfomsg *info = link_begin(&batch, RTM_SETLINK, NLM_F_ACK, index, &m);
-    info->ifi_family = AF_BRIDGE;
-    struct nlattr *port = mnl_attr_nest_start(m, IFLA_PROTINFO);
-    if (settings->hairpin) {
-        mnl_attr_put_u8(m, IFLA_BRPORT_MODE, 1);
-    }
-    if (settings->isolated) {
-        mnl_attr_put_u8(m, IFLA_BRPORT_ISOLATED, 1);
-    }
-    if (settings->disabled) {
-        mnl_attr_put_u8(m, IFLA_BRPORT_STATE, BR_STATE_DISABLED);
-        mnl_attr_put(m, IFLA_BRPORT_FLUSH, 0, NULL);
-    }
-    mnl_attr_nest_end(m, port);
-    netlink_batch_end(&batch, m);
-    return link_run_indexed(netlink, &batch, err, "set bridge port", index);
 }
 
 static void put_address(struct netlink_batch *batch, uint16_t type, uint16_t flags, unsigned int index,

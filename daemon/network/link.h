@@ -45,6 +45,13 @@ int link_add_dummy(struct netlink *netlink, const char *name, struct error *err)
  * closed. 1, 0 or -errno. */
 int link_is_operational(struct netlink *netlink, unsigned int index, struct error *err);
 
+/* Waits (0.05 ms at a time, a second at most) until it is. */
+int link_wait_operational(struct netlink *netlink, unsigned int index, struct error *err);
+
+/* Makes the interface a port of the bridge, and brings it up. -EXFULL: the bridge has 1,023 already. */
+int link_add_port(struct netlink *netlink, unsigned int index, unsigned int bridge_index, struct error *err);
+/* How many ports the bridge has. Takes a millisecond with a thousand. */
+int link_count_ports(struct netlink *netlink, unsigned int bridge_index, size_t *ret, struct error *err);
 struct link_port_settings {
     bool hairpin;  /* frames may go back out where they came in */
     bool isolated; /* does not reach other isolated ports, only the bridge itself */

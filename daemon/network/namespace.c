@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/fd.h"
 #include "base/file.h"
@@ -27,7 +26,8 @@ int namespace_write_setting(const char *path, const char *value, struct error *e
     return r < 0 && r != -ENOENT ? error_errno(err, r, "write %s", path) : 0;
 }
 
-static int add_eth0(const struct namespace_maker *maker, struct namespace *ns, struct error *err)
+static int add_eth0(const struct namespace_maker *maker, unsigned int bridge_index, struct namespace *ns,
+                    struct error *err)
 {
     char random[9];
     int r;
@@ -35,7 +35,7 @@ static int add_eth0(const struct namespace_maker *maker, struct namespace *ns, s
         error_clear(err);
         id_random_hex(random, 4);
         snprintf(ns->host_name, sizeof(ns->host_name), "veth%.7s", random);
-        r = link_add_veth(maker->host, ns->host_name, "eth0", maker->bridge_index, ns->netns, maker->mtu, err);
+        r = link_add_veth(maker->host, ns->host_name, "eth0", bridge_index, ns->netns, maker->mtu, err);
     } while (r == -EEXIST);
     if (r < 0) {
         return r;
@@ -56,7 +56,7 @@ static int add_eth0(const struct namespace_maker *maker, struct namespace *ns, s
 }
 
 /* What is done from inside the new namespace. */
-static int fill(const struct namespace_maker *maker, struct namespace *ns, struct error *err)
+static int fill(const struct namespace_maker *maker, unsigned int bridge_index, struct namespace *ns, struct error *err)
 {
     ns->netns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     if (ns->netns < 0) {
@@ -72,7 +72,7 @@ static int fill(const struct namespace_maker *maker, struct namespace *ns, struc
     if (r < 0) {
         return r;
     }
-    return ns->address ? add_eth0(maker, ns, err) : link_set_lo_up(ns->inside, err);
+    return ns->address ? add_eth0(maker, bridge_index, ns, err) : link_set_lo_up(ns->inside, err);
 }
 
 /*
@@ -91,27 +91,13 @@ static bool needs_hairpin(void)
  * Both ends are up now, but the kernel notices the host's carrier in a work queue of its own, and until then drops what
  * the host sends and keeps the bridge port closed. Mostly it has been quicker, else it is a matter of microseconds.
  */
-static int wait_for_carrier(struct netlink *host, unsigned int index, struct error *err)
-{
-    enum { TRIES = 20000 };
-    const struct timespec pause = {.tv_nsec = 50000};
-    for (int i = 0; i < TRIES; i++) {
-        int r = link_is_operational(host, index, err);
-        if (r != 0) {
-            return r < 0 ? r : 0;
-        }
-        nanosleep(&pause, NULL);
-    }
-    return error_set(err, ERROR_SYSTEM, ETIMEDOUT, "interface %u gets no carrier", index);
-}
-
 int namespace_open_port(struct netlink *host, unsigned int bridge_index, unsigned int host_index, bool isolated,
                         struct error *err)
 {
     struct link_port_settings settings = {.hairpin = needs_hairpin(), .isolated = isolated};
-    int r = wait_for_carrier(host, host_index, err);
+    int r = link_wait_operational(host, host_index, err);
     if (r == 0) {
-        r = wait_for_carrier(host, bridge_index, err); /* it has one as soon as one of its ports has */
+        r = link_wait_operational(host, bridge_index, err); /* it has one as soon as one of its ports has */
     }
     if (r == 0 && (settings.hairpin || isolated)) {
         r = link_set_port(host, host_index, &settings, err);
@@ -119,10 +105,11 @@ int namespace_open_port(struct netlink *host, unsigned int bridge_index, unsigne
     return r;
 }
 
-static int open_bridge_port(const struct namespace_maker *maker, struct namespace *ns, struct error *err)
+static int open_bridge_port(const struct namespace_maker *maker, unsigned int bridge_index, struct namespace *ns,
+                            struct error *err)
 {
     ns->host_index = link_index(ns->host_name);
-    int r = namespace_open_port(maker->host, maker->bridge_index, ns->host_index, false, err);
+    int r = namespace_open_port(maker->host, bridge_index, ns->host_index, false, err);
     return r < 0 ? r : link_announce(ns->inside, ns->inside_index, ns->mac, err);
 }
 
@@ -164,19 +151,24 @@ int namespace_make(const struct namespace_maker *maker, uint32_t address, struct
                    struct error *err)
 {
     struct namespace ns = NAMESPACE_INIT;
+    unsigned int bridge_index = 0;
     *ret_astray = false;
+    int r = address ? segments_choose(maker->segments, maker->host, &bridge_index, err) : 0;
+    if (r < 0) {
+        return r;
+    }
     ns.address = address;
     ipam_mac(address, ns.mac);
     if (unshare(CLONE_NEWNET) < 0) {
         return error_errno(err, errno, "create a network namespace");
     }
-    int r = fill(maker, &ns, err);
+    r = fill(maker, bridge_index, &ns, err);
     if (setns(maker->host_netns, CLONE_NEWNET) < 0) {
         r = error_errno(err, errno, "return to the host's network namespace");
         *ret_astray = true;
     }
     if (r == 0 && address) {
-        r = open_bridge_port(maker, &ns, err);
+        r = open_bridge_port(maker, bridge_index, &ns, err);
     }
     if (r < 0) {
         namespace_release(&ns);

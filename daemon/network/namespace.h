@@ -9,12 +9,13 @@
 #include "base/error.h"
 #include "daemon/network/ipam.h"
 #include "daemon/network/netlink.h"
+#include "daemon/network/segments.h"
 
 /* What namespaces are made with. The descriptors and the socket are the maker's owner's. */
 struct namespace_maker {
-    int host_netns;       /* where the host side lives, and where the thread returns to */
-    struct netlink *host; /* NETLINK_ROUTE there */
-    unsigned int bridge_index;
+    int host_netns;            /* where the host side lives, and where the thread returns to */
+    struct netlink *host;      /* NETLINK_ROUTE there */
+    struct segments *segments; /* the bridges; may be NULL when no namespace gets an address */
     struct ipam_subnet subnet;
     int mtu;
 };

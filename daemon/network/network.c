@@ -122,7 +122,7 @@ static int open_pool(struct network_manager *manager, const struct network_optio
     struct pool_options pool = {
         .maker = {.host_netns = netns,
                   .host = netlink,
-                  .bridge_index = manager->bridge->bridge.index,
+                  .segments = manager->bridge->segments,
                   .subnet = manager->bridge->bridge.subnet,
                   .mtu = manager->bridge->bridge.mtu},
         .sizes = {[POOL_BRIDGE] = size < POOL_SIZE_MAX ? size : POOL_SIZE_MAX, [POOL_BARE] = BARE_POOL_SIZE},
@@ -176,6 +176,7 @@ static int open_default_bridge(struct network_manager *manager, const struct net
     ipam_init(&network->ipam, &bridge.subnet);
     manager->bridge = network;
     network_predefined_id(manager, "bridge", network->id);
+    network->segments = segments_new(&bridge, network->id, false);
     network_add(manager, network);
     return 0;
 }
@@ -248,6 +249,7 @@ void network_manager_close(struct network_manager *manager)
 int network_manager_destroy(struct network_manager *manager, struct error *err)
 {
     struct bridge bridge = manager->bridge->bridge;
+    struct segments *segments = TAKE_PTR(manager->bridge->segments);
     struct netlink *netlink;
     firewall_monitor_stop(manager->monitor);
     manager->monitor = NULL;
@@ -256,11 +258,14 @@ int network_manager_destroy(struct network_manager *manager, struct error *err)
     if (r == 0) {
         r = netlink_open(NETLINK_ROUTE, &netlink, err);
     }
-    if (r < 0) {
-        return r;
+    if (r == 0) {
+        r = segments_remove(segments, netlink, err);
+        if (r == 0) {
+            r = bridge_remove(netlink, &bridge, err);
+        }
+        netlink_close(netlink);
     }
-    r = bridge_remove(netlink, &bridge, err);
-    netlink_close(netlink);
+    segments_free(segments);
     return r;
 }
 
@@ -292,10 +297,10 @@ static bool is_our_name(const char *name)
  * Ports that belong to no container: a daemon was killed between connecting a container and writing that down, and the
  * address that it has there is anybody's again. Those of namespaces that nobody holds any more go by themselves.
  */
-static void sweep_ports(struct network_manager *manager, const struct network *network, struct netlink *host)
+static void sweep_ports(struct network_manager *manager, const char *bridge, struct netlink *host)
 {
     char path[64];
-    snprintf(path, sizeof(path), "/sys/class/net/%s/brif", network->bridge.name);
+    snprintf(path, sizeof(path), "/sys/class/net/%s/brif", bridge);
     DIR *dir = opendir(path);
     const struct dirent *entry;
     while (dir && (entry = readdir(dir)) != NULL) {
@@ -318,8 +323,10 @@ static int sweep(struct network_manager *manager, struct error *err)
     }
     pthread_mutex_lock(&manager->lock);
     for (size_t i = 0; i < manager->count; i++) {
-        if (manager->networks[i]->driver->publishes) {
-            sweep_ports(manager, manager->networks[i], host);
+        char name[IF_NAMESIZE];
+        struct segments *segments = manager->networks[i]->segments;
+        for (size_t n = 0; segments && segments_name(segments, n, name); n++) {
+            sweep_ports(manager, name, host);
         }
     }
     pthread_mutex_unlock(&manager->lock);

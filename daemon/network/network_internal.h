@@ -12,6 +12,7 @@
 #include "daemon/network/network.h"
 #include "daemon/network/pool.h"
 #include "daemon/network/ports.h"
+#include "daemon/network/segments.h"
 
 struct network_driver;
 
@@ -22,6 +23,7 @@ struct network {
     const struct network_driver *driver;
     bool internal, no_icc, no_masquerade;
     struct bridge bridge;          /* bridge: the interface; else its name is the parent's. The subnet in every case */
+    struct segments *segments;     /* bridge: where containers are plugged in, once it is made; else NULL */
     struct ipam6_subnet subnet6;   /* prefix 0: no IPv6 */
     uint32_t default_address;      /* host address of published ports that name none */
     bool direct;                   /* the default route names no gateway (ipvlan's layer 3) */

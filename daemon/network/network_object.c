@@ -36,6 +36,7 @@ void network_unref(struct network *network)
         return;
     }
     names_release(network);
+    segments_free(network->segments);
     ipam_release(&network->ipam);
     ipam6_release(&network->ipam6);
     free(network->name);
