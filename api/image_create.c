@@ -1,6 +1,7 @@
 /* Images on their way in: pull, import, load. */
 #include "api/images.h"
 
+#include <poll.h>
 #include <string.h>
 
 #include "api/progress.h"
@@ -31,6 +32,14 @@ int images_stream_end(struct images_stream *stream, int result, const struct err
     progress_error_line(&line, error);
     images_stream_send(stream, &line);
     return 0;
+}
+
+bool images_stream_gone(void *data)
+{
+    const struct images_stream *stream = data;
+    struct pollfd fd = {.fd = stream->client_fd, .events = POLLIN};
+
+    return stream->client_fd >= 0 && poll(&fd, 1, 0) > 0;
 }
 
 /* ---- pull ---- */
@@ -135,7 +144,7 @@ int images_platform(const struct api_request *request, char **ret, struct error 
 
 static int pull(struct api_request *request, struct engine *engine, struct error *err)
 {
-    struct images_stream stream = {.request = request};
+    struct images_stream stream = {.request = request, .client_fd = api_client_fd(request)};
     struct registry_config registries = {0};
     struct registry_auth auth = {0};
     struct reference ref = {0};
@@ -161,8 +170,10 @@ static int pull(struct api_request *request, struct engine *engine, struct error
             .platform = platform && *platform ? platform : NULL,
             .all_tags = all,
             .progress = images_stream_progress,
+            .gone = images_stream_gone,
             .data = &stream,
             .concurrent_downloads = (int)engine_options(engine)->max_concurrent_downloads,
+            .keep_seconds = engine_options(engine)->keep_downloads,
         };
         CLEANUP_FREE char *name = all ? reference_familiar_name(&ref) : reference_familiar(&ref);
         CLEANUP_FREE char *name_only = reference_familiar_name(&ref);

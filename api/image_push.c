@@ -35,6 +35,7 @@ static int push(struct engine *engine, const struct reference *ref, const struct
                                          .platform = platform,
                                          .concurrent_uploads = (int)engine_options(engine)->max_concurrent_uploads,
                                          .progress = images_stream_progress,
+                                         .gone = images_stream_gone,
                                          .pushed = on_pushed,
                                          .data = stream};
     CLEANUP_FREE char *name = ref->tag ? reference_familiar(ref) : reference_familiar_name(ref);
@@ -51,7 +52,7 @@ static int push(struct engine *engine, const struct reference *ref, const struct
 
 int images_push(struct api_request *request, struct engine *engine, struct error *err)
 {
-    struct images_stream stream = {.request = request};
+    struct images_stream stream = {.request = request, .client_fd = api_client_fd(request)};
     struct registry_auth auth = {0};
     struct reference ref = {0};
     struct error error = {0};

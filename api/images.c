@@ -195,6 +195,7 @@ static int prune(struct api_request *request, struct engine *engine, struct erro
         r = image_list(engine_images(engine), &images, &count, err);
     if (r < 0)
         return r;
+    image_forget_downloads(engine_images(engine));
     before = images_layers_size(images, count);
     json_writer_init(&row_writer, &rows);
     json_begin_array(&row_writer);

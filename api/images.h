@@ -23,7 +23,10 @@ int images_platform(const struct api_request *request, char **ret, struct error 
 struct images_stream {
     struct api_request *request;
     bool begun, quiet;
+    int client_fd; /* api_client_fd, for images_stream_gone */
 };
+/* image_gone_fn; data is the stream. */
+bool images_stream_gone(void *data);
 int images_stream_send(struct images_stream *stream, const struct strbuf *line);
 /* image_progress_fn; data is the stream. */
 int images_stream_progress(const char *id, const char *status, int64_t current, int64_t total, void *data);

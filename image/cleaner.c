@@ -5,6 +5,7 @@
 
 #include "base/beneath.h"
 #include "base/fd.h"
+#include "base/timestamp.h"
 #include "image/store.h"
 
 /* The thread stays a while after its last work, because removals come in rows. */
@@ -49,17 +50,23 @@ static void cleaner_sync(struct image_store *store)
     db_unlock(store->db);
 }
 
+static bool expiry_is_due(const struct store_cleaner *cleaner)
+{
+    return cleaner->expire_at != 0 && cleaner->expire_at <= timestamp_monotonic();
+}
+
 /* Waits for work. False when there has been none for a while or the store closes; then the thread must end. */
 static bool cleaner_wait(struct store_cleaner *cleaner)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += IDLE_SECONDS;
+    int64_t idle = timestamp_monotonic() + IDLE_SECONDS * INT64_C(1000000000);
     int r = 0;
     while (cleaner->trash.count == 0 && !cleaner->sync && !cleaner->fill && !cleaner->stop && r == 0) {
+        /* With a download to forget at some time it does not count as idle. */
+        int64_t at = cleaner->expire_at != 0 ? cleaner->expire_at : idle;
+        struct timespec until = {.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
         r = pthread_cond_timedwait(&cleaner->changed, &cleaner->lock, &until);
     }
-    return cleaner->trash.count > 0 || ((cleaner->sync || cleaner->fill) && !cleaner->stop);
+    return cleaner->trash.count > 0 || ((cleaner->sync || cleaner->fill || expiry_is_due(cleaner)) && !cleaner->stop);
 }
 
 static void *cleaner_main(void *data)
@@ -72,6 +79,7 @@ static void *cleaner_main(void *data)
         bool sync = cleaner->sync && !cleaner->stop;
         cleaner->trash = (struct strv)STRV_INIT;
         cleaner->sync = cleaner->sync && !sync;
+        bool expire = expiry_is_due(cleaner) && !cleaner->stop;
         bool fill = cleaner->fill && !cleaner->stop;
         cleaner->fill = false;
         pthread_mutex_unlock(&cleaner->lock);
@@ -87,6 +95,9 @@ static void *cleaner_main(void *data)
         strv_release(&trash);
         if (sync) {
             cleaner_sync(store);
+        }
+        if (expire) {
+            store_expire_later(store);
         }
         pthread_mutex_lock(&cleaner->lock);
     }
@@ -149,6 +160,17 @@ void store_fill_later(struct image_store *store)
     pthread_mutex_lock(&store->cleaner.lock);
     store->cleaner.fill = true;
     cleaner_wake(store);
+    pthread_mutex_unlock(&store->cleaner.lock);
+}
+
+void store_expire_later(struct image_store *store)
+{
+    int64_t next = downloads_expire(&store->downloads, false);
+    pthread_mutex_lock(&store->cleaner.lock);
+    store->cleaner.expire_at = next;
+    if (next != 0) {
+        cleaner_wake(store);
+    }
     pthread_mutex_unlock(&store->cleaner.lock);
 }
 

@@ -50,6 +50,9 @@ static int commit_new_layer(struct image_store *store, struct layer_ingest *inge
     bool opaque;
     struct db_statement *s;
     layer_ingest_take(ingest, name, &opaque);
+    if (name[0] == 0) { /* a pull that shared the download took it, and failed then */
+        return error_set(err, ERROR_SYSTEM, ENOENT, "layer %s is not in the store any more", info->diff_id);
+    }
     if (renameat2(store->tmp_fd, name, store->overlay_fd, name, RENAME_NOREPLACE) < 0) {
         int r = error_errno(err, errno, "rename tmp/%s to overlay/%s", name, name);
         store_trash_tmp(store, name);

@@ -86,6 +86,8 @@ void image_removed_free(struct image_removed *rows, size_t count);
  * Any pointer may be NULL, current/total < 0 mean none. Called from any thread, one call at a time. Returns non-zero to
  * cancel (the client went away). */
 typedef int (*image_progress_fn)(const char *id, const char *status, int64_t current, int64_t total, void *data);
+/* Has the client gone away? Asked about ten times a second while there is nothing to tell it, from any thread. */
+typedef bool (*image_gone_fn)(void *data);
 
 struct image_load_options {
     const char *platform; /* of images in an index: NULL or "": this machine's */
@@ -150,12 +152,18 @@ struct image_pull_options {
     const char *platform;     /* NULL: this machine's */
     bool all_tags;            /* every tag of the repository; ref has none */
     int concurrent_downloads; /* of layers; 0: 3 */
+    int64_t keep_seconds;     /* what came before the client or the connection went is kept so long for another pull */
     image_progress_fn progress;
+    image_gone_fn gone; /* may be NULL */
     void *data;
 };
-/* Docker's progress lines: "Pulling from library/busybox", "Pulling fs layer", "Downloading", "Pull complete",
- * "Digest: sha256:...", "Status: Downloaded newer image for X" / "Status: Image is up to date for X". */
+/* Pulls that want the same layers share their downloads. Docker's progress lines: "Pulling from library/busybox",
+ * "Pulling fs layer", "Downloading", "Pull complete", "Digest: sha256:...", "Status: Downloaded newer image for X" /
+ * "Status: Image is up to date for X". */
 int image_pull(struct image_store *store, const struct image_pull_options *options, struct error *err);
+
+/* Forgets what is kept of pulls that were broken off. */
+void image_forget_downloads(struct image_store *store);
 
 /* ---- What a registry says (image/ask_registry.c) ---- */
 
@@ -188,6 +196,7 @@ struct image_push_options {
     const char *platform;   /* NULL or "": any. An image of another one is ERROR_NOT_FOUND; needs a tag */
     int concurrent_uploads; /* of layers; 0: 5 */
     image_progress_fn progress;
+    image_gone_fn gone; /* may be NULL */
     /* A tag is there, under this digest; size of the manifest. May be NULL. */
     void (*pushed)(const char *tag, const char *digest, int64_t size, void *data);
     void *data;

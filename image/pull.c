@@ -22,10 +22,17 @@ void pull_progress(struct pull *pull, const char *id, const char *status, int64_
     pthread_mutex_unlock(&pull->progress_mutex);
 }
 
+bool pull_is_over(struct pull *pull)
+{
+    const struct image_pull_options *options = pull->options;
+    if (!pull->cancelled && options->gone && options->gone(options->data))
+        pull->cancelled = true;
+    return pull->cancelled || pull->stopping;
+}
+
 static bool is_cancelled(void *data)
 {
-    const struct pull *pull = data;
-    return pull->cancelled || pull->stopping;
+    return pull_is_over(data);
 }
 
 /* ---- manifests ---- */
@@ -156,8 +163,8 @@ static int commit(struct pull *pull, const struct found *found, const struct str
         const struct pull_layer *layer = &layers->items[i];
         if (layer->same_as)
             layer = layer->same_as;
-        commit_layers[i].ingest = layer->ingest;
-        commit_layers[i].diff_id = layer->ingest ? NULL : layer->diff_id;
+        commit_layers[i].ingest = layer->download ? download_ingest(layer->download) : NULL;
+        commit_layers[i].diff_id = layer->download ? NULL : layer->diff_id;
     }
     struct image_commit what = {
         .config = strbuf_str(config),
@@ -173,12 +180,11 @@ static int commit(struct pull *pull, const struct found *found, const struct str
     return image_commit(pull->store, &what, NULL, err);
 }
 
-static int fetch_image(struct pull *pull, struct http_client *client, const struct found *found,
-                       const struct names *names, struct error *err)
+static int fetch_layers(struct pull *pull, struct http_client *client, const struct found *found,
+                        const struct names *names, struct pull_layers *layers, struct error *err)
 {
     CLEANUP_STRBUF struct strbuf config = STRBUF_INIT;
-    struct pull_layers layers CLEANUP(pull_layers_release) = {0};
-    int rc = pull_layers_start(&layers, pull, &found->manifest, err);
+    int rc = pull_layers_start(layers, pull, &found->manifest, err);
     bool config_failed = false;
     if (rc == 0 && (rc = fetch_config(pull, client, &found->manifest, &config, err)) < 0) {
         config_failed = true;
@@ -187,7 +193,7 @@ static int fetch_image(struct pull *pull, struct http_client *client, const stru
             error_context(err, "error pulling image configuration");
     }
     struct error layer_error = {0};
-    int layers_rc = pull_layers_wait(&layers, rc < 0, &layer_error);
+    int layers_rc = pull_layers_wait(layers, rc < 0, &layer_error);
     if (rc < 0 && (!config_failed || err->kind != ERROR_CANCELLED))
         return rc;
     if (layers_rc < 0)
@@ -196,7 +202,16 @@ static int fetch_image(struct pull *pull, struct http_client *client, const stru
         return rc;
     if (pull->cancelled)
         return error_set(err, ERROR_CANCELLED, 0, "context canceled");
-    return commit(pull, found, &config, &layers, names, err);
+    return commit(pull, found, &config, layers, names, err);
+}
+
+static int fetch_image(struct pull *pull, struct http_client *client, const struct found *found,
+                       const struct names *names, struct error *err)
+{
+    struct pull_layers layers = {0};
+    int rc = fetch_layers(pull, client, found, names, &layers, err);
+    pull_layers_release(&layers, rc < 0 && (err->kind == ERROR_UNAVAILABLE || err->kind == ERROR_CANCELLED));
+    return rc;
 }
 
 static bool have_image(struct pull *pull, const char *id)

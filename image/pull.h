@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "image/downloads.h"
 #include "image/layer.h"
 #include "image/registry.h"
 #include "image/workers.h"
@@ -19,6 +20,9 @@ struct pull {
     atomic_bool stopping;  /* a download failed: the others need not go on */
 };
 
+/* Has it no sense to go on? */
+bool pull_is_over(struct pull *pull);
+
 /* A line for the client. Thread-safe; a client that is gone cancels the pull. */
 void pull_progress(struct pull *pull, const char *id, const char *status, int64_t current, int64_t total);
 
@@ -28,8 +32,8 @@ struct pull_layer {
     char id[13];                   /* the short digest, as the client sees it */
     struct pull_layer *same_as;    /* an earlier layer of the same digest, which brings the bytes */
     char diff_id[DIGEST_TEXT_MAX]; /* pinned in the store; "" otherwise */
-    struct layer_ingest *ingest;   /* finished */
-    int64_t received, last_report; /* bytes; time of the last "Downloading" line */
+    struct download *download;     /* joined; NULL for what is here already */
+    int64_t last_report;           /* time of the last "Downloading" line */
 };
 
 struct pull_layers {
@@ -48,7 +52,8 @@ int pull_layers_start(struct pull_layers *layers, struct pull *pull, const struc
                       struct error *err);
 /* Waits for all of them; stops them first when `failed`. The first failure is reported. */
 int pull_layers_wait(struct pull_layers *layers, bool failed, struct error *err);
-/* After the wait: frees and unpins everything, whatever happened. */
-void pull_layers_release(struct pull_layers *layers);
+/* After the wait: leaves and unpins everything, whatever happened. keep: the pull failed in a way that the next one may
+ * not, which will want what came so far. */
+void pull_layers_release(struct pull_layers *layers, bool keep);
 
 #endif

@@ -12,26 +12,29 @@
 
 /* ---- one layer ---- */
 
+/* What the callbacks of one layer need. */
 struct sink {
     struct pull *pull;
     struct pull_layer *layer;
-    struct layer_ingest *ingest;
 };
+
+static void report(struct sink *sink, int64_t received)
+{
+    struct pull_layer *layer = sink->layer;
+    int64_t now = timestamp_monotonic();
+    if (now - layer->last_report >= REPORT_NS) {
+        layer->last_report = now;
+        pull_progress(sink->pull, layer->id, "Downloading", received, layer->descriptor->size);
+    }
+}
 
 static int on_bytes(const void *data, size_t size, void *arg, struct error *err)
 {
     struct sink *sink = arg;
-    struct pull_layer *layer = sink->layer;
-    int rc = layer_ingest_write(sink->ingest, data, size, err);
-    if (rc < 0)
-        return rc;
-    layer->received += (int64_t)size;
-    int64_t now = timestamp_monotonic();
-    if (now - layer->last_report >= REPORT_NS) {
-        layer->last_report = now;
-        pull_progress(sink->pull, layer->id, "Downloading", layer->received, layer->descriptor->size);
-    }
-    return 0;
+    int rc = download_write(sink->layer->download, data, size, err);
+    if (rc == 0)
+        report(sink, download_received(sink->layer->download));
+    return rc;
 }
 
 static void on_retry(int seconds, void *arg)
@@ -41,44 +44,69 @@ static void on_retry(int seconds, void *arg)
     pull_progress(sink->pull, sink->layer->id, text, -1, -1);
 }
 
+/* While another pull brings the bytes. */
+static bool on_wait(int64_t received, void *arg)
+{
+    struct sink *sink = arg;
+    report(sink, received);
+    return pull_is_over(sink->pull);
+}
+
 /* Failures of the unpacking get docker's words in front; those of the network and of the digest have theirs. */
-static int ingest_failure(const struct pull_layer *layer, struct error *err)
+static int ingest_failure(struct error *err)
 {
     if (err->kind == ERROR_CANCELLED || strstr(err->message, "verification failed"))
         return -err->errnum;
-    (void)layer;
     return error_context(err, "failed to register layer");
+}
+
+/* May the next attempt go on where this one stopped? */
+static bool is_passing(const struct error *error)
+{
+    return error->kind == ERROR_UNAVAILABLE || error->kind == ERROR_CANCELLED;
+}
+
+/* It is this pull's turn to bring the bytes. */
+static int drive(struct sink *sink, struct http_client *client, struct error *err)
+{
+    struct pull *pull = sink->pull;
+    struct pull_layer *layer = sink->layer;
+    struct registry_blob blob = {.descriptor = layer->descriptor,
+                                 .offset = download_received(layer->download),
+                                 .what = "filesystem layer",
+                                 .sink = on_bytes,
+                                 .sink_data = sink,
+                                 .retrying = on_retry};
+    int rc = 0;
+    if (blob.offset < layer->descriptor->size || layer->descriptor->size == 0)
+        rc = registry_get_blob(pull->registry, client, &blob, err);
+    if (rc < 0) {
+        download_stop(layer->download, is_passing(err));
+        return is_passing(err) || err->kind == ERROR_NOT_FOUND || err->kind == ERROR_UNAUTHORIZED ? rc
+                                                                                                  : ingest_failure(err);
+    }
+    pull_progress(pull, layer->id, "Verifying Checksum", -1, -1);
+    rc = download_finish(layer->download, err);
+    return rc < 0 ? ingest_failure(err) : 0;
 }
 
 static int download(struct pull *pull, struct http_client *client, struct pull_layer *layer, struct error *err)
 {
-    CLEANUP_LAYER_INGEST struct layer_ingest *ingest = NULL;
-    int rc = layer_ingest_open(pull->store, layer->descriptor->digest, &ingest, err);
+    struct sink sink = {.pull = pull, .layer = layer};
+    enum download_turn turn;
+    int rc = download_wait(layer->download, on_wait, &sink, &turn, err);
+    if (rc == 0 && turn == DOWNLOAD_DRIVE)
+        rc = drive(&sink, client, err);
     if (rc < 0)
-        return ingest_failure(layer, err);
-    struct sink sink = {.pull = pull, .layer = layer, .ingest = ingest};
-    struct registry_blob blob = {.descriptor = layer->descriptor,
-                                 .what = "filesystem layer",
-                                 .sink = on_bytes,
-                                 .sink_data = &sink,
-                                 .retrying = on_retry};
-    rc = registry_get_blob(pull->registry, client, &blob, err);
-    if (rc < 0)
-        return err->kind == ERROR_UNAVAILABLE || err->kind == ERROR_NOT_FOUND || err->kind == ERROR_UNAUTHORIZED
-                   ? rc
-                   : ingest_failure(layer, err);
-    pull_progress(pull, layer->id, "Verifying Checksum", -1, -1);
-    if (layer->received != layer->descriptor->size)
+        return rc;
+    int64_t size = layer->descriptor->size;
+    /* A manifest may claim another size than the one that the bytes were fetched for. */
+    if (download_received(layer->download) != size)
         return error_set(err, ERROR_INVALID, 0, "filesystem layer verification failed for digest %s",
                          layer->descriptor->digest);
-    rc = layer_ingest_finish(ingest, err);
-    if (rc < 0)
-        return ingest_failure(layer, err);
-    int64_t size = layer->descriptor->size;
     pull_progress(pull, layer->id, "Download complete", -1, -1);
     pull_progress(pull, layer->id, "Extracting", size, size);
     pull_progress(pull, layer->id, "Pull complete", -1, -1);
-    layer->ingest = TAKE_PTR(ingest);
     return 0;
 }
 
@@ -135,6 +163,22 @@ static struct pull_layer *find_same(const struct pull_layers *layers, size_t end
     return NULL;
 }
 
+/* Pins it or joins its download. A pull that ends between the look into the store and the joining has left the layer in
+ * the store: hence the second look. */
+static void find_layer(struct image_store *store, struct pull_layer *layer)
+{
+    const char *digest = layer->descriptor->digest;
+    if (image_layer_pin(store, digest, layer->diff_id))
+        return;
+    layer->download = download_join(store, digest);
+    if (image_layer_pin(store, digest, layer->diff_id)) {
+        download_leave(layer->download, 0);
+        layer->download = NULL;
+    } else {
+        layer->diff_id[0] = '\0';
+    }
+}
+
 /* Pins what is here. Returns how many are to be downloaded. */
 static size_t prepare(struct pull_layers *layers, const struct manifest *manifest)
 {
@@ -144,8 +188,8 @@ static size_t prepare(struct pull_layers *layers, const struct manifest *manifes
         layer->descriptor = &manifest->items[i];
         snprintf(layer->id, sizeof layer->id, "%.12s", digest_hex(layer->descriptor->digest));
         layer->same_as = find_same(layers, i);
-        if (!layer->same_as && !image_layer_pin(layers->pull->store, layer->descriptor->digest, layer->diff_id))
-            layer->diff_id[0] = '\0';
+        if (!layer->same_as)
+            find_layer(layers->pull->store, layer);
         bool absent = is_missing(layer);
         missing += absent;
         if (!layer->same_as)
@@ -188,11 +232,12 @@ int pull_layers_wait(struct pull_layers *layers, bool failed, struct error *err)
     return layers->error.kind != ERROR_NONE ? error_propagate(err, &layers->error) : 0;
 }
 
-void pull_layers_release(struct pull_layers *layers)
+void pull_layers_release(struct pull_layers *layers, bool keep)
 {
     for (size_t i = 0; i < layers->count; i++) {
         struct pull_layer *layer = &layers->items[i];
-        layer_ingest_free(layer->ingest);
+        if (layer->download)
+            download_leave(layer->download, keep ? layers->pull->options->keep_seconds : 0);
         if (layer->diff_id[0])
             image_layer_unpin(layers->pull->store, layer->diff_id);
     }

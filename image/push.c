@@ -17,7 +17,10 @@
 
 static bool is_cancelled(void *data)
 {
-    const struct push *push = data;
+    struct push *push = data;
+    const struct image_push_options *options = push->options;
+    if (!push->cancelled && options->gone && options->gone(options->data))
+        push->cancelled = true;
     return push->cancelled || push->stopping;
 }
 

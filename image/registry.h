@@ -58,6 +58,7 @@ int registry_get_manifest(struct registry *registry, struct http_client *client,
 
 struct registry_blob {
     const struct descriptor *descriptor;
+    int64_t offset;   /* bytes that the sink has from before: only the rest is fetched */
     const char *what; /* "filesystem layer", "image config": for "... verification failed for digest ..." */
     /* Gets the bytes in order, each once, never more than descriptor->size. A failure ends the download. */
     int (*sink)(const void *data, size_t size, void *sink_data, struct error *err);

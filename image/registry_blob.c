@@ -8,7 +8,7 @@
 /* A connection that brought at least so much was a good one: the count of attempts begins anew. */
 #define PROGRESS_MIN (1 << 20)
 
-struct download {
+struct blob_download {
     struct registry *registry;
     struct http_client *client;
     const struct registry_blob *blob;
@@ -18,7 +18,7 @@ struct download {
     bool no_range;  /* the server gets ranges wrong: begin anew and drop what is there */
 };
 
-static int begin_answer(struct download *d, const struct http_response *response, struct error *err)
+static int begin_answer(struct blob_download *d, const struct http_response *response, struct error *err)
 {
     d->begun = true;
     d->skip = response->status == 200 ? d->offset : 0;
@@ -31,7 +31,7 @@ static int begin_answer(struct download *d, const struct http_response *response
 
 static int on_data(const struct http_response *response, const void *data, size_t size, void *arg, struct error *err)
 {
-    struct download *d = arg;
+    struct blob_download *d = arg;
     const char *bytes = data;
     if (!d->begun) {
         int rc = begin_answer(d, response, err);
@@ -66,7 +66,7 @@ static int answer_failure(const struct http_response *response, struct error *er
 }
 
 /* Once, from where the last one broke. *ret_done: the server has nothing more for us. */
-static int attempt_once(struct download *d, const char *url, bool authenticated, struct http_response *response,
+static int attempt_once(struct blob_download *d, const char *url, bool authenticated, struct http_response *response,
                         bool *ret_done, struct error *err)
 {
     struct http_request request = {
@@ -89,7 +89,7 @@ static int attempt_once(struct download *d, const char *url, bool authenticated,
     return rc;
 }
 
-static int download_from(struct download *d, const char *url, bool authenticated, struct error *err)
+static int download_from(struct blob_download *d, const char *url, bool authenticated, struct error *err)
 {
     int attempts = 0;
     for (int attempt = 0;; attempt++) {
@@ -115,7 +115,7 @@ static int download_from(struct download *d, const char *url, bool authenticated
 }
 
 /* The places a foreign layer names, one after the other, as anybody would fetch them. */
-static int download_foreign(struct download *d, struct error *err)
+static int download_foreign(struct blob_download *d, struct error *err)
 {
     static const struct http_trust strangers = {0};
     struct http_client *client CLEANUP(http_client_free_ptr) = NULL;
@@ -123,7 +123,7 @@ static int download_foreign(struct download *d, struct error *err)
     const struct strv *urls = &d->blob->descriptor->urls;
     if (rc < 0)
         return rc;
-    struct download foreign = *d;
+    struct blob_download foreign = *d;
     foreign.client = client;
     for (size_t i = 0; i < urls->count; i++) {
         rc = download_from(&foreign, urls->items[i], false, err);
@@ -136,14 +136,14 @@ static int download_foreign(struct download *d, struct error *err)
 int registry_get_blob(struct registry *registry, struct http_client *client, const struct registry_blob *blob,
                       struct error *err)
 {
-    struct download d = {.registry = registry, .client = client, .blob = blob};
+    struct blob_download d = {.registry = registry, .client = client, .blob = blob, .offset = blob->offset};
     CLEANUP_FREE char *url = xasprintf("%s/v2/%s/blobs/%s", registry->options.endpoint->url,
                                        registry->options.ref->path, blob->descriptor->digest);
     struct error failure = {0};
     int rc = download_from(&d, url, true, &failure);
     if (rc == 0)
         return 0;
-    bool elsewhere = failure.kind == ERROR_NOT_FOUND && d.offset == 0 && descriptor_is_foreign(blob->descriptor) &&
-                     blob->descriptor->urls.count > 0;
+    bool elsewhere = failure.kind == ERROR_NOT_FOUND && d.offset == blob->offset &&
+                     descriptor_is_foreign(blob->descriptor) && blob->descriptor->urls.count > 0;
     return elsewhere ? download_foreign(&d, err) : error_propagate(err, &failure);
 }

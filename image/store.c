@@ -155,6 +155,7 @@ int image_store_open(const char *data_root, struct db *db, struct image_store **
     store->root_fd = store->overlay_fd = store->tmp_fd = store->blobs_fd = -1;
     store_cleaner_init(&store->cleaner);
     digest_pool_init(&store->digests);
+    downloads_init(&store->downloads);
     pthread_mutex_init(&store->init_lock, NULL);
     rootfs_pool_init(store);
     int r = store_setup(store, data_root, err);
@@ -172,7 +173,9 @@ void image_store_close(struct image_store *store)
         return;
     }
     rootfs_pool_release(store);
+    downloads_expire(&store->downloads, true); /* the cleaner deletes what they had */
     store_cleaner_release(store);
+    downloads_release(&store->downloads);
     digest_pool_release(&store->digests);
     store_cache_clear(store);
     map_release(&store->cache);
@@ -198,6 +201,12 @@ const struct strv *image_store_repairs(struct image_store *store)
 
 /* ---- Pins ---- */
 
+static void pin_add(struct image_store *store, const char *diff_id)
+{
+    uintptr_t count = (uintptr_t)map_get(&store->pins, diff_id);
+    map_set(&store->pins, diff_id, (void *)(count + 1));
+}
+
 static bool pin_locked(struct image_store *store, const char *diff_id)
 {
     struct db_statement *s;
@@ -210,9 +219,15 @@ static bool pin_locked(struct image_store *store, const char *diff_id)
         return false;
     }
     db_reset(s);
-    uintptr_t count = (uintptr_t)map_get(&store->pins, diff_id);
-    map_set(&store->pins, diff_id, (void *)(count + 1));
+    pin_add(store, diff_id);
     return true;
+}
+
+void store_pin_unseen(struct image_store *store, const char *diff_id)
+{
+    db_lock(store->db);
+    pin_add(store, diff_id);
+    db_unlock(store->db);
 }
 
 bool image_layer_pin_diff_id(struct image_store *store, const char *diff_id)

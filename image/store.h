@@ -7,6 +7,7 @@
 
 #include "base/strmap.h"
 #include "image/digest.h"
+#include "image/downloads.h"
 #include "image/image.h"
 #include "image/layer.h"
 
@@ -21,6 +22,7 @@ struct store_cleaner {
     struct strv trash; /* names in tmp/ to delete */
     bool sync;         /* layers are to be written to the disk */
     bool fill;         /* rootfs_pool_fill is to be called */
+    int64_t expire_at; /* downloads_expire is to be called then (monotonic ns); 0: it need not */
     bool running, stop;
     bool joinable;
     pthread_t thread;
@@ -53,7 +55,8 @@ struct image_store {
     struct strv repairs;
     struct store_cleaner cleaner;
     struct digest_pool digests; /* of the layers on their way in */
-    pthread_mutex_t init_lock;  /* one init layer is made at a time */
+    struct downloads downloads;
+    pthread_mutex_t init_lock; /* one init layer is made at a time */
     struct rootfs_pool pool;
 };
 
@@ -76,6 +79,9 @@ int store_write_blob(struct image_store *store, const char *digest, const void *
 int store_read_blob(struct image_store *store, const char *digest, char **ret_data, size_t *ret_size,
                     struct error *err);
 
+/* Pins a layer that need not be there yet (image_layer_unpin). */
+void store_pin_unseen(struct image_store *store, const char *diff_id);
+
 /* ---- cleaner.c ---- */
 
 void store_cleaner_init(struct store_cleaner *cleaner);
@@ -89,6 +95,8 @@ void store_trash_tmp(struct image_store *store, const char *name);
 void store_sync_later(struct image_store *store);
 /* Has rootfs_pool_fill called in a few milliseconds. */
 void store_fill_later(struct image_store *store);
+/* A download is kept: has it forgotten when its time is over. */
+void store_expire_later(struct image_store *store);
 
 /* ---- recover.c ---- */
 

@@ -76,6 +76,9 @@ int daemon_options_check(const struct daemon_options *options, struct error *err
     if (options->max_concurrent_uploads < 0)
         return error_set(err, ERROR_INVALID, 0, "invalid max concurrent uploads: %" PRId64,
                          options->max_concurrent_uploads);
+    if (options->keep_downloads < 0 || options->keep_downloads > 86400)
+        return error_set(err, ERROR_INVALID, 0, "invalid keep-downloads: %" PRId64 " (0 to 86400 seconds)",
+                         options->keep_downloads);
     if (options->shutdown_timeout < 0)
         return error_set(err, ERROR_INVALID, 0, "invalid shutdown timeout: %" PRId64, options->shutdown_timeout);
     for (size_t i = 0; i < options->labels.count; i++) {

@@ -40,6 +40,8 @@ const struct row option_rows[] = {
     {"ip-forward", 0, NULL, ROW_BOOL, AT(ip_forward), "true", 0, "Enable net.ipv4.ip_forward"},
     {"ip-masq", 0, NULL, ROW_BOOL, AT(ip_masq), "true", 0, "Masquerade what containers send out"},
     {"iptables", 0, NULL, ROW_BOOL, AT(iptables), "true", 0, "Add firewall rules (nftables)"},
+    {"keep-downloads", 0, NULL, ROW_INT, AT(keep_downloads), "600", ROW_RELOAD,
+     "Seconds that layers of a pull that was broken off wait for the next one; 0: they do not"},
     {"label", 0, "labels", ROW_LIST, AT(labels), NULL, ROW_RELOAD, "Label of this daemon, key=value"},
     {"live-restore", 0, NULL, ROW_BOOL, AT(live_restore), "true", ROW_RELOAD, "Containers go on while no daemon runs"},
     {"log-driver", 0, NULL, ROW_STRING, AT(log_driver), "json-file", 0,

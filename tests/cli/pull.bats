@@ -69,7 +69,8 @@ setup() {
     rm -f "$DOCKER_CONFIG/config.json"
 }
 
-# refused REPOSITORY TEXT: the pull fails with TEXT, and neither an image nor a layer nor a temporary file stays.
+# refused REPOSITORY TEXT [kept]: the pull fails with TEXT, and neither an image nor a layer nor a temporary file stays
+# (kept: but what the next attempt can go on with).
 refused() {
     local before after
     before=$(ls "$ENV_DIR/data/overlay" "$ENV_DIR/data/image/blobs/sha256")
@@ -83,6 +84,7 @@ refused() {
     after=$(ls "$ENV_DIR/data/overlay" "$ENV_DIR/data/image/blobs/sha256")
     [ "$before" = "$after" ]
     [ -z "$(dory images -q "$FAULTS/$1")" ]
+    [ "${3:-}" != kept ] || dory image prune -f >/dev/null
     local i
     for ((i = 0; i < 100; i++)); do
         [ -n "$(ls "$ENV_DIR/data/tmp")" ] || return 0
@@ -185,7 +187,7 @@ refused() {
 }
 
 @test "a connection that breaks again and again is given up" {
-    refused cut-always "download failed after attempts=6: "
+    refused cut-always "download failed after attempts=6: " kept
 }
 
 @test "an index, a layer that is there twice, a foreign layer" {
@@ -226,18 +228,130 @@ refused() {
     ! grep -vF '"authorization": null' <<<"$output" || false
 }
 
-@test "the same image pulled four times at once" {
+# requests METHOD PATTERN: how many of them the registry saw.
+requests() {
+    grep "\"method\": \"$1\"" "$ENV_DIR/faults.log" | grep -cE "$2" || true
+}
+
+# until_true COMMAND...: within half a minute.
+until_true() {
     local i
+    for ((i = 0; i < 600; i++)); do
+        ! "$@" || return 0
+        sleep 0.05
+    done
+    echo "never: $*" >&2
+    return 1
+}
+
+# joined FILE: this pull knows its layers and gets bytes of the first, or waits for them.
+joined() {
+    [ "$(grep -c ': Pulling fs layer$' "$1")" -eq 3 ]
+}
+
+tmp_is_empty() {
+    [ -z "$(ls "$ENV_DIR/data/tmp")" ]
+}
+
+@test "the same image pulled four times at once: each layer is fetched once" {
+    local i pids=()
+    rm -f "$ENV_DIR/faults.port.gate"
     for i in 1 2 3 4; do
-        dory pull -q "$FAULTS/together" >"$ENV_DIR/together.$i" &
+        dory pull "$FAULTS/gate-together" >"$ENV_DIR/together.$i" 3>&- &
         pids[i]=$!
     done
     for i in 1 2 3 4; do
-        wait "${pids[i]}"
+        until_true joined "$ENV_DIR/together.$i"
     done
-    [ "$(dory images -q "$FAULTS/together" | wc -l)" -eq 1 ]
-    [ -z "$(ls "$ENV_DIR/data/tmp")" ] || sleep 1
-    [ -z "$(ls "$ENV_DIR/data/tmp")" ]
+    touch "$ENV_DIR/faults.port.gate"
+    for i in 1 2 3 4; do
+        wait "${pids[i]}"
+        [ "$(grep -c ': Pull complete$' "$ENV_DIR/together.$i")" -eq 3 ]
+    done
+    [ "$(dory images -q "$FAULTS/gate-together" | wc -l)" -eq 1 ]
+    # Three layers once, and the config for each pull.
+    [ "$(requests GET '/v2/gate-together/blobs/')" -eq 7 ]
+    until_true tmp_is_empty
+}
+
+# A pull whose progress can be seen byte by byte: into FILE.
+api_pull() { # repository file
+    exec curl -sN -X POST --unix-socket "$ENV_DIR/dory.sock" "http://d/images/create?fromImage=$FAULTS/$1&tag=latest" >"$2" 3>&-
+}
+
+# begun FILE: bytes of the first layer have come, and the two others are complete.
+begun() {
+    grep -q '"Downloading".*"total":300' "$1" && [ "$(grep -c '"Pull complete"' "$1")" -eq 2 ]
+}
+
+unconnected() {
+    [ -z "$(ss -Htn state established "dport = :${FAULTS#*:}")" ]
+}
+
+@test "a client that goes away while another one waits: the other goes on where it stopped" {
+    local first second
+    rm -f "$ENV_DIR/faults.port.gate"
+    api_pull gate-handover "$ENV_DIR/first" &
+    first=$!
+    until_true begun "$ENV_DIR/first"
+    dory pull "$FAULTS/gate-handover" >"$ENV_DIR/second" 3>&- &
+    second=$!
+    until_true joined "$ENV_DIR/second"
+    kill "$first"
+    wait "$first" || true
+    # The registry does not send the rest of the first request, but answers the second one's.
+    wait "$second"
+    [ "$(requests GET '/v2/gate-handover/blobs/.*"range": "bytes=[0-9]+-"')" -eq 1 ]
+    # Three layers, and the config twice.
+    [ "$(requests GET '/v2/gate-handover/blobs/.*"range": null')" -eq 5 ]
+    dory inspect "$FAULTS/gate-handover" >/dev/null
+    touch "$ENV_DIR/faults.port.gate"
+    until_true tmp_is_empty
+}
+
+@test "a pull that was broken off is taken up by the next one; image prune forgets what is kept" {
+    local name pid
+    for name in gate-resumed gate-forgotten; do
+        rm -f "$ENV_DIR/faults.port.gate"
+        api_pull $name "$ENV_DIR/broken" &
+        pid=$!
+        until_true begun "$ENV_DIR/broken"
+        kill "$pid"
+        wait "$pid" || true
+        until_true unconnected
+        [ -z "$(dory images -q "$FAULTS/$name")" ]
+        [ $name = gate-resumed ] || dory image prune -f >/dev/null
+        touch "$ENV_DIR/faults.port.gate"
+        dory pull -q "$FAULTS/$name"
+    done
+    # The two other layers are not fetched again, the config is.
+    [ "$(requests GET '/v2/gate-resumed/blobs/.*"range": "bytes=[0-9]+-"')" -eq 1 ]
+    [ "$(requests GET '/v2/gate-resumed/blobs/.*"range": null')" -eq 5 ]
+    [ "$(requests GET '/v2/gate-forgotten/blobs/.*"range": "bytes')" -eq 0 ]
+    [ "$(requests GET '/v2/gate-forgotten/blobs/.*"range": null')" -eq 8 ]
+    until_true tmp_is_empty
+}
+
+@test "what is kept of a pull goes when its time is over; with keep-downloads 0 nothing is kept" {
+    local options=("${ENV_OPTIONS[@]}") keep pid
+    for keep in 1 0; do
+        env_daemon_kill TERM
+        ENV_OPTIONS=("${options[@]}" --keep-downloads $keep)
+        env_daemon_start
+        rm -f "$ENV_DIR/faults.port.gate"
+        api_pull gate-kept-$keep "$ENV_DIR/broken" &
+        pid=$!
+        until_true begun "$ENV_DIR/broken"
+        kill "$pid"
+        wait "$pid" || true
+        until_true tmp_is_empty
+        touch "$ENV_DIR/faults.port.gate"
+        dory pull -q "$FAULTS/gate-kept-$keep"
+        [ "$(requests GET "/v2/gate-kept-$keep/blobs/.*\"range\": \"bytes")" -eq 0 ]
+    done
+    env_daemon_kill TERM
+    ENV_OPTIONS=("${options[@]}")
+    env_daemon_start
 }
 
 @test "the daemon is killed in the middle of a pull: nothing stays, and the next pull works" {

@@ -3,6 +3,8 @@
 
     registry_faults.py PORTFILE LOGFILE [CERT KEY [CLIENT_CA]]
 
+The first layer of repositories called gate... comes by 1000000 bytes until PORTFILE.gate exists.
+
 Two servers on loopback: the registry, and "another origin" that redirects and foreign layers lead to. PORTFILE gets
 "PORT OTHER_PORT" once both listen; LOGFILE gets one JSON line per request (server, method, path, authorization, range).
 With CERT and KEY the registry speaks TLS, with CLIENT_CA it asks for a certificate by that authority. BIND is the
@@ -293,6 +295,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(20)
             self.close_connection = True
             return None
+        if first and repo.name.startswith("gate") and not start:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[:1_000_000])
+            self.wfile.flush()
+            while not os.path.exists(sys.argv[1] + ".gate"):
+                time.sleep(0.02)
+            return self.wfile.write(body[1_000_000:])
         if first and repo.name in ("basic-redirect", "bearer-redirect", "redirect", "redirect-asks"):
             where = "asks" if repo.name == "redirect-asks" else "blob"
             return self.answer(307, Location="http://127.0.0.1:%d/%s/%s" % (OTHER, where, name))

@@ -1,0 +1,225 @@
+#include "image/downloads.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "base/timestamp.h"
+#include "image/store.h"
+
+#define POLL_NS (100 * INT64_C(1000000))
+/* Each of them has two threads that wait and up to 2 MB of buffers. */
+#define KEPT_UNFINISHED_MAX 4
+
+struct download {
+    struct download *next;
+    struct image_store *store;
+    char digest[DIGEST_TEXT_MAX];
+    _Atomic int64_t received;
+    struct layer_ingest *ingest; /* the driver's; NULL before the first byte and after wrong ones */
+    /* Under the lock: */
+    size_t holders;
+    bool driven, finished;
+    int64_t expires; /* when nobody holds it */
+};
+
+void downloads_init(struct downloads *downloads)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&downloads->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&downloads->lock, NULL);
+}
+
+/* Nobody can find it any more. */
+static void download_free(struct download *download)
+{
+    char diff_id[DIGEST_TEXT_MAX] = "";
+    if (download->finished)
+        memcpy(diff_id, layer_ingest_info(download->ingest)->diff_id, sizeof(diff_id));
+    layer_ingest_free(download->ingest);
+    if (diff_id[0])
+        image_layer_unpin(download->store, diff_id);
+    free(download);
+}
+
+int64_t downloads_expire(struct downloads *downloads, bool all)
+{
+    struct download *gone = NULL;
+    int64_t now = timestamp_monotonic(), next = 0;
+    pthread_mutex_lock(&downloads->lock);
+    for (struct download **link = &downloads->first; *link;) {
+        struct download *download = *link;
+        if (download->holders == 0 && (all || download->expires <= now)) {
+            *link = download->next;
+            download->next = gone;
+            gone = download;
+            continue;
+        }
+        if (download->holders == 0 && (next == 0 || download->expires < next))
+            next = download->expires;
+        link = &download->next;
+    }
+    pthread_mutex_unlock(&downloads->lock);
+    while (gone) {
+        struct download *download = gone;
+        gone = download->next;
+        download_free(download);
+    }
+    return next;
+}
+
+void image_forget_downloads(struct image_store *store)
+{
+    downloads_expire(&store->downloads, true);
+}
+
+void downloads_release(struct downloads *downloads)
+{
+    downloads_expire(downloads, true);
+    pthread_cond_destroy(&downloads->changed);
+    pthread_mutex_destroy(&downloads->lock);
+}
+
+struct download *download_join(struct image_store *store, const char *digest)
+{
+    struct downloads *downloads = &store->downloads;
+    pthread_mutex_lock(&downloads->lock);
+    struct download *download = downloads->first;
+    while (download && strcmp(download->digest, digest) != 0)
+        download = download->next;
+    if (!download) {
+        download = xcalloc(1, sizeof(*download));
+        download->store = store;
+        snprintf(download->digest, sizeof(download->digest), "%s", digest);
+        download->next = downloads->first;
+        downloads->first = download;
+    }
+    download->holders++;
+    pthread_mutex_unlock(&downloads->lock);
+    return download;
+}
+
+/* Lock held; for a tenth of a second at most. */
+static void wait_a_little(struct downloads *downloads)
+{
+    struct timespec until;
+    int64_t at = timestamp_monotonic() + POLL_NS;
+    until.tv_sec = at / 1000000000;
+    until.tv_nsec = at % 1000000000;
+    pthread_cond_timedwait(&downloads->changed, &downloads->lock, &until);
+}
+
+int download_wait(struct download *download, bool (*poll)(int64_t received, void *data), void *data,
+                  enum download_turn *ret, struct error *err)
+{
+    struct downloads *downloads = &download->store->downloads;
+    bool cancelled = false;
+    pthread_mutex_lock(&downloads->lock);
+    while (!cancelled && download->driven) {
+        wait_a_little(downloads);
+        pthread_mutex_unlock(&downloads->lock);
+        cancelled = poll(download->received, data);
+        pthread_mutex_lock(&downloads->lock);
+    }
+    if (!cancelled) {
+        *ret = download->finished ? DOWNLOAD_DONE : DOWNLOAD_DRIVE;
+        download->driven = !download->finished;
+    }
+    pthread_mutex_unlock(&downloads->lock);
+    return cancelled ? error_set(err, ERROR_CANCELLED, ECANCELED, "context canceled") : 0;
+}
+
+int64_t download_received(const struct download *download)
+{
+    return download->received;
+}
+
+int download_write(struct download *download, const void *data, size_t size, struct error *err)
+{
+    int rc = 0;
+    if (!download->ingest)
+        rc = layer_ingest_open(download->store, download->digest, &download->ingest, err);
+    if (rc == 0)
+        rc = layer_ingest_write(download->ingest, data, size, err);
+    if (rc == 0)
+        download->received += (int64_t)size;
+    return rc;
+}
+
+/* The driver's last act. */
+static void hand_over(struct download *download, bool finished)
+{
+    struct downloads *downloads = &download->store->downloads;
+    pthread_mutex_lock(&downloads->lock);
+    download->finished = finished;
+    download->driven = false;
+    pthread_cond_broadcast(&downloads->changed);
+    pthread_mutex_unlock(&downloads->lock);
+}
+
+void download_stop(struct download *download, bool keep)
+{
+    if (!keep) {
+        layer_ingest_free(TAKE_PTR(download->ingest));
+        download->received = 0;
+    }
+    hand_over(download, false);
+}
+
+int download_finish(struct download *download, struct error *err)
+{
+    int rc = 0;
+    if (!download->ingest) /* not a single byte */
+        rc = layer_ingest_open(download->store, download->digest, &download->ingest, err);
+    if (rc == 0)
+        rc = layer_ingest_finish(download->ingest, err);
+    if (rc < 0) {
+        download_stop(download, false);
+        return rc;
+    }
+    /* Whoever commits first brings the layer; the others find it then, whatever becomes of the first one's image. */
+    store_pin_unseen(download->store, layer_ingest_info(download->ingest)->diff_id);
+    hand_over(download, true);
+    return 0;
+}
+
+struct layer_ingest *download_ingest(const struct download *download)
+{
+    return download->ingest;
+}
+
+/* Lock held. */
+static bool may_be_kept(const struct downloads *downloads, const struct download *download)
+{
+    size_t unfinished = 0;
+    for (const struct download *d = downloads->first; d; d = d->next)
+        unfinished += d->holders == 0 && !d->finished && d != download;
+    return download->ingest && (download->finished || unfinished < KEPT_UNFINISHED_MAX);
+}
+
+void download_leave(struct download *download, int64_t keep_seconds)
+{
+    struct image_store *store = download->store;
+    struct downloads *downloads = &store->downloads;
+    pthread_mutex_lock(&downloads->lock);
+    download->holders--;
+    bool last = download->holders == 0;
+    bool keep = last && keep_seconds > 0 && may_be_kept(downloads, download);
+    if (keep)
+        download->expires = timestamp_monotonic() + keep_seconds * 1000000000;
+    for (struct download **link = &downloads->first; last && !keep && *link; link = &(*link)->next) {
+        if (*link == download) {
+            *link = download->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&downloads->lock);
+    if (keep)
+        store_expire_later(store);
+    else if (last)
+        download_free(download);
+}
