@@ -67,7 +67,8 @@ $(B)/%.o: %.c
 
 cmd_objects = $(patsubst %.c,$(B)/%.o,$(wildcard cmd/$(1)/*.c cmd/$(1)/*/*.c))
 
-$(BIN)/dory: $(call cmd_objects,dory) $(B)/libclient.a $(B)/libarchive.a $(B)/libbase.a
+# The grammar of image names is the daemon's, too.
+$(BIN)/dory: $(call cmd_objects,dory) $(B)/image/reference.o $(B)/libclient.a $(B)/libarchive.a $(B)/libbase.a
 	@mkdir -p $(@D)
 	@echo '  LD $@'
 	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -lm -o $@

@@ -40,17 +40,18 @@ struct api_route {
 };
 
 /* Tables of the resources, each in its own file; the list of them is in api/routes.c. NULL method ends a table. */
-extern const struct api_route api_container_routes[]; /* containers.c: life cycle, list, inspect */
-extern const struct api_route api_exec_routes[];      /* exec.c */
-extern const struct api_route api_archive_routes[];   /* archive.c: archive export changes */
-extern const struct api_route api_stream_routes[];    /* streams.c: attach, logs, wait, stats, resize */
-extern const struct api_route api_registry_routes[];  /* registries.c: auth distribution search */
-extern const struct api_route api_image_routes[];     /* images.c */
-extern const struct api_route api_system_routes[];    /* system.c: _ping version info events df */
-extern const struct api_route api_volume_routes[];    /* volumes.c */
-extern const struct api_route api_network_routes[];   /* networks.c */
-extern const struct api_route api_swarm_routes[];     /* swarm.c: as a node outside of a swarm answers */
-extern const struct api_route api_missing_routes[];   /* missing.c: 501; searched last */
+extern const struct api_route api_container_routes[];         /* containers.c: life cycle, list, inspect */
+extern const struct api_route api_exec_routes[];              /* exec.c */
+extern const struct api_route api_archive_routes[];           /* archive.c: archive export changes */
+extern const struct api_route api_stream_routes[];            /* streams.c: attach, logs, wait, stats, resize */
+extern const struct api_route api_registry_routes[];          /* registries.c: auth distribution search */
+extern const struct api_route api_registry_manifest_routes[]; /* registry_manifests.c */
+extern const struct api_route api_image_routes[];             /* images.c */
+extern const struct api_route api_system_routes[];            /* system.c: _ping version info events df */
+extern const struct api_route api_volume_routes[];            /* volumes.c */
+extern const struct api_route api_network_routes[];           /* networks.c */
+extern const struct api_route api_swarm_routes[];             /* swarm.c: as a node outside of a swarm answers */
+extern const struct api_route api_missing_routes[];           /* missing.c: 501; searched last */
 
 /* ---- reading the request; results live as long as the request ---- */
 const char *api_path(const struct api_request *request, size_t i);          /* the i-th {}; URL-decoded */

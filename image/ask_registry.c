@@ -3,15 +3,13 @@
 #include <strings.h>
 
 #include "base/memory.h"
+#include "image/ask_registry.h"
 #include "image/digest.h"
-#include "image/registry.h"
 
 #define HUB_SEARCH "https://index.docker.io"
 #define SEARCH_MAX 100
 
 /* ---- one endpoint after the other ---- */
-
-typedef int (*ask_fn)(struct registry *registry, struct http_client *client, void *data, struct error *err);
 
 static int ask_endpoint(const struct registry_options *options, ask_fn ask, void *data, bool *ret_answered,
                         struct error *err)
@@ -25,9 +23,8 @@ static int ask_endpoint(const struct registry_options *options, ask_fn ask, void
     return rc < 0 ? rc : ask(registry, client, data, err);
 }
 
-/* Mirrors are left out: it is the registry itself that is asked. */
-static int ask_registry(const struct registry_config *config, const char *domain, struct registry_options *options,
-                        ask_fn ask, void *data, struct error *err)
+int ask_registry(const struct registry_config *config, const char *domain, struct registry_options *options, ask_fn ask,
+                 void *data, struct error *err)
 {
     CLEANUP_REGISTRY_ENDPOINTS struct registry_endpoints endpoints = {0};
     struct error local = {0};
@@ -122,9 +119,27 @@ static int to_buffer(const void *data, size_t size, void *buffer, struct error *
     return 0;
 }
 
-/* An image tells its platform in its config. */
-static int config_platform(struct registry *registry, struct http_client *client, const struct descriptor *config,
-                           struct json_writer *w, struct error *err)
+/* The members of an OCI config that tell it are those of a platform object. */
+static void write_config_platform(struct json_writer *w, const struct json *config)
+{
+    const char *version = json_get_string(config, "os.version"), *variant = json_get_string(config, "variant");
+    const struct json *features = json_get(config, "os.features");
+    json_begin_object(w);
+    json_member_string(w, "architecture", json_get_string(config, "architecture"));
+    json_member_string(w, "os", json_get_string(config, "os"));
+    if (version && *version)
+        json_member_string(w, "os.version", version);
+    if (features && json_count(features) > 0) {
+        json_key(w, "os.features");
+        json_put_value(w, features);
+    }
+    if (variant && *variant)
+        json_member_string(w, "variant", variant);
+    json_end_object(w);
+}
+
+int ask_config_platform(struct registry *registry, struct http_client *client, const struct descriptor *config,
+                        struct json_writer *w, struct error *err)
 {
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
     CLEANUP_JSON struct json *tree = NULL;
@@ -138,8 +153,7 @@ static int config_platform(struct registry *registry, struct http_client *client
         return error_set(err, ERROR_INVALID, 0, "image config verification failed for digest %s", config->digest);
     rc = json_parse(text.data, text.size, &tree, err);
     if (rc == 0)
-        write_platform(w, json_get_string(tree, "architecture"), json_get_string(tree, "os"),
-                       json_get_string(tree, "variant"));
+        write_config_platform(w, tree);
     return rc;
 }
 
@@ -163,7 +177,7 @@ static int ask_manifest(struct registry *registry, struct http_client *client, v
             write_platform(&w, manifest.items[i].platform.architecture, manifest.items[i].platform.os,
                            manifest.items[i].platform.variant);
     if (manifest.kind == MANIFEST_IMAGE)
-        rc = config_platform(registry, client, &manifest.config, &w, err);
+        rc = ask_config_platform(registry, client, &manifest.config, &w, err);
     json_end_array(&w);
     if (rc == 0)
         rc = json_parse(platforms.data, platforms.size, &job->ret->platforms, err);

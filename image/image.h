@@ -184,6 +184,29 @@ int registry_distribution(const struct registry_config *config, const struct ref
                           const struct registry_auth *auth, struct registry_distribution *ret, struct error *err);
 void registry_distribution_release(struct registry_distribution *distribution);
 
+/* A manifest or a list byte for byte (image/ask_manifest.c). Released in every case. */
+struct registry_document {
+    char *media_type;
+    char digest[DIGEST_TEXT_MAX];
+    char *text;
+    size_t size;
+    bool is_list;
+    struct json *platform; /* of an image, from its config */
+};
+int registry_get_document(const struct registry_config *config, const struct reference *ref,
+                          const struct registry_auth *auth, struct registry_document *ret, struct error *err);
+void registry_document_release(struct registry_document *document);
+
+struct registry_put {
+    const char *media_type, *text;
+    size_t size;
+    const char *from; /* repository of the same registry that has the blobs of an image, or NULL */
+};
+/* Puts it under the reference's digest (which must be its own) or tag. Blobs that the repository lacks are mounted. */
+int registry_put_document(const struct registry_config *config, const struct reference *ref,
+                          const struct registry_auth *auth, const struct registry_put *put,
+                          char ret_digest[DIGEST_TEXT_MAX], struct error *err);
+
 /* The answer to a search, as docker's API has it: an array. The term may begin with a registry's name. Registries
  * without a search have their catalog searched for the term. */
 int registry_search(const struct registry_config *config, const char *term, int64_t limit,

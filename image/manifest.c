@@ -146,7 +146,7 @@ bool descriptor_is_foreign(const struct descriptor *layer)
     return false;
 }
 
-static int parse_image(const struct json *root, struct manifest *ret, struct error *err)
+static int parse_image(const struct json *root, bool loose, struct manifest *ret, struct error *err)
 {
     if (json_get(root, "manifests"))
         return error_set(err, ERROR_INVALID, 0, "invalid manifest: expected a manifest but found 'manifests'");
@@ -157,15 +157,15 @@ static int parse_image(const struct json *root, struct manifest *ret, struct err
     const char *type = ret->config.media_type;
     if (strcmp(type, "application/vnd.docker.plugin.v1+json") == 0)
         return error_set(err, ERROR_INVALID, 0, "Encountered remote \"%s\"(plugin) when fetching", type);
-    if (!is_one_of(type, config_types, ARRAY_SIZE(config_types)))
+    if (!loose && !is_one_of(type, config_types, ARRAY_SIZE(config_types)))
         return unsupported(type, err);
-    if (artifact && *artifact && strcmp(artifact, config_types[1]) != 0)
+    if (!loose && artifact && *artifact && strcmp(artifact, config_types[1]) != 0)
         return unsupported(artifact, err);
     if (ret->config.size > MANIFEST_CONFIG_SIZE_MAX)
         return error_set(err, ERROR_INVALID, 0, "invalid manifest: the config is larger than %d bytes",
                          MANIFEST_CONFIG_SIZE_MAX);
     rc = parse_items(json_get(root, "layers"), "layers", "a layer", MANIFEST_LAYERS_MAX, ret, err);
-    for (size_t i = 0; rc == 0 && i < ret->count; i++)
+    for (size_t i = 0; !loose && rc == 0 && i < ret->count; i++)
         rc = check_layer_type(&ret->items[i], err);
     return rc;
 }
@@ -208,7 +208,8 @@ static int settle_type(const char *content_type, const struct json *root, char *
     return 0;
 }
 
-static int parse_root(const char *content_type, const struct json *root, struct manifest *ret, struct error *err)
+static int parse_root(const char *content_type, const struct json *root, bool loose, struct manifest *ret,
+                      struct error *err)
 {
     if (root->kind != JSON_OBJECT)
         return error_set(err, ERROR_INVALID, 0, "invalid manifest: not a JSON object");
@@ -221,12 +222,13 @@ static int parse_root(const char *content_type, const struct json *root, struct 
     for (size_t i = 0; i < ARRAY_SIZE(manifest_types); i++)
         if (strcmp(ret->media_type, manifest_types[i].media_type) == 0) {
             ret->kind = manifest_types[i].kind;
-            return ret->kind == MANIFEST_LIST ? parse_list(root, ret, err) : parse_image(root, ret, err);
+            return ret->kind == MANIFEST_LIST ? parse_list(root, ret, err) : parse_image(root, loose, ret, err);
         }
     return unsupported(ret->media_type, err);
 }
 
-int manifest_parse(const char *content_type, const char *text, size_t size, struct manifest *ret, struct error *err)
+static int parse(const char *content_type, const char *text, size_t size, bool loose, struct manifest *ret,
+                 struct error *err)
 {
     if (size > MANIFEST_SIZE_MAX)
         return error_set(err, ERROR_INVALID, 0, "invalid manifest: larger than %d bytes", MANIFEST_SIZE_MAX);
@@ -234,12 +236,23 @@ int manifest_parse(const char *content_type, const char *text, size_t size, stru
     if (json_parse(text, size, &root, err) < 0)
         return error_context(err, "invalid manifest");
     CLEANUP_MANIFEST struct manifest manifest = {0};
-    int rc = parse_root(content_type, root, &manifest, err);
+    int rc = parse_root(content_type, root, loose, &manifest, err);
     if (rc < 0)
         return rc;
     *ret = manifest;
     manifest = (struct manifest){0};
     return 0;
+}
+
+int manifest_parse(const char *content_type, const char *text, size_t size, struct manifest *ret, struct error *err)
+{
+    return parse(content_type, text, size, false, ret, err);
+}
+
+int manifest_parse_loose(const char *content_type, const char *text, size_t size, struct manifest *ret,
+                         struct error *err)
+{
+    return parse(content_type, text, size, true, ret, err);
 }
 
 int manifest_choose(const struct manifest *list, const struct platform *platform, const struct descriptor **ret,

@@ -51,6 +51,9 @@ struct manifest {
  * means that the document must name its type itself). On success the caller releases *ret.
  */
 int manifest_parse(const char *content_type, const char *text, size_t size, struct manifest *ret, struct error *err);
+/* The same for looking at manifests only: artifacts and unknown layers are taken, too. */
+int manifest_parse_loose(const char *content_type, const char *text, size_t size, struct manifest *ret,
+                         struct error *err);
 void manifest_release(struct manifest *manifest);
 #define CLEANUP_MANIFEST CLEANUP(manifest_release)
 

@@ -240,7 +240,8 @@ static int check_digest(struct span digest, struct error *err)
 static int check_parts(const struct parts *parts, struct error *err)
 {
     if (has_upper(parts->path))
-        return error_set(err, ERROR_INVALID, 0, "invalid reference format: repository name (%.*s) must be lowercase",
+        return error_set(err, ERROR_INVALID, 0, "invalid reference format: repository name (%s%.*s) must be lowercase",
+                         parts->domain.start || memchr(parts->path.start, '/', parts->path.size) ? "" : "library/",
                          (int)parts->path.size, parts->path.start);
     if ((parts->domain.start && !domain_is_valid(parts->domain)) || !path_is_valid(parts->path) ||
         (parts->tag.start && !tag_is_valid(parts->tag)))

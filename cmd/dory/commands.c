@@ -56,6 +56,11 @@
     X(context_use)                                                                                                     \
     X(image_inspect)                                                                                                   \
     X(man)                                                                                                             \
+    X(manifest_annotate)                                                                                               \
+    X(manifest_create)                                                                                                 \
+    X(manifest_inspect)                                                                                                \
+    X(manifest_push)                                                                                                   \
+    X(manifest_rm)                                                                                                     \
     X(network_connect)                                                                                                 \
     X(network_create)                                                                                                  \
     X(network_disconnect)                                                                                              \
@@ -89,7 +94,8 @@ const size_t command_count = sizeof(commands) / sizeof(commands[0]);
 const struct command_group command_groups[] = {
     {"builder", "Manage builds"},       {"completion", "Generate the autocompletion script for a shell"},
     {"container", "Manage containers"}, {"context", "Manage contexts"},
-    {"image", "Manage images"},         {"network", "Manage networks"},
-    {"system", "Manage Dory"},          {"volume", "Manage volumes"},
+    {"image", "Manage images"},         {"manifest", "Manage Docker image manifests and manifest lists"},
+    {"network", "Manage networks"},     {"system", "Manage Dory"},
+    {"volume", "Manage volumes"},
 };
 const size_t command_group_count = sizeof(command_groups) / sizeof(command_groups[0]);

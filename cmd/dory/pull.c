@@ -1,7 +1,7 @@
 #include "api/client.h"
 #include "cmd/dory/command.h"
 #include "cmd/dory/container_create.h"
-#include "cmd/dory/reference_check.h"
+#include "image/reference.h"
 
 struct pull_flags {
     bool all_tags, quiet, content_trust;
@@ -69,7 +69,8 @@ static int run_pull(struct cli *cli, void *data, const struct strv *arguments, s
 {
     const struct pull_flags *flags = data;
     const char *reference = arguments->items[0];
-    int r = reference_check(reference, err);
+    CLEANUP(reference_release) struct reference parsed = {0};
+    int r = reference_parse(reference, &parsed, err);
     if (r < 0)
         return r;
     bool has_tag = strchr(reference, '@') || (strrchr(reference, ':') && !strchr(strrchr(reference, ':'), '/'));

@@ -1,14 +1,15 @@
 #include "api/client.h"
 #include "cmd/dory/command.h"
-#include "cmd/dory/reference_check.h"
+#include "image/reference.h"
 
 /* "repo:tag" at its last colon, unless that colon belongs to a port. */
 static int run_tag(struct cli *cli, void *flags, const struct strv *arguments, struct error *err)
 {
     (void)flags;
     CLEANUP_FREE char *repository = xstrdup(arguments->items[1]);
+    CLEANUP(reference_release) struct reference ref = {0};
     char *colon = strrchr(repository, ':');
-    if (reference_check(arguments->items[1], err) < 0)
+    if (reference_parse(arguments->items[1], &ref, err) < 0)
         return error_context(err, "Error parsing reference: \"%s\" is not a valid repository/tag", arguments->items[1]);
     if (strchr(repository, '@'))
         return error_set(err, ERROR_INVALID, 0, "refusing to create a tag with a digest reference");

@@ -99,8 +99,8 @@ static const struct {
     {"a@md5:0123456789abcdef0123456789abcdef", "unsupported digest algorithm"},
     {"a@sha256:" HEX "00", "invalid checksum digest length"},
     {"a@sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef", "invalid checksum digest format"},
-    {"Uppercase", "invalid reference format: repository name (Uppercase) must be lowercase"},
-    {"Uppercase:tag", "invalid reference format: repository name (Uppercase) must be lowercase"},
+    {"Uppercase", "invalid reference format: repository name (library/Uppercase) must be lowercase"},
+    {"Uppercase:tag", "invalid reference format: repository name (library/Uppercase) must be lowercase"},
     {"localhost:5000/App", "invalid reference format: repository name (App) must be lowercase"},
     {HEX, "invalid repository name (" HEX "), cannot specify 64-byte hexadecimal strings"},
 };
