@@ -51,6 +51,7 @@ extern const struct api_route api_system_routes[];            /* system.c: _ping
 extern const struct api_route api_volume_routes[];            /* volumes.c */
 extern const struct api_route api_network_routes[];           /* networks.c */
 extern const struct api_route api_swarm_routes[];             /* swarm.c: as a node outside of a swarm answers */
+extern const struct api_route api_build_routes[];             /* build.c */
 extern const struct api_route api_missing_routes[];           /* missing.c: 501; searched last */
 
 /* ---- reading the request; results live as long as the request ---- */
