@@ -5,6 +5,7 @@
     X(run)                                                                                                             \
     X(exec)                                                                                                            \
     X(ps)                                                                                                              \
+    X(build)                                                                                                           \
     X(pull)                                                                                                            \
     X(push)                                                                                                            \
     X(images)                                                                                                          \

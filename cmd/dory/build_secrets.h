@@ -1,0 +1,16 @@
+/* --secret, --ssh and --build-context as the options of a build session. */
+#ifndef DORY_CMD_DORY_BUILD_SECRETS_H
+#define DORY_CMD_DORY_BUILD_SECRETS_H
+
+#include "base/json.h"
+#include "base/strmap.h"
+#include "cmd/dory/build.h"
+
+#define SECRET_SIZE_MAX ((size_t)500 * 1024) /* BuildKit's */
+
+/* Reads the files and variables that --secret names; writes a list of {"id","data"}. */
+int build_secrets_write(struct json_writer *w, const struct strv *secrets, struct error *err);
+/* --ssh id[=socket]: id -> path of the agent's socket. Files with keys are refused. */
+int build_ssh_read(const struct strv *ssh, struct strmap *ret, struct error *err);
+
+#endif
