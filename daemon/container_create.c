@@ -96,7 +96,7 @@ static int set_hostname(struct engine *engine, struct container *c, struct error
     return 0;
 }
 
-static int check_mounts(const struct container *c, struct error *err)
+static int check_mounts(struct engine *engine, const struct container *c, struct error *err)
 {
     for (size_t i = 0; i < c->mount_count; i++) {
         const struct mount_point *m = &c->mounts[i];
@@ -104,7 +104,10 @@ static int check_mounts(const struct container *c, struct error *err)
         if (m->type == MOUNT_BIND && !m->create_source && stat(m->source, &st) < 0)
             return error_set(err, ERROR_INVALID, 0,
                              "invalid mount config for type \"bind\": bind source path does not exist: %s", m->source);
+        CLEANUP_IMAGE struct image *mounted = NULL;
         CLEANUP_STRV struct strv options = STRV_INIT;
+        if (m->type == MOUNT_IMAGE && image_lookup(engine->images, m->source, &mounted, NULL) < 0)
+            return error_set(err, ERROR_INVALID, 0, "No such image: %s", m->source);
         int r = m->type == MOUNT_TMPFS ? spec_tmpfs_options(m->tmpfs_options, &options, err) : 0;
         if (r < 0)
             return r;
@@ -144,7 +147,7 @@ static int prepare(struct engine *engine, const struct container_create *request
     if (r == 0)
         r = ipc_share_resolve(engine, c, err);
     if (r == 0)
-        r = check_mounts(c, err);
+        r = check_mounts(engine, c, err);
     return r;
 }
 
@@ -226,6 +229,32 @@ static int make_volumes(struct engine *engine, struct container *c, struct strv 
     return r;
 }
 
+/* ---- images as mounts ---- */
+
+static void remove_views(struct engine *engine, struct container *c)
+{
+    for (size_t i = 0; i < c->mount_count; i++)
+        if (c->mounts[i].rootfs_id != NULL)
+            image_rootfs_remove(engine->images, c->mounts[i].rootfs_id, NULL);
+}
+
+/* Each container has views of its own, which keep the layers, also of what --volumes-from brings. */
+static int make_views(struct engine *engine, struct container *c, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; i < c->mount_count; i++)
+        xstrset(&c->mounts[i].rootfs_id, NULL);
+    for (size_t i = 0; r == 0 && i < c->mount_count; i++) {
+        CLEANUP_IMAGE struct image *image = NULL;
+        if (c->mounts[i].type != MOUNT_IMAGE)
+            continue;
+        r = image_lookup(engine->images, c->mounts[i].source, &image, err);
+        if (r == 0)
+            r = image_rootfs_create_view(engine->images, image, &c->mounts[i].rootfs_id, err);
+    }
+    return r;
+}
+
 /* ---- row and index ---- */
 
 /* Images are removed with the index locked: from here on nobody removes ours. index lock held. */
@@ -267,13 +296,16 @@ static int materialise(struct engine *engine, struct container *c, const struct 
     int r = image_rootfs_create(engine->images, image, c->host.auto_remove, &c->rootfs_id, err);
     if (r < 0)
         return r;
-    r = make_volumes(engine, c, &made, &held, err);
+    r = make_views(engine, c, err);
+    if (r == 0)
+        r = make_volumes(engine, c, &made, &held, err);
     if (r == 0)
         r = insert(engine, c, name, err);
     for (size_t i = 0; i < held.count; i++)
         volume_unhold(engine->volumes, held.items[i]);
     if (r < 0) {
         engine_volumes_undo(engine, &made);
+        remove_views(engine, c);
         image_rootfs_remove(engine->images, c->rootfs_id, NULL);
     }
     return r;

@@ -71,12 +71,28 @@ static int open_volume(struct job *job, const struct mount_point *m, struct erro
     return error_errno(err, at < 0 ? at : errno, "volume %s", m->name);
 }
 
+/* An image's files, or a part of them: a detached mount. */
+static int open_image(struct job *job, const struct mount_point *m, struct error *err)
+{
+    CLEANUP_CLOSE int root = image_rootfs_view(job->engine->images, m->rootfs_id, ROOTFS_READ, err);
+    if (root < 0 || m->subpath == NULL)
+        return TAKE_FD(root);
+    CLEANUP_CLOSE int at = beneath_open(root, m->subpath, O_PATH, 0);
+    if (at < 0)
+        return error_errno(err, at, "path %s of image %s", m->subpath, m->source);
+    /* Of a mount that is attached nowhere: Linux 6.15. */
+    int fd = open_tree(at, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)AT_EMPTY_PATH);
+    return fd < 0 ? error_errno(err, errno, "path %s of image %s", m->subpath, m->source) : fd;
+}
+
 /* A copy of what shall be mounted; -ENOENT when it is not there. */
 static int open_source(struct job *job, const struct mount_point *m, struct error *err)
 {
     unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->non_recursive ? 0 : (unsigned)AT_RECURSIVE);
-    CLEANUP_CLOSE int fd = m->type == MOUNT_VOLUME ? open_volume(job, m, err) : open_tree(AT_FDCWD, m->source, flags);
-    if (fd < 0 && m->type == MOUNT_VOLUME)
+    CLEANUP_CLOSE int fd = m->type == MOUNT_VOLUME  ? open_volume(job, m, err)
+                           : m->type == MOUNT_IMAGE ? open_image(job, m, err)
+                                                    : open_tree(AT_FDCWD, m->source, flags);
+    if (fd < 0 && m->type != MOUNT_BIND)
         return fd;
     if (fd < 0)
         return errno == ENOENT ? -ENOENT : error_errno(err, errno, "mount source %s", m->source);

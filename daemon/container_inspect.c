@@ -68,7 +68,6 @@ static void put_graph_driver(struct json_writer *w, struct engine *engine, const
 
 static void put_mounts(struct json_writer *w, const struct container *c)
 {
-    static const char *const types[] = {[MOUNT_BIND] = "bind", [MOUNT_VOLUME] = "volume", [MOUNT_TMPFS] = "tmpfs"};
     json_key(w, "Mounts");
     json_begin_array(w);
     for (size_t i = 0; i < c->mount_count; i++) {
@@ -76,7 +75,7 @@ static void put_mounts(struct json_writer *w, const struct container *c)
         if (m->type == MOUNT_TMPFS && !m->from_mounts)
             continue; /* --tmpfs is shown in HostConfig.Tmpfs only */
         json_begin_object(w);
-        json_member_string(w, "Type", types[m->type]);
+        json_member_string(w, "Type", mount_type_names[m->type]);
         if (m->type == MOUNT_VOLUME)
             json_member_string(w, "Name", text(m->name));
         json_member_string(w, "Source", text(m->source));

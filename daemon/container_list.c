@@ -164,7 +164,6 @@ static void put_network(struct json_writer *w, const struct container *c, const 
 
 static void put_mounts(struct json_writer *w, const struct container *c)
 {
-    static const char *const types[] = {[MOUNT_BIND] = "bind", [MOUNT_VOLUME] = "volume", [MOUNT_TMPFS] = "tmpfs"};
     json_key(w, "Mounts");
     json_begin_array(w);
     for (size_t i = 0; i < c->mount_count; i++) {
@@ -172,7 +171,7 @@ static void put_mounts(struct json_writer *w, const struct container *c)
         if (m->type == MOUNT_TMPFS && !m->from_mounts)
             continue;
         json_begin_object(w);
-        json_member_string(w, "Type", types[m->type]);
+        json_member_string(w, "Type", mount_type_names[m->type]);
         if (m->type == MOUNT_VOLUME)
             json_member_string(w, "Name", m->name ? m->name : "");
         json_member_string(w, "Source", m->type == MOUNT_VOLUME || m->source == NULL ? "" : m->source);

@@ -11,14 +11,14 @@
 struct remains {
     struct engine *engine;
     char id[ID_SIZE + 1];
-    char *rootfs_id;
+    struct strv roots; /* its own, and those of image mounts */
     struct strv volumes;
 };
 
 static void remains_free(void *data)
 {
     struct remains *r = data;
-    free(r->rootfs_id);
+    strv_release(&r->roots);
     strv_release(&r->volumes);
     free(r);
 }
@@ -27,8 +27,9 @@ static void delete_remains(void *data)
 {
     struct remains *r = data;
     struct error err = {0};
-    if (r->rootfs_id != NULL && image_rootfs_remove(r->engine->images, r->rootfs_id, &err) < 0)
-        log_warn("container %s: removing its root filesystem: %s", r->id, err.message);
+    for (size_t i = 0; i < r->roots.count; i++)
+        if (image_rootfs_remove(r->engine->images, r->roots.items[i], &err) < 0)
+            log_warn("container %s: removing its root filesystem: %s", r->id, err.message);
     int removed = beneath_remove_tree(r->engine->containers_fd, r->id);
     if (removed < 0)
         log_warn("container %s: removing its directory: %s", r->id, strerror(-removed));
@@ -78,7 +79,11 @@ int container_forget(struct engine *engine, struct container *c, bool volumes, s
     struct remains *remains = xcalloc(1, sizeof(*remains));
     remains->engine = engine;
     memcpy(remains->id, c->id, sizeof(remains->id));
-    remains->rootfs_id = xstrdup(c->rootfs_id);
+    if (c->rootfs_id != NULL)
+        strv_add(&remains->roots, c->rootfs_id);
+    for (size_t i = 0; i < c->mount_count; i++)
+        if (c->mounts[i].rootfs_id != NULL)
+            strv_add(&remains->roots, c->mounts[i].rootfs_id);
     pthread_mutex_lock(&engine->index_lock);
     if (volumes)
         collect_volumes(engine, c, &remains->volumes);

@@ -40,6 +40,8 @@ static int check(const struct container *c, const struct additions *a, const str
     if (m->type == MOUNT_BIND && !m->create_source && stat(m->source, &st) < 0)
         return error_set(err, ERROR_INVALID, 0,
                          "invalid mount config for type \"bind\": bind source path does not exist: %s", m->source);
+    if (m->type == MOUNT_IMAGE)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "MountsAdd: a mount of type \"image\" cannot be added");
     if (m->type == MOUNT_VOLUME && m->anonymous)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "MountsAdd: an anonymous volume cannot be added: name it");
     if (m->subpath != NULL)

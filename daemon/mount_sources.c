@@ -41,6 +41,27 @@ int mount_source_make(const struct mount_point *m, struct error *err)
     return r < 0 ? error_context(err, "error while creating mount source path '%s'", m->source) : 0;
 }
 
+/* The whole image is mounted, and the part of it named by its path: what lies in there does not change any more. */
+static int place_image(struct engine *engine, const struct container *c, size_t i, struct mount_sources *sources,
+                       struct error *err)
+{
+    const struct mount_point *m = &c->mounts[i];
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_CLOSE int tree = image_rootfs_view(engine->images, m->rootfs_id, ROOTFS_READ, err);
+    char name[24], link[40];
+    snprintf(name, sizeof(name), "%zu", i);
+    sources->on_host = true;
+    int r = tree < 0 ? tree : host_mount_attach(engine, c->id, name, tree, &path, err);
+    if (r < 0)
+        return r;
+    CLEANUP_CLOSE int fd = beneath_open(tree, m->subpath != NULL ? m->subpath : ".", O_PATH, 0);
+    if (fd < 0)
+        return error_errno(err, fd, "cannot access path %s of image %s", m->subpath, m->source);
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    sources->paths[i] = realpath(link, NULL);
+    return sources->paths[i] == NULL ? error_errno(err, errno, "image %s", m->source) : 0;
+}
+
 /* What is to be mounted: the volume, its subpath, the bind's source. A descriptor that is not O_PATH, or -errno. */
 static int open_source(struct engine *engine, const struct mount_point *m, struct error *err)
 {
@@ -100,6 +121,8 @@ static int prepare_one(struct engine *engine, const struct container *c, size_t 
     const struct mount_point *m = &c->mounts[i];
     if (m->type == MOUNT_TMPFS)
         return 0;
+    if (m->type == MOUNT_IMAGE)
+        return place_image(engine, c, i, sources, err);
     int r = m->type == MOUNT_BIND ? mount_source_make(m, err) : volume_mount(engine->volumes, m->name, err);
     if (r < 0)
         return r;

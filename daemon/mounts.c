@@ -29,11 +29,15 @@ static const struct json_field mount_point_rows[] = {
     ROW(STRING, "TmpfsOptions", tmpfs_options, OMIT),
     ROW(STRMAP, "Labels", labels, OMIT),
     ROW(STRMAP, "DriverOptions", driver_options, OMIT),
+    ROW(STRING, "RootfsId", rootfs_id, OMIT),
     ROW(STRING, "Subpath", subpath, OMIT),
     ROW(STRING, "Idmap", idmap, OMIT),
     ROW(BOOL, "ChangeOwner", change_owner, OMIT),
 };
 const struct json_table mount_point_table = JSON_TABLE(struct mount_point, mount_point_rows);
+
+const char *const mount_type_names[] = {
+    [MOUNT_BIND] = "bind", [MOUNT_VOLUME] = "volume", [MOUNT_TMPFS] = "tmpfs", [MOUNT_IMAGE] = "image"};
 
 void mounts_free(struct mount_point *mounts, size_t count)
 {
@@ -303,6 +307,29 @@ static int parse_volume_request(const struct mount_request *q, struct mount_poin
     return 0;
 }
 
+/* Image mounts cannot be written to, whether the request says so or not: as with docker. */
+static int parse_image_request(const struct mount_request *q, struct mount_point *ret, struct error *err)
+{
+    const char *subpath = json_get_string(q->image_options, "Subpath");
+    ret->type = MOUNT_IMAGE;
+    ret->read_only = true;
+    if (q->source == NULL || *q->source == '\0')
+        return bad_config(err, "image", "field Source must not be empty");
+    if (q->bind_options != NULL)
+        return bad_config(err, "image", "field BindOptions must not be specified");
+    if (q->volume_options != NULL)
+        return bad_config(err, "image", "field VolumeOptions must not be specified");
+    if (q->tmpfs_options != NULL)
+        return bad_config(err, "image", "field TmpfsOptions must not be specified");
+    ret->source = xstrdup(q->source);
+    if (subpath == NULL || *subpath == '\0')
+        return 0;
+    if (*subpath == '/' || strstr(subpath, "..") != NULL)
+        return bad_config(err, "image", "subpath must be a relative path within the image");
+    ret->subpath = xstrdup(subpath);
+    return 0;
+}
+
 /* TmpfsOptions.Options is a list of ["name"] or ["name", "value"]. */
 static int add_tmpfs_options(const struct json *options, struct strbuf *out, struct error *err)
 {
@@ -355,13 +382,17 @@ int mount_parse_request(const struct mount_request *q, struct mount_point *ret, 
                          type, q->target);
     if (strcmp(ret->destination, "/") == 0)
         return bad_config(err, type, "invalid specification: destination can't be '/'");
+    if (strcmp(type, "image") == 0)
+        return parse_image_request(q, ret, err);
+    if (q->image_options != NULL)
+        return bad_config(err, type, "field ImageOptions must not be specified");
     if (strcmp(type, "bind") == 0)
         return parse_bind_request(q, ret, err);
     if (strcmp(type, "volume") == 0)
         return parse_volume_request(q, ret, err);
     if (strcmp(type, "tmpfs") == 0)
         return parse_tmpfs_request(q, ret, err);
-    if (strcmp(type, "image") == 0 || strcmp(type, "npipe") == 0 || strcmp(type, "cluster") == 0)
+    if (strcmp(type, "npipe") == 0 || strcmp(type, "cluster") == 0)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "mounts of type \"%s\" are not supported by dory yet", type);
     return error_set(err, ERROR_INVALID, 0, "invalid mount config for type \"%s\": mount type unknown", type);
 }

@@ -12,12 +12,14 @@
 #include "daemon/host_config.h"
 #include "image/container_config.h"
 
-enum mount_type { MOUNT_BIND, MOUNT_VOLUME, MOUNT_TMPFS };
+enum mount_type { MOUNT_BIND, MOUNT_VOLUME, MOUNT_TMPFS, MOUNT_IMAGE };
+/* As the API calls them. */
+extern const char *const mount_type_names[];
 
 struct mount_point {
     int64_t type;      /* enum mount_type */
     char *name;        /* volume */
-    char *source;      /* bind: path on the host; volume: its _data (set when it is made) */
+    char *source;      /* bind: path on the host; volume: its _data (set when it is made); image: its name */
     char *destination; /* clean absolute path in the container */
     char *driver;      /* "local" for volumes */
     char *mode;        /* the options as given, for inspect: "z", "ro", ... */
@@ -32,7 +34,8 @@ struct mount_point {
     char *tmpfs_options;          /* tmpfs: "size=1m,mode=700" */
     struct strmap labels;         /* volume: labels when it is made */
     struct strmap driver_options; /* volume: the local driver's options when it is made */
-    char *subpath;                /* volume: what of it is mounted; NULL: all */
+    char *rootfs_id;              /* image: its files, for image_rootfs_view() */
+    char *subpath;                /* volume, image: what of it is mounted; NULL: all */
     char *idmap;                  /* bind, volume: "UID:GID" (idmap.h); NULL: ids as they are */
     bool change_owner;            /* bind, volume: given to the container's user at each start ("U") */
 };

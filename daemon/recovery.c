@@ -127,9 +127,13 @@ static int sweep_rootfs(struct engine *engine, struct error *err)
     if (r < 0)
         return r;
     struct map used = MAP_INIT;
-    for (size_t i = 0; i < engine->count; i++)
+    for (size_t i = 0; i < engine->count; i++) {
         if (engine->list[i]->rootfs_id != NULL)
             map_set(&used, engine->list[i]->rootfs_id, engine);
+        for (size_t k = 0; k < engine->list[i]->mount_count; k++)
+            if (engine->list[i]->mounts[k].rootfs_id != NULL)
+                map_set(&used, engine->list[i]->mounts[k].rootfs_id, engine);
+    }
     for (size_t i = 0; r == 0 && i < ids.count; i++)
         if (map_get(&used, ids.items[i]) == NULL)
             r = image_rootfs_remove(engine->images, ids.items[i], err);

@@ -213,7 +213,8 @@ static void put_mount_point(struct json_writer *w, const struct mount_point *m, 
         json_put_string(w, is_set(m->propagation) ? m->propagation : "rprivate");
     }
     /* Like docker since 25: what is mounted below a read-only bind is read-only, too, unless that is unwanted. */
-    bool recursive = m->type != MOUNT_TMPFS && !m->non_recursive && !m->read_only_non_recursive;
+    bool recursive =
+        (m->type == MOUNT_BIND || m->type == MOUNT_VOLUME) && !m->non_recursive && !m->read_only_non_recursive;
     if (m->read_only)
         json_put_string(w, recursive ? "rro" : "ro");
     json_end_array(w);

@@ -236,6 +236,9 @@ int image_push(struct image_store *store, const struct image_push_options *optio
  * mounted with image_rootfs_mount_once(); then it may come from a small pool, and one is made for the next. */
 int image_rootfs_create(struct image_store *store, const struct image *image, bool once, char **ret_id,
                         struct error *err);
+/* The image's own files and nothing else, to be looked at with image_rootfs_view(ROOTFS_READ) and removed with
+ * image_rootfs_remove(); the row keeps the layers likewise. */
+int image_rootfs_create_view(struct image_store *store, const struct image *image, char **ret_id, struct error *err);
 /* A detached overlay mount (fsopen/fsmount; nothing appears in any mount namespace) of the container's root, writable
  * unless read_only. Every call makes a new one. Returns the mount descriptor or -errno. At most one at a time may be
  * writable by the container itself; others (cp, export) share the kernel's upper-dir semantics, so use

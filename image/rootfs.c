@@ -88,7 +88,8 @@ static int check_layers(struct image_store *store, const struct image *image, co
     }
     int r = db_query(store->db,
                      "SELECT 1 FROM image WHERE id = ?1 AND (?2 = '' OR EXISTS"
-                     " (SELECT 1 FROM init_layer WHERE image = ?1 AND instr(?2, dir) = 1))",
+                     " (SELECT 1 FROM init_layer WHERE image = ?1 AND instr(?2, dir) = 1)"
+                     " OR EXISTS (SELECT 1 FROM layer WHERE instr(?2, dir) = 1))",
                      &s, err);
     if (r < 0) {
         return r;
@@ -146,6 +147,23 @@ int image_rootfs_create(struct image_store *store, const struct image *image, bo
     }
     if (once) {
         rootfs_pool_want(store, lowers);
+    }
+    *ret_id = xstrdup(id);
+    return 0;
+}
+
+int image_rootfs_create_view(struct image_store *store, const struct image *image, char **ret_id, struct error *err)
+{
+    const char *lowers = ((const struct image_object *)image)->lowers;
+    char id[STORE_ID_SIZE + 1];
+    store_new_id(id);
+    int r = rootfs_make_directories(store, id, lowers, err);
+    if (r == 0) {
+        r = insert_checked(store, id, image, lowers, err);
+    }
+    if (r < 0) {
+        (void)store_trash(store, store->overlay_fd, id); /* without a row it goes at the next start at the latest */
+        return r;
     }
     *ret_id = xstrdup(id);
     return 0;

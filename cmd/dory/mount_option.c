@@ -7,7 +7,7 @@
 #include "cmd/dory/container_flags.h"
 
 struct mount_option {
-    char *type, *source, *target, *consistency, *propagation, *driver, *subpath;
+    char *type, *source, *target, *consistency, *propagation, *driver, *subpath, *image_subpath;
     bool read_only, no_copy, non_recursive, ro_non_recursive, ro_force_recursive, create_source, has_size, has_mode;
     int64_t size, mode;
     struct strmap labels, driver_options;
@@ -22,6 +22,7 @@ static void mount_option_release(struct mount_option *m)
     free(m->propagation);
     free(m->driver);
     free(m->subpath);
+    free(m->image_subpath);
     strmap_release(&m->labels);
     strmap_release(&m->driver_options);
 }
@@ -140,6 +141,8 @@ static int set_field(struct mount_option *m, const char *key, const char *value,
         xstrset(&m->driver, value);
     else if (strcmp(key, "volume-subpath") == 0)
         xstrset(&m->subpath, value);
+    else if (strcmp(key, "image-subpath") == 0)
+        xstrset(&m->image_subpath, value);
     else if (strcmp(key, "volume-label") == 0)
         return add_pair(&m->labels, value);
     else if (strcmp(key, "volume-opt") == 0)
@@ -229,6 +232,8 @@ static int check_kind(const struct mount_option *m, const char *type, struct err
         return error_set(err, ERROR_INVALID, 0, "cannot mix 'bind-*' options with mount type '%s'", type);
     if (!volume && (m->no_copy || m->driver || m->subpath || m->labels.count || m->driver_options.count))
         return error_set(err, ERROR_INVALID, 0, "cannot mix 'volume-*' options with mount type '%s'", type);
+    if (strcmp(type, "image") != 0 && m->image_subpath)
+        return error_set(err, ERROR_INVALID, 0, "cannot mix 'image-*' options with mount type '%s'", type);
     if (!tmpfs && (m->has_size || m->has_mode))
         return error_set(err, ERROR_INVALID, 0, "cannot mix 'tmpfs-*' options with mount type '%s'", type);
     return 0;
@@ -256,6 +261,12 @@ int mount_option_write(const char *text, struct json_writer *w, struct error *er
         json_member_string(w, "Consistency", m.consistency);
     write_bind_options(&m, w);
     write_volume_options(&m, w);
+    if (m.image_subpath) {
+        json_key(w, "ImageOptions");
+        json_begin_object(w);
+        json_member_string(w, "Subpath", m.image_subpath);
+        json_end_object(w);
+    }
     if (m.has_size || m.has_mode) {
         json_key(w, "TmpfsOptions");
         json_begin_object(w);

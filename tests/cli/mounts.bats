@@ -151,3 +151,64 @@ owner() {
     [ -e "$BATS_TEST_TMPDIR/made/here/file" ]
     dory rm -f maker
 }
+
+@test "an image as a mount: all of it or a part, read-only, kept while the container is there" {
+    [ "$ENV_ENGINE" = dory ] || skip "docker 20.10 has none"
+    mkdir -p "$BATS_TEST_TMPDIR/tree/part/deep"
+    echo one >"$BATS_TEST_TMPDIR/tree/top"
+    echo two >"$BATS_TEST_TMPDIR/tree/part/file"
+    ln -s part/deep "$BATS_TEST_TMPDIR/tree/link"
+    ln -s /etc "$BATS_TEST_TMPDIR/tree/outside"
+    tar -C "$BATS_TEST_TMPDIR/tree" -c . | dory import - data:1
+    dory create --name img --mount type=image,source=data:1,target=/all --mount type=image,src=data:1,dst=/some,image-subpath=part busybox \
+        sh -c 'cat /all/top /some/file; ls -A /all; touch /all/new /some/new; sleep 1000'
+    [ "$(dory inspect -f '{{range .Mounts}}{{.Type}} {{.Source}} {{.Destination}} {{.RW}};{{end}}' img)" = "image data:1 /all false;image data:1 /some false;" ]
+    [ "$(dory cp img:/all/top - | tar -xO)" = one ]
+    dory rmi -f data:1
+    dory start img
+    local i
+    for ((i = 0; i < 600; i++)); do
+        [ "$(dory logs img 2>&1 | grep -c 'Read-only file system')" = 2 ] && break
+        sleep 0.05
+    done
+    run -0 dory logs img
+    [ "$(grep -v touch <<<"$output" | xargs)" = "one two link outside part top" ]
+    [ "$(grep -c 'Read-only file system' <<<"$output")" = 2 ]
+    env_daemon_kill
+    env_daemon_start
+    [ "$(dory exec img cat /some/file)" = two ]
+    dory restart -t 0 img
+    [ "$(dory exec img cat /some/file)" = two ]
+    run -125 dory run --rm --mount type=image,src=data:1,dst=/x busybox true
+    [[ $output == *"No such image: data:1"* ]]
+    # The container's own --volumes-from view, and the last one takes the layers along.
+    dory rm -f img
+    for ((i = 0; i < 600; i++)); do
+        [ "$(grep -rl '^two$' "$ENV_DIR/data/overlay" --include=file | wc -l)" = 0 ] && break
+        sleep 0.05
+    done
+    [ "$(grep -rl '^two$' "$ENV_DIR/data/overlay" --include=file | wc -l)" = 0 ]
+}
+
+@test "image mounts that cannot be are refused" {
+    [ "$ENV_ENGINE" = dory ] || skip "docker 20.10 has none"
+    for bad in outside missing; do
+        mkdir -p "$BATS_TEST_TMPDIR/t"
+        ln -sfn /nowhere "$BATS_TEST_TMPDIR/t/outside"
+        tar -C "$BATS_TEST_TMPDIR/t" -c . | dory import - data:2
+        run dory run --rm --mount "type=image,src=data:2,dst=/x,image-subpath=${bad}" busybox true
+        [ "$status" -ne 0 ]
+        [[ $output == *"cannot access path $bad of image data:2"* ]]
+    done
+    run -125 dory run --rm --mount type=image,src=data:2,dst=/x,image-subpath=../etc busybox true
+    [[ $output == *"subpath must be a relative path within the image"* ]]
+    run -125 dory run --rm --mount type=volume,dst=/x,image-subpath=a busybox true
+    [[ $output == *"cannot mix 'image-*' options with mount type 'volume'"* ]]
+    run -125 dory run --rm --mount type=image,dst=/x busybox true
+    [[ $output == *"field Source must not be empty"* ]]
+    dory run -d --name grows busybox sleep 1000
+    run -1 dory update --mount-add type=image,src=data:2,dst=/x grows
+    [[ $output == *'a mount of type "image" cannot be added'* ]]
+    dory rm -f grows
+    dory rmi data:2
+}
