@@ -192,6 +192,21 @@ static int process_dir(const struct runtime_cgroup *cgroup)
     return -1;
 }
 
+int cgroup_refuse_inhabited(struct runtime_cgroup *cgroup, struct error *err)
+{
+    int root = cgroup->unified_root_fd;
+    for (int c = 0; root < 0 && c < CGROUP_CONTROLLERS; c++)
+        root = cgroup->root_fds[c];
+    CLEANUP_FREE char *file = xasprintf("%s/cgroup.procs", cgroup->path);
+    char text[16];
+    ssize_t n = cgroup_read(root, file, text, sizeof(text));
+    if (n == 0 || n == -ENOENT)
+        return 0;
+    if (n < 0)
+        return error_errno(err, (int)n, "cannot read cgroup.procs of cgroup %s", cgroup->path);
+    return error_set(err, ERROR_CONFLICT, EBUSY, "container's cgroup %s is not empty", cgroup->path);
+}
+
 bool cgroup_tolerates(const struct runtime_cgroup *cgroup, int r)
 {
     return cgroup->lenient && (r == -EACCES || r == -EPERM || r == -EROFS);

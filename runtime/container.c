@@ -76,23 +76,6 @@ static int step_plan(struct start *start, struct error *err)
     return r;
 }
 
-/* One that is there already may be left from a killed runtime; with processes in it it is somebody else's, and neither
- * our limits nor our end may be theirs. */
-static int refuse_inhabited(struct runtime_cgroup *cgroup, struct error *err)
-{
-    int root = cgroup->unified_root_fd;
-    for (int c = 0; root < 0 && c < CGROUP_CONTROLLERS; c++)
-        root = cgroup->root_fds[c];
-    CLEANUP_FREE char *file = xasprintf("%s/cgroup.procs", cgroup->path);
-    char text[16];
-    ssize_t n = cgroup_read(root, file, text, sizeof(text));
-    if (n == 0 || n == -ENOENT)
-        return 0;
-    if (n < 0)
-        return error_errno(err, (int)n, "cannot read cgroup.procs of cgroup %s", cgroup->path);
-    return error_set(err, ERROR_CONFLICT, EBUSY, "container's cgroup %s is not empty", cgroup->path);
-}
-
 static bool limits_something(const struct oci_resources *resources)
 {
     static const struct oci_resources nothing;
@@ -119,7 +102,7 @@ static int step_cgroup(struct start *start, struct error *err)
     const struct oci_linux *l = &start->options->spec->linux_;
     struct runtime_cgroup *cgroup = NULL;
     int r = cgroup_new(l->cgroups_path, start->options->id, &cgroup, err);
-    r = r < 0 || start->options->make_cgroup != NULL ? r : refuse_inhabited(cgroup, err);
+    r = r < 0 || start->options->make_cgroup != NULL ? r : cgroup_refuse_inhabited(cgroup, err);
     if (r < 0) {
         runtime_cgroup_free(cgroup);
         return r;

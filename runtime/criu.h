@@ -45,6 +45,9 @@ struct runtime_restore {
                          which it is in afterwards */
     bool has_console; /* spec.process.terminal: *ret console_fd is the pty master */
     bool rootless;
+    /* As of struct runtime_options: for criu's process, from which the container comes. NULL: a directory of ours. */
+    int (*make_cgroup)(void *context, pid_t pid, struct error *err);
+    void *make_cgroup_context;
 };
 
 /* Restores what was dumped as a child of this process, with its descriptors 0 to 2 in the place of the pipes that the

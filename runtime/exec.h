@@ -29,6 +29,10 @@ struct runtime_exec_options {
     /* For a filter that notifies: where the listener is, and the container's state, which it is told. Borrowed. */
     const struct oci_seccomp *seccomp;
     const struct runtime_hook_state *state;
+    /* Of the container, which its further processes are given too. NULL: as the caller's. Borrowed. */
+    struct oci_personality *personality;
+    struct oci_memory_policy *memory_policy;
+    bool no_new_keyring;   /* stay in the caller's session keyring */
     int stdio[3];          /* become 0, 1, 2 (ignored with a terminal); -1 is the container's /dev/null */
     unsigned preserve_fds; /* descriptors 3 .. 3+preserve_fds-1 of this process go along as they are */
     /* Milliseconds until the command must have been reached; 0: no limit. Processes of the container that may signal

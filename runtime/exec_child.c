@@ -204,8 +204,9 @@ void exec_child_main(const struct exec_child_start *start)
                     .seccomp_size = o->seccomp_size,
                     .seccomp_flags = o->seccomp_flags,
                     .stdio = {o->stdio[0], o->stdio[1], o->stdio[2]},
-                    .preserve_fds = o->preserve_fds},
-        .spec = {.process = *o->process},
+                    .preserve_fds = o->preserve_fds,
+                    .no_new_keyring = o->no_new_keyring},
+        .spec = {.process = *o->process, .linux_ = {.personality = o->personality, .memory_policy = o->memory_policy}},
     };
     exec.options.spec = &exec.spec;
     exec.child = (struct child){

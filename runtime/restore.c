@@ -150,10 +150,20 @@ static int inherit_network(struct restore *restore, struct error *err)
 
 static int make_cgroup(struct restore *restore, struct error *err)
 {
-    const struct oci_linux *l = &restore->what->spec->linux_;
-    int r = cgroup_new(l->cgroups_path, restore->what->id, &restore->cgroup, err);
-    r = r < 0 ? r : restore->cgroup->ops->prepare(restore->cgroup, &l->resources, err);
-    r = r < 0 ? r : restore->cgroup->ops->enter(restore->cgroup, &l->resources, restore->criu.pid, false, err);
+    const struct runtime_restore *what = restore->what;
+    const struct oci_linux *l = &what->spec->linux_;
+    struct runtime_cgroup *cgroup = NULL;
+    int r = cgroup_new(l->cgroups_path, what->id, &cgroup, err);
+    if (r == 0)
+        r = what->make_cgroup != NULL ? what->make_cgroup(what->make_cgroup_context, restore->criu.pid, err)
+                                      : cgroup_refuse_inhabited(cgroup, err);
+    if (r < 0) {
+        runtime_cgroup_free(cgroup);
+        return error_context(err, "unable to apply cgroup configuration");
+    }
+    restore->cgroup = cgroup; /* from here on it is ours, to kill and remove */
+    r = cgroup->ops->prepare(cgroup, &l->resources, err);
+    r = r < 0 ? r : cgroup->ops->enter(cgroup, &l->resources, restore->criu.pid, false, err);
     return r < 0 ? error_context(err, "unable to apply cgroup configuration") : 0;
 }
 

@@ -140,6 +140,8 @@ static int begin_restored(struct launch *l, struct error *err)
         .bundle = l->bundle_path,
         .root = absolute,
         .has_console = l->spec.process.terminal,
+        .make_cgroup = l->unit.name != NULL ? launch_make_unit : NULL,
+        .make_cgroup_context = l,
     };
     int r = runtime_restore(l->criu, &restore, &l->container, err);
     l->started = r == 0;

@@ -190,6 +190,9 @@ static int start(struct exec *e, struct error *err)
         .process = e->process,
         .stdio = {0, 1, 2},
         .preserve_fds = e->preserve_fds,
+        .personality = e->spec.linux_.personality,
+        .memory_policy = e->spec.linux_.memory_policy,
+        .no_new_keyring = e->state.no_new_keyring,
     };
     if (e->cgroups.count > 1 || (e->cgroups.count == 1 && strchr(e->cgroups.items[0], ':') != NULL))
         return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "--cgroup: one path for all controllers is supported");

@@ -33,6 +33,9 @@ struct launch {
 };
 extern const struct launch launch_empty;
 
+/* make_cgroup of runtime_options and runtime_restore, with the launch as context: the unit of --systemd-cgroup. */
+int launch_make_unit(void *launch, pid_t pid, struct error *err);
+
 /* All of it, to the end of the container when it is neither created only nor detached. Exit status or -errno; releases
  * what it has filled in. */
 int launch_run(struct launch *launch, struct error *err);

@@ -63,7 +63,7 @@ static int find_cgroup(struct launch *l, struct error *err)
     return 0;
 }
 
-static int make_unit(void *context, pid_t pid, struct error *err)
+int launch_make_unit(void *context, pid_t pid, struct error *err)
 {
     struct launch *l = context;
     return systemd_unit_start(&l->unit, &l->spec.linux_.resources, pid, &l->unit_made, err);
@@ -125,6 +125,7 @@ static int write_record(struct launch *l, struct error *err)
         .created = now,
         .cgroups_path = l->without_cgroup ? (char *)"" : l->spec.linux_.cgroups_path,
         .systemd_unit = l->unit.name,
+        .no_new_keyring = l->no_keyring,
         .annotations = l->spec.annotations,
         .poststart = l->spec.hooks.poststart,
         .poststop = l->spec.hooks.poststop,
@@ -166,7 +167,7 @@ static int launch_container(struct launch *l, struct error *err)
         .no_pivot = l->no_pivot,
         .no_new_keyring = l->no_keyring,
         .rootless = l->global->rootless,
-        .make_cgroup = l->unit.name != NULL ? make_unit : NULL,
+        .make_cgroup = l->unit.name != NULL ? launch_make_unit : NULL,
         .make_cgroup_context = l,
         .warn = global_warn,
         .warn_context = (void *)l->global,

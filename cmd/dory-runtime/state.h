@@ -26,9 +26,10 @@ struct state {
     int64_t start_time; /* of the process, in clock ticks since boot: tells whether the pid is still ours */
     char *bundle;
     char *rootfs;
-    char *created;      /* RFC 3339 */
-    char *cgroups_path; /* "": none, a rootless container */
-    char *systemd_unit; /* of its cgroup; NULL: a directory of ours */
+    char *created;       /* RFC 3339 */
+    char *cgroups_path;  /* "": none, a rootless container */
+    char *systemd_unit;  /* of its cgroup; NULL: a directory of ours */
+    bool no_new_keyring; /* its processes are in the session keyring of whoever starts them */
     struct strmap annotations;
     struct json_array poststart, poststop; /* struct oci_hook */
 };

@@ -300,6 +300,23 @@ PY
     [[ "$output" == *"cannot be checkpointed in paused state"* ]]
 }
 
+@test "restore into the cgroup of a running container is refused and does not touch it" {
+    edit "l['cgroupsPath'] = '/dorytest/$ID'; r['pids'] = {'limit': 77}"
+    start_sleeper
+    make_config sleep 1000 # the restored one would have other limits
+    edit "l['cgroupsPath'] = '/dorytest/$ID'; r['pids'] = {'limit': 11}"
+    mkdir "$T/images"
+    echo '["/dev/null", "/dev/null", "/dev/null"]' >"$T/images/descriptors.json"
+    printf '#!/bin/sh\nexec cat >/dev/null <&"$2"\n' >"$T/criu" # lives until it is let go of
+    chmod +x "$T/criu"
+    try --criu "$T/criu" restore -d --bundle "$T/bundle" --image-path "$T/images" "$ID-b"
+    [ "$status" = 1 ]
+    [[ "$output" == *"container's cgroup dorytest/$ID is not empty"* ]]
+    [ "$(status_of "$ID")" = running ]
+    [ "$(cat "$(cgroup_file pids pids.max pids.max)")" = 77 ]
+    [ "$(ls "$T/state")" = "$ID" ]
+}
+
 @test "features tells what is there, in the form of the spec" {
     rt features | python3 -c '
 import json, sys

@@ -291,3 +291,25 @@ PY
     [ "$output" = "echoed 5" ]
     [ "$status" = 0 ]
 }
+
+@test "personality, memory policy and keyring are those of the container's first process" {
+    make_config sleep 1000
+    edit "
+l['maskedPaths'] = []
+l['personality'] = {'domain': 'LINUX32'}
+if __import__('os').path.exists('/proc/self/numa_maps'):
+    l['memoryPolicy'] = {'mode': 'MPOL_BIND', 'nodes': '0', 'flags': ['MPOL_F_STATIC_NODES']}"
+    rt run -d --no-new-keyring --bundle "$T/bundle" "$ID" </dev/null >/dev/null 2>&1
+    ex "$ID" uname -m
+    [ "$status" = 0 ]
+    [ "$(uname -m)" != x86_64 ] || [ "$output" = i686 ]
+    if [ -e /proc/self/numa_maps ]; then
+        ex "$ID" grep -m1 -o "bind[^ ]*" /proc/self/numa_maps
+        [ "$output" = bind=static:0 ]
+    fi
+    [ ! -e /proc/keys ] || {
+        ex "$ID" cat /proc/keys
+        [ "$status" = 0 ]
+        [[ "$output" != *"_ses.$ID"* ]]
+    }
+}

@@ -129,6 +129,29 @@ PY
     grep -q '"call": "stop", "unit": "dory-'"$ID"'.scope"' "$T/calls"
 }
 
+@test "restore puts criu into a unit, which goes when criu fails" {
+    start_systemd
+    make_config sleep 1000
+    edit "l['cgroupsPath'] = 'dorytest$$.slice:dory:$ID'; r['pids'] = {'limit': 33}"
+    mkdir "$T/images"
+    echo '["/dev/null", "/dev/null", "/dev/null"]' >"$T/images/descriptors.json"
+    # A criu that fails once it has been asked, and tells where it stood then.
+    cat >"$T/criu" <<'PY'
+#!/usr/bin/python3
+import os, socket, sys
+request = socket.socket(fileno=int(sys.argv[2])).recv(65536)
+open(os.path.dirname(sys.argv[0]) + "/stood", "w").write("%d\n" % os.getpid() + open("/proc/self/cgroup").read())
+PY
+    chmod +x "$T/criu"
+    try --criu "$T/criu" restore -d --bundle "$T/bundle" --image-path "$T/images" "$ID"
+    [ "$status" = 1 ]
+    grep -q ":/dorytest$$.slice/dory-$ID.scope\$" "$T/stood"
+    grep '"call": "start", "unit": "dory-'"$ID"'.scope"' "$T/calls" | grep -q "\"PIDs\": \[$(head -n 1 "$T/stood")\]"
+    grep -q '"call": "stop", "unit": "dory-'"$ID"'.scope"' "$T/calls"
+    [ "$(find /sys/fs/cgroup -path "*dory-$ID.scope")" = "" ]
+    [ -z "$(ls "$T/state")" ]
+}
+
 @test "without systemd the option is an error that says so" {
     make_config true
     edit "l['cgroupsPath'] = 'system.slice:dory:$ID'"
