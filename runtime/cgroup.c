@@ -192,6 +192,19 @@ static int process_dir(const struct runtime_cgroup *cgroup)
     return -1;
 }
 
+/* Whatever is put into it stands still, and we would wait for it for ever. */
+static bool found_frozen(const struct runtime_cgroup *cgroup)
+{
+    char text[16] = "";
+    CLEANUP_FREE char *v1 = xasprintf("%s/freezer.state", cgroup->path);
+    CLEANUP_FREE char *v2 = xasprintf("%s/cgroup.freeze", cgroup->path);
+    int freezer = cgroup->root_fds[CGROUP_FREEZER];
+    if (freezer >= 0 && cgroup_read(freezer, v1, text, sizeof(text)) > 0 && strncmp(text, "THAWED", 6) != 0)
+        return true;
+    return cgroup->unified_root_fd >= 0 && cgroup_read(cgroup->unified_root_fd, v2, text, sizeof(text)) > 0 &&
+           text[0] == '1';
+}
+
 int cgroup_refuse_inhabited(struct runtime_cgroup *cgroup, struct error *err)
 {
     int root = cgroup->unified_root_fd;
@@ -200,11 +213,15 @@ int cgroup_refuse_inhabited(struct runtime_cgroup *cgroup, struct error *err)
     CLEANUP_FREE char *file = xasprintf("%s/cgroup.procs", cgroup->path);
     char text[16];
     ssize_t n = cgroup_read(root, file, text, sizeof(text));
-    if (n == 0 || n == -ENOENT)
+    if (n == -ENOENT)
         return 0;
     if (n < 0)
         return error_errno(err, (int)n, "cannot read cgroup.procs of cgroup %s", cgroup->path);
-    return error_set(err, ERROR_CONFLICT, EBUSY, "container's cgroup %s is not empty", cgroup->path);
+    if (n > 0)
+        return error_set(err, ERROR_CONFLICT, EBUSY, "container's cgroup %s is not empty", cgroup->path);
+    return found_frozen(cgroup)
+               ? error_set(err, ERROR_CONFLICT, EBUSY, "container's cgroup %s unexpectedly frozen", cgroup->path)
+               : 0;
 }
 
 bool cgroup_tolerates(const struct runtime_cgroup *cgroup, int r)

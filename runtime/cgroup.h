@@ -66,7 +66,8 @@ struct runtime_cgroup {
  * default of container `id`. */
 int cgroup_new(const char *path, const char *id, struct runtime_cgroup **ret, struct error *err);
 /* One that is there already may be left from a killed runtime; with processes in it, it is somebody else's, and neither
- * our limits nor our end may be theirs: ERROR_CONFLICT. For a cgroup that cgroup_new() has named. */
+ * our limits nor our end may be theirs: ERROR_CONFLICT, as for a frozen one. For a cgroup that cgroup_new() has named.
+ */
 int cgroup_refuse_inhabited(struct runtime_cgroup *cgroup, struct error *err);
 /* "/a//b/" to "a/b"; refuses "..", systemd's slice:prefix:name and what is too long. The caller frees *ret. */
 int cgroup_clean_path(const char *path, char **ret, struct error *err);

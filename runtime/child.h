@@ -32,6 +32,7 @@ struct child {
     int pts_fd;                          /* the terminal's slave side, or -1 */
     bool own_dev;                        /* /dev is ours to fill (not a bind mount) */
     bool cgroup_ready;
+    bool has_affinity; /* the CPUs it may use have been chosen */
     bool locked_down;
     int readonly_fds[CHILD_DEFERRED_MAX]; /* mounts that become read-only when everything inside is made */
     size_t readonly_count;

@@ -30,6 +30,7 @@ struct runtime_options {
     unsigned seccomp_flags;  /* SECCOMP_FILTER_FLAG_* */
     int stdio[3];            /* become 0, 1, 2 (ignored with a terminal); -1 is /dev/null */
     bool has_console;        /* spec.process.terminal: *ret console is the pty master */
+    bool plain_lines;        /* the terminal does not put carriage returns before newlines (ONLCR) */
     bool init;               /* stay as pid 1, run the process as child, reap and forward signals (docker's --init) */
     bool wait_for_start;     /* stop before exec until runtime_container_continue() (OCI create/start) */
     bool has_start_fifo;     /* with wait_for_start: wait by opening this FIFO for writing instead, so that another */

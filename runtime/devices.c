@@ -199,6 +199,15 @@ static int bind_console(struct child *child, struct error *err)
     return r < 0 ? error_errno(err, r, "cannot mount the terminal onto /dev/console") : 0;
 }
 
+static int set_plain_lines(int master)
+{
+    struct termios settings;
+    if (tcgetattr(master, &settings) < 0)
+        return -1;
+    settings.c_oflag &= ~(tcflag_t)ONLCR;
+    return tcsetattr(master, TCSANOW, &settings);
+}
+
 /* Its size, its place as the controlling terminal, and its master to the parent. */
 static int take_terminal(struct child *child, int master, struct error *err)
 {
@@ -206,6 +215,8 @@ static int take_terminal(struct child *child, int master, struct error *err)
     struct winsize window = {.ws_row = (unsigned short)size->height, .ws_col = (unsigned short)size->width};
     if ((size->height != 0 || size->width != 0) && ioctl(master, TIOCSWINSZ, &window) < 0)
         return error_errno(err, errno, "cannot set the size of the terminal");
+    if (child->options->plain_lines && set_plain_lines(master) < 0)
+        return error_errno(err, errno, "cannot set how lines of the terminal end");
     if (ioctl(child->pts_fd, TIOCSCTTY, 0) < 0)
         return error_errno(err, errno, "cannot take the terminal as the controlling one");
     int r = sync_send(child->sync_fd, SYNC_CONSOLE, master);

@@ -32,6 +32,7 @@ struct runtime_exec_options {
     /* Of the container, which its further processes are given too. NULL: as the caller's. Borrowed. */
     struct oci_personality *personality;
     struct oci_memory_policy *memory_policy;
+    bool plain_lines;      /* the terminal does not put carriage returns before newlines (ONLCR) */
     bool no_new_keyring;   /* stay in the caller's session keyring */
     int stdio[3];          /* become 0, 1, 2 (ignored with a terminal); -1 is the container's /dev/null */
     unsigned preserve_fds; /* descriptors 3 .. 3+preserve_fds-1 of this process go along as they are */

@@ -27,26 +27,11 @@ struct exec_child {
 
 /* ---- the helper, in the caller's namespaces at first ---- */
 
-/* The processors of process.execCPUAffinity; NULL or empty: as it is. */
-static int set_affinity(const char *field, const char *list, struct error *err)
-{
-    if (list == NULL || list[0] == '\0')
-        return 0;
-    struct settings_mask mask = {0};
-    int r = settings_list(field, list, &mask, err);
-    if (r == 0 && syscall(SYS_sched_setaffinity, 0, sizeof(mask.words), mask.words) < 0)
-        return error_errno(err, errno, "%s: cannot run on the processors \"%s\"", field, list);
-    return r;
-}
-
-/* Before the cgroup with its cpuset is entered the first affinity holds, afterwards the second (config.md). */
+/* The parent sets affinity and cgroup meanwhile. */
 static int step_await_cgroup(struct exec_child *exec, struct error *err)
 {
-    const struct oci_cpu_affinity *affinity = exec->start->options->process->exec_cpu_affinity;
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    int r = affinity == NULL ? 0 : set_affinity("process.execCPUAffinity.initial", affinity->initial, err);
-    r = r < 0 ? r : sync_expect(exec->start->sync_fd, SYNC_ENTERED, err);
-    return r < 0 || affinity == NULL ? r : set_affinity("process.execCPUAffinity.final", affinity->final, err);
+    return sync_expect(exec->start->sync_fd, SYNC_ENTERED, err);
 }
 
 /* Through the host's procfs, which no container has had its hands on: what is set here is inherited. */
@@ -205,16 +190,19 @@ void exec_child_main(const struct exec_child_start *start)
                     .seccomp_flags = o->seccomp_flags,
                     .stdio = {o->stdio[0], o->stdio[1], o->stdio[2]},
                     .preserve_fds = o->preserve_fds,
+                    .plain_lines = o->plain_lines,
                     .no_new_keyring = o->no_new_keyring},
         .spec = {.process = *o->process, .linux_ = {.personality = o->personality, .memory_policy = o->memory_policy}},
     };
     exec.options.spec = &exec.spec;
+    const struct oci_cpu_affinity *affinity = o->process->exec_cpu_affinity;
     exec.child = (struct child){
         .options = &exec.options,
         .spec = &exec.spec,
         .plan = &exec.plan,
         .sync_fd = start->sync_fd,
         .cgroup_ready = true,
+        .has_affinity = affinity != NULL && (affinity->initial != NULL || affinity->final != NULL),
         .root_fd = -1,
         .proc_fd = -1,
         .null_fd = -1,

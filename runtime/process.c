@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -89,10 +90,23 @@ static char *home_from_passwd(char *text, uint32_t uid)
     return NULL;
 }
 
+/* Of a name that is there several times the last one counts; whoever reads the list may take the first. */
+static void copy_environment(struct strv *to, const struct strv *from)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        size_t size = strcspn(from->items[i], "=") + 1;
+        bool again = false;
+        for (size_t k = i + 1; k < from->count && !again; k++)
+            again = strncmp(from->items[i], from->items[k], size) == 0;
+        if (!again)
+            strv_add(to, from->items[i]);
+    }
+}
+
 int child_make_environment(struct child *child, struct error *err)
 {
     (void)err;
-    strv_copy(&child->env, &child->spec->process.env);
+    copy_environment(&child->env, &child->spec->process.env);
     const char *home = strv_env_get(&child->env, "HOME");
     if (home != NULL && home[0] != '\0')
         return 0;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <linux/ioprio.h>
 #include <linux/sched/types.h>
+#include <string.h>
 #include <sys/personality.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -50,11 +51,24 @@ static int set_memory_policy(const struct oci_memory_policy *policy, struct erro
     return 0;
 }
 
+/* All CPUs that its cgroup has: those that the runtime was started on are no concern of the container's. What the
+ * cpuset does not have now, it may have later. */
+static int reset_affinity(struct error *err)
+{
+    struct settings_mask all;
+    memset(&all, 0xff, sizeof(all));
+    if (syscall(SYS_sched_setaffinity, 0, sizeof(all.words), all.words) < 0)
+        return error_errno(err, errno, "cannot run on all CPUs");
+    return 0;
+}
+
 int child_set_scheduling(struct child *child, struct error *err)
 {
     const struct oci_process *process = &child->spec->process;
     const struct oci_linux *l = &child->spec->linux_;
-    int r = 0;
+    int r = child->has_affinity ? 0 : reset_affinity(err);
+    if (r < 0)
+        return r;
     if (process->scheduler != NULL || l->memory_policy != NULL) {
         /* Real-time time and memory nodes are the cgroup's to give. */
         r = child_await_cgroup(child, err);

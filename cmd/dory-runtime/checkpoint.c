@@ -115,7 +115,7 @@ int command_checkpoint(const struct global *global, int argc, char **argv, struc
     int rest;
     struct state state = {0};
     CLEANUP_CLOSE int dir = -1;
-    int r = options_one_id(rows, argc, argv, &id, &rest, err);
+    int r = options_one_id(rows, argc, argv, 1, &id, &rest, err);
     r = r < 0 ? r : check(&o, global, err);
     r = r < 0 ? r : state_lock(global->root, id, &state, &dir, err);
     r = r < 0 ? r : dump(&o, global, &state, dir, err);
@@ -170,7 +170,7 @@ int command_restore(const struct global *global, int argc, char **argv, struct e
                                                    "SELinux context of mounts instead of the dumped one");
     rows[count] = (struct option_row)OPTION_END;
     int rest;
-    int r = options_one_id(rows, argc, argv, &l.id, &rest, err);
+    int r = options_one_id(rows, argc, argv, 1, &l.id, &rest, err);
     if (r == 0 && l.no_pivot)
         r = error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "--no-pivot is not supported by restore");
     r = r < 0 ? r : check(&o, global, err);

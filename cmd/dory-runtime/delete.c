@@ -73,7 +73,7 @@ int command_delete(const struct global *global, int argc, char **argv, struct er
         OPTION_FLAG("force", 'f', &force, "kill it first when it runs; an absent container is no error"), OPTION_END};
     const char *id;
     int rest;
-    int r = options_one_id(rows, argc, argv, &id, &rest, err);
+    int r = options_one_id(rows, argc, argv, 1, &id, &rest, err);
     if (r < 0)
         return r;
     struct state state = {0};

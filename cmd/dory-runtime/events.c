@@ -90,7 +90,7 @@ int command_events(const struct global *global, int argc, char **argv, struct er
         OPTION_FLAG("stats", 0, &stats, "print the statistics of now and end"), OPTION_END};
     int rest;
     int64_t interval = 0;
-    int r = options_one_id(rows, argc, argv, &id, &rest, err);
+    int r = options_one_id(rows, argc, argv, 1, &id, &rest, err);
     if (r == 0 && (parse_duration(interval_text, &interval) < 0 || interval < MILLISECOND))
         r = error_set(err, ERROR_INVALID, 0, "invalid value \"%s\" for --interval", interval_text);
     struct state state = {0};

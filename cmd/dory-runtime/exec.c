@@ -19,7 +19,7 @@
 
 struct exec {
     const char *id;
-    const char *process_file, *console_socket, *pid_file, *cwd, *user, *apparmor, *label, *preserve_text;
+    const char *process_file, *console_socket, *pidfd_socket, *pid_file, *cwd, *user, *apparmor, *label, *preserve_text;
     bool detach, tty, no_new_privs, no_new_privs_given, ignore_paused;
     struct strv env, gids, caps, cgroups;
     struct state state;
@@ -51,12 +51,13 @@ static int parse(struct exec *e, int argc, char **argv, int *ret_first, struct e
          .given = &e->no_new_privs_given},
         OPTION_TEXT("apparmor", 0, &e->apparmor, "AppArmor profile of the process"),
         OPTION_TEXT("process-label", 0, &e->label, "SELinux label of the process"),
+        OPTION_TEXT("pidfd-socket", 0, &e->pidfd_socket, "Unix socket that is sent a pidfd of the process"),
         OPTION_TEXT("preserve-fds", 0, &e->preserve_text, "number of descriptors from 3 on that the process gets"),
         OPTION_LIST("cgroup", 0, &e->cgroups, "cgroup below the container's, which exists"),
         OPTION_FLAG("ignore-paused", 0, &e->ignore_paused, "wait in a paused container instead of failing"),
         OPTION_END,
     };
-    int r = options_one_id(rows, argc, argv, &e->id, ret_first, err);
+    int r = options_one_id(rows, argc, argv, 0, &e->id, ret_first, err);
     if (r < 0)
         return r;
     if (e->process_file == NULL && *ret_first >= argc)
@@ -190,6 +191,7 @@ static int start(struct exec *e, struct error *err)
         .process = e->process,
         .stdio = {0, 1, 2},
         .preserve_fds = e->preserve_fds,
+        .plain_lines = e->console_socket == NULL,
         .personality = e->spec.linux_.personality,
         .memory_policy = e->spec.linux_.memory_policy,
         .no_new_keyring = e->state.no_new_keyring,
@@ -229,6 +231,8 @@ static int finish(struct exec *e, struct error *err)
     int r = 0, status = 0;
     if (e->console_socket != NULL)
         r = console_send(e->console_socket, e->started.console_fd, err);
+    if (r == 0 && e->pidfd_socket != NULL)
+        r = pidfd_send(e->pidfd_socket, e->started.pid_fd, err);
     if (r == 0 && e->pid_file != NULL)
         r = pid_file_write(e->pid_file, e->started.pid, err);
     if (r < 0)

@@ -91,6 +91,20 @@ static int send_to_all(const struct state *state, int signal, struct error *err)
     return r;
 }
 
+/* Without a pid namespace of its own a container is not over with its init. */
+static int kill_inhabitants(const struct state *state, struct error *err)
+{
+    struct runtime_cgroup *cgroup = NULL;
+    CLEANUP_FREE pid_t *pids = NULL;
+    size_t count = 0;
+    int r = state_open_cgroup(state, &cgroup, NULL);
+    r = r < 0 ? r : runtime_cgroup_pids(cgroup, &pids, &count, NULL);
+    runtime_cgroup_free(cgroup);
+    if (r < 0 || count == 0)
+        return container_signal(state, SIGKILL, err);
+    return send_to_all(state, SIGKILL, err);
+}
+
 int command_kill(const struct global *global, int argc, char **argv, struct error *err)
 {
     bool all = false;
@@ -98,7 +112,7 @@ int command_kill(const struct global *global, int argc, char **argv, struct erro
                                       OPTION_END};
     const char *id;
     int rest;
-    int r = options_one_id(rows, argc, argv, &id, &rest, err);
+    int r = options_one_id(rows, argc, argv, 2, &id, &rest, err);
     if (r < 0)
         return r;
     const char *name = rest < argc ? argv[rest] : "SIGTERM";
@@ -109,7 +123,11 @@ int command_kill(const struct global *global, int argc, char **argv, struct erro
     r = state_read(global->root, id, &state, NULL, err);
     if (r < 0)
         return r;
-    r = all ? send_to_all(&state, signal, err) : container_signal(&state, signal, err);
+    if (all)
+        r = send_to_all(&state, signal, err);
+    else
+        r = state.shared_pids && signal == SIGKILL ? kill_inhabitants(&state, err)
+                                                   : container_signal(&state, signal, err);
     state_release(&state);
     return r;
 }

@@ -12,7 +12,7 @@ struct criu_options;
 struct launch {
     const struct global *global;
     const char *id;
-    const char *bundle, *console_socket, *pid_file, *preserve_text;
+    const char *bundle, *console_socket, *pidfd_socket, *pid_file, *preserve_text;
     bool no_pivot, detach, keep, no_keyring, no_subreaper;
     bool create; /* stop before exec */
     /* What makes `container` and sets `started`; NULL: a start from the spec. */

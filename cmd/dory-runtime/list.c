@@ -64,7 +64,7 @@ int command_state(const struct global *global, int argc, char **argv, struct err
     const struct option_row none[] = {OPTION_END};
     const char *id;
     int rest;
-    int r = options_one_id(none, argc, argv, &id, &rest, err);
+    int r = options_one_id(none, argc, argv, 1, &id, &rest, err);
     struct state state = {0};
     CLEANUP_CLOSE int dir = -1;
     r = r < 0 ? r : state_read(global->root, id, &state, &dir, err);
@@ -112,11 +112,12 @@ static void table_print(const struct table *table)
     }
 }
 
-static int collect_ids(const char *root, struct strv *ids, struct error *err)
+/* Nothing has made the usual directory before the first container; one that was asked for is to be there. */
+static int collect_ids(const char *root, bool usual, struct strv *ids, struct error *err)
 {
     DIR *dir = opendir(root);
     if (dir == NULL)
-        return errno == ENOENT ? 0 : error_errno(err, errno, "cannot read %s", root);
+        return errno == ENOENT && usual ? 0 : error_errno(err, errno, "cannot read %s", root);
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
         if (entry->d_name[0] != '.')
             strv_add(ids, entry->d_name);
@@ -154,7 +155,7 @@ int command_list(const struct global *global, int argc, char **argv, struct erro
     if (r == 0 && strcmp(name, "json") != 0 && strcmp(name, "table") != 0)
         r = error_set(err, ERROR_INVALID, 0, "invalid format option");
     CLEANUP_STRV struct strv ids = STRV_INIT;
-    r = r < 0 ? r : collect_ids(global->root, &ids, err);
+    r = r < 0 ? r : collect_ids(global->root, global->default_root != NULL, &ids, err);
     if (r < 0)
         return r;
     enum format format = quiet ? FORMAT_QUIET : strcmp(name, "json") == 0 ? FORMAT_JSON : FORMAT_TABLE;

@@ -86,15 +86,44 @@ int option_number(const char *option, const char *text, int64_t min, int64_t max
                : 0;
 }
 
-int options_one_id(const struct option_row *rows, int argc, char **argv, const char **ret_id, int *ret_rest,
+/* Finds arguments and options in any order; the arguments are put at the end of argv. */
+static int parse_mixed(const struct option_row *rows, int argc, char **argv, int *ret_first, struct error *err)
+{
+    CLEANUP_FREE char **arguments = xcalloc((size_t)argc + 1, sizeof(*arguments));
+    char *command = argv[0];
+    size_t count = 0;
+    for (int at = 0; at < argc;) {
+        int first;
+        argv[at] = command; /* what --help is about; an argument that stood here is in `arguments` */
+        int r = options_parse(rows, argc - at, argv + at, &first, err);
+        if (r < 0)
+            return r;
+        at += first;
+        bool only_arguments = strcmp(argv[at - 1], "--") == 0;
+        if (at < argc)
+            arguments[count++] = argv[at];
+        while (only_arguments && ++at < argc)
+            arguments[count++] = argv[at];
+    }
+    memcpy(argv + argc - count, arguments, count * sizeof(*arguments));
+    *ret_first = argc - (int)count;
+    return 0;
+}
+
+int options_one_id(const struct option_row *rows, int argc, char **argv, int most, const char **ret_id, int *ret_rest,
                    struct error *err)
 {
     int first;
-    int r = options_parse(rows, argc, argv, &first, err);
+    int r = most > 0 ? parse_mixed(rows, argc, argv, &first, err) : options_parse(rows, argc, argv, &first, err);
     if (r < 0)
         return r;
-    if (argc - first < 1)
+    int count = argc - first;
+    if (most == 1 && count != 1)
+        return error_set(err, ERROR_INVALID, 0, "\"%s\" requires exactly 1 argument(s)", argv[0]);
+    if (count < 1)
         return error_set(err, ERROR_INVALID, 0, "\"%s\" requires a container ID", argv[0]);
+    if (most > 0 && count > most)
+        return error_set(err, ERROR_INVALID, 0, "\"%s\" requires at most %d argument(s)", argv[0], most);
     *ret_id = argv[first];
     *ret_rest = first + 1;
     return 0;

@@ -19,7 +19,7 @@ static int pause_or_resume(const struct global *global, int argc, char **argv, b
     const struct option_row none[] = {OPTION_END};
     const char *id;
     int rest;
-    int r = options_one_id(none, argc, argv, &id, &rest, err);
+    int r = options_one_id(none, argc, argv, 1, &id, &rest, err);
     struct state state = {0};
     CLEANUP_CLOSE int dir = -1;
     r = r < 0 ? r : state_lock(global->root, id, &state, &dir, err);

@@ -66,7 +66,7 @@ int command_ps(const struct global *global, int argc, char **argv, struct error 
     const char *format = "table", *id;
     const struct option_row rows[] = {OPTION_TEXT("format", 'f', &format, "table (default) or json"), OPTION_END};
     int rest;
-    int r = options_one_id(rows, argc, argv, &id, &rest, err);
+    int r = options_one_id(rows, argc, argv, 0, &id, &rest, err);
     if (r == 0 && strcmp(format, "table") != 0 && strcmp(format, "json") != 0)
         r = error_set(err, ERROR_INVALID, 0, "invalid format option");
     struct state state = {0};

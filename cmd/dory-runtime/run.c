@@ -24,6 +24,7 @@ static int parse(struct launch *l, int argc, char **argv, struct error *err)
         OPTION_TEXT("bundle", 'b', &l->bundle, "directory of config.json (default: this one)"),
         OPTION_TEXT("console-socket", 0, &l->console_socket, "Unix socket that is sent the terminal's master"),
         OPTION_TEXT("pid-file", 0, &l->pid_file, "write the pid of the container there"),
+        OPTION_TEXT("pidfd-socket", 0, &l->pidfd_socket, "Unix socket that is sent a pidfd of the container's process"),
         OPTION_TEXT("preserve-fds", 0, &l->preserve_text, "number of descriptors from 3 on that the container gets"),
         OPTION_FLAG("no-pivot", 0, &l->no_pivot,
                     "chroot instead of pivot_root: for a host that runs from an initramfs"),
@@ -33,15 +34,12 @@ static int parse(struct launch *l, int argc, char **argv, struct error *err)
         OPTION_FLAG("keep", 0, &l->keep, "run: keep the state and the cgroup when the container has ended"),
         OPTION_END,
     };
-    int first;
-    int r = options_parse(rows, argc, argv, &first, err);
+    int rest;
+    int r = options_one_id(rows, argc, argv, 1, &l->id, &rest, err);
     if (r < 0)
         return r;
-    if (argc - first != 1)
-        return error_set(err, ERROR_INVALID, 0, "\"%s\" requires exactly 1 argument(s)", argv[0]);
     if (l->create && (l->detach || l->keep))
         return error_set(err, ERROR_INVALID, 0, "--detach and --keep are options of run");
-    l->id = argv[first];
     r = preserve_fds(l->preserve_text, &l->preserve_fds, &l->listen_fds, err);
     return r < 0 ? r : state_check_id(l->id, err);
 }
@@ -114,6 +112,7 @@ static int write_record(struct launch *l, struct error *err)
     timestamp_format(now, timestamp_now());
     const char *root = l->spec.root.path != NULL ? l->spec.root.path : "";
     CLEANUP_FREE char *rootfs = root[0] == '/' ? xstrdup(root) : xasprintf("%s/%s", l->bundle_path, root);
+    const struct oci_namespace *pids = oci_spec_namespace(&l->spec, "pid");
     struct state state = {
         /* borrows everything */
         .id = (char *)l->id,
@@ -125,6 +124,7 @@ static int write_record(struct launch *l, struct error *err)
         .created = now,
         .cgroups_path = l->without_cgroup ? (char *)"" : l->spec.linux_.cgroups_path,
         .systemd_unit = l->unit.name,
+        .shared_pids = pids == NULL || (pids->path != NULL && pids->path[0] != '\0'),
         .no_new_keyring = l->no_keyring,
         .annotations = l->spec.annotations,
         .poststart = l->spec.hooks.poststart,
@@ -160,6 +160,7 @@ static int launch_container(struct launch *l, struct error *err)
         .seccomp_flags = l->seccomp_flags,
         .stdio = {0, 1, 2},
         .has_console = l->spec.process.terminal,
+        .plain_lines = l->console_socket == NULL, /* whoever reads our output may be no terminal */
         .wait_for_start = l->create,
         .has_start_fifo = l->create,
         .start_fifo_fd = l->fifo_fd,
@@ -189,6 +190,8 @@ static int record(struct launch *l, struct error *err)
     int r = write_record(l, err);
     if (r == 0 && l->console_socket != NULL)
         r = console_send(l->console_socket, l->container.console_fd, err);
+    if (r == 0 && l->pidfd_socket != NULL)
+        r = pidfd_send(l->pidfd_socket, l->container.pid_fd, err);
     if (r == 0 && l->pid_file != NULL)
         r = pid_file_write(l->pid_file, l->container.pid, err);
     if (r == 0)
@@ -339,16 +342,15 @@ static int run_poststart(const struct state *state, struct error *err)
 int command_start(const struct global *global, int argc, char **argv, struct error *err)
 {
     const struct option_row none[] = {OPTION_END};
-    int first;
-    int r = options_parse(none, argc, argv, &first, err);
+    const char *id;
+    int rest;
+    int r = options_one_id(none, argc, argv, 1, &id, &rest, err);
     if (r < 0)
         return r;
-    if (argc - first != 1)
-        return error_set(err, ERROR_INVALID, 0, "\"start\" requires exactly 1 argument(s)");
     struct state state = {0};
     CLEANUP_CLOSE int dir = -1;
     CLEANUP_CLOSE int gate = -1;
-    r = state_lock(global->root, argv[first], &state, &dir, err);
+    r = state_lock(global->root, id, &state, &dir, err);
     if (r < 0)
         return r;
     switch (state_status(&state, dir)) {

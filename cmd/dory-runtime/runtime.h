@@ -67,8 +67,9 @@ struct command {
  * its rows, and ends the program.
  */
 int options_parse(const struct option_row *rows, int argc, char **argv, int *ret_first, struct error *err);
-/* options_parse() for commands whose first argument is a container's id. *ret_rest is the place behind it. */
-int options_one_id(const struct option_row *rows, int argc, char **argv, const char **ret_id, int *ret_rest,
+/* For commands whose first argument is a container's id. `most`: the number of arguments there may be, and options may
+ * stand before, between and behind them; 0: what is behind the id, *ret_rest, is a command's, options and all. */
+int options_one_id(const struct option_row *rows, int argc, char **argv, int most, const char **ret_id, int *ret_rest,
                    struct error *err);
 void options_print(const struct option_row *rows);
 /* main.c: the help of the command of this name (or of the whole program) with these rows. */
@@ -122,5 +123,7 @@ int pid_file_write(const char *path, pid_t pid, struct error *err);
 int terminal_proxy(int master_fd, int pid_fd, pid_t pid, int *ret_status, struct error *err);
 /* Hands the pty master to whoever listens on the socket (--console-socket). */
 int console_send(const char *path, int master_fd, struct error *err);
+/* The same for a pidfd (--pidfd-socket). */
+int pidfd_send(const char *path, int pid_fd, struct error *err);
 
 #endif

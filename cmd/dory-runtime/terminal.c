@@ -13,14 +13,23 @@
 #include "base/relay.h"
 #include "cmd/dory-runtime/runtime.h"
 
-int console_send(const char *path, int master_fd, struct error *err)
+static int send_descriptor(const char *path, const char *text, int sent_fd, const char *what, struct error *err)
 {
     CLEANUP_CLOSE int fd = fd_connect_unix(AT_FDCWD, path, SOCK_STREAM);
     if (fd < 0)
-        return error_errno(err, fd, "cannot connect to the console socket %s", path);
-    char name[] = "/dev/pts/ptmx";
-    int r = fd_send_message(fd, name, sizeof(name) - 1, &master_fd, 1);
-    return r < 0 ? error_errno(err, r, "cannot hand the terminal over to %s", path) : 0;
+        return error_errno(err, fd, "cannot connect to the %s socket %s", what, path);
+    int r = fd_send_message(fd, text, strlen(text), &sent_fd, 1);
+    return r < 0 ? error_errno(err, r, "cannot hand the %s over to %s", what, path) : 0;
+}
+
+int console_send(const char *path, int master_fd, struct error *err)
+{
+    return send_descriptor(path, "/dev/pts/ptmx", master_fd, "console", err);
+}
+
+int pidfd_send(const char *path, int pid_fd, struct error *err)
+{
+    return send_descriptor(path, "pidfd", pid_fd, "pidfd", err);
 }
 
 static void copy_size(int master_fd)
@@ -98,6 +107,7 @@ int terminal_proxy(int master_fd, int pid_fd, pid_t pid, int *ret_status, struct
     if (restore) {
         raw = before;
         cfmakeraw(&raw);
+        raw.c_oflag = before.c_oflag; /* the container's terminal leaves it to ours how lines end */
         tcsetattr(0, TCSANOW, &raw);
         copy_size(master_fd);
     }

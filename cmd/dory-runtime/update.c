@@ -60,7 +60,7 @@ static int parse(struct update *u, int argc, char **argv, const char **ret_id, s
     rows[count++] = (struct option_row)OPTION_TEXT("mem-bw-schema", 0, &u->mem_bandwidth, "refused: needs Intel RDT");
     rows[count] = (struct option_row)OPTION_END;
     int rest;
-    return options_one_id(rows, argc, argv, ret_id, &rest, err);
+    return options_one_id(rows, argc, argv, 1, ret_id, &rest, err);
 }
 
 static int read_file(struct update *u, struct error *err)

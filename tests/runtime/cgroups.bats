@@ -100,3 +100,17 @@ for m in c['mounts']:
     run_container
     [[ "$output" == *"systemd"* ]]
 }
+
+@test "a cgroup that is there and frozen is refused" {
+    parent=$(dirname "$(dirname "$(cgroup_file freezer freezer.state cgroup.freeze)")")
+    file=freezer.state state=FROZEN
+    [ -d /sys/fs/cgroup/freezer ] || file=cgroup.freeze state=1
+    mkdir -p "$parent/$ID"
+    echo $state >"$parent/$ID/$file"
+    run_container
+    rmdir "$parent/$ID"
+    [ "$status" = 1 ]
+    [[ "$output" == *"container's cgroup dory/$ID unexpectedly frozen"* ]]
+    run_container
+    [ "$status" = 0 ]
+}

@@ -85,11 +85,13 @@ SH
     done
     [ "$(sort -nu "$ROOT/tmp/got" | tr '\n' ' ')" = "1 2 3 10 12 15 28 34 36 64 " ]
     rt kill "$ID" 0
-    for bad in NONE SIGNONE 65 -1 RTMIN+31 ""; do
+    for bad in NONE SIGNONE 65 RTMIN+31 ""; do
         try kill "$ID" "$bad"
         [ "$status" = 1 ]
         [[ "$output" == *"unknown signal"* ]]
     done
+    try kill "$ID" -1
+    [[ "$output" == *"flag provided but not defined: -1"* ]]
     rt kill --all "$ID" KILL
     wait_for '[ "$(status_of "$ID")" = stopped ]'
     try kill "$ID" TERM
@@ -301,17 +303,15 @@ PY
 }
 
 @test "restore into the cgroup of a running container is refused and does not touch it" {
-    edit "l['cgroupsPath'] = '/dorytest/$ID'; r['pids'] = {'limit': 77}"
-    start_sleeper
-    make_config sleep 1000 # the restored one would have other limits
-    edit "l['cgroupsPath'] = '/dorytest/$ID'; r['pids'] = {'limit': 11}"
+    start_sleeper 'sleep 1000' "l['cgroupsPath'] = '/dory/$ID'; r['pids'] = {'limit': 77}"
+    edit "r['pids'] = {'limit': 11}" # the restored one would have other limits
     mkdir "$T/images"
     echo '["/dev/null", "/dev/null", "/dev/null"]' >"$T/images/descriptors.json"
-    printf '#!/bin/sh\nexec cat >/dev/null <&"$2"\n' >"$T/criu" # lives until it is let go of
+    printf '#!/bin/sh\nexec timeout 20 cat >/dev/null <&"$2"\n' >"$T/criu" # lives until it is let go of
     chmod +x "$T/criu"
     try --criu "$T/criu" restore -d --bundle "$T/bundle" --image-path "$T/images" "$ID-b"
     [ "$status" = 1 ]
-    [[ "$output" == *"container's cgroup dorytest/$ID is not empty"* ]]
+    [[ "$output" == *"container's cgroup dory/$ID is not empty"* ]]
     [ "$(status_of "$ID")" = running ]
     [ "$(cat "$(cgroup_file pids pids.max pids.max)")" = 77 ]
     [ "$(ls "$T/state")" = "$ID" ]
@@ -344,7 +344,7 @@ assert l["mountExtensions"]["idmap"]["enabled"] and l["apparmor"]["enabled"] and
 }
 
 @test "a debug log tells what was run and how it ended, in both formats" {
-    rt --debug --log "$T/log" --log-format json list -q
+    mkdir -p "$T/state"; rt --debug --log "$T/log" --log-format json list -q
     python3 -c '
 import json, sys
 begin, end = [json.loads(line) for line in open(sys.argv[1])]
@@ -377,4 +377,70 @@ assert c["linux"]["uidMappings"] == [{"containerID": 0, "hostID": os.getuid(), "
 assert "resources" not in c["linux"] or c["linux"]["resources"] == {}, c["linux"]["resources"]
 assert not any(o.startswith("gid=") for m in c["mounts"] for o in m.get("options", []))
 PY
+}
+
+@test "options may stand behind the container's id, and what is too much is refused" {
+    start_sleeper
+    rt update "$ID" --pids-limit 55
+    [ "$(cat "$(cgroup_file pids pids.max pids.max)")" = 55 ]
+    rt ps "$ID" -o pid | grep -q PID # here they are those of ps(1)
+    for command in state pause update delete; do
+        try $command "$ID" "$ID"
+        [ "$status" = 1 ]
+        [[ "$output" == *"\"$command\" requires exactly 1 argument(s)"* ]]
+    done
+    try kill "$ID" KILL KILL
+    [ "$status" = 1 ]
+    [[ "$output" == *"at most 2 argument(s)"* ]]
+    [ "$(status_of "$ID")" = running ]
+    rt delete "$ID" --force
+}
+
+@test "kill KILL ends everything in a container without a pid namespace of its own" {
+    make_config sh -c 'sleep 1000 & sleep 1000 & echo started >/tmp/started; wait'
+    edit "l['namespaces'] = [n for n in l['namespaces'] if n['type'] != 'pid']; l['maskedPaths'] = []; l['readonlyPaths'] = []
+l['cgroupsPath'] = '/dory/$ID'"
+    rt run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" </dev/null >/dev/null 2>&1
+    wait_for '[ -e "$ROOT/tmp/started" ]'
+    pids=$(rt ps --format json "$ID" | tr -d '[],' )
+    [ "$(rt ps --format json "$ID" | tr ',' '\n' | wc -l)" = 3 ]
+    kill -9 "$(cat "$T/pid")" # the two others stay
+    wait_for '[ "$(status_of "$ID")" = stopped ]'
+    rt kill "$ID" KILL
+    file=$(cgroup_file pids cgroup.procs cgroup.procs)
+    wait_for '[ -z "$(cat "$file")" ]'
+    try kill "$ID" KILL
+    [ "$status" = 1 ]
+    [[ "$output" == *"container not running"* ]]
+}
+
+@test "list of a root that is asked for and not there is an error" {
+    status=0
+    output=$("$DORY_BIN/dory-runtime" --root "$T/nosuch" list 2>&1) || status=$?
+    [ "$status" = 1 ]
+    [[ "$output" == *"$T/nosuch"* ]]
+}
+
+@test "a pidfd of the process goes to a socket" {
+    cat >"$T/receive.py" <<'PY'
+import array, os, select, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen(2)
+for _ in range(2):
+    c, _ = s.accept()
+    fds = array.array("i")
+    _, ancillary, _, _ = c.recvmsg(100, socket.CMSG_SPACE(4))
+    fds.frombytes(ancillary[0][2][:4])
+    print([l.split()[1] for l in open(f"/proc/self/fdinfo/{fds[0]}") if l.startswith("Pid:")][0], flush=True)
+PY
+    timeout 60 python3 "$T/receive.py" "$T/sock" >"$T/pids" </dev/null 3>&- &
+    receiver=$!
+    wait_for '[ -S "$T/sock" ]'
+    make_config sleep 1000
+    rt run -d --bundle "$T/bundle" --pidfd-socket "$T/sock" --pid-file "$T/pid" "$ID" </dev/null >/dev/null 2>&1
+    rt exec -d --pidfd-socket "$T/sock" --pid-file "$T/pid2" "$ID" sleep 1000 </dev/null >/dev/null 2>&1
+    wait "$receiver"
+    [ "$(cat "$T/pids")" = "$(cat "$T/pid")
+$(cat "$T/pid2")" ]
 }

@@ -205,3 +205,12 @@ SH
     run_container
     [[ "$output" == *"timeout of 1"* ]]
 }
+
+@test "a terminal in the foreground ends its lines as a pipe does" {
+    make_config sh -c 'echo one; stty -a'
+    edit "proc['terminal'] = True"
+    run_container
+    [ "$status" = 0 ]
+    [ "${lines[0]}" = one ]
+    [[ "$output" == *-onlcr* ]]
+}

@@ -159,6 +159,27 @@ four" ] # 5 is the directory that ls reads
     [ "$output" = "no terminal" ]
 }
 
+@test "the CPUs that the runtime is started on are not the container's" {
+    [ "$(nproc)" -ge 2 ] || skip "needs two CPUs, this machine has $(nproc)"
+    command -v taskset >/dev/null
+    all=$(sed -n 's/^Cpus_allowed_list:\t//p' /proc/self/status)
+    cpu=$(python3 -c "import os; print(min(os.sched_getaffinity(0)))")
+    make_config sleep 1000
+    taskset -c "$cpu" "$DORY_BIN/dory-runtime" --root "$T/state" run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" </dev/null >/dev/null 2>&1
+    [ "$(sed -n 's/^Cpus_allowed_list:\t//p' "/proc/$(cat "$T/pid")/status")" = "$all" ]
+    output=$(taskset -c "$cpu" "$DORY_BIN/dory-runtime" --root "$T/state" exec "$ID" sed -n 's/^Cpus_allowed_list:\t//p' /proc/self/status </dev/null)
+    [ "$output" = "$all" ]
+}
+
+@test "of an environment variable that is given twice the last value counts" {
+    make_config sh -c 'env; echo home $HOME'
+    edit "proc['env'] = ['ONE=1', 'PATH=/bin', 'HOME=/x', 'ONE=2', 'ONES=3', 'HOME=']"
+    run_container
+    [ "$(grep ONE <<<"$output")" = "ONE=2
+ONES=3" ]
+    [[ "$output" == *"home /root"* ]]
+}
+
 @test "execCPUAffinity is for exec: CPUs before and after the cgroup is entered, not for the first process" {
     [ "$(nproc)" -ge 2 ] || skip "needs two CPUs, this machine has $(nproc)"
     cpus=($(python3 -c "import os; print(*sorted(os.sched_getaffinity(0))[:2])"))
