@@ -3,7 +3,7 @@ import json
 import os
 import sys
 
-CAPS = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_SETGID", "CAP_SETUID", "CAP_KILL"]
+CAPS = ["CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_SETGID", "CAP_SETUID", "CAP_KILL"]
 MB = 1 << 20
 
 
@@ -12,7 +12,7 @@ def mount(destination, kind, source, *options):
 
 
 def config(name, command, writable_cgroup=False, own_network=True, **resources):
-    resources.setdefault("devices", [{"allow": False, "access": "rwm"}])
+    resources["devices"] = [{"allow": False, "access": "rwm"}] + resources.get("devices", [])
     return {
         "ociVersion": "1.0.2",
         "process": {"user": {"uid": 0, "gid": 0}, "args": ["sh", "-c", command], "env": ["PATH=/bin"], "cwd": "/",
@@ -31,6 +31,16 @@ def config(name, command, writable_cgroup=False, own_network=True, **resources):
             "resources": resources,
             "maskedPaths": ["/proc/kcore", "/proc/keys", "/sys/firmware"],
             "readonlyPaths": ["/proc/sys"]}}
+
+
+COUNT = "i=0; while :; do i=$((i+1)); echo $i >/tmp/count; usleep 20000; done"
+RAM0 = {"devices": [{"allow": True, "type": "b", "major": 1, "minor": 0, "access": "rwm"}]}
+
+
+def timed(command):
+    """Prints how many hundredths of a second it took, and io.max and io.stat."""
+    return (f"mknod /tmp/ram0 b 1 0; now() {{ tr -d . </proc/uptime | cut -d' ' -f1; }}; begin=$(now); {command} 2>/dev/null "
+            "|| echo failed; echo $(($(now) - begin)); cat /sys/fs/cgroup/io.max /sys/fs/cgroup/io.stat; rm /tmp/ram0")
 
 
 CONFIGS = {
@@ -55,7 +65,27 @@ CONFIGS = {
                  {"devices": [{"allow": False, "access": "rwm"},
                               {"allow": True, "type": "c", "major": 1, "minor": -1, "access": "rwm"},
                               {"allow": False, "type": "c", "major": 1, "minor": 11, "access": "w"}]}),
-    "counter": ("i=0; while :; do i=$((i+1)); echo $i >/tmp/count; usleep 20000; done", {"pids": {"limit": 55}, "own_network": False}),
+    # /dev/ram0, a block device of the guest, read past the page cache: 2 MB at half a MB a second, 60 requests at 20.
+    "read": (timed("dd if=/tmp/ram0 of=/dev/null bs=64k count=32 iflag=direct"), {**RAM0, "blockIO": {
+        "throttleReadBpsDevice": [{"major": 1, "minor": 0, "rate": MB // 2}]}}),
+    "write": (timed("dd if=/dev/zero of=/tmp/ram0 bs=64k count=32 oflag=direct"), {**RAM0, "blockIO": {
+        "throttleWriteBpsDevice": [{"major": 1, "minor": 0, "rate": MB // 2}]}}),
+    "requests": (timed("dd if=/tmp/ram0 of=/dev/null bs=4k count=60 iflag=direct"), {**RAM0, "blockIO": {
+        "throttleReadIOPSDevice": [{"major": 1, "minor": 0, "rate": 20}],
+        "throttleWriteIOPSDevice": [{"major": 1, "minor": 0, "rate": 30}]}}),
+    "weight": ("cat /sys/fs/cgroup/io.bfq.weight", {"blockIO": {"weight": 300}}),
+    "leafweight": ("true", {"blockIO": {"leafWeight": 300}}),
+    # 36 MB in 24 of memory: with 40 of swap, and with none.
+    "swap": ("head -c 36m /dev/zero | tail | wc -c; cat /sys/fs/cgroup/memory.swap.max",
+             {"memory": {"limit": 24 * MB, "swap": 64 * MB}}),
+    "noswap": ("head -c 36m /dev/zero | tail | wc -c", {"memory": {"limit": 24 * MB, "swap": 24 * MB}}),
+    "swapfull": ("head -c 60m /dev/zero | tail | wc -c",
+                 {"memory": {"limit": 24 * MB, "swap": 40 * MB}}),
+    "network_counter": ("ip link set lo up; ip addr add 10.9.8.7/32 dev lo; ip route add blackhole 10.1.0.0/16; " + COUNT, {}),
+    "locks": ("flock /tmp/lock sleep 100000 & " + COUNT, {}),
+    "tcp": ("ip link set lo up; nc -l -p 99 -s 127.0.0.1 >/tmp/said & "
+            "while :; do while usleep 100000 && date; do :; done | nc 127.0.0.1 99; usleep 100000; done & " + COUNT, {}),
+    "counter": (COUNT, {"pids": {"limit": 55}, "own_network": False}),
     "swappiness": ("true", {"memory": {"limit": 64 * MB, "swappiness": 10}}),
 }
 

@@ -87,6 +87,8 @@ start wildcard
 check "a device rule takes one of a wildcard back" lacks kmsg
 check "the others of the wildcard are allowed" has zero
 
+. /guest_io.sh
+
 dory-runtime --root /run/state run -d --bundle /tests/oom oom </dev/null >/run/oom.out 2>&1
 for i in $(seq 600); do grep -q "oom_kill [1-9]" /sys/fs/cgroup/dory/oom/memory.events && break; usleep 50000; done
 out=$(cat /sys/fs/cgroup/dory/oom/memory.events /run/oom.out)
@@ -130,6 +132,7 @@ check "delete removes cgroups that the container made" gone sub
 check "no mount is left" [ "$(grep -c /tests /proc/self/mountinfo)" = 0 ]
 
 . /guest_criu.sh
+. /guest_criu_network.sh
 
 [ $failed = 0 ] && echo "ALL PASSED"
 poweroff -f

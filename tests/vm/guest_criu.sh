@@ -15,8 +15,6 @@ counts_beyond() { # NUMBER: waits until the container has counted further
 }
 is_counting() { counts_beyond "$(count)"; }
 
-# In whatever order they depend on each other.
-for round in 1 2 3; do for module in /modules/*.ko; do insmod "$module" 2>/dev/null || true; done; done
 ip link set lo up # criu tries a connection
 mkdir -p /dev/pts /tmp && mount -t devpts devpts /dev/pts
 # criu can put pipes back in the places of others: stdio is pipes, $out is what came through, and $status the command's.
@@ -28,7 +26,7 @@ piped() {
     out=$(cat /tests/out)
 }
 
-checkpoint_and_restore() { # WHAT OPTIONS...
+dump() { # WHAT OPTIONS...
     what=$1
     shift
     before=$(count)
@@ -46,7 +44,8 @@ check "a pre-dump leaves the container running" is_counting
 out=$(rt checkpoint --image-path /tests/running --leave-running counter 2>&1)
 check "checkpoint --leave-running" [ $? = 0 ]
 check "a checkpoint with --leave-running leaves it running" is_counting
-checkpoint_and_restore "to files"
+dump "on top of the pre-dump" --parent-path ../pre
+check "the pre-dump is its parent" [ "$(readlink /tests/images/parent)" = ../pre ]
 stopped=$(count)
 out=$(rt state counter 2>&1)
 check "the container is gone after its checkpoint" has "does not exist"
