@@ -121,6 +121,19 @@ int cgroup_v1_limit(struct runtime_cgroup *cgroup, const struct oci_resources *r
 /* Which controllers these resources need beyond the usual ones. */
 bool cgroup_v1_needs(enum cgroup_controller controller, const struct oci_resources *resources);
 
+/* A rule of linux.resources.devices. */
+enum { CGROUP_DEVICE_MKNOD = 1, CGROUP_DEVICE_READ = 2, CGROUP_DEVICE_WRITE = 4 };
+struct cgroup_device {
+    bool allow;
+    char type;            /* a b c */
+    int64_t major, minor; /* -1: any */
+    unsigned access;      /* CGROUP_DEVICE_* */
+};
+/* The rules that allow something, the runtime's own among them; *ret_closed: nothing else is allowed. The caller frees
+ * *ret. Pure. */
+int cgroup_devices_allowed(const struct json_array *rules, struct cgroup_device **ret, size_t *ret_count,
+                           bool *ret_closed, struct error *err);
+
 /* Device rules. The runtime's own additions (the nodes it makes) are appended by both. */
 /* Whether v1's controller can express them: it knows a default and exceptions, but no exceptions to exceptions. Pure.
  */

@@ -12,15 +12,12 @@
 #define RULES_MAX 4096 /* a program of the kernel has at most a million instructions; ours 10 per rule */
 #define ANY (-1)
 
-struct rule {
-    bool allow;
-    char type;            /* a b c */
-    int64_t major, minor; /* ANY */
-    unsigned access;      /* BPF_DEVCG_ACC_* */
-};
+_Static_assert(CGROUP_DEVICE_MKNOD == (int)BPF_DEVCG_ACC_MKNOD && CGROUP_DEVICE_READ == (int)BPF_DEVCG_ACC_READ &&
+                   CGROUP_DEVICE_WRITE == (int)BPF_DEVCG_ACC_WRITE,
+               "the kernel's bits");
 
 /* Every container may use the nodes that the runtime itself makes in it, and may make (not use) any other. */
-static const struct rule runtime_rules[] = {
+static const struct cgroup_device runtime_rules[] = {
     {true, 'c', ANY, ANY, BPF_DEVCG_ACC_MKNOD},
     {true, 'b', ANY, ANY, BPF_DEVCG_ACC_MKNOD},
     {true, 'c', 1, 3, 7},     /* null */
@@ -33,12 +30,12 @@ static const struct rule runtime_rules[] = {
     {true, 'c', 136, ANY, 7}, /* pts */
 };
 
-static int parse_rule(const struct oci_device_rule *in, struct rule *out, struct error *err)
+static int parse_rule(const struct oci_device_rule *in, struct cgroup_device *out, struct error *err)
 {
     const char *type = in->type != NULL && in->type[0] != '\0' ? in->type : "a";
     if (strlen(type) != 1 || strchr("abc", type[0]) == NULL)
         return error_set(err, ERROR_INVALID, 0, "invalid device type \"%s\" in linux.resources.devices", type);
-    *out = (struct rule){.allow = in->allow, .type = type[0], .major = ANY, .minor = ANY};
+    *out = (struct cgroup_device){.allow = in->allow, .type = type[0], .major = ANY, .minor = ANY};
     if (in->major != NULL && *in->major >= 0)
         out->major = *in->major;
     if (in->minor != NULL && *in->minor >= 0)
@@ -59,11 +56,11 @@ static int parse_rule(const struct oci_device_rule *in, struct rule *out, struct
 }
 
 /* The whole list in our form; the runtime's own rules are left out when the spec's end by allowing everything. */
-static int collect_rules(const struct json_array *in, struct rule **ret, size_t *ret_count, struct error *err)
+static int collect_rules(const struct json_array *in, struct cgroup_device **ret, size_t *ret_count, struct error *err)
 {
     if (in->count > RULES_MAX)
         return error_set(err, ERROR_INVALID, 0, "more than %d device rules", RULES_MAX);
-    CLEANUP_FREE struct rule *rules = xcalloc(in->count + ARRAY_SIZE(runtime_rules), sizeof(*rules));
+    CLEANUP_FREE struct cgroup_device *rules = xcalloc(in->count + ARRAY_SIZE(runtime_rules), sizeof(*rules));
     const struct oci_device_rule *items = in->items;
     size_t count = 0;
     for (size_t i = 0; i < in->count; i++) {
@@ -87,23 +84,40 @@ static int collect_rules(const struct json_array *in, struct rule **ret, size_t 
     return 0;
 }
 
+int cgroup_devices_allowed(const struct json_array *rules, struct cgroup_device **ret, size_t *ret_count,
+                           bool *ret_closed, struct error *err)
+{
+    CLEANUP_FREE struct cgroup_device *list = NULL;
+    size_t count = 0, kept = 0;
+    int r = collect_rules(rules, &list, &count, err);
+    if (r < 0)
+        return r;
+    *ret_closed = !list[0].allow && list[0].type == 'a' && list[0].access == 7;
+    for (size_t i = 0; i < count; i++)
+        if (list[i].allow)
+            list[kept++] = list[i];
+    *ret = TAKE_PTR(list);
+    *ret_count = kept;
+    return 0;
+}
+
 /* ---- v1 ---- */
 
-static bool overlap(const struct rule *a, const struct rule *b)
+static bool overlap(const struct cgroup_device *a, const struct cgroup_device *b)
 {
     return (a->type == 'a' || b->type == 'a' || a->type == b->type) &&
            (a->major == ANY || b->major == ANY || a->major == b->major) &&
            (a->minor == ANY || b->minor == ANY || a->minor == b->minor) && (a->access & b->access) != 0;
 }
 
-static bool same_devices(const struct rule *a, const struct rule *b)
+static bool same_devices(const struct cgroup_device *a, const struct cgroup_device *b)
 {
     return a->type == b->type && a->major == b->major && a->minor == b->minor;
 }
 
 /* v1 keeps a default and exceptions to it. An exception goes away only by the very numbers that it was made with:
  * denying one of many devices that were allowed by a wildcard does nothing there. */
-static bool fits_v1(const struct rule *rules, size_t count)
+static bool fits_v1(const struct cgroup_device *rules, size_t count)
 {
     bool otherwise = true; /* what a new cgroup inherits */
     size_t first = 0;
@@ -122,7 +136,7 @@ static bool fits_v1(const struct rule *rules, size_t count)
 
 int cgroup_devices_fit_v1(const struct json_array *rules, bool *ret, struct error *err)
 {
-    CLEANUP_FREE struct rule *list = NULL;
+    CLEANUP_FREE struct cgroup_device *list = NULL;
     size_t count = 0;
     int r = collect_rules(rules, &list, &count, err);
     if (r == 0)
@@ -138,10 +152,10 @@ static void format_number(char buf[16], int64_t n)
         snprintf(buf, 16, "%d", (int)n);
 }
 
-static int write_rule_v1(int allow_fd, int deny_fd, const struct rule *rule, struct error *err)
+static int write_rule_v1(int allow_fd, int deny_fd, const struct cgroup_device *rule, struct error *err)
 {
     if (rule->type == 'a' && rule->access != 7) { /* to v1 "a" means everything, whatever follows it */
-        struct rule one = *rule;
+        struct cgroup_device one = *rule;
         one.type = 'b';
         int r = write_rule_v1(allow_fd, deny_fd, &one, err);
         one.type = 'c';
@@ -162,7 +176,7 @@ static int write_rule_v1(int allow_fd, int deny_fd, const struct rule *rule, str
 }
 
 /* The runtime's own rules are mostly the spec's as well, and each of them is a write. */
-static bool said_before(const struct rule *rules, size_t i)
+static bool said_before(const struct cgroup_device *rules, size_t i)
 {
     for (size_t k = i; k-- > 0;) {
         if (rules[k].allow != rules[i].allow)
@@ -177,7 +191,7 @@ int cgroup_devices_write_v1(int dir_fd, const struct json_array *rules, struct e
 {
     if (rules->count == 0)
         return 0;
-    CLEANUP_FREE struct rule *list = NULL;
+    CLEANUP_FREE struct cgroup_device *list = NULL;
     size_t count = 0;
     int r = collect_rules(rules, &list, &count, err);
     if (r < 0)
@@ -211,7 +225,7 @@ static void emit(struct program *p, struct bpf_insn insn)
 enum { R0, R1, R2, R3, R4, R5, R6 }; /* r2: access still wanted, r3: major, r4: minor, r5: type */
 
 /* Jumps to the next rule are patched when its place is known. */
-static void emit_rule(struct program *p, const struct rule *rule)
+static void emit_rule(struct program *p, const struct cgroup_device *rule)
 {
     size_t jumps[4], jump_count = 0;
     if (rule->type != 'a') {
@@ -245,7 +259,7 @@ static void emit_rule(struct program *p, const struct rule *rule)
 
 int cgroup_devices_program(const struct json_array *rules, struct bpf_insn **ret, size_t *ret_count, struct error *err)
 {
-    CLEANUP_FREE struct rule *list = NULL;
+    CLEANUP_FREE struct cgroup_device *list = NULL;
     size_t count = 0;
     int r = collect_rules(rules, &list, &count, err);
     if (r < 0)

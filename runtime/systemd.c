@@ -7,8 +7,8 @@
 #include "base/memory.h"
 #include "base/strv.h"
 #include "base/timestamp.h"
-#include "runtime/cgroup.h"
 #include "runtime/dbus.h"
+#include "runtime/systemd_properties.h"
 
 #define DESTINATION "org.freedesktop.systemd1"
 #define OBJECT "/org/freedesktop/systemd1"
@@ -68,80 +68,27 @@ void systemd_unit_release(struct systemd_unit *unit)
     *unit = (struct systemd_unit){0};
 }
 
-/* ---- properties ---- */
-
-static void begin_property(struct strbuf *body, const char *name, const char *signature)
-{
-    dbus_align(body, 8);
-    dbus_put_string(body, name);
-    dbus_put_signature(body, signature);
-}
-
-static void put_string_property(struct strbuf *body, const char *name, const char *value)
-{
-    begin_property(body, name, "s");
-    dbus_put_string(body, value);
-}
-
-static void put_bool_property(struct strbuf *body, const char *name, bool value)
-{
-    begin_property(body, name, "b");
-    dbus_put_bool(body, value);
-}
-
-static void put_number_property(struct strbuf *body, const char *name, uint64_t value)
-{
-    begin_property(body, name, "t");
-    dbus_put_uint64(body, value);
-}
-
-/* Limits as systemd names them on v2; it translates them itself where it still runs on v1. */
-static void put_limits(struct strbuf *body, const struct oci_resources *resources)
-{
-    const struct oci_memory *memory = &resources->memory;
-    const struct oci_cpu *cpu = &resources->cpu;
-    if (memory->limit != NULL && *memory->limit != 0)
-        put_number_property(body, "MemoryMax", *memory->limit < 0 ? UINT64_MAX : (uint64_t)*memory->limit);
-    if (memory->reservation != NULL && *memory->reservation > 0)
-        put_number_property(body, "MemoryLow", (uint64_t)*memory->reservation);
-    if (memory->swap != NULL && memory->limit != NULL && *memory->limit > 0 && *memory->swap >= *memory->limit)
-        put_number_property(body, "MemorySwapMax", (uint64_t)(*memory->swap - *memory->limit));
-    if (cpu->shares != NULL && *cpu->shares > 0)
-        put_number_property(body, "CPUWeight", cgroup_weight_from_shares((uint64_t)*cpu->shares));
-    if (cpu->quota != NULL && *cpu->quota > 0) {
-        uint64_t period = cpu->period != NULL && *cpu->period > 0 ? (uint64_t)*cpu->period : 100000;
-        put_number_property(body, "CPUQuotaPerSecUSec", (uint64_t)*cpu->quota * 1000000 / period);
-        put_number_property(body, "CPUQuotaPeriodUSec", period);
-    }
-    if (resources->pids.limit != NULL && *resources->pids.limit != 0)
-        put_number_property(body, "TasksMax",
-                            *resources->pids.limit < 0 ? UINT64_MAX : (uint64_t)*resources->pids.limit);
-    if (resources->block_io.weight != NULL && *resources->block_io.weight > 0)
-        put_number_property(body, "IOWeight", cgroup_io_weight_from_blkio((uint64_t)*resources->block_io.weight));
-}
-
-static void put_unit(struct strbuf *body, const struct systemd_unit *unit, const struct oci_resources *resources,
-                     pid_t pid)
+static int put_unit(struct strbuf *body, const struct systemd_unit *unit, const struct oci_resources *resources,
+                    pid_t pid, struct error *err)
 {
     CLEANUP_FREE char *description = xasprintf("dory container %s", unit->name);
     dbus_put_string(body, unit->name);
     dbus_put_string(body, "replace");
     struct dbus_array properties = dbus_begin_array(body, 8);
-    put_string_property(body, "Description", description);
-    put_string_property(body, "Slice", unit->slice);
-    put_bool_property(body, "Delegate", true);
-    put_bool_property(body, "DefaultDependencies", false);
-    put_bool_property(body, "MemoryAccounting", true);
-    put_bool_property(body, "CPUAccounting", true);
-    put_bool_property(body, "IOAccounting", true);
-    put_bool_property(body, "TasksAccounting", true);
-    begin_property(body, "PIDs", "au");
-    struct dbus_array pids = dbus_begin_array(body, 4);
-    dbus_put_uint32(body, (uint32_t)pid);
-    dbus_end_array(body, pids);
-    put_limits(body, resources);
+    systemd_put_string(body, "Description", description);
+    systemd_put_string(body, "Slice", unit->slice);
+    systemd_put_bool(body, "Delegate", true);
+    systemd_put_bool(body, "DefaultDependencies", false);
+    systemd_put_bool(body, "MemoryAccounting", true);
+    systemd_put_bool(body, "CPUAccounting", true);
+    systemd_put_bool(body, "IOAccounting", true);
+    systemd_put_bool(body, "TasksAccounting", true);
+    systemd_put_string(body, "CollectMode", "inactive-or-failed"); /* the name is free again, however it ends */
+    systemd_put_pid(body, pid);
+    int r = systemd_put_limits(body, resources, err);
     dbus_end_array(body, properties);
     dbus_end_array(body, dbus_begin_array(body, 8)); /* no auxiliary units */
+    return r;
 }
 
 /* ---- systemd ---- */
@@ -246,16 +193,33 @@ int systemd_unit_start(const struct systemd_unit *unit, const struct oci_resourc
     struct dbus dbus;
     CLEANUP_STRBUF struct strbuf body = STRBUF_INIT;
     CLEANUP_FREE char *job = NULL;
-    int r = connect_to_systemd(&dbus, err);
+    int r = put_unit(&body, unit, resources, pid, err);
+    r = r < 0 ? r : connect_to_systemd(&dbus, err);
     if (r < 0)
         return r;
-    put_unit(&body, unit, resources, pid);
     r = subscribe(&dbus, err);
     r = r < 0 ? r : call(&dbus, "StartTransientUnit", "ssa(sv)a(sa(sv))", &body, &job, err);
     *ret_made = r == 0;
     if (r == 0 && job == NULL)
         r = error_set(err, ERROR_SYSTEM, EBADMSG, "systemd: StartTransientUnit: no job in the answer");
     r = r < 0 ? r : wait_for_job(&dbus, job, unit->name, err);
+    dbus_close(&dbus);
+    return r;
+}
+
+int systemd_unit_update(const char *name, const struct oci_resources *resources, struct error *err)
+{
+    struct dbus dbus;
+    CLEANUP_STRBUF struct strbuf body = STRBUF_INIT;
+    dbus_put_string(&body, name);
+    dbus_put_bool(&body, true); /* until the unit ends */
+    struct dbus_array properties = dbus_begin_array(&body, 8);
+    int r = systemd_put_limits(&body, resources, err);
+    dbus_end_array(&body, properties);
+    r = r < 0 ? r : connect_to_systemd(&dbus, err);
+    if (r < 0)
+        return r;
+    r = call(&dbus, "SetUnitProperties", "sba(sv)", &body, NULL, err);
     dbus_close(&dbus);
     return r;
 }
@@ -275,8 +239,7 @@ int systemd_unit_stop(const char *name, struct error *err)
     r = subscribe(&dbus, &said);
     r = r < 0 ? r : call(&dbus, "StopUnit", "ss", &body, &job, &said);
     r = r < 0 || job == NULL ? r : wait_for_job(&dbus, job, name, &said);
-    if (r == 0)
-        call(&dbus, "ResetFailedUnit", "s", &reset, NULL, NULL); /* one that has not failed is none of its units */
+    call(&dbus, "ResetFailedUnit", "s", &reset, NULL, NULL); /* one that has not failed is none of its units */
     dbus_close(&dbus);
     return r < 0 && r != -ENOENT ? error_propagate(err, &said) : 0;
 }

@@ -28,7 +28,10 @@ void systemd_unit_release(struct systemd_unit *unit);
  * name that was there before is somebody else's. Blocks. */
 int systemd_unit_start(const struct systemd_unit *unit, const struct oci_resources *resources, pid_t pid,
                        bool *ret_made, struct error *err);
-/* Stops it by name; one that is gone is no error. */
+/* Tells systemd of the limits that are given, so that it does not put its own back; the others stay. Blocks. */
+int systemd_unit_update(const char *name, const struct oci_resources *resources, struct error *err);
+/* Stops it by name, and makes systemd forget it when it has failed (an OOM kill is a failure to it); one that is gone
+ * is no error. */
 int systemd_unit_stop(const char *name, struct error *err);
 
 #endif

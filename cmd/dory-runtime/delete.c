@@ -20,7 +20,8 @@ static int remove_cgroup(const struct state *state, struct error *err)
     if (r == -ENOENT) {
         if (err != NULL)
             error_clear(err);
-        return 0;
+        /* systemd removes the cgroup of a unit that has failed, and keeps the unit. */
+        return state->systemd_unit != NULL ? systemd_unit_stop(state->systemd_unit, err) : 0;
     }
     if (r < 0)
         return r;

@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "cmd/dory-runtime/runtime.h"
 #include "cmd/dory-runtime/state.h"
+#include "runtime/systemd.h"
 
 /* The options that are one number of linux.resources. */
 enum { NUMBERS = 15 };
@@ -107,6 +108,8 @@ static int apply(const struct global *global, const char *id, const struct updat
     if (state_status(&state, dir) == STATUS_STOPPED)
         r = error_set(err, ERROR_CONFLICT, ESRCH, "container not running");
     r = r < 0 ? r : state_open_cgroup(&state, &cgroup, err);
+    if (r == 0 && state.systemd_unit != NULL)
+        r = systemd_unit_update(state.systemd_unit, &u->resources, err);
     r = r < 0 ? r : runtime_cgroup_update(cgroup, &u->resources, err);
     runtime_cgroup_free(cgroup);
     state_release(&state);

@@ -74,6 +74,50 @@ PY
     [ "$(find /sys/fs/cgroup -path "*$path")" = "" ]
 }
 
+@test "systemd is told of the devices that may be used, of the CPUs and of v2's files" {
+    start_systemd
+    make_config sleep 1000
+    edit "l['cgroupsPath'] = 'dorytest$$.slice:dory:$ID'; r['cpu'] = {'cpus': '0', 'mems': '0', 'quota': 12345, 'period': 100000}
+r['devices'] += [{'allow': True, 'type': 'c', 'major': 10, 'minor': 229, 'access': 'rw'}, {'allow': True, 'type': 'b', 'major': 7, 'access': 'r'}]"
+    rt_systemd run -d --bundle "$T/bundle" "$ID" </dev/null >"$T/out" 2>&1
+    # A rule that systemd cannot say: it must not be narrower than we are.
+    echo '{"devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "minor": 3, "access": "r"}], "pids": {"limit": 44},
+        "memory": {"swap": -1}, "cpu": {"quota": -1}, "unified": {"cpu.weight": "55", "memory.high": "max"}}' >"$T/resources"
+    status=0
+    output=$(rt_systemd update -r "$T/resources" "$ID" 2>&1) || status=$?
+    python3 - "$T/calls" "dory-$ID.scope" <<'PY'
+import json, re, sys
+calls = [json.loads(line) for line in open(sys.argv[1])]
+start, = [c["properties"] for c in calls if c["call"] == "start"]
+assert start["CollectMode"] == "inactive-or-failed" and start["DevicePolicy"] == "strict", start
+allowed = dict(map(tuple, start["DeviceAllow"]))
+assert allowed["/dev/char/10:229"] == "rw" and allowed["/dev/char/1:3"] == "rwm" and allowed["char-*"] == "m", allowed
+loop = re.search(r"Block devices:[^$]*?\n *7 (\S+)", open("/proc/devices").read())
+assert not loop or allowed["block-" + loop[1]] == "r", allowed
+assert start["AllowedCPUs"][0] == 1 and start["AllowedMemoryNodes"][0] == 1, start
+assert start["CPUQuotaPerSecUSec"] == 130000, start  # rounded up
+update, = [c for c in calls if c["call"] == "set"]
+p = update["properties"]
+assert (update["unit"], update["runtime"]) == (sys.argv[2], True), update
+assert p["TasksMax"] == 44 and p["CPUWeight"] == 55 and p["DevicePolicy"] == "auto" and p["DeviceAllow"] == [], p
+assert p["MemoryHigh"] == p["MemorySwapMax"] == p["CPUQuotaPerSecUSec"] == 2**64 - 1, p
+PY
+    # On v1 the files refuse what only v2 has, when systemd has been told.
+    [ "$status" = 0 ] || [[ "$output" == *"linux.resources.unified"* ]]
+}
+
+@test "a unit that failed, whose cgroup systemd has removed, is forgotten" {
+    start_systemd
+    make_config sleep 1000
+    edit "l['cgroupsPath'] = 'dorytest$$.slice:dory:$ID'"
+    rt_systemd run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" </dev/null >"$T/out" 2>&1
+    kill -9 "$(cat "$T/pid")"
+    wait_for '[ -z "$(cat /sys/fs/cgroup/{,*/}dorytest$$.slice/dory-$ID.scope/cgroup.procs 2>/dev/null)" ]'
+    rmdir $(ls -d /sys/fs/cgroup/{,*/}dorytest$$.slice/dory-$ID.scope 2>/dev/null)
+    rt_systemd delete "$ID"
+    grep -q '"call": "reset", "unit": "dory-'"$ID"'.scope"' "$T/calls"
+}
+
 @test "a container that runs to its end takes its unit along" {
     start_systemd
     make_config sh -c 'echo hello; exit 3'

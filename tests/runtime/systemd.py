@@ -97,8 +97,15 @@ class Manager(dbus.service.Object):
             self.remove("%s/%s" % (root, path))
         return self.finish(unit, "done")
 
+    @dbus.service.method(MANAGER, in_signature="sba(sv)")
+    def SetUnitProperties(self, unit, runtime, properties):
+        log.write(json.dumps({"call": "set", "unit": unit, "runtime": bool(runtime), "properties": {str(k): plain(v) for k, v in properties}}) + "\n")
+        if unit not in self.units:
+            raise dbus.DBusException("Unit %s not loaded." % unit, name="org.freedesktop.systemd1.NoSuchUnit")
+
     @dbus.service.method(MANAGER, in_signature="s")
     def ResetFailedUnit(self, unit):
+        log.write(json.dumps({"call": "reset", "unit": unit}) + "\n")
         raise dbus.DBusException("Unit %s not loaded." % unit, name="org.freedesktop.systemd1.NoSuchUnit")
 
 
