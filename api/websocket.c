@@ -134,12 +134,13 @@ static bool settle(struct relay *relay)
 static void *relay_main(void *data)
 {
     struct relay *relay = data;
+    struct relay_way *ways = relay->ways; /* with the sanitizers gcc takes the member for four bytes */
     struct pollfd polls[RELAY_POLLS];
-    int client = relay->ways[INPUT].from, stream = relay->ways[INPUT].to;
+    int client = ways[INPUT].from, stream = ways[INPUT].to;
     while (!settle(relay)) {
-        relay_prepare(relay->ways, polls);
+        relay_prepare(ways, polls);
         if (poll(polls, RELAY_POLLS, -1) >= 0)
-            relay_move(relay->ways, polls);
+            relay_move(ways, polls);
         else if (errno != EINTR)
             break;
     }
