@@ -3,6 +3,7 @@
 
 #include "base/beneath.h"
 #include "base/log.h"
+#include "daemon/admission.h"
 #include "daemon/engine_internal.h"
 
 #define KILL_PATIENCE_MS 10000
@@ -180,8 +181,11 @@ int container_remove(struct engine *engine, struct container *c, const struct co
             pthread_mutex_unlock(&c->lock);
         }
     }
-    if (r == 0)
+    if (r == 0) {
+        uint64_t pass = admission_enter(engine->admission, ADMISSION_REMOVAL);
         r = container_forget(engine, c, how->volumes, err);
+        admission_leave(engine->admission, pass);
+    }
     container_turn_end(c);
     return r;
 }

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/timestamp.h"
+#include "daemon/admission.h"
 #include "daemon/capabilities.h"
 #include "daemon/container_runtime.h"
 #include "daemon/engine_internal.h"
@@ -501,7 +502,9 @@ int container_launch(struct engine *engine, struct container *c, struct error *e
     c->exit_code = 0;
     c->early_exit = false;
     pthread_mutex_unlock(&c->lock);
+    uint64_t pass = admission_enter(engine->admission, ADMISSION_START);
     int r = run_steps(&s, &failed);
+    admission_leave(engine->admission, pass);
     if (r < 0) {
         record_failure(engine, c, &failed);
         return error_propagate(err, &failed);

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/timestamp.h"
+#include "daemon/admission.h"
 #include "daemon/capabilities.h"
 #include "daemon/engine_internal.h"
 #include "runtime/container.h"
@@ -250,6 +251,7 @@ static void engine_free(struct engine *engine)
     for (size_t i = 0; i < engine->seccomp_count; i++)
         free(engine->seccomp[i].bpf);
     free(engine->seccomp_profile);
+    admission_free(engine->admission);
     fd_close(engine->bpf_fd);
     fd_close(engine->containers_fd);
     fd_close(engine->etc_fd);
@@ -270,6 +272,7 @@ int engine_open(const struct daemon_options *options, struct engine **ret, struc
     engine->health = health_monitor_new(engine);
     pthread_mutex_init(&engine->index_lock, NULL);
     pthread_mutex_init(&engine->seccomp_lock, NULL);
+    engine->admission = admission_new(&(struct admission_options){0});
     for (size_t i = 0; i < ARRAY_SIZE(open_steps); i++) {
         int r = open_steps[i](engine, err);
         if (r < 0) {

@@ -37,7 +37,8 @@ struct engine {
     struct health_monitor *health;
     struct worker *cleaner; /* takes down what ended containers leave */
     struct worker *timer;   /* restarts */
-    char *containers_dir;   /* <data_root>/containers */
+    struct admission *admission;
+    char *containers_dir; /* <data_root>/containers */
     int containers_fd;
     /* <exec_root>/etc/ID holds hosts, hostname and resolv.conf, made anew at each start: memory, not disk. */
     char *etc_dir;
