@@ -3,6 +3,7 @@
 
 #include "api/server.h"
 #include "daemon/container.h"
+#include "daemon/links.h"
 
 /* The container that the path names. */
 static int find(struct api_request *request, struct engine *engine, struct container **ret, struct error *err)
@@ -153,10 +154,34 @@ static int handle_rename(struct api_request *request, struct engine *engine, str
     return r < 0 ? r : api_reply_empty(request, 204);
 }
 
+/* DELETE /containers/NAME/ALIAS?link=1, also with the slash escaped. */
+static int remove_link(struct api_request *request, struct engine *engine, struct error *err)
+{
+    CLEANUP_CONTAINER struct container *c = NULL;
+    const char *first = api_path(request, 0), *second = api_path(request, 1);
+    CLEANUP_FREE char *path = xasprintf("%s%s%s", first, *second ? "/" : "", second);
+    char *name = path + strspn(path, "/"), *slash = strchr(name, '/');
+    if (slash == NULL)
+        return error_set(err, ERROR_CONFLICT, 0, "Conflict, cannot remove the default link name of the container");
+    *slash = '\0';
+    int r = container_find(engine, name, &c, err);
+    if (r == 0)
+        r = links_remove(engine, c, slash + 1, err);
+    return r < 0 ? r : api_reply_empty(request, 204);
+}
+
+static int handle_remove_link(struct api_request *request, struct engine *engine, struct error *err)
+{
+    if (!api_query_bool(request, "link", false))
+        return error_set(err, ERROR_NOT_FOUND, 0, "No such container: %s/%s", api_path(request, 0),
+                         api_path(request, 1));
+    return remove_link(request, engine, err);
+}
+
 static int handle_remove(struct api_request *request, struct engine *engine, struct error *err)
 {
     if (api_query_bool(request, "link", false))
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "links are not supported by dory yet");
+        return remove_link(request, engine, err);
     struct container_remove how = {.force = api_query_bool(request, "force", false),
                                    .volumes = api_query_bool(request, "v", false)};
     CLEANUP_CONTAINER struct container *c = NULL;
@@ -243,6 +268,7 @@ const struct api_route api_container_routes[] = {
     {"POST", "/containers/{}/unpause", handle_unpause, 0},
     {"POST", "/containers/{}/rename", handle_rename, 0},
     {"DELETE", "/containers/{}", handle_remove, 0},
+    {"DELETE", "/containers/{}/{}", handle_remove_link, 0},
     {"POST", "/containers/{}/update", handle_update, API_BODY_JSON},
     {"GET", "/containers/{}/checkpoints", handle_checkpoints, 0},
     {"POST", "/containers/{}/checkpoints", handle_checkpoints, API_BODY_JSON},

@@ -269,8 +269,16 @@ int images_load(struct api_request *request, struct engine *engine, struct error
     int r = images_platform(request, &platform, &error);
     const struct image_load_options options = {.platform = platform, .progress = load_progress, .data = &stream};
 
-    if (r == 0)
+    if (r == 0) {
         r = image_load(engine_images(engine), api_body_fd(request), &options, &error);
+        /* As with docker an archive that cannot be loaded is told in the stream, where clients look for it. */
+        if (r < 0 && !stream.begun) {
+            CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+
+            progress_error_line(&line, &error);
+            return images_stream_send(&stream, &line);
+        }
+    }
     error_propagate(err, &error);
     return images_stream_end(&stream, r, &error);
 }

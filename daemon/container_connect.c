@@ -112,7 +112,7 @@ int container_connect(struct engine *engine, struct container *c, const char *na
     if (r == 0)
         r = endpoint_settings_decode(value, &settings, err);
     if (r == 0)
-        r = container_networks_check(engine, &network, &settings, err);
+        r = container_networks_check(&network, &settings, err);
     if (r == 0)
         r = container_turn_begin(c, CONTAINER_NETWORK, c->id, err);
     if (r == 0) {

@@ -106,6 +106,10 @@ static int check_mounts(struct engine *engine, const struct container *c, struct
                              "invalid mount config for type \"bind\": bind source path does not exist: %s", m->source);
         CLEANUP_IMAGE struct image *mounted = NULL;
         CLEANUP_STRV struct strv options = STRV_INIT;
+        const char *driver = c->host.volume_driver;
+        if (m->type == MOUNT_VOLUME && !m->from_mounts && is_set(driver) && strcmp(driver, "local") != 0)
+            return error_set(err, ERROR_NOT_FOUND, 0, "error looking up volume plugin %s: plugin \"%s\" not found",
+                             driver, driver);
         if (m->type == MOUNT_IMAGE && image_lookup(engine->images, m->source, &mounted, NULL) < 0)
             return error_set(err, ERROR_INVALID, 0, "No such image: %s", m->source);
         int r = m->type == MOUNT_TMPFS ? spec_tmpfs_options(m->tmpfs_options, &options, err) : 0;

@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "daemon/container_filters.h"
 #include "daemon/engine_internal.h"
+#include "daemon/links.h"
 
 const char *const container_list_filters[] = {"ancestor",  "before",  "exited", "expose", "health",  "id",
                                               "isolation", "is-task", "label",  "name",   "network", "publish",
@@ -190,6 +191,7 @@ struct list_entry {
     struct container *c;
     const struct image *image;
     const char *name;
+    struct strv link_names;
     bool size;
     int64_t rw, root, now;
 };
@@ -208,6 +210,8 @@ static void put_entry(struct json_writer *w, const struct list_entry *e)
     json_key(w, "Names");
     json_begin_array(w);
     json_put_string(w, slashed);
+    for (size_t i = 0; i < e->link_names.count; i++)
+        json_put_string(w, e->link_names.items[i]);
     json_end_array(w);
     json_member_string(w, "Image", image_text(c, e->image));
     json_member_string(w, "ImageID", c->image_id ? c->image_id : "");
@@ -313,6 +317,7 @@ int container_list(struct engine *engine, const struct container_list *request, 
         CLEANUP_FREE char *name = container_slash_name(engine, c);
         entry.image = image_of(engine, c, &images);
         entry.name = name + 1;
+        links_names(engine, list, count, c, &entry.link_names);
         if (request->size && container_size(engine, c, &entry.rw, &entry.root, NULL) < 0)
             entry.rw = entry.root = 0; /* it is being removed */
         pthread_mutex_lock(&c->lock);
@@ -322,6 +327,7 @@ int container_list(struct engine *engine, const struct container_list *request, 
             written++;
         }
         pthread_mutex_unlock(&c->lock);
+        strv_release(&entry.link_names);
     }
     json_end_array(&w);
     strbuf_addc(out, '\n');

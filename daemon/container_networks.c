@@ -59,20 +59,8 @@ static int check_address(const struct network_identity *network, const char *add
     return invalid_settings(err, network->name, why);
 }
 
-static int check_links(struct engine *engine, const struct endpoint_settings *settings, struct error *err)
-{
-    for (size_t i = 0; i < settings->links.count; i++) {
-        const char *link = settings->links.items[i];
-        CLEANUP_FREE char *name = xstrndup(link, strcspn(link, ":"));
-        CLEANUP_CONTAINER struct container *other = NULL;
-        if (container_find(engine, name, &other, NULL) < 0)
-            return error_set(err, ERROR_INVALID, 0, "could not get container for %s", name);
-    }
-    return 0;
-}
-
-int container_networks_check(struct engine *engine, const struct network_identity *network,
-                             const struct endpoint_settings *settings, struct error *err)
+int container_networks_check(const struct network_identity *network, const struct endpoint_settings *settings,
+                             struct error *err)
 {
     int r = check_address(network, settings->ipam.ipv4, false, err);
     if (r == 0)
@@ -82,7 +70,7 @@ int container_networks_check(struct engine *engine, const struct network_identit
     if (r == 0 && network->predefined && settings->links.count > 0)
         r = error_set(err, ERROR_NOT_IMPLEMENTED, 0, "links on network %s are not supported by dory yet",
                       network->name);
-    return r < 0 ? r : check_links(engine, settings, err);
+    return r;
 }
 
 struct endpoint_settings *container_networks_find(const struct container *c, const char *network_id)
@@ -139,7 +127,7 @@ static int resolve_mode(struct engine *engine, struct container *c, struct error
         settings.mac = xstrdup(c->config.mac_address);
     if (!network.predefined) /* on the default bridge: links.c */
         strv_copy(&settings.links, &c->host.links);
-    r = container_networks_check(engine, &network, &settings, err);
+    r = container_networks_check(&network, &settings, err);
     if (r == 0)
         container_networks_add(c, &network, &settings);
     endpoint_settings_release(&settings);
@@ -173,7 +161,7 @@ static int resolve_endpoint(struct engine *engine, struct container *c, const ch
     if (r == 0)
         r = endpoint_settings_decode(value, &settings, err);
     if (r == 0)
-        r = container_networks_check(engine, &network, &settings, err);
+        r = container_networks_check(&network, &settings, err);
     struct endpoint_settings *there = r == 0 ? container_networks_find(c, network.id) : NULL;
     if (r == 0 && there != NULL)
         r = merge(c, there, &settings, err);
@@ -361,6 +349,19 @@ static void put_links(const struct endpoint_settings *settings, struct json_writ
     json_end_array(w);
 }
 
+static void put_driver_options(const struct endpoint_settings *settings, struct json_writer *w)
+{
+    json_key(w, "DriverOpts");
+    if (settings->driver_options.count == 0) {
+        json_put_null(w);
+        return;
+    }
+    json_begin_object(w);
+    for (size_t i = 0; i < settings->driver_options.count; i++)
+        json_member_string(w, settings->driver_options.items[i].key, settings->driver_options.items[i].value);
+    json_end_object(w);
+}
+
 static void put_endpoint(const struct container *c, const char *name, const struct endpoint_settings *settings,
                          struct json_writer *w)
 {
@@ -375,7 +376,7 @@ static void put_endpoint(const struct container *c, const char *name, const stru
     put_links(settings, w);
     put_names(c, name, settings, w);
     json_member_string(w, "MacAddress", e->mac[0] || !is_set(settings->mac) ? e->mac : settings->mac);
-    json_member_null(w, "DriverOpts");
+    put_driver_options(settings, w);
     json_member_int(w, "GwPriority", settings->gateway_priority);
     json_member_string(w, "NetworkID", c->started != 0 ? settings->network_id : "");
     json_member_string(w, "EndpointID", e->endpoint_id);

@@ -6,8 +6,8 @@
 #include "daemon/network_registry.h"
 
 /* The settings are possible on this network. */
-int container_networks_check(struct engine *engine, const struct network_identity *network,
-                             const struct endpoint_settings *settings, struct error *err);
+int container_networks_check(const struct network_identity *network, const struct endpoint_settings *settings,
+                             struct error *err);
 /* The container's list. Lock held, or the container is not in the index yet. */
 struct endpoint_settings *container_networks_find(const struct container *c, const char *network_id);
 /* Takes over what the settings own. */

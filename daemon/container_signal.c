@@ -203,6 +203,17 @@ int container_kill(struct engine *engine, struct container *c, const char *text,
     return r;
 }
 
+/* A cgroup that has gone is that of a container that has ended, which is about to be recorded. */
+static int explain_freeze(struct container *c, int failed, struct error *err)
+{
+    if (failed != -ENOENT && failed != -ENODEV)
+        return failed;
+    struct container_waiter *waiter = container_wait_begin(c, CONTAINER_WAIT_NOT_RUNNING);
+    int r = container_wait_for(waiter, -1, KILL_PATIENCE_MS, NULL);
+    container_wait_end(waiter);
+    return r < 0 ? failed : error_set(err, ERROR_CONFLICT, 0, "container %s is not running", c->id);
+}
+
 static int set_paused(struct engine *engine, struct container *c, enum container_event event, struct error *err)
 {
     int r = container_turn_begin(c, event, c->id, err);
@@ -215,6 +226,8 @@ static int set_paused(struct engine *engine, struct container *c, enum container
     c->freezing = pause;
     pthread_mutex_unlock(&c->lock);
     r = freeze(engine, c, pause, err);
+    if (r < 0)
+        r = explain_freeze(c, r, err);
     pthread_mutex_lock(&c->lock);
     c->freezing = false;
     enum container_state next;

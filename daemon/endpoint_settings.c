@@ -66,9 +66,13 @@ int endpoint_settings_decode(const struct json *value, struct endpoint_settings 
     if (ret->ipam.link_local.count > 0) {
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "IPAMConfig.LinkLocalIPs are not supported by dory");
     }
-    if (ret->driver_options.count > 0) {
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "DriverOpts: option \"%s\" is not supported by dory",
-                         ret->driver_options.items[0].key);
+    for (size_t i = 0; i < ret->driver_options.count; i++) {
+        /* Options of others are notes for their readers, kept and shown; those of drivers would have to do something.
+         */
+        const char *key = ret->driver_options.items[i].key;
+        if (!strchr(key, '.') || strncmp(key, "com.docker.network.", strlen("com.docker.network.")) == 0) {
+            return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "DriverOpts: option \"%s\" is not supported by dory", key);
+        }
     }
     r = check_address(AF_INET, ret->ipam.ipv4, err);
     return r < 0 ? r : check_address(AF_INET6, ret->ipam.ipv6, err);

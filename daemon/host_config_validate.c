@@ -75,9 +75,6 @@ static int refuse_unsupported(const struct host_config *h, struct error *err)
             h->storage_opt.items[0].key);
     if (h->device_requests != NULL && json_count(h->device_requests) > 0)
         return refuse_device_request(json_at(h->device_requests, 0), err);
-    if (is_set(h->volume_driver) && strcmp(h->volume_driver, "local") != 0)
-        return error_set(err, ERROR_NOT_FOUND, 0, "error looking up volume plugin %s: plugin \"%s\" not found",
-                         h->volume_driver, h->volume_driver);
     if (is_set(h->isolation) && strcmp(h->isolation, "default") != 0)
         return error_set(err, ERROR_INVALID, 0, "invalid isolation (%s): linux only supports 'default'", h->isolation);
     return 0;

@@ -108,6 +108,21 @@ void links_show(struct engine *engine, const struct container *c, struct strv *r
     }
 }
 
+void links_names(struct engine *engine, struct container *const *list, size_t count, const struct container *c,
+                 struct strv *ret)
+{
+    if (!__atomic_load_n(&engine->any_links, __ATOMIC_RELAXED))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < list[i]->link_ids.count; k++) {
+            if (strcmp(list[i]->link_ids.items[k], c->id) != 0)
+                continue;
+            CLEANUP_FREE char *name = container_slash_name(engine, list[i]);
+            strv_addf(ret, "%s/%s", name, alias_of(list[i], k));
+        }
+    }
+}
+
 /* The names of a linked container in the hosts file: alias, host name and, where it is another one, its name. */
 static char *host_names(struct engine *engine, struct container *peer, const char *alias)
 {
@@ -166,7 +181,7 @@ int links_start(struct engine *engine, const struct container *c, struct strv *h
 
 /* ---- another address ---- */
 
-/* The text with the line that names `names` given another address; other lines stay. */
+/* The text with the line that names `names` given another address, or (NULL) without it; other lines stay. */
 static void replace_line(const char *text, const char *names, const char *address, struct strbuf *out)
 {
     bool done = false;
@@ -175,7 +190,8 @@ static void replace_line(const char *text, const char *names, const char *addres
         const char *tab = memchr(p, '\t', size);
         size_t rest = tab != NULL ? size - (size_t)(tab + 1 - p) : 0;
         if (tab != NULL && !done && rest == strlen(names) && memcmp(tab + 1, names, rest) == 0) {
-            strbuf_addf(out, "%s\t%s\n", address, names);
+            if (address != NULL)
+                strbuf_addf(out, "%s\t%s\n", address, names);
             done = true;
         } else {
             strbuf_add(out, p, size);
@@ -183,7 +199,7 @@ static void replace_line(const char *text, const char *names, const char *addres
         }
         p += size + (p[size] == '\n');
     }
-    if (!done)
+    if (!done && address != NULL)
         strbuf_addf(out, "%s\t%s\n", address, names);
 }
 
@@ -235,4 +251,70 @@ void links_address_changed(struct engine *engine, struct container *c)
         if (list[i]->link_ids.count > 0)
             tell(engine, list[i], c, address);
     engine_snapshot_free(list, count);
+}
+
+/* ---- no link any more ---- */
+
+/* Readers come without the lock, some with the former count: every slot stays filled with a string that stays. */
+static void take_out(struct container *c, struct strv *list, size_t i)
+{
+    char **items = xcalloc(list->count + 1, sizeof(*items)), **former = list->items;
+    char *removed = former[i];
+    for (size_t from = 0, to = 0; from < list->count; from++)
+        if (from != i)
+            items[to++] = former[from];
+    items[list->count - 1] = removed;
+    list->capacity = list->count + 1;
+    __atomic_store_n(&list->items, items, __ATOMIC_RELEASE);
+    __atomic_store_n(&list->count, list->count - 1, __ATOMIC_RELEASE);
+    container_retire(c, former);
+    container_retire(c, removed);
+}
+
+static int save_without(struct engine *engine, const struct container *c, size_t i, struct error *err)
+{
+    struct container changed = *c; /* what the row is written from */
+    struct host_config host = {0};
+    struct strv ids = STRV_INIT;
+    json_table_copy(&host_config_table, &host, &c->host);
+    strv_remove(&host.links, i);
+    strv_add_all(&ids, &c->link_ids);
+    strv_remove(&ids, i);
+    changed.link_ids = ids;
+    int r = store_save_config(engine, &changed, &host, NULL, err);
+    host_config_release(&host);
+    strv_release(&ids);
+    return r;
+}
+
+static int remove_one(struct engine *engine, struct container *c, const char *alias, struct error *err)
+{
+    size_t i = 0;
+    while (i < c->link_ids.count && strcmp(alias_of(c, i), alias) != 0)
+        i++;
+    if (i == c->link_ids.count)
+        return error_set(err, ERROR_NOT_FOUND, 0, "No such container: %s/%s", c->id, alias);
+    CLEANUP_CONTAINER struct container *peer = NULL;
+    if (container_find(engine, c->link_ids.items[i], &peer, NULL) < 0)
+        peer = NULL;
+    CLEANUP_FREE char *names = peer != NULL ? host_names(engine, peer, alias) : NULL;
+    int r = save_without(engine, c, i, err);
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&c->lock);
+    bool running = container_state_is_running(c->state);
+    take_out(c, &c->host.links, i);
+    take_out(c, &c->link_ids, i);
+    pthread_mutex_unlock(&c->lock);
+    return running && names != NULL ? rewrite_hosts(engine, c, names, NULL, err) : 0;
+}
+
+int links_remove(struct engine *engine, struct container *c, const char *alias, struct error *err)
+{
+    int r = container_turn_begin(c, CONTAINER_UPDATE, c->id, err);
+    if (r < 0)
+        return r;
+    r = remove_one(engine, c, alias, err);
+    container_turn_end(c);
+    return r;
 }

@@ -16,6 +16,11 @@ struct container;
 int links_resolve(struct engine *engine, struct container *c, struct error *err);
 /* HostConfig.Links as inspect shows them: "/name:/own/alias". Not with a container's lock held. */
 void links_show(struct engine *engine, const struct container *c, struct strv *ret);
+/* Takes the link `alias` of the container away, for good and from the hosts file of one that runs: docker rm --link. */
+int links_remove(struct engine *engine, struct container *c, const char *alias, struct error *err);
+/* What the links of the containers in `list` call `c`: "/container/alias". Without locks. */
+void links_names(struct engine *engine, struct container *const *list, size_t count, const struct container *c,
+                 struct strv *ret);
 /* At a start: "names:address" for the hosts file and "ALIAS_PORT=..." for the environment; either may be NULL. */
 int links_start(struct engine *engine, const struct container *c, struct strv *hosts, struct strv *env,
                 struct error *err);

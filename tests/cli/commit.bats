@@ -167,3 +167,13 @@ PY
     run -1 dory inspect fetched:3
     dory rmi fetched:1 fetched:2
 }
+
+@test "a container that ends while it is committed is committed" {
+    local i id
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        id=$(dory run -d busybox sh -c 'touch /made')
+        dory commit "$id" "ending:$i"
+        dory rm -f "$id"
+        dory rmi "ending:$i"
+    done
+}

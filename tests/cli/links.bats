@@ -90,3 +90,29 @@ address() {
     dory rm -v borrower
     dory volume rm named own
 }
+
+@test "rm --link takes a link away and nothing else, also from the hosts file of a container that runs" {
+    dory run -d --name unlinks --link target:one --link target:two busybox sleep 1000
+    dory ps --no-trunc --filter name=target --format '{{.Names}}' | grep -q unlinks/one
+    dory rm --link unlinks/one
+    [ "$(dory inspect -f '{{.HostConfig.Links}}' unlinks)" = "[/target:/unlinks/two]" ]
+    run -1 dory exec unlinks grep -w one /etc/hosts
+    dory exec unlinks grep -qw two /etc/hosts
+    run -0 dory ps --no-trunc --filter name=target --format '{{.Names}}'
+    [[ $output != *unlinks/one* && $output == *unlinks/two* ]]
+    run -1 dory rm --link unlinks/one
+    [[ $output == *"No such container: "*unlinks/one* || $output == *"No such container: "*/one* ]]
+    run -1 dory rm --link unlinks
+    [[ $output == *"cannot remove the default link name of the container"* ]]
+    dory restart -t 0 unlinks
+    [ "$(dory exec unlinks sh -c 'env | grep -c ^ONE_' || true)" = 0 ]
+    # As docker-py asks, and over a restart of the daemon.
+    curl -sf -X DELETE --unix-socket "$ENV_DIR/dory.sock" "http://d/containers/unlinks/two?link=True&v=False"
+    if [ "$ENV_ENGINE" = dory ]; then
+        env_daemon_kill
+        env_daemon_start
+    fi
+    [ "$(dory inspect -f '{{.HostConfig.Links}}' unlinks)" = "[]" ]
+    dory start target
+    dory rm -f unlinks
+}

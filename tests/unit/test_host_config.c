@@ -178,7 +178,6 @@ static const struct {
     {"{\"Isolation\":\"hyperv\"}", ERROR_INVALID, "invalid isolation (hyperv): linux only supports 'default'"},
     {"{\"CpuCount\":1}", ERROR_NOT_IMPLEMENTED, "HostConfig.CpuCount (Windows)"},
     {"{\"IOMaximumBandwidth\":1}", ERROR_NOT_IMPLEMENTED, "HostConfig.IOMaximumBandwidth (Windows)"},
-    {"{\"VolumeDriver\":\"nosuch\"}", ERROR_NOT_FOUND, "error looking up volume plugin nosuch"},
 };
 
 static void what_is_wrong_or_not_honoured_is_refused_by_name(void **state)
