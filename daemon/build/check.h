@@ -19,6 +19,9 @@ struct check_options {
     const struct strmap *build_args; /* may be NULL */
     /* Does the context's .dockerignore hide this path? NULL: not known, CopyIgnoredFile is not checked. */
     bool (*ignored)(const char *path, void *data);
+    /* The Env of an image that a stage is made from; NULL (the result or the function): not known, UndefinedVar is not
+     * checked in stages that are made from it. */
+    const struct strv *(*base_env)(const char *image, void *data);
     void *data;
     const char *directive; /* BUILDKIT_DOCKERFILE_CHECK: wins over "# check=" of the file; NULL */
 };
@@ -33,5 +36,6 @@ struct check_result {
 int build_check(const struct dockerfile *file, const struct check_options *options, struct check_result *ret,
                 struct error *err);
 void check_result_release(struct check_result *result);
+#define CLEANUP_CHECK_RESULT CLEANUP(check_result_release)
 
 #endif

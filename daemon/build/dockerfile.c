@@ -81,8 +81,8 @@ static bool take_continuation(char *line, char escape)
     return true;
 }
 
-/* Joins what follows a line that goes on. Comments between are dropped, empty lines too, with a warning. */
-static void join_lines(struct reader *reader, struct strbuf *line)
+/* Joins what follows a line that goes on. Comments between are dropped, empty lines too, with a warning: true. */
+static bool join_lines(struct reader *reader, struct strbuf *line)
 {
     const struct strv *lines = &reader->file->lines;
     bool more = true, empty = false;
@@ -101,6 +101,7 @@ static void join_lines(struct reader *reader, struct strbuf *line)
     }
     if (empty)
         strv_addf(&reader->file->warnings, "[WARNING]: Empty continuation line found in:\n    %s", strbuf_str(line));
+    return empty;
 }
 
 /* ---- heredocs ---- */
@@ -150,8 +151,7 @@ static int read_instruction(struct reader *reader, struct error *err)
     CLEANUP_FREE char *start = xstrdup(skip_blanks(file->lines.items[reader->line++]));
     bool more = take_continuation(start, file->escape);
     strbuf_adds(&line, start);
-    if (more)
-        join_lines(reader, &line);
+    bool empty = more && join_lines(reader, &line);
     if (*skip_blanks(strbuf_str(&line)) == '\0')
         return 0;
     int r = file->count >= DOCKERFILE_INSTRUCTIONS_MAX
@@ -160,6 +160,7 @@ static int read_instruction(struct reader *reader, struct error *err)
     if (r == 0) {
         r = read_heredocs(reader, &instruction, &local);
         instruction.first_line = first;
+        instruction.empty_continuation = empty;
         instruction.last_line = (int)reader->line;
         xgrow((void **)&file->instructions, file->count, &reader->capacity, sizeof(instruction));
         file->instructions[file->count++] = instruction;

@@ -70,8 +70,9 @@ struct instruction {
     char *rest;     /* what follows name and flags, joined, unexpanded; heredoc operators are in it */
     struct instruction_flag *flags; /* in their order, repeated ones too; names are known to the kind */
     size_t flag_count;
-    bool json;        /* `words` comes from a JSON list (only forms that have one) */
-    bool legacy_pair; /* ENV and LABEL: "NAME rest of the line" */
+    bool empty_continuation; /* empty lines were among those that were joined */
+    bool json;               /* `words` comes from a JSON list (only forms that have one) */
+    bool legacy_pair;        /* ENV and LABEL: "NAME rest of the line" */
     struct strv words;
     struct heredoc *heredocs; /* ADD, COPY and RUN only */
     size_t heredoc_count;

@@ -294,6 +294,21 @@ int stages_collect(const struct dockerfile *file, const struct stages_options *o
     return 0;
 }
 
+int stages_collect_globals(const struct dockerfile *file, const struct stages_options *options, struct stages *ret,
+                           struct error *err)
+{
+    struct stages stages = {0};
+    struct collector c = {.file = file, .options = options, .stages = &stages};
+    int r = set_platforms(&c, err);
+    for (size_t i = 0; r == 0 && i < file->count && file->instructions[i].kind == INSTRUCTION_ARG; i++)
+        r = add_globals(&c, &file->instructions[i], err);
+    if (r < 0)
+        stages_release(&stages);
+    else
+        *ret = stages;
+    return r;
+}
+
 void stages_release(struct stages *stages)
 {
     for (size_t i = 0; i < stages->count; i++) {

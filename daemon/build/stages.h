@@ -47,6 +47,9 @@ struct stages_options {
  */
 int stages_collect(const struct dockerfile *file, const struct stages_options *options, struct stages *ret,
                    struct error *err);
+/* Only the variables in front of the first stage: globals and platform of *ret are set, everything else is empty. */
+int stages_collect_globals(const struct dockerfile *file, const struct stages_options *options, struct stages *ret,
+                           struct error *err);
 void stages_release(struct stages *stages);
 #define CLEANUP_STAGES CLEANUP(stages_release)
 
