@@ -8,6 +8,7 @@
 #include "base/base64.h"
 #include "base/json_table.h"
 #include "base/timestamp.h"
+#include "daemon/build/changes.h"
 #include "daemon/engine.h"
 
 #define AUTH_HEADER_MAX ((size_t)64 * 1024)
@@ -211,6 +212,7 @@ static int import(struct api_request *request, struct engine *engine, struct err
         struct image_import_options import = {.ref = repo && *repo ? &ref : NULL,
                                               .message = api_query(request, "message"),
                                               .changes = &changes,
+                                              .change = container_config_change,
                                               .platform = platform && *platform ? platform : NULL,
                                               .url = strcmp(source, "-") != 0 ? source : NULL,
                                               .progress = images_stream_progress,

@@ -2,10 +2,10 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "daemon/build/changes.h"
 #include "daemon/container_config_check.h"
 #include "daemon/container_files.h"
 #include "daemon/engine_internal.h"
-#include "image/changes.h"
 
 struct commit_job {
     struct engine *engine;

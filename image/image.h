@@ -113,6 +113,8 @@ struct image_import_options {
     const char *message;         /* history comment */
     const struct strv *changes;  /* Dockerfile instructions: CMD ENTRYPOINT ENV EXPOSE LABEL ONBUILD STOPSIGNAL USER
                                     VOLUME WORKDIR HEALTHCHECK SHELL */
+    /* Applies one of them; the language is the daemon's (daemon/build/changes.h). */
+    int (*change)(struct container_config *config, const char *instruction, struct error *err);
     const char *platform;        /* "linux/amd64", NULL: this machine's */
     const char *url;             /* http or https: where the archive comes from; NULL: from the descriptor */
     image_progress_fn progress;  /* of a download; may be NULL */

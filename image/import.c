@@ -4,7 +4,6 @@
 #include "base/memory.h"
 #include "base/strbuf.h"
 #include "base/timestamp.h"
-#include "image/changes.h"
 #include "image/config_write.h"
 #include "image/http.h"
 #include "image/platform.h"
@@ -82,7 +81,7 @@ static int import_config(const struct image_import_options *options, struct cont
     }
     int r = 0;
     for (size_t i = 0; r == 0 && options->changes != NULL && i < options->changes->count; i++) {
-        r = container_config_change(config, options->changes->items[i], err);
+        r = options->change(config, options->changes->items[i], err);
     }
     return r;
 }

@@ -165,7 +165,9 @@ static int read_instruction(struct reader *reader, struct error *err)
         xgrow((void **)&file->instructions, file->count, &reader->capacity, sizeof(instruction));
         file->instructions[file->count++] = instruction;
     }
-    return r < 0 ? (where(file, first, &local), error_propagate(err, &local)) : 0;
+    if (r < 0 && file->name != NULL)
+        where(file, first, &local);
+    return r < 0 ? error_propagate(err, &local) : 0;
 }
 
 static void split_lines(const char *text, size_t size, struct strv *out)
@@ -246,7 +248,7 @@ void dockerfile_release(struct dockerfile *file)
 
 int instruction_parse(const char *text, char escape, struct instruction *ret, struct error *err)
 {
-    struct dockerfile file = {.name = xstrdup("trigger"), .escape = escape == '`' ? '`' : '\\'};
+    struct dockerfile file = {.escape = escape == '`' ? '`' : '\\'};
     struct reader reader = {.file = &file, .directives_done = true};
     struct error local = {0};
     split_lines(text, strlen(text), &file.lines);

@@ -83,15 +83,15 @@ int step_expose_ports(const char *word, struct strv *ret, struct error *err)
         if (strcasecmp(slash != NULL && slash[1] != '\0' ? slash + 1 : "tcp", protocols[i]) == 0)
             protocol = protocols[i];
     if (protocol == NULL)
-        return error_set(err, ERROR_INVALID, EINVAL, "Invalid proto: %s", slash + 1);
+        return error_set(err, ERROR_INVALID, EINVAL, "invalid proto: %s", slash + 1);
     char *dash = strchr(port, '-');
     if (dash != NULL)
         *dash = '\0';
     if (*port == '\0')
-        return error_set(err, ERROR_INVALID, EINVAL, "No port specified: %s<empty>", word);
+        return error_set(err, ERROR_INVALID, EINVAL, "no port specified: %s<empty>", word);
     if (parse_uint64(port, 65535, &first) < 0 || parse_uint64(dash != NULL ? dash + 1 : port, 65535, &last) < 0 ||
         last < first)
-        return error_set(err, ERROR_INVALID, EINVAL, "Invalid containerPort: %s%s%s", port, dash ? "-" : "",
+        return error_set(err, ERROR_INVALID, EINVAL, "invalid containerPort: %s%s%s", port, dash ? "-" : "",
                          dash ? dash + 1 : "");
     for (uint64_t n = first; n <= last; n++) {
         CLEANUP_FREE char *text = xasprintf("%u/%s", (unsigned)n, protocol);

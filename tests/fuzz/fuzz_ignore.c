@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t *nul = memchr(data, '\0', size);
     size_t patterns = nul != NULL ? (size_t)(nul - data) : size, rest = size - patterns;
     CLEANUP_FREE char *text = xstrndup((const char *)data, patterns);
-    CLEANUP_FREE char *path = xstrndup(nul != NULL ? (const char *)nul + 1 : "a/b", rest > 1 ? rest - 1 : 3);
+    CLEANUP_FREE char *path = nul != NULL ? xstrndup((const char *)nul + 1, rest - 1) : xstrdup("a/b");
     bool matched = false;
     (void)path_match(text, path, &matched);
     CLEANUP_FREE char *clean = path_clean(path);

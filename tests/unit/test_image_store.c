@@ -7,6 +7,7 @@
 #include <zstd.h>
 
 #include "base/json.h"
+#include "daemon/build/changes.h"
 
 /* The gzip of `data`, made by gzip itself. */
 static void gzip(struct store_test *t, const struct strbuf *data, struct strbuf *out)
@@ -843,7 +844,8 @@ static void a_root_tar_is_imported_as_an_image(void **state)
     struct strv CLEANUP_STRV changes = STRV_INIT;
     strv_add(&changes, "CMD [\"sh\"]");
     strv_add(&changes, "ENV A=b");
-    struct image_import_options options = {.ref = &ref, .message = "hello", .changes = &changes};
+    struct image_import_options options = {
+        .ref = &ref, .message = "hello", .changes = &changes, .change = container_config_change};
     int CLEANUP_CLOSE fd = data_fd(packed.data, packed.size);
     ASSERT_OK(t, image_import(t->store, fd, &options, id, &t->err));
     CLEANUP_IMAGE struct image *image = NULL;

@@ -1,14 +1,14 @@
 /* Dockerfile instructions that only change an image's config, one at a time: `docker import --change`, `docker commit
  * --change`. */
-#ifndef DORY_IMAGE_CHANGES_H
-#define DORY_IMAGE_CHANGES_H
+#ifndef DORY_DAEMON_BUILD_CHANGES_H
+#define DORY_DAEMON_BUILD_CHANGES_H
 
 #include "image/container_config.h"
 
 /*
  * Applies one instruction (CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD SHELL STOPSIGNAL USER VOLUME WORKDIR).
- * Variables ($NAME, ${NAME}, ${NAME:-word}, ${NAME:+word}) come from the config's own Env. Anything else:
- * "X is not a valid change command" (ERROR_INVALID). On failure the config is as it was or partly changed.
+ * Variables come from the config's own Env. Anything else: "X is not a valid change command" (ERROR_INVALID). On failure
+ * the config is as it was.
  */
 int container_config_change(struct container_config *config, const char *instruction, struct error *err);
 
