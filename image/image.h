@@ -115,9 +115,9 @@ struct image_import_options {
                                     VOLUME WORKDIR HEALTHCHECK SHELL */
     /* Applies one of them; the language is the daemon's (daemon/build/changes.h). */
     int (*change)(struct container_config *config, const char *instruction, struct error *err);
-    const char *platform;        /* "linux/amd64", NULL: this machine's */
-    const char *url;             /* http or https: where the archive comes from; NULL: from the descriptor */
-    image_progress_fn progress;  /* of a download; may be NULL */
+    const char *platform;       /* "linux/amd64", NULL: this machine's */
+    const char *url;            /* http or https: where the archive comes from; NULL: from the descriptor */
+    image_progress_fn progress; /* of a download; may be NULL */
     void *data;
 };
 /* A root filesystem tar (plain, gzip, bzip2, xz or zstd) becomes a one-layer image. ret_id: "sha256:..." */

@@ -7,8 +7,8 @@
 
 /*
  * Applies one instruction (CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD SHELL STOPSIGNAL USER VOLUME WORKDIR).
- * Variables come from the config's own Env. Anything else: "X is not a valid change command" (ERROR_INVALID). On failure
- * the config is as it was.
+ * Variables come from the config's own Env. Anything else: "X is not a valid change command" (ERROR_INVALID). On
+ * failure the config is as it was.
  */
 int container_config_change(struct container_config *config, const char *instruction, struct error *err);
 

@@ -185,8 +185,12 @@ static int evaluate_workdir(const struct step_context *c, struct build_step *ste
         return r;
     if (*path == '\0')
         return error_set(err, ERROR_INVALID, EINVAL, "cannot normalize nothing");
-    CLEANUP_FREE char *whole = *path == '/' ? xstrdup(path) : xasprintf("/%s/%s", before, path);
-    step->text = path_clean(whole);
+    if (*path == '/') { /* docker keeps it as it is written */
+        step->text = TAKE_PTR(path);
+        return 0;
+    }
+    CLEANUP_FREE char *joined = xasprintf("/%s/%s", before, path);
+    step->text = path_clean(joined);
     return 0;
 }
 

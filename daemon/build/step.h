@@ -84,7 +84,7 @@ struct build_step {
             struct strv argv; /* CMD, ENTRYPOINT: complete; the shell is in it */
             bool shell_form;
         } command;
-        char *text; /* USER, STOPSIGNAL, MAINTAINER, ONBUILD (the trigger's text); WORKDIR: absolute, cleaned */
+        char *text;                  /* USER, STOPSIGNAL, MAINTAINER, ONBUILD (the trigger's text); WORKDIR: absolute */
         struct health_config health; /* HEALTHCHECK; NONE is test {"NONE"} */
     };
     struct strv names; /* ARG: all names, in order */

@@ -115,9 +115,10 @@ void build_step_history(const struct build_step *step, const struct build_scope 
         step_shell(config, &shell);
     joined = strv_join(&shell, " ");
     strbuf_addf(out, "%s #(nop) ", joined);
-    if (step->kind == INSTRUCTION_COPY || step->kind == INSTRUCTION_ADD)
-        strbuf_addf(out, "%s %s in %s ", instruction_kind_name(step->kind), content != NULL ? content : "",
-                    step->copy.absolute);
+    if (step->kind == INSTRUCTION_COPY || step->kind == INSTRUCTION_ADD) /* no blank behind the owner, as docker */
+        strbuf_addf(out, "%s %s%s%s in %s ", instruction_kind_name(step->kind),
+                    step->copy.chown != NULL ? "--chown=" : "", step->copy.chown != NULL ? step->copy.chown : "",
+                    content != NULL ? content : "", step->copy.destination);
     else
         strbuf_addf(out, "%s%s", step->kind == INSTRUCTION_WORKDIR ? "" : " ", step->shown);
 }
