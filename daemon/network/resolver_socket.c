@@ -77,9 +77,9 @@ static struct nlmsghdr *begin_nft(struct netlink_batch *batch, int message, uint
     return begin(batch, NFNL_SUBSYS_NFTABLES << 8 | message, flags | NLM_F_ACK, NFPROTO_IPV4, 0);
 }
 
-static void put_table(struct netlink_batch *batch, int message)
+static void put_table(struct netlink_batch *batch, int message, uint16_t flags)
 {
-    struct nlmsghdr *m = begin_nft(batch, message, message == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0);
+    struct nlmsghdr *m = begin_nft(batch, message, flags);
     mnl_attr_put_strz(m, NFTA_TABLE_NAME, TABLE);
     netlink_batch_end(batch, m);
 }
@@ -177,26 +177,41 @@ static void put_rule(struct netlink_batch *batch, uint8_t protocol, bool towards
     netlink_batch_end(batch, m);
 }
 
-static int make_rules(uint16_t port, struct error *err)
+/* replace: for a namespace that has such a table. -EEXIST when it has one and replace is not set. */
+static int put_rules(struct netlink *netlink, uint16_t port, bool replace)
 {
     static const uint8_t protocols[] = {IPPROTO_UDP, IPPROTO_TCP};
     struct netlink_batch batch = {.used = 0};
-    struct netlink *netlink;
-    int r = netlink_open(NETLINK_NETFILTER, &netlink, err);
-    if (r < 0) {
-        return r;
-    }
     put_marker(&batch, NFNL_MSG_BATCH_BEGIN);
-    put_table(&batch, NFT_MSG_NEWTABLE); /* so that there is one to delete */
-    put_table(&batch, NFT_MSG_DELTABLE);
-    put_table(&batch, NFT_MSG_NEWTABLE);
+    if (replace) {
+        put_table(&batch, NFT_MSG_NEWTABLE, NLM_F_CREATE); /* so that there is one to delete */
+        put_table(&batch, NFT_MSG_DELTABLE, 0);
+    }
+    put_table(&batch, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
     put_chain(&batch);
     for (size_t i = 0; i < sizeof(protocols); i++) {
         put_rule(&batch, protocols[i], true, DNS_PORT, port);
         put_rule(&batch, protocols[i], false, port, DNS_PORT);
     }
     put_marker(&batch, NFNL_MSG_BATCH_END);
-    r = netlink_run(netlink, &batch, NULL);
+    return netlink_run(netlink, &batch, NULL);
+}
+
+/*
+ * A namespace that is new has no table. Where one is deleted, closing the socket waits for what was deleted to be
+ * freed: an RCU grace period, 3 to 10 ms of every start.
+ */
+static int make_rules(uint16_t port, struct error *err)
+{
+    struct netlink *netlink;
+    int r = netlink_open(NETLINK_NETFILTER, &netlink, err);
+    if (r < 0) {
+        return r;
+    }
+    r = put_rules(netlink, port, false);
+    if (r == -EEXIST) {
+        r = put_rules(netlink, port, true);
+    }
     netlink_close(netlink);
     return r < 0 ? error_errno(err, r, "make the resolver's rules in the container's network namespace") : 0;
 }
