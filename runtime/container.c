@@ -38,6 +38,7 @@ struct start {
     pid_t pid;
     int pid_fd;
     int console_fd;
+    struct resctrl_group resctrl;
     int mounts_fd;
     bool in_unified; /* clone3 put the child into the v2 cgroup */
     bool exec_announced, ready;
@@ -228,6 +229,14 @@ static int step_limits(struct start *start, struct error *err)
     return rlimits_make_room(&start->options->spec->process, start->pid, err);
 }
 
+static int step_resctrl(struct start *start, struct error *err)
+{
+    const struct oci_intel_rdt *rdt = start->options->spec->linux_.intel_rdt;
+    CLEANUP_CLOSE int root = -1;
+    int r = rdt == NULL ? 0 : resctrl_open(&root, err);
+    return r < 0 || rdt == NULL ? r : resctrl_enter(root, rdt, start->options->id, start->pid, &start->resctrl, err);
+}
+
 static int step_enter_cgroup(struct start *start, struct error *err)
 {
     const struct runtime_options *options = start->options;
@@ -351,6 +360,7 @@ static const struct {
     {"oom score", step_oom_score},
     {"limits", step_limits},
     {"net devices", step_net_devices},
+    {"resctrl", step_resctrl},
     {"enter cgroup", step_enter_cgroup},
     {"listen", step_listen},
     {"poststart", step_poststart},
@@ -375,6 +385,8 @@ static void undo(struct start *start)
         runtime_cgroup_free(start->cgroup);
         start->cgroup = NULL;
     }
+    runtime_resctrl_remove(start->resctrl.made, NULL);
+    resctrl_group_release(&start->resctrl);
     /* The end of the life cycle, also of one that was cut short (runtime.md). */
     if (start->pid > 0)
         runtime_hooks_run_poststop(&start->options->spec->hooks.poststop, hook_state(start, "stopped"),
@@ -409,6 +421,7 @@ int runtime_container_start(const struct runtime_options *options, struct runtim
         .console_fd = start.console_fd,
         .mounts_fd = start.mounts_fd,
         .cgroup = start.cgroup,
+        .resctrl = start.resctrl,
         .start_fd = start.sync_fd,
     };
     return 0;
@@ -436,4 +449,5 @@ void runtime_container_release(struct runtime_container *container)
     container->start_fd = fd_close(container->start_fd);
     runtime_cgroup_free(container->cgroup);
     container->cgroup = NULL;
+    resctrl_group_release(&container->resctrl);
 }

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "runtime/resctrl.h"
 #include "runtime/spec.h"
 
 struct runtime_cgroup;
@@ -57,6 +58,7 @@ struct runtime_container {
     int pid_fd;
     int console_fd; /* pty master, or -1 */
     struct runtime_cgroup *cgroup;
+    struct resctrl_group resctrl; /* of linux.intelRdt; what was made of it is the caller's to remove at the end */
     /* Its mount namespace, or -1. While this is open the kernel does not take the mounts apart when the container ends,
      * which takes a millisecond and which it would do before it tells the parent. */
     int mounts_fd;

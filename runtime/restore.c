@@ -282,6 +282,8 @@ int runtime_restore(const struct criu_options *options, const struct runtime_res
     struct restore restore = {
         .options = options, .what = what, .criu = {.socket_fd = -1}, .network_fd = -1, .console_fd = -1};
     int r = oci_spec_validate(what->spec, err);
+    if (r == 0 && what->spec->linux_.intel_rdt != NULL)
+        r = error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "linux.intelRdt is not supported by restore");
     r = r < 0 ? r : bind_root(&restore, err);
     /* In the new mount namespace: criu mounts things where it logs. */
     bool opened = r == 0;

@@ -133,6 +133,13 @@ struct oci_personality { /* personality(2) */
     struct strv flags;   /* none is defined */
 };
 
+struct oci_intel_rdt { /* resctrl.h */
+    char *clos_id;     /* NULL: one of the container's own */
+    char *l3_cache_schema, *mem_bw_schema;
+    struct strv schemata; /* lines in the place of these two */
+    bool enable_monitoring;
+};
+
 struct oci_memory_policy { /* set_mempolicy(2) */
     char *mode;            /* "MPOL_BIND" */
     char *nodes;           /* a list like "0-3,7" */
@@ -159,7 +166,7 @@ struct oci_linux {
     struct oci_personality *personality;     /* NULL: as it is */
     struct oci_memory_policy *memory_policy; /* likewise */
     struct json_array net_devices;           /* struct oci_net_device; an object by host name in the document */
-    struct json *intel_rdt;                  /* refused */
+    struct oci_intel_rdt *intel_rdt;         /* likewise */
 };
 
 struct oci_spec {

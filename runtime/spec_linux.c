@@ -47,6 +47,15 @@ static const struct json_field personality_rows[] = {
 };
 static const struct json_table personality_table = JSON_TABLE(struct oci_personality, personality_rows);
 
+static const struct json_field intel_rdt_rows[] = {
+    ROW(oci_intel_rdt, "closID", STRING, clos_id, OMIT),
+    ROW(oci_intel_rdt, "schemata", STRV, schemata, OMIT),
+    ROW(oci_intel_rdt, "l3CacheSchema", STRING, l3_cache_schema, OMIT),
+    ROW(oci_intel_rdt, "memBwSchema", STRING, mem_bw_schema, OMIT),
+    ROW(oci_intel_rdt, "enableMonitoring", BOOL, enable_monitoring, OMIT),
+};
+static const struct json_table intel_rdt_table = JSON_TABLE(struct oci_intel_rdt, intel_rdt_rows);
+
 static const struct json_field memory_policy_rows[] = {
     ROW(oci_memory_policy, "mode", STRING, mode, REQ),
     ROW(oci_memory_policy, "nodes", STRING, nodes, OMIT),
@@ -125,7 +134,7 @@ static const struct json_field linux_rows[] = {
     ROW(oci_linux, "rootfsPropagation", STRING, rootfs_propagation, OMIT),
     ROW(oci_linux, "mountLabel", STRING, mount_label, OMIT),
     ROW(oci_linux, "sysctl", STRMAP, sysctl, OMIT),
-    ROW(oci_linux, "intelRdt", RAW, intel_rdt, OMIT),
+    TABLE_ROW(oci_linux, "intelRdt", OBJECT_PTR, intel_rdt, intel_rdt_table, OMIT),
     TABLE_ROW(oci_linux, "timeOffsets", OBJECT_PTR, time_offsets, time_offsets_table, OMIT),
     TABLE_ROW(oci_linux, "personality", OBJECT_PTR, personality, personality_table, OMIT),
     TABLE_ROW(oci_linux, "memoryPolicy", OBJECT_PTR, memory_policy, memory_policy_table, OMIT),

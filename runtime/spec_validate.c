@@ -9,6 +9,7 @@
 #include "runtime/defaults.h"
 #include "runtime/mount_options.h"
 #include "runtime/net_devices.h"
+#include "runtime/resctrl.h"
 #include "runtime/settings.h"
 #include "runtime/spec_rows.h"
 
@@ -84,20 +85,8 @@ static int check_namespaces(const struct oci_spec *spec, struct error *err)
     return r < 0 ? r : check_time_namespace(spec, err);
 }
 
-static int check_refused(const struct oci_spec *spec, struct error *err)
+static int check_seccomp(const struct oci_spec *spec, struct error *err)
 {
-    const struct {
-        const char *name;
-        const struct json *value;
-    } refused[] = {
-        {"linux.intelRdt", spec->linux_.intel_rdt},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-        const struct json *v = refused[i].value;
-        bool empty = v == NULL || v->kind == JSON_NULL || (v->kind == JSON_OBJECT && v->object.count == 0);
-        if (!empty)
-            return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "%s is not supported", refused[i].name);
-    }
     const struct oci_seccomp *seccomp = spec->linux_.seccomp;
     if (seccomp != NULL && seccomp->listener_path != NULL && seccomp->listener_path[0] != '/')
         return error_set(err, ERROR_INVALID, 0, "linux.seccomp.listenerPath \"%s\" is not absolute",
@@ -124,6 +113,8 @@ static int check_settings(const struct oci_spec *spec, struct error *err)
         r = settings_list("process.execCPUAffinity.final", p->exec_cpu_affinity->final, &mask, err);
     if (r == 0 && spec->linux_.personality != NULL)
         r = settings_personality(spec->linux_.personality, &persona, err);
+    if (r == 0 && spec->linux_.intel_rdt != NULL)
+        r = resctrl_check(spec->linux_.intel_rdt, err);
     if (r == 0 && spec->linux_.memory_policy != NULL)
         r = settings_memory_policy(spec->linux_.memory_policy, &policy, err);
     return r;
@@ -278,7 +269,7 @@ int oci_spec_validate(const struct oci_spec *spec, struct error *err)
     r = r < 0 ? r : oci_limits_check(spec, err);
     r = r < 0 ? r : check_namespaces(spec, err);
     r = r < 0 ? r : check_names(spec, err);
-    r = r < 0 ? r : check_refused(spec, err);
+    r = r < 0 ? r : check_seccomp(spec, err);
     r = r < 0 ? r : check_settings(spec, err);
     r = r < 0 ? r : net_devices_check(spec, err);
     r = r < 0 ? r : check_mounts(spec, err);

@@ -7,6 +7,7 @@
 #include "cmd/dory-runtime/runtime.h"
 #include "cmd/dory-runtime/state.h"
 #include "runtime/hooks.h"
+#include "runtime/resctrl.h"
 #include "runtime/systemd.h"
 
 #define KILL_WAIT_MS 10000
@@ -59,6 +60,7 @@ int container_delete(const struct global *global, struct state *state, int dir, 
                          status_name(status));
     int r = status == STATUS_STOPPED ? 0 : end_process(state, err);
     r = r < 0 ? r : remove_cgroup(state, err);
+    r = r < 0 ? r : runtime_resctrl_remove(state->resctrl_made, err);
     if (r < 0)
         return r;
     struct runtime_hook_state told = {

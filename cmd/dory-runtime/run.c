@@ -16,6 +16,7 @@
 #include "cmd/dory-runtime/runtime.h"
 #include "cmd/dory-runtime/state.h"
 #include "runtime/hooks.h"
+#include "runtime/resctrl.h"
 #include "runtime/seccomp.h"
 
 static int parse(struct launch *l, int argc, char **argv, struct error *err)
@@ -124,6 +125,8 @@ static int write_record(struct launch *l, struct error *err)
         .created = now,
         .cgroups_path = l->without_cgroup ? (char *)"" : l->spec.linux_.cgroups_path,
         .systemd_unit = l->unit.name,
+        .resctrl_clos = l->container.resctrl.clos,
+        .resctrl_made = l->container.resctrl.made,
         .shared_pids = pids == NULL || (pids->path != NULL && pids->path[0] != '\0'),
         .no_new_keyring = l->no_keyring,
         .annotations = l->spec.annotations,
@@ -207,6 +210,7 @@ static void forget(struct launch *l, bool poststop)
         systemd_unit_stop(l->unit.name, NULL); /* its processes are gone: systemd would notice by itself */
     if (l->started) {
         runtime_cgroup_remove(l->container.cgroup, NULL);
+        runtime_resctrl_remove(l->container.resctrl.made, NULL);
         struct runtime_hook_state state = {
             .version = l->spec.version, .id = l->id, .bundle = l->bundle_path, .annotations = &l->spec.annotations};
         if (poststop)

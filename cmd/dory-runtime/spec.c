@@ -180,7 +180,7 @@ static void write_linux_features(struct json_writer *w)
     }
     json_end_object(w);
     static const char *const switches[][2] = {
-        {"apparmor", "1"}, {"selinux", "1"}, {"netDevices", "1"}, {"intelRdt", NULL}};
+        {"apparmor", "1"}, {"selinux", "1"}, {"netDevices", "1"}, {"intelRdt", "1"}};
     for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
         json_key(w, switches[i][0]);
         json_begin_object(w);

@@ -32,6 +32,8 @@ static const struct json_field rows[] = {
     ROW("created", STRING, created, 0),
     ROW("cgroupsPath", STRING, cgroups_path, JSON_REQUIRED),
     ROW("systemdUnit", STRING, systemd_unit, JSON_OMIT_EMPTY),
+    ROW("resctrlGroup", STRING, resctrl_clos, JSON_OMIT_EMPTY),
+    ROW("resctrlMade", STRING, resctrl_made, JSON_OMIT_EMPTY),
     ROW("sharedPids", BOOL, shared_pids, JSON_OMIT_EMPTY),
     ROW("noNewKeyring", BOOL, no_new_keyring, JSON_OMIT_EMPTY),
     ROW("annotations", STRMAP, annotations, 0),

@@ -26,11 +26,12 @@ struct state {
     int64_t start_time; /* of the process, in clock ticks since boot: tells whether the pid is still ours */
     char *bundle;
     char *rootfs;
-    char *created;       /* RFC 3339 */
-    char *cgroups_path;  /* "": none, a rootless container */
-    char *systemd_unit;  /* of its cgroup; NULL: a directory of ours */
-    bool shared_pids;    /* its pid namespace is not its own */
-    bool no_new_keyring; /* its processes are in the session keyring of whoever starts them */
+    char *created;                     /* RFC 3339 */
+    char *cgroups_path;                /* "": none, a rootless container */
+    char *systemd_unit;                /* of its cgroup; NULL: a directory of ours */
+    char *resctrl_clos, *resctrl_made; /* struct resctrl_group */
+    bool shared_pids;                  /* its pid namespace is not its own */
+    bool no_new_keyring;               /* its processes are in the session keyring of whoever starts them */
     struct strmap annotations;
     struct json_array poststart, poststop; /* struct oci_hook */
 };

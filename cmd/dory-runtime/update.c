@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "cmd/dory-runtime/runtime.h"
 #include "cmd/dory-runtime/state.h"
+#include "runtime/resctrl.h"
 #include "runtime/systemd.h"
 
 /* The options that are one number of linux.resources. */
@@ -57,8 +58,10 @@ static int parse(struct update *u, int argc, char **argv, const char **ret_id, s
         rows[count++] = (struct option_row)OPTION_TEXT(numbers[i].name, 0, &u->numbers[i], numbers[i].help);
     rows[count++] = (struct option_row)OPTION_TEXT("cpuset-cpus", 0, &u->cpus, "list of cpus, 0-3,7");
     rows[count++] = (struct option_row)OPTION_TEXT("cpuset-mems", 0, &u->mems, "list of memory nodes");
-    rows[count++] = (struct option_row)OPTION_TEXT("l3-cache-schema", 0, &u->l3_cache, "refused: needs Intel RDT");
-    rows[count++] = (struct option_row)OPTION_TEXT("mem-bw-schema", 0, &u->mem_bandwidth, "refused: needs Intel RDT");
+    rows[count++] = (struct option_row)OPTION_TEXT("l3-cache-schema", 0, &u->l3_cache,
+                                                   "schema of the L3 cache, for a container with linux.intelRdt");
+    rows[count++] = (struct option_row)OPTION_TEXT("mem-bw-schema", 0, &u->mem_bandwidth,
+                                                   "schema of the memory bandwidth, likewise");
     rows[count] = (struct option_row)OPTION_END;
     int rest;
     return options_one_id(rows, argc, argv, 1, ret_id, &rest, err);
@@ -97,6 +100,20 @@ static int take_options(struct update *u, struct error *err)
     return 0;
 }
 
+static int apply_schemata(const struct state *state, const struct update *u, struct error *err)
+{
+    const struct oci_intel_rdt rdt = {.l3_cache_schema = (char *)u->l3_cache,
+                                      .mem_bw_schema = (char *)u->mem_bandwidth};
+    if (u->l3_cache == NULL && u->mem_bandwidth == NULL)
+        return 0;
+    if (state->resctrl_clos == NULL)
+        return error_set(err, ERROR_CONFLICT, EINVAL, "--%s: container %s has no linux.intelRdt",
+                         u->l3_cache != NULL ? "l3-cache-schema" : "mem-bw-schema", state->id);
+    CLEANUP_CLOSE int root = -1;
+    int r = resctrl_open(&root, err);
+    return r < 0 ? r : resctrl_update(root, state->resctrl_clos, &rdt, err);
+}
+
 static int apply(const struct global *global, const char *id, const struct update *u, struct error *err)
 {
     struct state state = {0};
@@ -107,6 +124,7 @@ static int apply(const struct global *global, const char *id, const struct updat
     struct runtime_cgroup *cgroup = NULL;
     if (state_status(&state, dir) == STATUS_STOPPED)
         r = error_set(err, ERROR_CONFLICT, ESRCH, "container not running");
+    r = r < 0 ? r : apply_schemata(&state, u, err);
     r = r < 0 ? r : state_open_cgroup(&state, &cgroup, err);
     if (r == 0 && state.systemd_unit != NULL)
         r = systemd_unit_update(state.systemd_unit, &u->resources, err);
@@ -121,9 +139,6 @@ int command_update(const struct global *global, int argc, char **argv, struct er
     struct update u = {0};
     const char *id;
     int r = parse(&u, argc, argv, &id, err);
-    if (r == 0 && (u.l3_cache != NULL || u.mem_bandwidth != NULL))
-        r = error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "--%s: Intel RDT is not supported",
-                      u.l3_cache != NULL ? "l3-cache-schema" : "mem-bw-schema");
     if (r == 0)
         r = u.file != NULL ? read_file(&u, err) : take_options(&u, err);
     r = r < 0 ? r : apply(global, id, &u, err);

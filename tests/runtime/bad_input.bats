@@ -112,7 +112,7 @@ refused() {
     refused 'linux.namespaces[1].type: duplicated ns "mount"' "l['namespaces'][1] = {'type': 'mount'}"
     refused "linux.rootfsPropagation" "l['rootfsPropagation'] = 'sometimes'"
     refused "process.rlimits[0].type: invalid rlimit type: RLIMIT_X" "proc['rlimits'] = [{'type': 'RLIMIT_X', 'soft': 1, 'hard': 1}]"
-    refused "linux.intelRdt is not supported" "l['intelRdt'] = {'closID': 'x'}"
+    refused "linux.intelRdt.closID" "l['intelRdt'] = {'closID': '../x'}"
     refused "process.scheduler.policy" "proc['scheduler'] = {'policy': 'SCHED_NONE'}"
     refused "process.ioPriority.class" "proc['ioPriority'] = {'class': 'x', 'priority': 1}"
     refused "process.ioPriority.priority" "proc['ioPriority'] = {'class': 'IOPRIO_CLASS_RT', 'priority': 8}"

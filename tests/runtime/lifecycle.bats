@@ -114,7 +114,7 @@ load helper
     [[ "$output" == *"flag provided but not defined"* ]]
     edit "l['intelRdt'] = {'closID': 'x'}"
     run_container
-    [[ "$output" == *"linux.intelRdt is not supported"* ]]
+    [[ "$output" == *"linux.intelRdt: "* ]]
 }
 
 @test "a config with a wrong type is refused with its path" {

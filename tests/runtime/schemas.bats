@@ -70,7 +70,7 @@ missing = [o for o in must + should if o not in f["mountOptions"]]
 assert not missing, missing
 assert set(f["linux"]["namespaces"]) == set("cgroup ipc mount network pid time user uts".split()), f["linux"]["namespaces"]
 assert f["linux"]["mountExtensions"]["idmap"]["enabled"] and f["linux"]["netDevices"]["enabled"]
-assert not f["linux"]["intelRdt"]["enabled"]
+assert f["linux"]["intelRdt"]["enabled"]
 assert f["ociVersionMax"].startswith("1.3."), f["ociVersionMax"]
 assert len(f["hooks"]) == 6
 assert "SCMP_ACT_NOTIFY" in f["linux"]["seccomp"]["actions"]

@@ -83,7 +83,7 @@ CONFIGS = {
                  {"memory": {"limit": 24 * MB, "swap": 40 * MB}}),
     "network_counter": ("ip link set lo up; ip addr add 10.9.8.7/32 dev lo; ip route add blackhole 10.1.0.0/16; " + COUNT, {}),
     "locks": ("flock /tmp/lock sleep 100000 & " + COUNT, {}),
-    "tcp": ("ip link set lo up; nc -l -p 99 >/tmp/said & "
+    "tcp": ("ip link set lo up; sleep 1000000 | nc -l -p 99 >/tmp/said & "
             "while :; do while usleep 100000 && date; do :; done | nc 127.0.0.1 99; usleep 100000; done & " + COUNT, {}),
     "counter": (COUNT, {"pids": {"limit": 55}, "own_network": False}),
     "swappiness": ("true", {"memory": {"limit": 64 * MB, "swappiness": 10}}),
