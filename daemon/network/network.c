@@ -218,6 +218,15 @@ int network_manager_open(const struct network_options *options, struct network_m
     return 0;
 }
 
+/* Of a container that runs on without the daemon. */
+static void forget_record(struct record *record)
+{
+    for (size_t i = 0; i < record->count; i++) {
+        endpoint_free(record->endpoints[i]);
+    }
+    record_free(record);
+}
+
 void network_manager_close(struct network_manager *manager)
 {
     if (!manager) {
@@ -231,7 +240,7 @@ void network_manager_close(struct network_manager *manager)
     const char *id;
     void *record;
     while (map_next(&manager->records, &i, &id, &record)) {
-        record_free(record);
+        forget_record(record);
     }
     map_release(&manager->records);
     for (i = 0; i < manager->count; i++) {

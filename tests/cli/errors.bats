@@ -430,12 +430,14 @@ PY
 }
 
 @test "slow clients and ten thousand idle connections do not exhaust the daemon" {
-    local before
+    local before limit=200000
     before=$(settled_snapshot)
-    run /usr/bin/python3 - "$ENV_DIR/dory.sock" "$(env_daemon_pid)" <<'PY'
+    # AddressSanitizer keeps shadow memory and a second stack for each thread.
+    if grep -q __asan_init "$DORY_BIN/doryd"; then limit=1000000; fi
+    run /usr/bin/python3 - "$ENV_DIR/dory.sock" "$(env_daemon_pid)" "$limit" <<'PY'
 import resource, select, socket, sys, time
 resource.setrlimit(resource.RLIMIT_NOFILE, (11000, max(11000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
-path, pid = sys.argv[1:]
+path, pid, limit = sys.argv[1:]
 def rss():
     return next(int(l.split()[1]) for l in open(f"/proc/{pid}/status") if l.startswith("VmRSS"))
 def ping(timeout):
@@ -464,7 +466,7 @@ for i in range(10000):
         continue
     idle.append(s)
 print(len(idle), "idle,", refused, "refused, grown by", rss() - start, "KiB")
-assert rss() - start < 200000, "memory"
+assert rss() - start < int(limit), "memory"
 for s in slow[:5]:
     s.setblocking(True)
 for s in idle:
