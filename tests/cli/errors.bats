@@ -433,7 +433,7 @@ PY
     local before limit=200000
     before=$(settled_snapshot)
     # AddressSanitizer keeps shadow memory and a second stack for each thread.
-    if grep -q __asan_init "$DORY_BIN/doryd"; then limit=1000000; fi
+    if env_sanitized; then limit=1000000; fi
     run /usr/bin/python3 - "$ENV_DIR/dory.sock" "$(env_daemon_pid)" "$limit" <<'PY'
 import resource, select, socket, sys, time
 resource.setrlimit(resource.RLIMIT_NOFILE, (11000, max(11000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))

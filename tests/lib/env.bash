@@ -21,6 +21,11 @@ dory() {
     "$ENV_CLI" "$@"
 }
 
+# The programs were built with AddressSanitizer: they need more memory, and the shim is no static program.
+env_sanitized() {
+    grep -q __asan_init "$DORY_BIN/doryd"
+}
+
 # env_start [doryd option...]: sets ENV_DIR, ENV_BRIDGE, ENV_SUBNET, DORY_HOST and DOCKER_HOST, and waits for the daemon.
 env_start() {
     ENV_DIR=$(mktemp -d "${TMPDIR:-/tmp}/dory-env.XXXXXX")
