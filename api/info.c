@@ -1,11 +1,15 @@
 /* GET /info. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/utsname.h>
 
 #include "api/host_facts.h"
 #include "api/system.h"
+#include "base/file.h"
+#include "base/parse.h"
 #include "base/timestamp.h"
 #include "daemon/engine.h"
+#include "daemon/events.h"
 #include "daemon/log_options.h"
 #include "daemon/runtimes.h"
 
@@ -226,9 +230,14 @@ static void write_warnings(struct json_writer *w, const struct cgroup_facts *fac
     json_key(w, "Warnings");
     json_begin_array(w);
     for (size_t i = 0; i < options->hosts.count; i++) {
-        if (strncmp(options->hosts.items[i], "tcp://", strlen("tcp://")) == 0) {
+        if (strncmp(options->hosts.items[i], "tcp://", strlen("tcp://")) == 0 && !options->tls_verify) {
             CLEANUP_FREE char *text =
-                xasprintf("WARNING: API is accessible on http://%s without encryption.\n         Access to the remote "
+                options->tls
+                    ? xasprintf("[DEPRECATION NOTICE]: API is accessible on https://%s without "
+                                "TLS client verification.",
+                                options->hosts.items[i] + strlen("tcp://"))
+                    : xasprintf(
+                          "WARNING: API is accessible on http://%s without encryption.\n         Access to the remote "
                           "API is equivalent to root access on the host.",
                           options->hosts.items[i] + strlen("tcp://"));
 
@@ -267,11 +276,60 @@ static int64_t count_entries(const char *path)
     return count;
 }
 
-static void write_daemon(struct json_writer *w, const struct daemon_options *options)
+/* "base=10.10.0.0/16,size=24" as {"Base", "Size"}. */
+static void write_address_pools(struct json_writer *w, const struct strv *pools)
+{
+    json_key(w, "DefaultAddressPools");
+    if (pools->count == 0) {
+        json_put_null(w);
+        return;
+    }
+    json_begin_array(w);
+    for (size_t i = 0; i < pools->count; i++) {
+        const char *base = strstr(pools->items[i], "base="), *size = strstr(pools->items[i], "size=");
+        CLEANUP_FREE char *text = base ? xstrndup(base + 5, strcspn(base + 5, ",")) : NULL;
+        int64_t bits = 0;
+
+        if (size)
+            parse_int64(size + 5, 0, 128, &bits); /* a pool that cannot be read did not let the daemon start */
+        json_begin_object(w);
+        json_member_string(w, "Base", text);
+        json_member_int(w, "Size", bits);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+static void write_security(struct json_writer *w, const struct daemon_options *options)
+{
+    const char *profile = options->seccomp_profile && *options->seccomp_profile ? options->seccomp_profile : "builtin";
+    CLEANUP_FREE char *seccomp = xasprintf("name=seccomp,profile=%s", profile);
+
+    json_key(w, "SecurityOptions");
+    json_begin_array(w);
+    json_put_string(w, seccomp);
+    json_put_string(w, "name=cgroupns");
+    if (options->no_new_privileges)
+        json_put_string(w, "name=no-new-privileges");
+    json_end_array(w);
+}
+
+/* Whether packets on bridges pass the packet filter, as the module br_netfilter has it. */
+static bool bridge_filtering(const char *name)
+{
+    CLEANUP_FREE char *path = xasprintf("/proc/sys/net/bridge/%s", name), *text = NULL;
+
+    return file_read(AT_FDCWD, path, 16, &text, NULL, NULL) == 0 && *text == '1';
+}
+
+static void write_daemon(struct json_writer *w, const struct daemon_options *options, struct events *events)
 {
     json_member_bool(w, "Debug", options->debug || strcmp(options->log_level, "debug") == 0);
     json_member_int(w, "NFd", count_entries("/proc/self/fd"));
     json_member_int(w, "NGoroutines", count_entries("/proc/self/task")); /* threads */
+    json_member_int(w, "NEventsListener", (int64_t)events_subscribers(events));
+    json_member_bool(w, "BridgeNfIptables", bridge_filtering("bridge-nf-call-iptables"));
+    json_member_bool(w, "BridgeNfIp6tables", bridge_filtering("bridge-nf-call-ip6tables"));
     json_member_string(w, "LoggingDriver", options->log_driver);
     json_member_string(w, "IndexServerAddress", "https://index.docker.io/v1/");
     json_member_null(w, "GenericResources");
@@ -285,8 +343,8 @@ static void write_daemon(struct json_writer *w, const struct daemon_options *opt
     json_member_string(w, "Isolation", "");
     json_member_string(w, "InitBinary", options->init_path ? options->init_path : "dory-shim");
     json_member_string(w, "ProductLicense", "Apache-2.0");
-    json_member_null(w, "DefaultAddressPools");
-    write_literals(w, "SecurityOptions", (const char *const[]){"name=seccomp,profile=builtin", "name=cgroupns", NULL});
+    write_address_pools(w, &options->address_pools);
+    write_security(w, options);
     json_member_null(w, "CDISpecDirs");
 }
 
@@ -308,7 +366,7 @@ int system_info(struct api_request *request, struct engine *engine, struct error
     write_limits(&w, &facts);
     write_host(&w);
     pthread_rwlock_rdlock((pthread_rwlock_t *)&options->reload);
-    write_daemon(&w, options);
+    write_daemon(&w, options, engine_events(engine));
     write_registries(&w, options);
     write_runtimes(options, &w);
     pthread_rwlock_unlock((pthread_rwlock_t *)&options->reload);

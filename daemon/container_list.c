@@ -175,7 +175,7 @@ static void put_mounts(struct json_writer *w, const struct container *c)
         json_member_string(w, "Type", mount_type_names[m->type]);
         if (m->type == MOUNT_VOLUME)
             json_member_string(w, "Name", m->name ? m->name : "");
-        json_member_string(w, "Source", m->type == MOUNT_VOLUME || m->source == NULL ? "" : m->source);
+        json_member_string(w, "Source", m->source ? m->source : "");
         json_member_string(w, "Destination", m->destination);
         if (m->type == MOUNT_VOLUME)
             json_member_string(w, "Driver", "local");

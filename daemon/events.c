@@ -234,6 +234,16 @@ struct events_subscription *events_subscribe(struct events *events, int64_t sinc
     return s;
 }
 
+size_t events_subscribers(struct events *events)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&events->lock);
+    for (const struct events_subscription *s = events->subscriptions; s != NULL; s = s->next)
+        count++;
+    pthread_mutex_unlock(&events->lock);
+    return count;
+}
+
 void events_unsubscribe(struct events_subscription *s)
 {
     if (s == NULL)

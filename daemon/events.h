@@ -46,6 +46,8 @@ struct events_subscription;
  * borrowed until events_unsubscribe. */
 struct events_subscription *events_subscribe(struct events *events, int64_t since, int64_t until,
                                              const struct json *filters);
+/* How many there are. */
+size_t events_subscribers(struct events *events);
 void events_unsubscribe(struct events_subscription *subscription);
 /*
  * Waits for the next event that matches. 1: its JSON line was appended to out; 0: `until` is reached; -ECANCELED:

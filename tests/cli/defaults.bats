@@ -11,7 +11,7 @@ JSON
     ENV_CONFIG='{"default-shm-size": "8m", "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 100, "Hard": 200},
         "core": {"Name": "core", "Soft": 0, "Hard": 0}},
         "no-new-privileges": true, "seccomp-profile": "'$PROFILE'", "default-ipc-mode": "shareable",
-        "storage-driver": "overlay2", "exec-opts": ["native.cgroupdriver=cgroupfs"]}' env_start
+        "storage-driver": "overlay2", "default-address-pools": [{"base": "10.214.0.0/16", "size": 24}], "exec-opts": ["native.cgroupdriver=cgroupfs"]}' env_start
     env_images busybox
 }
 
@@ -55,4 +55,26 @@ teardown_file() {
         run -1 "$DORY_BIN/doryd" "${options[@]}" --config-file <(echo '{}') ${case%=*}
         [[ "$output" == *"${case##*=}"* ]] || { echo "$case: $output"; false; }
     done
+}
+
+@test "info tells what is set: profile, pools, listeners; a list tells where volumes are" {
+    run -0 dory info -f '{{json .SecurityOptions}} {{json .DefaultAddressPools}}'
+    [ "$output" = '["name=seccomp,profile='"$PROFILE"'","name=cgroupns","name=no-new-privileges"] [{"Base":"10.214.0.0/16","Size":24}]' ]
+    before=$(dory info -f '{{.NEventsListener}}')
+    dory events >/dev/null 3>&- &
+    listener=$!
+    local i
+    for ((i = 0; i < 600; i++)); do
+        [ "$(dory info -f '{{.NEventsListener}}')" = $((before + 1)) ] && break
+        sleep 0.05
+    done
+    [ "$(dory info -f '{{.NEventsListener}}')" = $((before + 1)) ]
+    kill "$listener"
+    wait "$listener" || true
+    [ "$(dory info -f '{{.BridgeNfIptables}}')" = "$([ "$(cat /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null)" = 1 ] && echo true || echo false)" ]
+    dory create --name listed -v listed:/v busybox
+    [ "$(curl -sf --unix-socket "$ENV_DIR/dory.sock" 'http://d/containers/json?all=1' | jq -r '.[] | select(.Names[0] == "/listed") | .Mounts[0].Source')" = "$ENV_DIR/data/volumes/listed/_data" ]
+    [ "$(dory ps -a --filter name=listed --format '{{.Mounts}}')" = listed ]
+    dory rm listed
+    dory volume rm listed
 }
