@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/parse.h"
 #include "base/strmap.h"
+#include "cmd/dory/body_members.h"
 #include "cmd/dory/container_flags.h"
 
 struct mount_option {
@@ -183,17 +184,6 @@ static int parse_fields(struct mount_option *m, const char *text, struct error *
     return 0;
 }
 
-static void write_map(struct json_writer *w, const char *key, const struct strmap *map)
-{
-    if (map->count == 0)
-        return;
-    json_key(w, key);
-    json_begin_object(w);
-    for (size_t i = 0; i < map->count; i++)
-        json_member_string(w, map->items[i].key, map->items[i].value);
-    json_end_object(w);
-}
-
 static void write_volume_options(const struct mount_option *m, struct json_writer *w)
 {
     if (!m->no_copy && !m->driver && !m->subpath && !m->labels.count && !m->driver_options.count)
@@ -202,14 +192,14 @@ static void write_volume_options(const struct mount_option *m, struct json_write
     json_begin_object(w);
     if (m->no_copy)
         json_member_bool(w, "NoCopy", true);
-    write_map(w, "Labels", &m->labels);
+    put_map(w, "Labels", &m->labels);
     if (m->subpath)
         json_member_string(w, "Subpath", m->subpath);
     if (m->driver || m->driver_options.count) {
         json_key(w, "DriverConfig");
         json_begin_object(w);
         json_member_string(w, "Name", m->driver ? m->driver : "local");
-        write_map(w, "Options", &m->driver_options);
+        put_map(w, "Options", &m->driver_options);
         json_end_object(w);
     }
     json_end_object(w);

@@ -1,5 +1,6 @@
 /* network connect and disconnect. */
 #include "api/client.h"
+#include "cmd/dory/body_members.h"
 #include "cmd/dory/command.h"
 
 struct connect_flags {
@@ -23,43 +24,20 @@ static const struct option connect_options[] = {
     {0},
 };
 
-static void put_list(struct json_writer *w, const char *key, const struct strv *list)
-{
-    if (list->count == 0)
-        return;
-    json_key(w, key);
-    json_begin_array(w);
-    for (size_t i = 0; i < list->count; i++)
-        json_put_string(w, list->items[i]);
-    json_end_array(w);
-}
-
 static void put_settings(struct json_writer *w, const struct connect_flags *flags)
 {
     json_key(w, "EndpointConfig");
     json_begin_object(w);
     json_key(w, "IPAMConfig");
     json_begin_object(w);
-    if (flags->ip)
-        json_member_string(w, "IPv4Address", flags->ip);
-    if (flags->ip6)
-        json_member_string(w, "IPv6Address", flags->ip6);
-    put_list(w, "LinkLocalIPs", &flags->link_local);
+    put_text(w, "IPv4Address", flags->ip);
+    put_text(w, "IPv6Address", flags->ip6);
+    put_strings(w, "LinkLocalIPs", &flags->link_local);
     json_end_object(w);
-    put_list(w, "Links", &flags->links);
-    put_list(w, "Aliases", &flags->aliases);
-    if (flags->priority != 0)
-        json_member_int(w, "GwPriority", flags->priority);
-    if (flags->driver_options.count > 0) {
-        json_key(w, "DriverOpts");
-        json_begin_object(w);
-        for (size_t i = 0; i < flags->driver_options.count; i++) {
-            const char *entry = flags->driver_options.items[i];
-            CLEANUP_FREE char *name = xstrndup(entry, strcspn(entry, "="));
-            json_member_string(w, name, strchr(entry, '=') ? strchr(entry, '=') + 1 : "");
-        }
-        json_end_object(w);
-    }
+    put_strings(w, "Links", &flags->links);
+    put_strings(w, "Aliases", &flags->aliases);
+    put_number(w, "GwPriority", flags->priority);
+    put_entries(w, "DriverOpts", &flags->driver_options, NULL, NULL); /* without a flag's name it cannot fail */
     json_end_object(w);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "cmd/dory/body_members.h"
 
 /* One --network: a name, or "name=NET,alias=A,ip=...". */
 struct network_option {
@@ -67,23 +68,6 @@ static int parse_network(const char *text, struct network_option *ret, struct er
     return ret->name && ret->name[0] ? 0 : error_set(err, ERROR_INVALID, 0, "no name set for network");
 }
 
-static void put_strings(struct json_writer *w, const char *key, const struct strv *list)
-{
-    if (list->count == 0)
-        return;
-    json_key(w, key);
-    json_begin_array(w);
-    for (size_t i = 0; i < list->count; i++)
-        json_put_string(w, list->items[i]);
-    json_end_array(w);
-}
-
-static void put_text(struct json_writer *w, const char *key, const char *value)
-{
-    if (value)
-        json_member_string(w, key, value);
-}
-
 static void put_endpoint(struct json_writer *w, const struct network_option *o)
 {
     json_key(w, o->name);
@@ -97,18 +81,8 @@ static void put_endpoint(struct json_writer *w, const struct network_option *o)
     }
     put_strings(w, "Aliases", &o->aliases);
     put_text(w, "MacAddress", o->mac);
-    if (o->priority != 0)
-        json_member_int(w, "GwPriority", o->priority);
-    if (o->driver_options.count > 0) {
-        json_key(w, "DriverOpts");
-        json_begin_object(w);
-        for (size_t i = 0; i < o->driver_options.count; i++) {
-            const char *entry = o->driver_options.items[i];
-            CLEANUP_FREE char *name = xstrndup(entry, strcspn(entry, "="));
-            json_member_string(w, name, strchr(entry, '=') ? strchr(entry, '=') + 1 : "");
-        }
-        json_end_object(w);
-    }
+    put_number(w, "GwPriority", o->priority);
+    put_entries(w, "DriverOpts", &o->driver_options, NULL, NULL); /* without a flag's name it cannot fail */
     json_end_object(w);
 }
 

@@ -151,7 +151,7 @@ namespace() { # container type
 400|{"CgroupnsMode":"x"}|invalid cgroup namespace mode: x
 400|{"Isolation":"hyperv"}|invalid isolation (hyperv)
 400|{"Runtime":"nosuch"}|nosuch
-400|{"VolumeDriver":"nosuch"}|plugin \"nosuch\" not found
+400|{"VolumeDriver":"nosuch","Binds":["named:/v"]}|plugin \"nosuch\" not found
 400|{"VolumesFrom":["nosuch"]}|No such container: nosuch
 400|{"Links":["nosuch:x"]}|No such container: nosuch
 400|{"NetworkMode":"nosuchnetwork"}|network nosuchnetwork not found
