@@ -41,6 +41,7 @@ void container_unref(struct container *c)
         shim_unref(c->shim);
     fd_close(c->rootfs_fd);
     free(c->image_id);
+    strv_release(&c->hidden_env);
     free(c->path);
     strv_release(&c->args);
     strv_release(&c->link_ids);

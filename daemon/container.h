@@ -52,6 +52,8 @@ struct container {
     struct strv link_ids;    /* parallel to host.links, when they are the default bridge's */
     struct retired *retired; /* former arrays of mounts and ports, which readers without the lock may still hold */
     char *rootfs_id;
+    bool borrowed_root;     /* rootfs_id is not removed with the container */
+    struct strv hidden_env; /* neither in the row nor in inspect */
 
     /* under the engine's index lock */
     char *name; /* without the slash */
@@ -107,10 +109,19 @@ int container_find(struct engine *engine, const char *name_or_id, struct contain
 
 /* ---- life cycle ---- */
 
+/* The container of a build's step: its root is a draft (image/draft.h) that somebody else owns and that outlives it,
+ * and its configuration is complete: nothing of the image's is added. */
+struct container_root {
+    const char *id;         /* that the container gets */
+    const char *rootfs_id;  /* of the draft */
+    const char *image_id;   /* what is beneath; NULL: nothing */
+    const struct strv *env; /* further variables of the process, which are written nowhere (secrets); may be NULL */
+};
 struct container_create {
-    const char *name;        /* NULL or "": a name is made up */
-    const struct json *body; /* of POST /containers/create */
-    const char *platform;    /* NULL: any */
+    const char *name;                  /* NULL or "": a name is made up */
+    const struct json *body;           /* of POST /containers/create */
+    const char *platform;              /* NULL: any */
+    const struct container_root *root; /* NULL: a new one over the image that the body names */
 };
 /* Validates, makes root filesystem, volumes and row. *ret is a reference; warnings receives docker's. */
 int container_create(struct engine *engine, const struct container_create *request, struct container **ret,

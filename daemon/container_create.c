@@ -265,7 +265,7 @@ static int make_views(struct engine *engine, struct container *c, struct error *
 static int check_image_there(struct engine *engine, const struct container *c, struct error *err)
 {
     CLEANUP_IMAGE struct image *image = NULL;
-    return image_lookup(engine->images, c->image_id, &image, err);
+    return c->image_id != NULL ? image_lookup(engine->images, c->image_id, &image, err) : 0;
 }
 
 static int insert(struct engine *engine, struct container *c, const char *name, struct error *err)
@@ -292,12 +292,17 @@ static int insert(struct engine *engine, struct container *c, const char *name, 
 }
 
 /* Root filesystem, volumes, row: undone in reverse when one fails. */
-static int materialise(struct engine *engine, struct container *c, const struct image *image, const char *name,
-                       struct error *err)
+static int materialise(struct engine *engine, struct container *c, const struct image *image,
+                       const struct container_create *request, const char *name, struct error *err)
 {
     CLEANUP_STRV struct strv made = STRV_INIT;
     CLEANUP_STRV struct strv held = STRV_INIT;
-    int r = image_rootfs_create(engine->images, image, c->host.auto_remove, &c->rootfs_id, err);
+    int r = 0;
+    c->borrowed_root = request->root != NULL;
+    if (c->borrowed_root)
+        c->rootfs_id = xstrdup(request->root->rootfs_id);
+    else
+        r = image_rootfs_create(engine->images, image, c->host.auto_remove, &c->rootfs_id, err);
     if (r < 0)
         return r;
     r = make_views(engine, c, err);
@@ -310,7 +315,8 @@ static int materialise(struct engine *engine, struct container *c, const struct 
     if (r < 0) {
         engine_volumes_undo(engine, &made);
         remove_views(engine, c);
-        image_rootfs_remove(engine->images, c->rootfs_id, NULL);
+        if (!c->borrowed_root)
+            image_rootfs_remove(engine->images, c->rootfs_id, NULL);
     }
     return r;
 }
@@ -320,13 +326,32 @@ static int materialise(struct engine *engine, struct container *c, const struct 
 static int creation_error(struct engine *engine, const struct container *c, struct error *failed, struct error *err)
 {
     struct image *image = NULL;
-    int r = image_lookup(engine->images, c->image_id, &image, NULL);
+    int r = c->image_id != NULL ? image_lookup(engine->images, c->image_id, &image, NULL) : 0;
     image_unref(image);
     if (r == -ENOENT)
         return error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", c->config.image);
     if (failed->kind == ERROR_NOT_FOUND)
         failed->kind = ERROR_INVALID;
     return error_propagate(err, failed);
+}
+
+static int find_image(struct engine *engine, const struct container_create *request, struct container *c,
+                      struct image **ret, struct error *err)
+{
+    if (request->root != NULL) {
+        c->image_id = xstrdup(request->root->image_id);
+        if (request->root->env != NULL)
+            strv_add_all(&c->hidden_env, request->root->env);
+        return 0;
+    }
+    if (!is_set(c->config.image))
+        return error_set(err, ERROR_INVALID, 0, "no image specified");
+    int r = image_lookup(engine->images, c->config.image, ret, err);
+    if (r == 0)
+        r = check_platform(*ret, request->platform, err);
+    if (r == 0)
+        c->image_id = xstrdup((*ret)->id);
+    return r;
 }
 
 int container_create(struct engine *engine, const struct container_create *request, struct container **ret,
@@ -340,22 +365,20 @@ int container_create(struct engine *engine, const struct container_create *reque
     }
     CLEANUP_CONTAINER struct container *c = container_new();
     CLEANUP_IMAGE struct image *image = NULL;
-    id_generate(c->id);
+    if (request->root != NULL)
+        snprintf(c->id, sizeof(c->id), "%s", request->root->id);
+    else
+        id_generate(c->id);
     c->created = timestamp_now();
     int r = decode_body(request, c, err);
-    if (r == 0 && !is_set(c->config.image))
-        r = error_set(err, ERROR_INVALID, 0, "no image specified");
     if (r == 0)
-        r = image_lookup(engine->images, c->config.image, &image, err);
-    if (r == 0)
-        r = check_platform(image, request->platform, err);
+        r = find_image(engine, request, c, &image, err);
     if (r < 0)
         return r;
-    c->image_id = xstrdup(image->id);
     struct error failed = {0};
     r = prepare(engine, request, c, image, warnings, &failed);
     if (r == 0)
-        r = materialise(engine, c, image, name, &failed);
+        r = materialise(engine, c, image, request, name, &failed);
     if (r < 0)
         return creation_error(engine, c, &failed, err);
     container_event(engine, c, "create", NULL, NULL);

@@ -80,7 +80,7 @@ int container_forget(struct engine *engine, struct container *c, bool volumes, s
     struct remains *remains = xcalloc(1, sizeof(*remains));
     remains->engine = engine;
     memcpy(remains->id, c->id, sizeof(remains->id));
-    if (c->rootfs_id != NULL)
+    if (c->rootfs_id != NULL && !c->borrowed_root)
         strv_add(&remains->roots, c->rootfs_id);
     for (size_t i = 0; i < c->mount_count; i++)
         if (c->mounts[i].rootfs_id != NULL)

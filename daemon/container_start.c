@@ -139,6 +139,7 @@ static int step_files(struct start *s, struct error *err)
     int r = links_start(s->engine, c, &s->hosts, &s->link_env, err);
     if (r < 0)
         return r;
+    strv_add_all(&s->link_env, &c->hidden_env);
     if (s->network_peer != NULL) { /* its name, address and resolver are this container's, too */
         s->etc_dir = container_etc_directory(s->engine, s->network_peer);
         return 0;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "daemon/admission.h"
+#include "daemon/build/service.h"
 #include "daemon/capabilities.h"
 #include "daemon/engine_internal.h"
 #include "runtime/container.h"
@@ -219,15 +220,21 @@ static int prepare_seccomp(struct engine *engine, struct error *err)
     return r;
 }
 
+static int open_builds(struct engine *engine, struct error *err)
+{
+    return build_service_open(engine, &engine->builds, err);
+}
+
 static int (*const open_steps[])(struct engine *engine, struct error *err) = {
-    open_directories, open_database, load_id,      open_cgroups,    open_bpf,        open_images,
-    open_volumes,     open_networks, open_workers, prepare_seccomp, open_supervisor, engine_recover,
+    open_directories, open_database, load_id,         open_cgroups,    open_bpf,       open_images, open_volumes,
+    open_networks,    open_workers,  prepare_seccomp, open_supervisor, engine_recover, open_builds,
 };
 
 /* Destructors take what is half-built. */
 static void engine_free(struct engine *engine)
 {
     /* No restart is begun any more, then nobody reports ends, then the last leftovers are taken down. */
+    build_service_free(engine->builds);
     health_monitor_free(engine->health);
     worker_free(engine->timer);
     if (engine->supervisor != NULL)

@@ -23,6 +23,7 @@ struct seccomp_program {
 
 struct exec_table;
 struct oci_seccomp;
+struct build_service;
 
 struct engine {
     const struct daemon_options *options;
@@ -35,6 +36,7 @@ struct engine {
     struct volumes *volumes;
     struct exec_table *execs;
     struct health_monitor *health;
+    struct build_service *builds;
     struct worker *cleaner; /* takes down what ended containers leave */
     struct worker *timer;   /* restarts */
     struct admission *admission;

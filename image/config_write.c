@@ -9,6 +9,24 @@ static void member_if(struct json_writer *w, const char *key, const char *value)
     }
 }
 
+/* A line that has no time of its own has the image's. */
+static void write_history_line(struct json_writer *w, const struct image_history *line, const char *created)
+{
+    char own[TIMESTAMP_MAX];
+    if (line->created != 0) {
+        timestamp_format(own, line->created);
+    }
+    json_begin_object(w);
+    json_member_string(w, "created", line->created != 0 ? own : created);
+    member_if(w, "author", line->author);
+    member_if(w, "created_by", line->created_by);
+    member_if(w, "comment", line->comment);
+    if (line->empty_layer) {
+        json_member_bool(w, "empty_layer", true);
+    }
+    json_end_object(w);
+}
+
 static void write_history(struct json_writer *w, const struct config_write *what, const struct json *parent,
                           const char *created)
 {
@@ -18,15 +36,16 @@ static void write_history(struct json_writer *w, const struct config_write *what
     for (size_t i = 0; i < json_count(rows); i++) {
         json_put_value(w, json_at(rows, i));
     }
-    json_begin_object(w);
-    json_member_string(w, "created", created);
-    member_if(w, "author", what->author);
-    member_if(w, "created_by", what->created_by);
-    member_if(w, "comment", what->comment);
-    if (what->diff_id == NULL) {
-        json_member_bool(w, "empty_layer", true);
+    const struct image_history one = {.created_by = (char *)what->created_by,
+                                      .author = (char *)what->author,
+                                      .comment = (char *)what->comment,
+                                      .empty_layer = what->diff_id == NULL};
+    for (size_t i = 0; what->diff_ids != NULL && i < what->step_count; i++) {
+        write_history_line(w, &what->steps[i], created);
     }
-    json_end_object(w);
+    if (what->diff_ids == NULL) {
+        write_history_line(w, &one, created);
+    }
     json_end_array(w);
 }
 
@@ -37,10 +56,13 @@ static void write_rootfs(struct json_writer *w, const struct config_write *what)
     json_member_string(w, "type", "layers");
     json_key(w, "diff_ids");
     json_begin_array(w);
-    for (size_t i = 0; what->parent != NULL && i < what->parent->diff_ids.count; i++) {
+    for (size_t i = 0; what->parent != NULL && !what->replaces_layers && i < what->parent->diff_ids.count; i++) {
         json_put_string(w, what->parent->diff_ids.items[i]);
     }
-    if (what->diff_id != NULL) {
+    for (size_t i = 0; what->diff_ids != NULL && i < what->diff_ids->count; i++) {
+        json_put_string(w, what->diff_ids->items[i]);
+    }
+    if (what->diff_ids == NULL && what->diff_id != NULL) {
         json_put_string(w, what->diff_id);
     }
     json_end_array(w);
@@ -78,7 +100,7 @@ int config_write(const struct config_write *what, struct strbuf *out, struct err
             return error_context(err, "image %s", what->parent->id);
         }
     }
-    timestamp_format(created, timestamp_now());
+    timestamp_format(created, what->created != 0 ? what->created : timestamp_now());
     json_writer_init(&w, out);
     json_begin_object(&w);
     write_platform(&w, what, parent);

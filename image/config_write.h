@@ -14,6 +14,12 @@ struct config_write {
     const struct container_config *config;
     const char *created_by; /* of the new line of the history; may be NULL */
     const char *diff_id;    /* of the new layer; NULL: the step has none */
+    /* Several steps at once, instead of the two above. */
+    const struct image_history *steps;
+    size_t step_count;
+    const struct strv *diff_ids; /* one for each step that is no empty_layer; NULL: one step */
+    bool replaces_layers;        /* diff_ids are all of the image's, the parent's are not among them */
+    int64_t created;             /* ns; 0: now */
 };
 /* Appends the JSON text. Fails when the parent's config cannot be read. */
 int config_write(const struct config_write *what, struct strbuf *out, struct error *err);

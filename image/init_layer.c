@@ -21,7 +21,7 @@ static const struct {
 };
 
 /* What cannot be made here (an image whose /etc is a file) is no failure: the start of a container will say so. */
-static void make_targets(int root_fd)
+void init_layer_make_targets(int root_fd)
 {
     for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
         fd_close(beneath_make_target(root_fd, targets[i].path, targets[i].is_dir));
@@ -78,7 +78,7 @@ static int fill(struct image_store *store, const char *dir, const char *lowers, 
     if (root < 0) {
         return root;
     }
-    make_targets(root);
+    init_layer_make_targets(root);
     root = fd_close(root);
     int CLEANUP_CLOSE dir_fd = openat(store->overlay_fd, dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int r = dir_fd < 0 ? -errno : beneath_remove_tree(dir_fd, "work");

@@ -179,6 +179,7 @@ static int recover_unused_layers(struct image_store *store, struct error *err)
 {
     return db_exec(store->db,
                    "DELETE FROM layer WHERE NOT EXISTS (SELECT 1 FROM image_layer l WHERE l.diff_id = layer.diff_id)"
+                   " AND NOT EXISTS (SELECT 1 FROM layer_use u WHERE u.diff_id = layer.diff_id)"
                    " AND NOT EXISTS (SELECT 1 FROM rootfs WHERE instr(lowers, layer.dir) > 0)",
                    err);
 }

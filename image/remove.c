@@ -234,6 +234,7 @@ int store_drop_unused_layer(struct image_store *store, const char *diff_id, stru
     int r = db_query(store->db,
                      "SELECT dir FROM layer WHERE diff_id = ?1"
                      " AND NOT EXISTS (SELECT 1 FROM image_layer WHERE diff_id = ?1)"
+                     " AND NOT EXISTS (SELECT 1 FROM layer_use WHERE diff_id = ?1)"
                      " AND NOT EXISTS (SELECT 1 FROM rootfs WHERE instr(lowers, layer.dir) > 0)",
                      &s, err);
     if (r < 0) {

@@ -360,6 +360,36 @@ static int mount_new(struct image_store *store, const char *id, const char *lowe
     return fd < 0 ? mount_failed(fs_fd, errno, "fsmount", err) : fd;
 }
 
+int rootfs_mount_over(struct image_store *store, const char *id, const char *lower, struct error *err)
+{
+    char upper[FSCONFIG_VALUE_MAX + 1], work[FSCONFIG_VALUE_MAX + 1];
+    overlay_path(store, upper, sizeof(upper), id, "diff");
+    overlay_path(store, work, sizeof(work), id, "work");
+    const char *const options[][2] = {{"lowerdir", lower}, {"upperdir", upper}, {"workdir", work}};
+    int CLEANUP_CLOSE fs_fd = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
+    if (fs_fd < 0) {
+        return error_errno(err, errno, "mount overlay: fsopen");
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        int r = set_string(fs_fd, options[i][0], options[i][1]);
+        if (r < 0) {
+            return mount_failed(fs_fd, r, options[i][0], err);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(overlay_options); i++) {
+        int r = set_string(fs_fd, overlay_options[i].key, overlay_options[i].value);
+        if (r < 0) {
+            return mount_failed(fs_fd, r, overlay_options[i].key, err);
+        }
+    }
+    if (syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0 ||
+        syscall(SYS_fsconfig, fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
+        return mount_failed(fs_fd, errno, "create", err);
+    }
+    int fd = (int)syscall(SYS_fsmount, fs_fd, FSMOUNT_CLOEXEC, 0);
+    return fd < 0 ? mount_failed(fs_fd, errno, "fsmount", err) : fd;
+}
+
 /* Kernels before 6.5 take all lower directories in one string of a page: they are named relative to overlay/, so that
  * more than 200 fit. The thread has a working directory of its own for that. */
 struct old_mount {
@@ -464,6 +494,16 @@ static int mount_plain(struct image_store *store, const char *id, struct error *
     snprintf(path, sizeof(path), "%s/diff", id);
     int fd = (int)syscall(SYS_open_tree, store->overlay_fd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     return fd < 0 ? error_errno(err, errno, "open_tree overlay/%s", path) : fd;
+}
+
+int rootfs_read_only_clone(struct image_store *store, const char *path, struct error *err)
+{
+    struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
+    int CLEANUP_CLOSE fd = (int)syscall(SYS_open_tree, store->overlay_fd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) < 0) {
+        return error_errno(err, errno, "open_tree overlay/%s", path);
+    }
+    return TAKE_FD(fd);
 }
 
 static int rootfs_lowers(struct image_store *store, const char *id, char **ret, struct error *err)

@@ -35,6 +35,10 @@ static const char schema[] =
     " digest TEXT NOT NULL, PRIMARY KEY (image, digest)) WITHOUT ROWID;"
     /* Containers' roots. lowers: directories of layers, top first, blanks between; they outlive the image. */
     "CREATE TABLE IF NOT EXISTS rootfs (id TEXT PRIMARY KEY, image TEXT, lowers TEXT NOT NULL) WITHOUT ROWID;"
+    /* Who else wants a layer (image/draft.h). */
+    "CREATE TABLE IF NOT EXISTS layer_use (user TEXT PRIMARY KEY, diff_id TEXT NOT NULL REFERENCES layer"
+    " ON DELETE CASCADE) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS layer_use_layer ON layer_use (diff_id);"
     "CREATE TABLE IF NOT EXISTS init_layer (image TEXT PRIMARY KEY, dir TEXT NOT NULL UNIQUE) WITHOUT ROWID;";
 
 void store_new_id(char id[STORE_ID_SIZE + 1])
@@ -207,7 +211,7 @@ static void pin_add(struct image_store *store, const char *diff_id)
     map_set(&store->pins, diff_id, (void *)(count + 1));
 }
 
-static bool pin_locked(struct image_store *store, const char *diff_id)
+bool store_pin(struct image_store *store, const char *diff_id)
 {
     struct db_statement *s;
     bool row = false;
@@ -233,7 +237,7 @@ void store_pin_unseen(struct image_store *store, const char *diff_id)
 bool image_layer_pin_diff_id(struct image_store *store, const char *diff_id)
 {
     db_lock(store->db);
-    bool pinned = pin_locked(store, diff_id);
+    bool pinned = store_pin(store, diff_id);
     db_unlock(store->db);
     return pinned;
 }
@@ -281,7 +285,7 @@ bool image_layer_pin(struct image_store *store, const char *digest, char ret_dif
 {
     char diff_id[DIGEST_TEXT_MAX];
     db_lock(store->db);
-    bool pinned = layer_of_digest(store, digest, diff_id) && pin_locked(store, diff_id);
+    bool pinned = layer_of_digest(store, digest, diff_id) && store_pin(store, diff_id);
     db_unlock(store->db);
     if (pinned) {
         memcpy(ret_diff_id, diff_id, sizeof(diff_id));

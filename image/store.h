@@ -74,6 +74,8 @@ void store_new_id(char id[STORE_ID_SIZE + 1]);
 bool store_is_id(const char *name);
 /* Makes tmp/NAME (0710) and returns its descriptor, or -errno. */
 int store_make_tmp(struct image_store *store, char name[STORE_ID_SIZE + 1], struct error *err);
+/* Keeps a layer from being removed until image_layer_unpin(). false: there is none of this diffID. Lock held. */
+bool store_pin(struct image_store *store, const char *diff_id);
 /* The blob's file: written under a temporary name, appears whole. */
 int store_write_blob(struct image_store *store, const char *digest, const void *data, size_t size, struct error *err);
 int store_read_blob(struct image_store *store, const char *digest, char **ret_data, size_t *ret_size,
@@ -133,6 +135,11 @@ int rootfs_make_directories(struct image_store *store, const char *id, const cha
 /* A detached overlay mount of overlay/ID over `lowers`; once: its writes need not outlive the mount. */
 int rootfs_mount_layers(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err);
 
+/* overlay/ID over a directory of anybody's, by a path without ':' and '\\'; its writes need not outlive the mount. */
+int rootfs_mount_over(struct image_store *store, const char *id, const char *lower, struct error *err);
+/* A detached read-only mount of overlay/PATH alone. */
+int rootfs_read_only_clone(struct image_store *store, const char *path, struct error *err);
+
 /* ---- rootfs_pool.c ---- */
 
 void rootfs_pool_init(struct image_store *store);
@@ -153,6 +160,8 @@ void rootfs_pool_clear(struct image_store *store);
 /* What a container of the image has below its own directory: the image's init layer (made when missing) and its layers.
  * The caller frees. */
 int init_layer_lowers(struct image_store *store, const struct image *image, char **ret, struct error *err);
+/* Makes those places beneath a root. What cannot be made there is left out. */
+void init_layer_make_targets(int root_fd);
 /* Deletes the rows of init layers whose image is gone and that no root uses; their directories are added to dirs, for
  * store_trash once the transaction is committed. Lock held. */
 int init_layer_drop_unused(struct image_store *store, struct strv *dirs, struct error *err);

@@ -112,7 +112,7 @@ struct build_options {
     bool allow_network_host;      /* RUN --network=host may be used */
 
     const int64_t *source_date_epoch; /* seconds: time of the config, the history, and the limit of times in layers */
-    const struct registry_config *registries; /* NULL: the daemon's own */
+    const struct registry_config *registries; /* may be NULL */
     struct build_suppliers suppliers;
 
     /* Besides the image in the store: the files of the result as a tar. NULL: not wanted. */

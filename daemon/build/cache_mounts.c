@@ -1,0 +1,188 @@
+/*
+ * RUN --mount=type=cache: directories below <data root>/build/mounts that outlive builds, HASH.N where HASH is of the
+ * id and N counts those that were made because others were in use (sharing=private).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/beneath.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "daemon/build/cache_mounts.h"
+#include "daemon/build/copy_tree.h"
+#include "daemon/build/run_mounts.h"
+#include "daemon/engine_internal.h"
+
+#define PRIVATE_MAX 1000
+
+/* In service->mounts, by name: who is in there. */
+struct cache_use {
+    unsigned users;
+    bool alone; /* nobody else may come */
+};
+
+struct cache_lease {
+    struct build_service *service;
+    char *name;
+};
+
+char *cache_mount_name(const char *id, unsigned number)
+{
+    char hex[DIGEST_HEX_MAX];
+    struct key key;
+    key_begin(&key, "cache mount");
+    key_text(&key, id);
+    key_final(&key, hex);
+    return xasprintf("%.32s.%u", hex, number);
+}
+
+int cache_mounts_directory(struct engine *engine, struct error *err)
+{
+    int root = image_store_root_fd(engine->images);
+    if ((mkdirat(root, "build", 0710) < 0 && errno != EEXIST) ||
+        (mkdirat(root, "build/mounts", 0710) < 0 && errno != EEXIST))
+        return error_errno(err, errno, "make build/mounts");
+    int fd = openat(root, "build/mounts", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? error_errno(err, errno, "open build/mounts") : fd;
+}
+
+/* Lock held. */
+static bool enter(struct build_service *service, const char *name, bool alone)
+{
+    struct cache_use *use = map_get(&service->mounts, name);
+    if (use == NULL) {
+        use = xcalloc(1, sizeof(*use));
+        map_set(&service->mounts, name, use);
+    }
+    if (use->users > 0 && (alone || use->alone))
+        return false;
+    use->users++;
+    use->alone = alone;
+    return true;
+}
+
+bool cache_mount_enter(struct build_service *service, const char *name)
+{
+    pthread_mutex_lock(&service->lock);
+    bool entered = enter(service, name, true);
+    pthread_mutex_unlock(&service->lock);
+    return entered;
+}
+
+void cache_mount_leave(struct build_service *service, const char *name)
+{
+    pthread_mutex_lock(&service->lock);
+    struct cache_use *use = map_get(&service->mounts, name);
+    if (use != NULL && --use->users == 0)
+        free(map_unset(&service->mounts, name));
+    pthread_cond_broadcast(&service->changed);
+    pthread_mutex_unlock(&service->lock);
+}
+
+static void wait_a_little(struct build_service *service)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (until.tv_nsec + 100000000) / 1000000000;
+    until.tv_nsec = (until.tv_nsec + 100000000) % 1000000000;
+    pthread_cond_timedwait(&service->changed, &service->lock, &until);
+}
+
+/* *ret: the name of the one that was entered. */
+static int take(struct build *build, const struct run_mount *mount, char **ret, struct error *err)
+{
+    struct build_service *service = build->service;
+    bool alone = mount->sharing != CACHE_SHARED;
+    for (unsigned number = 0;;) {
+        CLEANUP_FREE char *name = cache_mount_name(mount->id, number);
+        pthread_mutex_lock(&service->lock);
+        bool entered = enter(service, name, alone);
+        if (!entered && mount->sharing != CACHE_PRIVATE)
+            wait_a_little(service);
+        pthread_mutex_unlock(&service->lock);
+        if (entered) {
+            *ret = TAKE_PTR(name);
+            return 0;
+        }
+        if (build_given_up(build))
+            return error_set(err, ERROR_CANCELLED, ECANCELED, "build cancelled");
+        if (mount->sharing == CACHE_PRIVATE && ++number >= PRIVATE_MAX)
+            return error_set(err, ERROR_UNAVAILABLE, 0, "RUN --mount=type=cache,id=%s: too many are in use", mount->id);
+    }
+}
+
+/* What `from` and `source` name is what a new one starts with. */
+static int seed(const struct step_context *step, const struct run_mount *mount, int dir_fd, struct error *err)
+{
+    CLEANUP(build_source_close) struct build_source source = {.fd = -1};
+    struct stat st;
+    if (mount->from == NULL)
+        return 0;
+    int r = build_source_open(step, mount->from, &source, err);
+    if (r < 0)
+        return r;
+    CLEANUP_CLOSE int from =
+        beneath_open(source.fd, mount->source != NULL ? mount->source : "/", O_RDONLY | O_DIRECTORY, 0);
+    if (from == -ENOENT && mount->source == NULL)
+        return 0;
+    if (from < 0 || fstat(from, &st) < 0)
+        return error_errno(err, from < 0 ? from : errno, "RUN --mount=type=cache,source=%s", mount->source);
+    const struct copy_options options = {.keep_owner = true};
+    return copy_directory(from, dir_fd, &options, err);
+}
+
+/* A directory that was only begun has no name yet. */
+static int make(const struct step_context *step, const struct run_mount *mount, int mounts_fd, const char *name,
+                struct error *err)
+{
+    CLEANUP_FREE char *begun = xasprintf("%s.new", name);
+    int r = beneath_remove_tree(mounts_fd, begun);
+    if (r == 0 && mkdirat(mounts_fd, begun, 0700) < 0)
+        r = -errno;
+    CLEANUP_CLOSE int fd = r < 0 ? -1 : openat(mounts_fd, begun, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (r < 0 || fd < 0)
+        return error_errno(err, r < 0 ? r : errno, "make build/mounts/%s", begun);
+    r = seed(step, mount, fd, err);
+    if (r < 0)
+        return r;
+    if (fchown(fd, mount->uid, mount->gid) < 0 || fchmod(fd, mount->mode & 07777) < 0 ||
+        renameat2(mounts_fd, begun, mounts_fd, name, RENAME_NOREPLACE) < 0)
+        return error_errno(err, errno, "make build/mounts/%s", name);
+    return cache_mount_note(step->run->build->engine, name, mount->id, err);
+}
+
+int cache_lease_take(const struct step_context *step, const struct run_mount *mount, struct cache_lease **ret,
+                     char **ret_path, struct error *err)
+{
+    struct build *build = step->run->build;
+    CLEANUP_FREE char *name = NULL;
+    CLEANUP_CLOSE int mounts = cache_mounts_directory(build->engine, err);
+    if (mounts < 0)
+        return mounts;
+    int r = take(build, mount, &name, err);
+    if (r < 0)
+        return r;
+    if (faccessat(mounts, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+        r = make(step, mount, mounts, name, err);
+    if (r == 0)
+        r = cache_mount_touch(build->engine, name, err);
+    if (r < 0) {
+        cache_mount_leave(build->service, name);
+        return r;
+    }
+    *ret_path = xasprintf("%s/build/mounts/%s", build->engine->options->data_root, name);
+    struct cache_lease *lease = xcalloc(1, sizeof(*lease));
+    *lease = (struct cache_lease){.service = build->service, .name = TAKE_PTR(name)};
+    *ret = lease;
+    return 0;
+}
+
+void cache_lease_give_back(struct cache_lease *lease)
+{
+    cache_mount_leave(lease->service, lease->name);
+    free(lease->name);
+    free(lease);
+}

@@ -1,0 +1,144 @@
+#include "daemon/build/finish.h"
+
+#include "archive/pack.h"
+#include "base/db.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "daemon/engine_internal.h"
+#include "image/compose.h"
+
+int build_check_options(struct build *build, struct error *err)
+{
+    const struct build_options *o = build->options;
+    const char *network = o->host.network_mode;
+    if (o->check_only)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "build: checks are not there yet");
+    if (o->squash)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "build: squash is not there yet");
+    if (network != NULL && strcmp(network, "host") == 0 && !o->allow_network_host)
+        return error_set(err, ERROR_FORBIDDEN, 0, "build: the network of the host is not allowed");
+    return 0;
+}
+
+/* ---- The image ---- */
+
+/* Lines and layers of the target above its base. */
+static int collect(struct build *build, const struct build_state *state, struct image_history *steps,
+                   struct strv *diff_ids, int64_t *ret_created, struct error *err)
+{
+    (void)build;
+    for (size_t i = 0; i < state->line_count; i++) {
+        const struct build_line *line = &state->lines[i];
+        const struct draft_info *info = NULL;
+        int r = line->layer != NULL ? build_layer_wait(line->layer, &info, err) : 0;
+        if (r < 0)
+            return r;
+        bool empty = info == NULL || info->empty;
+        if (!empty)
+            strv_add(diff_ids, info->diff_id);
+        steps[i] = (struct image_history){.created = line->created,
+                                          .created_by = line->created_by,
+                                          .author = line->author,
+                                          .comment = line->comment,
+                                          .empty_layer = empty};
+        *ret_created = line->created > *ret_created ? line->created : *ret_created;
+    }
+    return 0;
+}
+
+/* An image that nothing was added to is its base itself. */
+static int name_base(struct build *build, const struct build_state *state, struct error *err)
+{
+    const struct build_options *o = build->options;
+    snprintf(build->result->image_id, sizeof(build->result->image_id), "%s", state->base->id);
+    return o->tag_count > 0 ? image_add_refs(engine_images(build->engine), state->base->id, o->tags, o->tag_count, err)
+                            : 0;
+}
+
+static int make_image(struct build *build, const struct build_state *state, struct error *err)
+{
+    const struct build_options *o = build->options;
+    CLEANUP_STRV struct strv diff_ids = STRV_INIT;
+    CLEANUP_FREE struct image_history *steps = xcalloc(state->line_count + 1, sizeof(*steps));
+    int64_t created = 0;
+    if (state->line_count == 0 && state->base != NULL)
+        return name_base(build, state, err);
+    int r = collect(build, state, steps, &diff_ids, &created, err);
+    if (r < 0)
+        return r;
+    const struct image_compose what = {.base = state->base,
+                                       .platform = state->platform,
+                                       .author = state->author,
+                                       .config = &state->config,
+                                       .steps = steps,
+                                       .step_count = state->line_count,
+                                       .diff_ids = &diff_ids,
+                                       .created = created != 0 ? created : build_time(build),
+                                       .refs = o->tags,
+                                       .ref_count = o->tag_count};
+    return image_compose(engine_images(build->engine), &what, build->result->image_id, err);
+}
+
+static void tell_names(struct build *build)
+{
+    for (size_t i = 0; i < build->options->tag_count; i++) {
+        CLEANUP_FREE char *name = reference_familiar(&build->options->tags[i]);
+        engine_image_event(build->engine, "tag", build->result->image_id, name);
+    }
+}
+
+/* ---- The tree ---- */
+
+static int send_tree(struct build *build, const struct build_state *state, struct error *err)
+{
+    const struct pack_options options = {.contents_only = true};
+    if (state->base == NULL && state->layer_count == 0) {
+        CLEANUP_TAR_WRITER struct tar_writer *empty = tar_writer_new(build->options->tree, build->options->tree_data);
+        return tar_writer_finish(empty, err);
+    }
+    CLEANUP_CLOSE int view = build_state_view(build, state, err);
+    if (view < 0)
+        return view;
+    CLEANUP_TAR_WRITER struct tar_writer *writer = tar_writer_new(build->options->tree, build->options->tree_data);
+    int r = pack_tree(writer, view, &options, err);
+    return r < 0 ? r : tar_writer_finish(writer, err);
+}
+
+/* ---- The cache ---- */
+
+static int write_rows(struct build *build, struct error *err)
+{
+    struct db *db = engine_db(build->engine);
+    int r = db_begin(db, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; r == 0 && i < build->new_row_count; i++)
+        r = cache_put(db, build->new_rows[i], err);
+    if (r == 0)
+        r = cache_touch(db, &build->touched, err);
+    if (r < 0) {
+        db_rollback(db);
+        return r;
+    }
+    return db_commit(db, err);
+}
+
+int build_finish(struct build *build, struct error *err)
+{
+    struct stage_run *run = &build->runs[build->stages.target];
+    const struct build_state *state = &run->state;
+    size_t last = run->stage->instruction_count + (build->options->labels.count > 0);
+    int r = 0;
+    if (build->options->tree != NULL)
+        r = send_tree(build, state, err);
+    if (r == 0 && !build->options->no_image)
+        r = make_image(build, state, err);
+    if (r == 0)
+        r = write_rows(build, err);
+    if (r < 0)
+        return r;
+    const char *id = build->result->image_id;
+    build_progress_done(&build->progress, &run->infos[last], id[0] != 0 ? id + strlen("sha256:") : state->key, NULL);
+    tell_names(build);
+    return 0;
+}

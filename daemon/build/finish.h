@@ -1,0 +1,12 @@
+/* The beginning and the end of a build: what it may ask for, and the image. */
+#ifndef DORY_DAEMON_BUILD_FINISH_H
+#define DORY_DAEMON_BUILD_FINISH_H
+
+#include "daemon/build/execute.h"
+
+/* Refuses what cannot be done, before the first step. */
+int build_check_options(struct build *build, struct error *err);
+/* All stages are done: waits for the digests, writes the image and the cache's rows, tells the end of the last step. */
+int build_finish(struct build *build, struct error *err);
+
+#endif

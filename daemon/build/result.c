@@ -1,0 +1,185 @@
+/* The result of a step that makes files: from the cache, from another build that is at it, or made. */
+#include <errno.h>
+
+#include "base/db.h"
+#include "base/timestamp.h"
+#include "daemon/build/execute.h"
+#include "daemon/engine.h"
+
+struct found {
+    struct build_layer *layer; /* a reference; NULL: the step changes no file */
+    char *content;
+    int64_t created;
+    bool there;
+};
+
+static void found_release(struct found *found)
+{
+    build_layer_unref(found->layer);
+    free(found->content);
+}
+
+static int look_up(const struct step_context *step, const char *key, struct found *ret, struct error *err)
+{
+    struct build *build = step->run->build;
+    CLEANUP_CACHE_ROW struct cache_row *row = NULL;
+    struct error gone = {0};
+    int r = cache_find(engine_db(build->engine), key, &row, err);
+    if (r < 0 || row == NULL)
+        return r;
+    if (row->diff_id[0] != 0 && build_layer_open(build->service, row->diff_id, &ret->layer, &gone) < 0)
+        return gone.kind == ERROR_NOT_FOUND ? 0 : error_propagate(err, &gone); /* pruned just now */
+    ret->there = true;
+    ret->content = xstrdup(row->content);
+    ret->created = row->created;
+    build_touch(build, key);
+    return 0;
+}
+
+static bool has_second(const struct step_maker *maker)
+{
+    return maker->second_key != NULL && maker->second_key[0] != 0;
+}
+
+static struct cache_row *second_row(const struct step_context *step, const struct step_maker *maker, int64_t created)
+{
+    if (!has_second(maker))
+        return NULL;
+    struct cache_row *row = cache_row_new(maker->second_key, maker->key, step->info->text, maker->content);
+    row->created = created;
+    row->result_only = true;
+    return row;
+}
+
+/* A result that was found by its contents gets the quicker key, too. */
+static int put_second(const struct step_context *step, const struct step_maker *maker, const struct found *found,
+                      struct error *err)
+{
+    struct build *build = step->run->build;
+    struct db *db = engine_db(build->engine);
+    CLEANUP_CACHE_ROW struct cache_row *row = second_row(step, maker, found->created);
+    if (row == NULL)
+        return 0;
+    int r = db_begin(db, err);
+    if (r < 0)
+        return r;
+    if (found->layer != NULL)
+        r = cache_row_use(row, engine_images(build->engine), &found->layer->info, err);
+    if (r == 0)
+        r = cache_put(db, row, err);
+    if (r < 0) {
+        db_rollback(db);
+        return r;
+    }
+    return db_commit(db, err);
+}
+
+/* flying: others wait for it. */
+static int make(const struct step_context *step, const struct step_maker *maker, bool flying, struct found *ret,
+                struct error *err)
+{
+    struct build *build = step->run->build;
+    build_work_begin(build);
+    int r = build_given_up(build) ? error_set(err, ERROR_CANCELLED, ECANCELED, "build cancelled")
+                                  : maker->make(step, &ret->layer, maker->data, err);
+    build_work_end(build);
+    if (r == 0) {
+        ret->created = build_time(build);
+        ret->layer->created = ret->created;
+        ret->content = xstrdup(maker->content);
+        ret->there = true;
+    }
+    if (flying)
+        build_flight_land(build->service, maker->key, ret->layer, ret->content);
+    if (r < 0)
+        return r;
+    struct build_digest digest = {.record =
+                                      cache_row_new(maker->key, step->state->key, step->info->text, maker->content),
+                                  .second = second_row(step, maker, ret->created),
+                                  .flying = flying,
+                                  .not_after = build->options->source_date_epoch};
+    digest.record->created = ret->created;
+    build_layer_digest(ret->layer, &digest);
+    return 0;
+}
+
+/* Makes it, or gets it from who is making it. */
+static int fly(const struct step_context *step, const struct step_maker *maker, struct found *ret, bool *ret_cached,
+               struct error *err)
+{
+    struct build *build = step->run->build;
+    struct build_layer *layer = NULL;
+    *ret_cached = false;
+    if (step->no_cache)
+        return make(step, maker, false, ret, err);
+    int r = build_flight_enter(build->service, maker->key, build_given_up, build, &layer, &ret->content, err);
+    if (r < 0)
+        return r;
+    if (layer != NULL) {
+        *ret_cached = true;
+        ret->layer = layer;
+        ret->created = layer->created;
+        ret->there = true;
+        return 0;
+    }
+    /* Between the first look and the take-off somebody may have landed. */
+    r = look_up(step, maker->key, ret, err);
+    if (r == 0 && !ret->there)
+        return make(step, maker, true, ret, err);
+    *ret_cached = r == 0;
+    build_flight_land(build->service, maker->key, NULL, NULL);
+    return r;
+}
+
+/* The step's place in the state. */
+static void keep(const struct step_context *step, const struct step_maker *maker, struct found *found)
+{
+    struct build_state *state = step->state;
+    struct strbuf text = STRBUF_INIT;
+    build_step_history(step->step, &step->run->scope, &state->config, found->content, &text);
+    build_state_add_line(state, strbuf_take(&text), found->created, found->layer);
+    if (found->layer != NULL)
+        build_state_add_layer(state, TAKE_PTR(found->layer));
+    snprintf(state->key, sizeof(state->key), "%s", maker->chain_key != NULL ? maker->chain_key : maker->key);
+    state->config_key[0] = 0;
+}
+
+int step_second(const struct step_context *step, const char *second_key, char ret_key[DIGEST_HEX_MAX],
+                char **ret_content, bool *ret_known, struct error *err)
+{
+    struct build *build = step->run->build;
+    CLEANUP_CACHE_ROW struct cache_row *second = NULL;
+    CLEANUP_CACHE_ROW struct cache_row *row = NULL;
+    int r = cache_find(engine_db(build->engine), second_key, &second, err);
+    if (r == 0 && second != NULL)
+        r = cache_find(engine_db(build->engine), second->parent, &row, err);
+    if (r < 0 || row == NULL)
+        return r;
+    memcpy(ret_key, row->key, sizeof(row->key));
+    *ret_content = xstrdup(row->content);
+    *ret_known = true;
+    build_touch(build, second_key);
+    return 0;
+}
+
+int step_result(const struct step_context *step, const struct step_maker *maker, struct error *err)
+{
+    CLEANUP(found_release) struct found found = {0};
+    bool cached = true;
+    int r = 0;
+    if (!step->no_cache)
+        r = look_up(step, maker->key, &found, err);
+    bool quick = found.there;
+    if (r == 0 && !quick)
+        r = fly(step, maker, &found, &cached, err);
+    if (r == 0 && quick)
+        r = put_second(step, maker, &found, err);
+    if (r < 0)
+        return r;
+    if (cached)
+        build_progress_cached(&step->run->build->progress, step->info);
+    else
+        step->state->reused = false;
+    keep(step, maker, &found);
+    return 0;
+}
