@@ -1,6 +1,6 @@
 # Unit tests: every tests/unit/test_NAME.c is one cmocka program, linked with all archives.
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
-BATS_TESTS := $(sort $(wildcard tests/cli/*.bats tests/network/*.bats tests/clients/*.bats tests/runtime/*.bats tests/faults/*.bats))
+BATS_TESTS := $(sort $(wildcard tests/cli/*.bats tests/build/*.bats tests/network/*.bats tests/clients/*.bats tests/runtime/*.bats tests/faults/*.bats))
 
 # The CLI's files without its main, so that their pure parts can be tested like a library's.
 CLI_ARCHIVE := $(B)/libcli.a

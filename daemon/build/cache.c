@@ -32,7 +32,7 @@ void cache_row_free_ptr(struct cache_row **row)
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS build_cache(key TEXT PRIMARY KEY, parent TEXT NOT NULL, description TEXT NOT NULL,"
     " content TEXT, diff_id TEXT, size INTEGER NOT NULL, created INTEGER NOT NULL, last_used INTEGER NOT NULL,"
-    " use_count INTEGER NOT NULL, second INTEGER NOT NULL) WITHOUT ROWID;"
+    " use_count INTEGER NOT NULL, second INTEGER NOT NULL, nonce TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS build_cache_layer ON build_cache(diff_id);"
     /* Containers of steps that run. */
     "CREATE TABLE IF NOT EXISTS build_container(id TEXT PRIMARY KEY) WITHOUT ROWID;"
@@ -62,22 +62,23 @@ int cache_find(struct db *db, const char *key, struct cache_row **ret, struct er
     bool row = false, lost = false;
     *ret = NULL;
     db_lock(db);
-    int r = db_query(
-        db,
-        "SELECT parent, description, content, diff_id, size, second, created, diff_id IS NOT NULL AND diff_id NOT IN"
-        " (SELECT diff_id FROM layer) FROM build_cache WHERE key = ?",
-        &s, err);
+    int r = db_query(db,
+                     "SELECT parent, description, content, diff_id, size, second, created, nonce, diff_id IS NOT NULL "
+                     "AND diff_id NOT IN"
+                     " (SELECT diff_id FROM layer) FROM build_cache WHERE key = ?",
+                     &s, err);
     if (r == 0) {
         db_bind_text(s, 1, key);
         r = db_step(s, &row, err);
     }
     if (r == 0 && row) {
-        lost = db_int(s, 7) != 0;
+        lost = db_int(s, 8) != 0;
         *ret = cache_row_new(key, db_text(s, 0), db_text(s, 1), db_text(s, 2));
         snprintf((*ret)->diff_id, sizeof((*ret)->diff_id), "%s", db_text(s, 3) != NULL ? db_text(s, 3) : "");
         (*ret)->size = db_int(s, 4);
         (*ret)->result_only = db_int(s, 5) != 0;
         (*ret)->created = db_int(s, 6);
+        snprintf((*ret)->nonce, sizeof((*ret)->nonce), "%s", db_text(s, 7));
         db_reset(s);
     }
     if (r == 0 && lost) {
@@ -94,7 +95,7 @@ int cache_put(struct db *db, const struct cache_row *row, struct error *err)
     db_lock(db);
     int r = db_query(db,
                      "INSERT OR REPLACE INTO build_cache(key, parent, description, content, diff_id, size, created, "
-                     "last_used, use_count, second) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?9, 1, ?8)",
+                     "last_used, use_count, second, nonce) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?9, 1, ?8, ?10)",
                      &s, err);
     if (r == 0) {
         db_bind_text(s, 1, row->key);
@@ -106,6 +107,7 @@ int cache_put(struct db *db, const struct cache_row *row, struct error *err)
         db_bind_int(s, 7, row->created != 0 ? row->created : timestamp_now());
         db_bind_int(s, 8, row->result_only);
         db_bind_int(s, 9, timestamp_now());
+        db_bind_text(s, 10, row->nonce);
         r = db_run(s, err);
     }
     db_unlock(db);

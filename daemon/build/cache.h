@@ -17,13 +17,18 @@ struct engine;
 struct db;
 struct image_store;
 
+#define CACHE_NONCE_MAX 33
+
 struct cache_row {
     char key[DIGEST_HEX_MAX], parent[DIGEST_HEX_MAX];
     char *description;
     char *content;                 /* what was copied, for the history: "file:HEX"; NULL */
     char diff_id[DIGEST_TEXT_MAX]; /* "": the step changed no file, or has none */
     int64_t size;
-    int64_t created;  /* ns */
+    int64_t created; /* ns */
+    /* Tells this result from another one of the same key, which may be different (what a command does is not told by
+     * its words): part of the keys of what stands on it. "": the key says what the result is. */
+    char nonce[CACHE_NONCE_MAX];
     bool result_only; /* a second key of the same result, or a step without files: neither shown nor counted */
 };
 struct draft_info;

@@ -22,7 +22,7 @@ struct walk {
     const struct content_options *options;
     struct key key;
     char *buffer;
-    struct strbuf path; /* relative to the root, for excludes and messages */
+    struct strbuf path; /* relative to the top, for excludes and messages */
 };
 
 /* ---- Contents of a file ---- */
@@ -224,7 +224,6 @@ int content_digest(int root_fd, const char *path, const struct content_options *
     CLEANUP_CLOSE int fd = beneath_open(root_fd, path[0] != 0 ? path : "/", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
     if (fd < 0 || fstat(fd, &st) < 0)
         return error_errno(err, fd < 0 ? fd : errno, "%s", path);
-    strbuf_adds(&w.path, path);
     w.buffer = xmalloc(READ_SIZE);
     key_begin(&w.key, "content 1");
     add_stat(&w, "", &st);

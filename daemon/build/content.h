@@ -12,7 +12,7 @@
 
 struct content_options {
     bool owners;
-    const struct ignore *excludes; /* of paths relative to root_fd; may be NULL */
+    const struct ignore *excludes; /* of paths relative to the directory; may be NULL */
     bool remember; /* the files are kept by the daemon: their digests may be noted at them (trusted.dory.content) */
 };
 /* `path` beneath root_fd. ret_is_dir may be NULL. ENOENT where nothing is. */

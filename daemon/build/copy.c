@@ -210,9 +210,7 @@ static int copy_one_file(const struct copy_job *job, const struct copy_item *ite
     if (wants_unpacking(job, item) && is_archive(fd))
         return unpack(job, fd, err);
     CLEANUP_CLOSE int directory = open_place(job, item->under, item->name, &name, err);
-    struct copy_options options = job->options;
-    options.path = item->path;
-    return directory < 0 ? directory : copy_file_to(fd, directory, name, &options, err);
+    return directory < 0 ? directory : copy_file_to(fd, directory, name, &job->options, err);
 }
 
 static int copy_one_directory(const struct copy_job *job, const struct copy_item *item, int fd, struct error *err)
@@ -223,9 +221,7 @@ static int copy_one_directory(const struct copy_job *job, const struct copy_item
                                 ? xasprintf("%s/%s/%s", path, item->under != NULL ? item->under : "", item->name)
                                 : xstrdup(path);
     CLEANUP_CLOSE int directory = make_directories(job, to, err);
-    struct copy_options options = job->options;
-    options.path = item->path;
-    return directory < 0 ? directory : copy_directory(fd, directory, &options, err);
+    return directory < 0 ? directory : copy_directory(fd, directory, &job->options, err);
 }
 
 static int copy_item(const struct copy_job *job, const struct copy_item *item, struct error *err)

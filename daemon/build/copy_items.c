@@ -167,9 +167,8 @@ static int add_local(const struct step_context *step, const char *source, struct
         strv_add(&paths, path);
     for (size_t i = 0; r == 0 && i < paths.count; i++) {
         CLEANUP_FREE char *under = copy->parents ? under_of(paths.items[i], pivot) : NULL;
-        /* A pattern's excluded matches are as if they were not there. */
-        if (items->excludes.count > 0 && ignore_match(&items->excludes, paths.items[i]) &&
-            ignore_prunes(&items->excludes, paths.items[i]))
+        /* Excluded sources are as if they were not there. */
+        if (items->excludes.count > 0 && path[0] != 0 && ignore_match(&items->excludes, base_name(paths.items[i])))
             continue;
         r = add_item(step, items, paths.items[i], under, err);
     }

@@ -20,7 +20,7 @@
 
 struct copying {
     const struct copy_options *options;
-    struct strbuf path; /* in the source's root */
+    struct strbuf path; /* relative to the top */
 };
 
 static int failed(const struct copying *c, int errnum, const char *what, struct error *err)
@@ -227,17 +227,9 @@ static int copy_tree(struct copying *c, int from, int to, unsigned depth, struct
 
 /* ---- From outside ---- */
 
-static struct copying begin(const struct copy_options *options)
-{
-    struct copying c = {.options = options};
-    if (options->path != NULL)
-        strbuf_adds(&c.path, options->path);
-    return c;
-}
-
 int copy_directory(int from_fd, int to_fd, const struct copy_options *options, struct error *err)
 {
-    struct copying c = begin(options);
+    struct copying c = {.options = options};
     int r = copy_tree(&c, from_fd, to_fd, 0, err);
     strbuf_release(&c.path);
     return r;
@@ -245,8 +237,9 @@ int copy_directory(int from_fd, int to_fd, const struct copy_options *options, s
 
 int copy_file_to(int from_fd, int to_fd, const char *name, const struct copy_options *options, struct error *err)
 {
-    struct copying c = begin(options);
+    struct copying c = {.options = options};
     struct stat st;
+    strbuf_adds(&c.path, name);
     int r = fstat(from_fd, &st) < 0 ? failed(&c, errno, "stat", err) : copy_file(&c, from_fd, &st, to_fd, name, err);
     strbuf_release(&c.path);
     return r;
@@ -255,9 +248,10 @@ int copy_file_to(int from_fd, int to_fd, const char *name, const struct copy_opt
 int copy_bytes_to(const char *bytes, size_t size, int to_fd, const char *name, const struct copy_options *options,
                   struct error *err)
 {
-    struct copying c = begin(options);
+    struct copying c = {.options = options};
     struct stat st = {.st_mode = S_IFREG | 0644};
     clock_gettime(CLOCK_REALTIME, &st.st_mtim);
+    strbuf_adds(&c.path, name);
     CLEANUP_CLOSE int to = new_file(&c, to_fd, name, err);
     int r = to < 0 ? to : fd_write_all(to, bytes, size);
     if (to >= 0 && r < 0)

@@ -17,8 +17,7 @@ struct copy_options {
     uid_t uid;
     gid_t gid;
     const struct chmod_mode *chmod; /* NULL: modes are the source's */
-    const struct ignore *excludes;  /* NULL: none; of paths that begin with `path` */
-    const char *path;               /* of the directory in its root, for excludes and messages; NULL: "" */
+    const struct ignore *excludes;  /* NULL: none; of paths relative to the directory */
 };
 
 /* The contents of one directory into another. Directories that are there keep their attributes, files are replaced. */

@@ -136,6 +136,7 @@ struct step_maker {
     const char *key;
     const char *second_key; /* "" or NULL: none. Another key for the same result, which is quicker to compute */
     const char *chain_key;  /* what the state is called behind the step; NULL: `key` */
+    bool differs;           /* made twice, the result may be another one: the state is called after this one */
     const char *content;    /* for the history; may be NULL */
 };
 /* Adds layer and line to the state, and makes the key its key. */

@@ -2,14 +2,17 @@
 #include <errno.h>
 
 #include "base/db.h"
+#include "base/id.h"
 #include "base/timestamp.h"
 #include "daemon/build/execute.h"
+#include "daemon/build/key.h"
 #include "daemon/engine.h"
 
 struct found {
     struct build_layer *layer; /* a reference; NULL: the step changes no file */
     char *content;
     int64_t created;
+    char nonce[CACHE_NONCE_MAX];
     bool there;
 };
 
@@ -32,6 +35,7 @@ static int look_up(const struct step_context *step, const char *key, struct foun
     ret->there = true;
     ret->content = xstrdup(row->content);
     ret->created = row->created;
+    memcpy(ret->nonce, row->nonce, sizeof(ret->nonce));
     build_touch(build, key);
     return 0;
 }
@@ -86,6 +90,9 @@ static int make(const struct step_context *step, const struct step_maker *maker,
     if (r == 0) {
         ret->created = build_time(build);
         ret->layer->created = ret->created;
+        if (maker->differs)
+            id_random_hex(ret->nonce, (sizeof(ret->nonce) - 1) / 2);
+        memcpy(ret->layer->nonce, ret->nonce, sizeof(ret->nonce));
         ret->content = xstrdup(maker->content);
         ret->there = true;
     }
@@ -99,6 +106,7 @@ static int make(const struct step_context *step, const struct step_maker *maker,
                                   .flying = flying,
                                   .not_after = build->options->source_date_epoch};
     digest.record->created = ret->created;
+    memcpy(digest.record->nonce, ret->nonce, sizeof(ret->nonce));
     build_layer_digest(ret->layer, &digest);
     return 0;
 }
@@ -119,6 +127,7 @@ static int fly(const struct step_context *step, const struct step_maker *maker, 
         *ret_cached = true;
         ret->layer = layer;
         ret->created = layer->created;
+        memcpy(ret->nonce, layer->nonce, sizeof(ret->nonce));
         ret->there = true;
         return 0;
     }
@@ -141,6 +150,13 @@ static void keep(const struct step_context *step, const struct step_maker *maker
     if (found->layer != NULL)
         build_state_add_layer(state, TAKE_PTR(found->layer));
     snprintf(state->key, sizeof(state->key), "%s", maker->chain_key != NULL ? maker->chain_key : maker->key);
+    if (found->nonce[0] != 0) {
+        struct key key;
+        key_begin(&key, "result");
+        key_text(&key, state->key);
+        key_text(&key, found->nonce);
+        key_final(&key, state->key);
+    }
     state->config_key[0] = 0;
 }
 

@@ -349,6 +349,6 @@ int step_run(const struct step_context *step, struct error *err)
     int r = run_key(step, key, err);
     if (r < 0)
         return r;
-    const struct step_maker maker = {.make = make_run, .key = key};
+    const struct step_maker maker = {.make = make_run, .key = key, .differs = true};
     return step_result(step, &maker, err);
 }

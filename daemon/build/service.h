@@ -50,7 +50,8 @@ struct build_layer {
     bool pinned; /* info.diff_id */
     /* Under the service's lock: */
     enum build_layer_status status;
-    int64_t created;        /* ns; when the step ended */
+    int64_t created; /* ns; when the step ended */
+    char nonce[CACHE_NONCE_MAX];
     struct draft_info info; /* READY */
     struct error error;     /* FAILED */
 };

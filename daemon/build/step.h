@@ -58,7 +58,7 @@ struct step_copy {
     char *chown; /* "user[:group]", expanded; NULL: 0:0 */
     char *chmod; /* octal, or symbolic as chmod(1) has it: chmod_mode.h; NULL: as they are */
     bool link, parents;
-    struct strv excludes; /* patterns of archive/ignore.h, relative to the root of the source tree */
+    struct strv excludes; /* patterns of archive/ignore.h, relative to each source */
     char *checksum;       /* ADD: "sha256:..." of an URL or a git commit; NULL */
     bool keep_git_dir;
     bool unpack, unpack_set; /* ADD --unpack=true|false; not set: local archives are unpacked, downloads are not */

@@ -1,0 +1,254 @@
+#!/usr/bin/env bats
+# COPY and ADD: what comes where, with which owners, modes and times; and that nothing outside of a root is reached.
+
+bats_require_minimum_version 1.5.0
+load ../lib/env
+
+setup_file() {
+    env_start
+    env_images busybox
+    mkdir -p "$ENV_DIR/www"
+    echo downloaded >"$ENV_DIR/www/file"
+    local port
+    port=$(free_port)
+    (cd "$ENV_DIR/www" && exec python3 -m http.server --bind 127.0.0.1 "$port" >/dev/null 2>&1 3>&- 4>&-) &
+    echo $! >"$ENV_DIR/www.pid"
+    disown
+    export WWW=http://127.0.0.1:$port
+    for _ in $(seq 500); do curl -sf "$WWW/file" >/dev/null && break; sleep 0.05; done
+}
+
+teardown_file() {
+    [ ! -s "$ENV_DIR/www.pid" ] || kill "$(cat "$ENV_DIR/www.pid")" 2>/dev/null || true
+    env_stop
+}
+
+setup() {
+    C=$(mktemp -d "$ENV_DIR/context.XXXXXX")
+}
+
+# build DOCKERFILE [option...]: builds image t from $C.
+build() {
+    printf '%s\n' "$1" >"$C/Dockerfile"
+    shift
+    dory build -q -t t "$@" "$C"
+}
+
+@test "files and directories, names and slashes" {
+    mkdir -p "$C/dir/sub"
+    echo a >"$C/a"; echo b >"$C/b"; echo f >"$C/dir/f"; echo g >"$C/dir/sub/g"; ln -s f "$C/dir/link"
+    build 'FROM busybox
+COPY a /as-file
+COPY a /in/
+COPY a b /two/
+COPY dir /contents
+COPY dir/ /contents2/
+COPY [ab] /matched/
+COPY d*/f /star
+WORKDIR /work
+COPY a rel/
+COPY --parents dir/sub/g /parents/
+COPY --parents dir/./sub/g /pivot/
+COPY --exclude=sub --exclude=**/link dir /excluded/
+COPY <<one <<"two" /here/
+$HOME
+one
+$HOME
+two'
+    run dory run --rm t sh -c 'cat /as-file /in/a /two/b /star rel/a /here/one /here/two; find /contents /contents2 /matched /parents /pivot /excluded | sort; readlink /contents/link'
+    [ "$output" = "a
+a
+b
+f
+a
+
+\$HOME
+/contents
+/contents/f
+/contents/link
+/contents/sub
+/contents/sub/g
+/contents2
+/contents2/f
+/contents2/link
+/contents2/sub
+/contents2/sub/g
+/excluded
+/excluded/f
+/matched
+/matched/a
+/matched/b
+/parents
+/parents/dir
+/parents/dir/sub
+/parents/dir/sub/g
+/pivot
+/pivot/sub
+/pivot/sub/g
+f" ]
+}
+
+@test "owners, modes, times and attributes" {
+    mkdir "$C/dir"
+    echo a >"$C/a"; echo f >"$C/dir/f"
+    chmod 640 "$C/a"; chmod 4755 "$C/dir/f"; chmod 750 "$C/dir"; chown 33:44 "$C/a"
+    touch -d 2001-02-03T04:05:06Z "$C/a"
+    build 'FROM busybox AS owned
+RUN mkdir /o && echo x >/o/x && chown -R 12:34 /o
+FROM busybox
+RUN mkdir -p /etc && echo "joe:x:77:88::/:/bin/sh" >>/etc/passwd && echo "team:x:99:" >>/etc/group
+COPY a /a
+COPY dir /dir/d
+COPY --chown=5:6 --chmod=0444 a /n/a
+COPY --chown=joe a /joe
+COPY --chown=joe:team --chmod=u=rw,go= dir /jt/
+COPY --from=owned /o /o
+COPY --from=owned --chown=1 /o /o1'
+    run dory run --rm t stat -c '%n %u:%g %a %Y' /a /dir/d/f /n /n/a /joe /jt/f /o/x /o1/x
+    [ "$(awk '{print $1, $2, $3}' <<<"$output")" = "/a 0:0 640
+/dir/d/f 0:0 4755
+/n 5:6 755
+/n/a 5:6 444
+/joe 77:88 640
+/jt/f 77:99 600
+/o/x 12:34 644
+/o1/x 1:1 644" ]
+    [[ ${lines[0]} == *" 981173106" ]]
+    run build 'FROM busybox
+COPY --chown=nobody-there Dockerfile /x'
+    [ "$status" -eq 1 ]
+    [[ $output == *"unable to find user nobody-there"* ]]
+}
+
+@test "ADD unpacks archives of the context, and not what it downloads" {
+    mkdir "$C/dir"
+    echo f >"$C/dir/f"
+    tar -C "$C" --owner=7 --group=8 -czf "$C/a.tgz" dir
+    tar -C "$C" --owner=7 --group=8 -cJf "$C/a.txz" dir
+    head -c 100 /dev/zero >"$C/zeros"
+    cp "$C/a.tgz" "$ENV_DIR/www/a.tgz"
+    sum=$(sha256sum "$ENV_DIR/www/file" | cut -d' ' -f1)
+    build "FROM busybox
+ADD a.tgz a.txz zeros /u/
+COPY a.tgz /not/
+ADD --unpack=false a.tgz /kept/
+ADD $WWW/file /w/
+ADD --checksum=sha256:$sum $WWW/file /w/renamed
+ADD $WWW/a.tgz /w/
+ADD --unpack=true $WWW/a.tgz /x/"
+    run dory run --rm t sh -c 'find /u /not /kept /w /x -type f | sort; stat -c %u:%g /u/dir/f; cat /w/renamed; stat -c %a /w/file'
+    [ "$output" = "/kept/a.tgz
+/not/a.tgz
+/u/dir/f
+/u/zeros
+/w/a.tgz
+/w/file
+/w/renamed
+/x/dir/f
+7:8
+downloaded
+600" ]
+    run build "FROM busybox
+ADD --checksum=sha256:$(printf '%064d' 0) $WWW/file /w/"
+    [ "$status" -ne 0 ]
+    [[ $output == *"digest mismatch sha256:$sum"* ]]
+    run build "FROM busybox
+ADD $WWW/missing /w/"
+    [ "$status" -ne 0 ]
+    [[ $output == *"/missing with status 404"* ]]
+}
+
+@test "what is there: files are replaced, directories merged, symlinks of the image stay inside" {
+    mkdir -p "$C/root/etc" "$C/d"
+    echo new >"$C/root/etc/x"; echo f >"$C/f"; echo in >"$C/d/in"
+    build 'FROM busybox
+RUN mkdir -p /etc /real && chmod 700 /etc && echo old >/etc/x && echo keep >/etc/y && ln -s /real /abs && ln -s ../../../real /up && echo t >/target && ln -s target /tolink
+COPY root /
+COPY f /abs/
+COPY d /up
+COPY f /tolink'
+    run dory run --rm t sh -c 'cat /etc/x /etc/y; stat -c %a /etc; ls /real; readlink /abs; cat /target; readlink /tolink'
+    [ "$output" = "new
+keep
+700
+f
+in
+/real
+f
+target" ]
+    run build 'FROM busybox
+RUN mkdir -p /x/f
+COPY f /x/'
+    [ "$status" -ne 0 ]
+    [[ $output == *"cannot copy f to directory: f"* ]]
+    run build 'FROM busybox
+RUN echo >/file
+COPY f /file/'
+    [ "$status" -ne 0 ]
+    [[ $output == *"cannot copy to non-directory: /file"* ]]
+}
+
+@test "sources do not leave their root, whatever symlinks say" {
+    echo secret >"$ENV_DIR/secret"
+    ln -s "$ENV_DIR/secret" "$C/abs"
+    ln -s ../secret "$C/up"
+    mkdir "$C/d"
+    ln -s ../../secret "$C/d/up"
+    ln -s "$ENV_DIR" "$C/dir"
+    for source in abs up dir/secret ../secret /../../secret; do
+        run build "FROM busybox
+COPY $source /x/"
+        [ "$status" -ne 0 ]
+        [[ $output == *"COPY failed"* ]]
+    done
+    # Links inside of directories are copied as links.
+    build 'FROM busybox
+COPY d /d'
+    [ "$(dory run --rm t readlink /d/up)" = ../../secret ]
+    # The same for stages (CVE-2024-9407, CVE-2024-1753): links lead where they lead in the stage.
+    build 'FROM busybox AS evil
+RUN ln -s / /root-link; ln -s /etc/hostname /host; ln -s ../../../../../../etc/hostname /host2; mkdir /etc2; echo stage >/etc/stage
+FROM busybox
+COPY --from=evil /root-link/etc/stage /stage'
+    [ "$(dory run --rm t cat /stage)" = stage ]
+    run build 'FROM busybox AS evil
+RUN ln -s /proc/self/root/etc/passwd /p
+FROM busybox
+COPY --from=evil /p /p'
+    [ "$status" -ne 0 ]
+    [[ $output == *"COPY failed"* ]]
+}
+
+@test "missing things are named" {
+    run build 'FROM busybox
+COPY nothing /x'
+    [ "$status" -ne 0 ]
+    [[ $output == *"COPY failed: file not found in build context or excluded by .dockerignore: stat nothing: file does not exist"* ]]
+    run build 'FROM busybox
+COPY no* /x'
+    [ "$status" -ne 0 ]
+    [[ $output == *"stat no*: file does not exist"* ]]
+    run build 'FROM busybox AS one
+FROM busybox
+COPY --from=one /nothing /x'
+    [ "$status" -ne 0 ]
+    [[ $output == *"COPY failed: stat nothing: file does not exist"* ]]
+    run build 'FROM scratch AS empty
+FROM busybox
+COPY --from=empty /nothing /x'
+    [ "$status" -ne 0 ]
+    [[ $output == *"stat nothing: file does not exist"* ]]
+}
+
+@test "--link is a layer of its own, and found again above another base" {
+    echo a >"$C/a"
+    build 'FROM busybox
+RUN echo one >/one
+COPY --link a /l/a'
+    first=$(dory inspect -f '{{index .RootFS.Layers 2}}' t)
+    printf 'FROM busybox\nRUN echo two >/two\nCOPY --link a /l/a\n' >"$C/Dockerfile"
+    run dory build --progress plain -t t "$C"
+    [ "$(grep -c CACHED <<<"$output")" -eq 1 ]
+    [ "$(dory inspect -f '{{index .RootFS.Layers 2}}' t)" = "$first" ]
+    [ "$(dory run --rm t cat /two /l/a)" = $'two\na' ]
+}

@@ -1,0 +1,91 @@
+#!/usr/bin/env bats
+# Builds that fail, are cancelled or lose their daemon leave no container, mount, layer, cgroup or directory.
+
+bats_require_minimum_version 1.5.0
+load ../lib/env
+load ../faults/leaks
+
+setup_file() {
+    env_start
+    env_images busybox
+}
+
+teardown_file() {
+    env_stop
+}
+
+setup() {
+    C=$(mktemp -d "$ENV_DIR/context.XXXXXX")
+}
+
+# Waits until a step runs that prints "started".
+wait_for_step() { # log
+    for _ in $(seq 300); do
+        grep -q ' started$' "$1" && return
+        sleep 0.1
+    done
+    cat "$1"
+    return 1
+}
+
+begin() { # DOCKERFILE: a build in the background; sets BUILD
+    printf '%s\n' "$1" >"$C/Dockerfile"
+    dory build --progress plain -t never "$C" >"$C.log" 2>&1 3>&- &
+    BUILD=$!
+}
+
+slow='FROM busybox AS other
+RUN --mount=type=secret,id=none --mount=target=/ctx --mount=type=cache,target=/c sleep 1000
+FROM busybox
+RUN --mount=target=/ctx,rw echo started; sleep 1000
+COPY --from=other /x /x'
+
+@test "failures of every kind leave nothing" {
+    dory build -q - <<<$'FROM busybox\nRUN true' >/dev/null
+    before=$(leak_snapshot)
+    for step in 'RUN exit 3' 'RUN --mount=type=bind,source=none,target=/x true' 'COPY none /' 'RUN ["/none"]' \
+        'RUN --mount=type=secret,id=x,required true' 'WORKDIR /bin/sh/x' 'USER nobody-there
+RUN true' 'ADD http://127.0.0.1:1/x /'; do
+        printf 'FROM busybox AS other\nRUN sleep 1000\nFROM busybox\n%s\nCOPY --from=other /x /x\n' "$step" >"$C/Dockerfile"
+        run dory build "$C"
+        [ "$status" -ne 0 ]
+    done
+    leak_compare "$before"
+}
+
+@test "a build whose client goes away ends, with its containers" {
+    dory build -q - <<<$'FROM busybox\nRUN true' >/dev/null
+    before=$(leak_snapshot)
+    begin "$slow"
+    wait_for_step "$C.log"
+    kill "$BUILD"
+    wait "$BUILD" || true
+    leak_compare "$before"
+    run -1 dory inspect never
+}
+
+@test "a daemon that is killed while it builds leaves nothing to the next one" {
+    dory build -q - <<<$'FROM busybox\nRUN true' >/dev/null
+    env_daemon_kill
+    env_daemon_start
+    before=$(leak_snapshot)
+    begin "$slow"
+    wait_for_step "$C.log"
+    env_daemon_kill
+    wait "$BUILD" || true
+    env_daemon_start
+    leak_compare "$before"
+    [ -z "$(dory ps -aq)" ]
+    run dory build -q - <<<$'FROM busybox\nRUN echo goes on'
+    [ "$status" -eq 0 ]
+}
+
+@test "a base image that is removed meanwhile, and an image removed while the cache has its layers" {
+    dory build -q -t kept - <<<$'FROM busybox\nRUN echo layer >/layer' >/dev/null
+    dory rmi kept >/dev/null
+    run dory build --progress plain -t kept - <<<$'FROM busybox\nRUN echo layer >/layer'
+    [[ $output == *CACHED* ]]
+    [ "$(dory run --rm kept cat /layer)" = layer ]
+    dory builder prune -af >/dev/null
+    [ "$(dory run --rm kept cat /layer)" = layer ]
+}

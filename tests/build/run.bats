@@ -1,0 +1,232 @@
+#!/usr/bin/env bats
+# RUN: a container over the layers so far. Its environment, mounts, network and limits; what is in the layer and what is
+# not; secrets stay out of everything.
+
+bats_require_minimum_version 1.5.0
+load ../lib/env
+
+setup_file() {
+    export DORY_TEST_CANARY=canary-of-the-daemon
+    env_start
+    env_images busybox
+}
+
+teardown_file() {
+    [ ! -s "$ENV_DIR/agent.pid" ] || kill "$(cat "$ENV_DIR/agent.pid")" 2>/dev/null || true
+    env_stop
+}
+
+setup() {
+    C=$(mktemp -d "$ENV_DIR/context.XXXXXX")
+}
+
+build() { # DOCKERFILE [option...]
+    printf '%s\n' "$1" >"$C/Dockerfile"
+    shift
+    dory build --progress plain -t t "$@" "$C"
+}
+
+# Paths in the image's own layers above the base.
+layer_paths() {
+    dory save t >"$C/saved.tar"
+    rm -rf "$C/saved"
+    mkdir "$C/saved"
+    tar -C "$C/saved" -xf "$C/saved.tar"
+    python3 - "$C/saved" <<'PY'
+import json, sys, tarfile
+root = sys.argv[1]
+manifest = json.load(open(root + '/manifest.json'))[0]
+for layer in manifest['Layers'][1:]:
+    for m in tarfile.open(root + '/' + layer):
+        print(m.name)
+PY
+}
+
+@test "layers hold what the steps wrote and nothing of what a container needs" {
+    build 'FROM busybox
+ENV A=1
+USER 5:6
+WORKDIR /w
+USER 0
+RUN echo $A-$B-$HOME >/out; id -u >>/out; pwd >>/out; echo gone >>/etc/hosts; cat /proc/mounts >/dev/null; test -c /dev/null
+USER 7
+RUN id -u >/tmp/seven; touch /tmp/seven
+USER 0
+RUN rm /bin/yes && mv /tmp/seven /moved
+RUN true'
+    [ "$(dory run --rm -u 0 t cat /out /moved)" = $'1--/root\n0\n/w\n7' ]
+    paths=$(layer_paths | sort -u | tr '\n' ' ')
+    [ "$paths" = "bin bin/.wh.yes moved out tmp tmp/.wh.seven tmp/seven w " ] || { echo "$paths"; false; }
+    # A step without a change has no layer.
+    [ "$(dory inspect -f '{{len .RootFS.Layers}}' t)" = 5 ]
+    run dory history --no-trunc --format '{{.CreatedBy}}' t
+    [ "${lines[0]}" = "/bin/sh -c true" ]
+    [ -z "$(dory ps -aq)" ]
+}
+
+@test "the environment is the step's and not the daemon's" {
+    run build 'FROM busybox
+ARG X=dflt
+ARG Y
+RUN env | sort' --build-arg Y=given --build-arg http_proxy=http://p --build-arg Z=unused
+    [ "$status" -eq 0 ]
+    [[ $output == *" X=dflt"* && $output == *" Y=given"* && $output == *" http_proxy=http://p"* ]]
+    [[ $output != *canary-of-the-daemon* ]]
+    [[ $output == *"[Warning] One or more build-args [Z] were not consumed"* ]]
+    run dory history --no-trunc --format '{{.CreatedBy}}' t
+    [ "${lines[0]}" = "|2 X=dflt Y=given /bin/sh -c env | sort" ]
+    run dory inspect t
+    [[ $output != *given/* && $output != *http_proxy* ]]
+}
+
+@test "a command that fails: its code, its words, and nothing left" {
+    run build 'FROM busybox
+RUN echo out; echo err >&2; exit 42'
+    [ "$status" -eq 42 ]
+    [[ $output == *" out"* && $output == *" err"* ]]
+    [[ $output == *"The command '/bin/sh -c echo out; echo err >&2; exit 42' returned a non-zero code: 42"* ]]
+    run build 'FROM busybox
+RUN ["/no/such/program"]'
+    [ "$status" -ne 0 ]
+    [[ $output == *"/no/such/program"* && $output == *"no such file or directory"* ]]
+    [ -z "$(dory ps -aq)" ]
+    run -1 grep -q "$ENV_DIR" /proc/self/mountinfo
+}
+
+@test "heredocs, also with an interpreter" {
+    run build 'FROM busybox
+RUN <<E
+echo one
+false || echo two
+E
+RUN <<E
+#!/bin/cat
+printed
+E
+RUN <<E cat >/file
+text
+E'
+    [ "$status" -eq 0 ]
+    [[ $output == *" one"* && $output == *" two"* && $output == *" printed"* ]]
+    [ "$(dory run --rm t cat /file)" = text ]
+    [ -z "$(layer_paths | grep pipes)" ]
+}
+
+@test "bind mounts: context, stage, image; writes are thrown away; sources stay in their root" {
+    mkdir "$C/d"
+    echo ctx >"$C/d/f"
+    ln -s /etc "$C/etc"
+    echo text-of-a-stranger >"$ENV_DIR/outside"
+    ln -s "$ENV_DIR" "$C/out"
+    run build 'FROM busybox AS one
+RUN mkdir /data && echo stage >/data/s
+FROM busybox
+RUN --mount=target=/ctx cat /ctx/d/f && ! touch /ctx/x
+RUN --mount=type=bind,source=d,target=/a/b/c,rw echo more >>/a/b/c/f; echo w >/a/b/c/new; cat /a/b/c/f
+RUN --mount=type=bind,source=d,target=/mnt ls /mnt; cat /mnt/f
+RUN --mount=type=bind,from=one,source=/data,target=/s,rw cat /s/s; echo no >/s/s
+RUN --mount=type=bind,from=one,source=/data/s,target=/file cat /file
+RUN --mount=type=bind,from=busybox,source=/bin,target=/b ls /b/busybox
+RUN test ! -e /ctx && test ! -e /a && test ! -e /s && test ! -e /file'
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    [[ $output == *" ctx"* && $output == *" more"* && $output == *" stage"* && $output == *"/b/busybox"* ]]
+    [ "$(cat "$C/d/f")" = ctx ]
+    [ -z "$(layer_paths | grep -v ^data)" ]
+    for source in etc out out/outside ../outside; do
+        run build "FROM busybox
+RUN --mount=type=bind,source=$source,target=/m cat /m /m/*"
+        [ "$status" -ne 0 ]
+        [[ $output != *stranger* ]]
+    done
+}
+
+@test "tmpfs mounts" {
+    run build 'FROM busybox
+RUN --mount=type=tmpfs,target=/t,size=1m echo x >/t/x; grep " /t tmpfs" /proc/mounts; ! dd if=/dev/zero of=/t/y bs=1M count=2 2>/dev/null
+RUN test ! -e /t'
+    [ "$status" -eq 0 ]
+    [[ $output == *"size=1024k"* ]]
+}
+
+@test "cache mounts last, are locked or private where asked, and are in no layer" {
+    run build 'FROM busybox
+RUN --mount=type=cache,target=/c,id=lasting,mode=0700,uid=3 stat -c %u:%a /c; echo one >>/c/log'
+    [ "$status" -eq 0 ]
+    [[ $output == *" 3:700"* ]]
+    run build 'FROM busybox
+RUN --mount=type=cache,target=/other,id=lasting echo two >>/other/log; cat /other/log'
+    [[ $output == *" one"* && $output == *" two"* ]]
+    [ -z "$(layer_paths)" ]
+    # Two stages at once: one after the other with locked, each its own with private.
+    run build 'FROM busybox AS a
+RUN --mount=type=cache,target=/c,id=lock,sharing=locked test ! -e /c/in && touch /c/in && sleep 0.3 && rm /c/in && echo a >/done
+FROM busybox AS b
+RUN --mount=type=cache,target=/c,id=lock,sharing=locked test ! -e /c/in && touch /c/in && sleep 0.3 && rm /c/in && echo b >/done
+FROM busybox
+COPY --from=a /done /a
+COPY --from=b /done /b'
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    run build 'FROM busybox AS seed
+RUN mkdir /s && echo seeded >/s/f
+FROM busybox
+RUN --mount=type=cache,target=/c,id=seed,from=seed,source=/s cat /c/f
+RUN --mount=type=cache,target=/c,id=seed,readonly ! touch /c/x'
+    [ "$status" -eq 0 ]
+    [[ $output == *" seeded"* ]]
+}
+
+@test "secrets: in the step, and nowhere else" {
+    echo -n top-secret-value >"$C/../secret.txt"
+    run build 'FROM busybox
+RUN --mount=type=secret,id=s cut -c 5- /run/secrets/s; stat -c %a:%u /run/secrets/s; grep -q "/run/secrets/s tmpfs" /proc/mounts
+RUN --mount=type=secret,id=s,target=/etc/pass,mode=0440,uid=3 stat -c %a:%u /etc/pass
+RUN --mount=type=secret,id=s,env=TOKEN test ! -e /run/secrets/s; echo ${TOKEN#top-}
+RUN --mount=type=secret,id=none ls /run/secrets/none 2>&1 | grep -c No
+RUN test ! -e /run/secrets && test ! -e /etc/pass && test -z "$TOKEN"' --secret "id=s,src=$C/../secret.txt"
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    [[ $output == *" secret-value"* && $output == *" 400:0"* && $output == *" 440:3"* ]]
+    [ -z "$(layer_paths)" ]
+    # Neither in layers, configs and rows nor in the daemon's log.
+    run -1 grep -rlF top-secret-value "$ENV_DIR/data" "$ENV_DIR/doryd.log"
+    run build 'FROM busybox
+RUN --mount=type=secret,id=missing,required cat /run/secrets/missing'
+    [ "$status" -ne 0 ]
+    [[ $output == *"secret missing: not found"* ]]
+}
+
+@test "networks, hosts and limits" {
+    run build 'FROM busybox
+RUN --network=none ls /sys/class/net
+RUN cat /etc/hosts; grep -c . /etc/resolv.conf; ulimit -n; df -h /dev/shm' --add-host "there:1.2.3.4" --ulimit nofile=77:77 --shm-size 3m
+    [ "$status" -eq 0 ]
+    [[ $output == *"1.2.3.4"*there* && $output == *" 77"* && $output == *"3.0M"* ]]
+    run build 'FROM busybox
+RUN --security=insecure id'
+    [ "$status" -ne 0 ]
+    [[ $output == *"security=insecure is not allowed"* ]]
+}
+
+@test "FROM scratch" {
+    run build 'FROM scratch
+COPY --from=busybox /bin /bin
+RUN ["/bin/busybox", "sh", "-c", "echo hi >/file"]'
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    layer_paths >/dev/null
+    [ "$(python3 -c "
+import json,tarfile
+m=json.load(open('$C/saved/manifest.json'))[0]
+print([x.name for x in tarfile.open('$C/saved/'+m['Layers'][-1])])")" = "['file']" ]
+    [ "$(dory run --rm t cat /file)" = hi ]
+}
+
+@test "triggers of the base run, and are not handed on" {
+    build 'FROM busybox
+ONBUILD COPY f /brought
+ONBUILD RUN echo triggered >>/brought'
+    dory tag t trigger-base
+    echo f >"$C/f"
+    build 'FROM trigger-base
+RUN echo after >>/brought'
+    [ "$(dory run --rm t cat /brought)" = $'f\ntriggered\nafter' ]
+    [ "$(dory inspect -f '{{len .Config.OnBuild}}' t)" = 0 ]
+}
