@@ -381,11 +381,27 @@ static int tar_skip_other(struct tar_reader *reader, struct error *err)
     return r < 0 ? r : 1;
 }
 
+/* What fills a file's last block. Some writers leave it out at the very end (docker's client does with a Dockerfile
+ * from outside of the context), and Go's reader does not miss it. */
+static int tar_skip_pad(struct tar_reader *reader, struct error *err)
+{
+    while (reader->pad > 0) {
+        int r = tar_fill(reader, err);
+        if (r <= 0) {
+            return r;
+        }
+        size_t n = (uint64_t)reader->pad < reader->block_size ? (size_t)reader->pad : reader->block_size;
+        tar_advance(reader, n);
+        reader->pad -= (int64_t)n;
+    }
+    return 0;
+}
+
 int tar_reader_next(struct tar_reader *reader, const struct tar_entry **ret_entry, struct error *err)
 {
     int r = tar_skip(reader, reader->left, err);
     if (r == 0) {
-        r = tar_skip(reader, reader->pad, err);
+        r = tar_skip_pad(reader, err);
     }
     reader->left = 0;
     reader->pad = 0;

@@ -475,9 +475,10 @@ static void archives_cut_anywhere_are_refused_or_harmless(void **state)
         struct unpack_result result;
         struct error err = {0};
         int r = unpack_portions(s, &cut, 100, &result, &err);
-        /* An end between two entries counts as the end, as in every tar; within one it does not. */
+        /* An end between two entries counts as the end, as in every tar, and so does one in what fills up the last
+         * block of a file ("1234", the fifth block); within an entry it does not. */
         if (r == 0)
-            assert_true(size % 512 == 0 || size > tar.size - 512);
+            assert_true(size % 512 == 0 || size > tar.size - 512 || (size >= 4 * 512 + 4 && size < 5 * 512));
         else
             assert_string_equal(err.message, "unexpected EOF");
     }
