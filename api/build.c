@@ -7,6 +7,7 @@
 #include "api/request.h"
 #include "daemon/build/build.h"
 #include "daemon/build/context.h"
+#include "daemon/build/context_sync.h"
 #include "daemon/engine.h"
 #include "daemon/events.h"
 
@@ -57,6 +58,25 @@ static int handle_build(struct api_request *request, struct engine *engine, stru
 
 /* ---- prune ---- */
 
+/* Contexts that are kept count as unused when nobody builds from them; only filters by which they are meant, or none,
+ * take them. */
+static int prune_contexts(struct engine *engine, const struct build_prune *how, struct strv *ids, int64_t *bytes,
+                          struct error *err)
+{
+    const struct json *types = json_get(how->filters, "type");
+    bool meant = !how->filters || (how->filters->object.count == 1 && json_count(types) == 1 &&
+                                   strcmp(json_string(json_at(types, 0)), "source.local") == 0);
+    int64_t freed = 0;
+    size_t count = 0;
+    if (!meant || how->keep_storage > 0)
+        return 0;
+    int r = context_sync_usage(engine, true, &freed, &count, err);
+    if (r == 0 && count > 0)
+        strv_add(ids, "contexts");
+    *bytes += freed;
+    return r;
+}
+
 static int handle_prune(struct api_request *request, struct engine *engine, struct error *err)
 {
     /* The builder refuses those it does not know. */
@@ -76,6 +96,8 @@ static int handle_prune(struct api_request *request, struct engine *engine, stru
     how.keep_storage = reserved;
     how.filters = filters;
     r = build_prune(engine, &how, &ids, &bytes, err);
+    if (r == 0)
+        r = prune_contexts(engine, &how, &ids, &bytes, err);
     if (r < 0)
         return r;
     events_publish_prune(engine_events(engine), "builder", bytes);
@@ -95,6 +117,46 @@ static int handle_prune(struct api_request *request, struct engine *engine, stru
     return api_reply_json(request, 200, &out);
 }
 
+/* ---- cache mounts ---- */
+
+static int cache_id(struct api_request *request, const char **ret, struct error *err)
+{
+    *ret = api_query(request, "id");
+    return *ret && **ret ? 0 : error_set(err, ERROR_INVALID, 0, "bad parameter: id cannot be empty");
+}
+
+struct cache_answer {
+    struct api_request *request;
+    bool begun;
+};
+
+static int write_cache(void *data, const void *bytes, size_t size, struct error *err)
+{
+    struct cache_answer *answer = data;
+    int r = answer->begun ? 0 : api_stream_begin(answer->request, 200, "application/x-tar");
+    answer->begun = true;
+    if (r == 0)
+        r = api_stream_write(answer->request, bytes, size);
+    return r < 0 ? error_set(err, ERROR_CANCELLED, -r, "the client has gone") : 0;
+}
+
+static int handle_cache_export(struct api_request *request, struct engine *engine, struct error *err)
+{
+    struct cache_answer answer = {.request = request};
+    const char *id;
+    int r = cache_id(request, &id, err);
+    return r < 0 ? r : build_cache_mount_export(engine, id, write_cache, &answer, err);
+}
+
+static int handle_cache_import(struct api_request *request, struct engine *engine, struct error *err)
+{
+    const char *id;
+    int r = cache_id(request, &id, err);
+    if (r == 0)
+        r = build_cache_mount_import(engine, id, api_body_fd(request), err);
+    return r < 0 ? r : api_reply_empty(request, 204);
+}
+
 /* Builds by an id of the client's are BuildKit's; others end when their client goes. As docker, which takes any id. */
 static int handle_cancel(struct api_request *request, struct engine *engine, struct error *err)
 {
@@ -108,6 +170,8 @@ static int handle_cancel(struct api_request *request, struct engine *engine, str
 const struct api_route api_build_routes[] = {
     {"POST", "/build", handle_build, API_BODY_STREAM | API_STREAM},
     {"POST", "/dory/build", build_session_handle, API_HIJACK},
+    {"GET", "/dory/build/cache", handle_cache_export, API_STREAM},
+    {"PUT", "/dory/build/cache", handle_cache_import, API_BODY_STREAM | API_STREAM},
     {"POST", "/build/prune", handle_prune, 0},
     {"POST", "/build/cancel", handle_cancel, 0},
     {0},

@@ -7,6 +7,7 @@
 #include "base/parse.h"
 #include "daemon/engine.h"
 #include "daemon/ulimits.h"
+#include "image/platform.h"
 
 #define HEADER_MAX ((size_t)1 << 20)
 #define TAGS_MAX 128
@@ -106,6 +107,18 @@ static int read_ulimits(const struct api_request *request, struct host_config *h
 
 /* ---- the query ---- */
 
+/* What a container could not be made with is said before the first step. The builder fills in the defaults itself. */
+static int validate_host(const struct host_config *host, struct engine *engine, struct error *err)
+{
+    CLEANUP_STRV struct strv warnings = STRV_INIT; /* the builder gives them with each step */
+    struct host_config copy = {0};
+    json_table_copy(&host_config_table, &copy, host);
+    host_config_set_defaults(&copy, engine_options(engine));
+    int r = host_config_validate(&copy, &warnings, err);
+    host_config_release(&copy);
+    return r;
+}
+
 static void take_text(const struct api_request *request, const char *name, char **ret)
 {
     const char *text = api_query(request, name);
@@ -183,6 +196,21 @@ static int check_version(const struct api_request *request, struct error *err)
                          "docker's CLI, or dory build");
     if (json_count(outputs) > 0)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "outputs need BuildKit (version=2), which is not implemented");
+    return 0;
+}
+
+static int check_platform(const char *text, struct error *err)
+{
+    struct platform platform;
+    if (!text || !*text)
+        return 0;
+    int r = platform_parse(text, &platform, err);
+    if (r < 0) {
+        err->kind = ERROR_INVALID;
+        return r;
+    }
+    if (strcmp(platform.os, "linux") != 0)
+        return error_set(err, ERROR_INVALID, 0, "platform \"%.100s\": operating system is not supported", text);
     return 0;
 }
 
@@ -273,9 +301,13 @@ int build_parameters_read(struct api_request *request, struct engine *engine, st
     *ret = (struct build_parameters){.options = {.context_fd = -1, .cancel_fd = -1}};
     int r = check_version(request, err);
     if (r == 0)
+        r = check_platform(api_query(request, "platform"), err);
+    if (r == 0)
         r = read_tags(request, ret, err);
     if (r == 0)
         r = read_host(request, &o->host, err);
+    if (r == 0)
+        r = validate_host(&o->host, engine, err);
     if (r == 0)
         r = read_map(request, "buildargs", "build args", &o->build_args, err);
     if (r == 0)

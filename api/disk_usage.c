@@ -4,6 +4,9 @@
 #include "api/images.h"
 #include "api/system.h"
 #include "base/strmap.h"
+#include "base/timestamp.h"
+#include "daemon/build/build.h"
+#include "daemon/build/context_sync.h"
 #include "daemon/container.h"
 #include "daemon/engine.h"
 #include "daemon/volumes.h"
@@ -125,6 +128,63 @@ static int write_volumes(struct json_writer *w, struct engine *engine, const str
     return r;
 }
 
+static void write_build(struct json_writer *w, const struct build_cache_record *record)
+{
+    char time[TIMESTAMP_MAX];
+    json_begin_object(w);
+    json_member_string(w, "ID", record->id);
+    if (record->parent && *record->parent) {
+        json_member_string(w, "Parent", record->parent);
+        json_key(w, "Parents");
+        json_begin_array(w);
+        json_put_string(w, record->parent);
+        json_end_array(w);
+    }
+    json_member_string(w, "Type", record->type);
+    json_member_string(w, "Description", record->description);
+    json_member_bool(w, "InUse", record->in_use);
+    json_member_bool(w, "Shared", record->shared);
+    json_member_int(w, "Size", record->size);
+    timestamp_format(time, record->created);
+    json_member_string(w, "CreatedAt", time);
+    if (record->last_used > 0) {
+        timestamp_format(time, record->last_used);
+        json_member_string(w, "LastUsedAt", time);
+    } else {
+        json_member_null(w, "LastUsedAt");
+    }
+    json_member_int(w, "UsageCount", record->use_count);
+    json_end_object(w);
+}
+
+/* Results of steps and cache mounts, and the contexts that are kept (as one: the client's business is only that they
+ * take room). */
+static int write_builds(struct json_writer *w, struct engine *engine, struct error *err)
+{
+    struct build_cache_record *records = NULL;
+    size_t count = 0, contexts = 0;
+    int64_t bytes = 0;
+    int r = build_cache_list(engine, &records, &count, err);
+
+    if (r == 0)
+        r = context_sync_usage(engine, false, &bytes, &contexts, err);
+    json_key(w, "BuildCache");
+    json_begin_array(w);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        write_build(w, &records[i]);
+    if (r == 0 && contexts > 0) {
+        struct build_cache_record kept = {.id = (char *)"contexts",
+                                          .type = (char *)"source.local",
+                                          .description = (char *)"build contexts kept for the next build",
+                                          .size = bytes,
+                                          .use_count = (int64_t)contexts};
+        write_build(w, &kept);
+    }
+    json_end_array(w);
+    build_cache_records_free(records, count);
+    return r;
+}
+
 int system_disk_usage(struct api_request *request, struct engine *engine, struct error *err)
 {
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT, text = STRBUF_INIT;
@@ -152,11 +212,10 @@ int system_disk_usage(struct api_request *request, struct engine *engine, struct
         r = write_volumes(&w, engine, containers, err);
     if (r < 0)
         return r;
-    if (parts.builds) { /* there is none */
-        json_key(&w, "BuildCache");
-        json_begin_array(&w);
-        json_end_array(&w);
-    }
+    if (parts.builds)
+        r = write_builds(&w, engine, err);
+    if (r < 0)
+        return r;
     json_end_object(&w);
     return api_reply_json(request, 200, &out);
 }

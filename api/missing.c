@@ -11,21 +11,7 @@ static int missing(struct api_request *request, struct engine *engine, struct er
                      request->route->pattern);
 }
 
-/* There is no build cache, so nothing of it can be pruned. */
-static int prune_builds(struct api_request *request, struct engine *engine, struct error *err)
-{
-    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
-
-    (void)engine;
-    (void)err;
-    strbuf_adds(&out, "{\"CachesDeleted\":null,\"SpaceReclaimed\":0}");
-    return api_reply_json(request, 200, &out);
-}
-
 const struct api_route api_missing_routes[] = {
-    {"POST", "/build", missing, 0},
-    {"POST", "/build/prune", prune_builds, 0},
-    {"POST", "/build/cancel", missing, 0},
     {"POST", "/session", missing, 0},
     {"POST", "/grpc", missing, 0},
     {"PUT", "/volumes/{}", missing, 0},

@@ -3,9 +3,19 @@
 #include "api/request.h"
 
 static const struct api_route *const tables[] = {
-    api_system_routes,   api_container_routes,         api_archive_routes, api_exec_routes,   api_stream_routes,
-    api_registry_routes, api_registry_manifest_routes, api_image_routes,   api_volume_routes, api_network_routes,
-    api_swarm_routes,    api_missing_routes,
+    api_system_routes,
+    api_container_routes,
+    api_archive_routes,
+    api_exec_routes,
+    api_stream_routes,
+    api_registry_routes,
+    api_registry_manifest_routes,
+    api_image_routes,
+    api_volume_routes,
+    api_network_routes,
+    api_swarm_routes,
+    api_build_routes,
+    api_missing_routes,
 };
 
 const struct api_route *api_find_route(const char *method, const char *path, struct strv *values, struct error *err)

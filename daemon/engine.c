@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "daemon/admission.h"
+#include "daemon/build/context.h"
 #include "daemon/build/service.h"
 #include "daemon/capabilities.h"
 #include "daemon/engine_internal.h"
@@ -222,6 +223,7 @@ static int prepare_seccomp(struct engine *engine, struct error *err)
 
 static int open_builds(struct engine *engine, struct error *err)
 {
+    build_files_sweep(engine);
     return build_service_open(engine, &engine->builds, err);
 }
 

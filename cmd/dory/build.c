@@ -166,6 +166,7 @@ static int run_build(struct cli *cli, void *data, const struct strv *arguments, 
         r = is_dory(cli, &dory, err);
     if (r < 0)
         return r;
+    source.for_classic = !dory;
     r = dory ? build_session(cli, flags, &source, &output, &outcome, err)
              : build_classic(cli, flags, &source, &outcome, err);
     if (r == 0)

@@ -268,6 +268,19 @@ void build_display_note(struct build_display *display, const char *what, int64_t
     flush(display);
 }
 
+void build_display_image(struct build_display *display, const char *id, const struct strv *names)
+{
+    const char *mark = display->kind == DISPLAY_PLAIN ? "#0" : " =>";
+    if (display->kind == DISPLAY_QUIET || display->kind == DISPLAY_RAW)
+        return;
+    if (display->kind == DISPLAY_TTY)
+        display_tty_clear(display);
+    strbuf_addf(&display->out, "%s writing image %s\n", mark, id);
+    for (size_t i = 0; i < names->count; i++)
+        strbuf_addf(&display->out, "%s naming to %s\n", mark, names->items[i]);
+    flush(display);
+}
+
 void build_display_tick(struct build_display *display)
 {
     if (display->kind == DISPLAY_TTY) {

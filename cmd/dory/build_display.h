@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/strbuf.h"
+#include "base/strv.h"
 
 /* Of the log of a step so many bytes are kept for when it fails. */
 #define STEP_TAIL_MAX 4096
@@ -38,6 +39,8 @@ void build_display_init(struct build_display *display, const char *kind, bool qu
 void build_display_event(struct build_display *display, const struct json *event);
 /* What the CLI does itself: "transferring context", with the bytes that travelled. */
 void build_display_note(struct build_display *display, const char *what, int64_t bytes);
+/* The image and its names. */
+void build_display_image(struct build_display *display, const char *id, const struct strv *names);
 /* Time passes: a live list is drawn again. */
 void build_display_tick(struct build_display *display);
 /* The end. error NULL: it succeeded. dockerfile (may be NULL) is its text, for the lines around the failing step. */

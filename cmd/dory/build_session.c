@@ -482,8 +482,10 @@ static int finish(struct session *session, struct build_outcome *ret, struct err
     const char *error = json_get_string(session->result, "error"), *id = json_get_string(session->result, "id");
     ret->exit_code = (int)json_get_int(session->result, "code", 0);
     ret->warnings = json_get_int(session->result, "warnings", 0);
-    if (id && *id)
+    if (id && *id) {
         ret->image_id = xstrdup(id);
+        build_display_image(&session->display, id, &session->flags->tags);
+    }
     build_display_finish(&session->display, error,
                          session->source->dockerfile_read ? strbuf_str(&session->source->dockerfile) : NULL,
                          session->source->dockerfile_name);

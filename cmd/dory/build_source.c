@@ -252,13 +252,15 @@ int build_source_open_named(const char *path, bool keep_git, struct build_source
 /* Files that the daemon reads itself, ignored or not. */
 static bool is_forced(const struct build_source *source, const char *path)
 {
+    if (!source->for_classic)
+        return false;
     return strcmp(path, ".dockerignore") == 0 ||
            (source->dockerfile_name && strcmp(path, source->dockerfile_name) == 0);
 }
 
 static bool leads_to_forced(const struct build_source *source, const char *path)
 {
-    return source->dockerfile_name && name_within(path, source->dockerfile_name) != NULL;
+    return source->for_classic && source->dockerfile_name && name_within(path, source->dockerfile_name) != NULL;
 }
 
 enum pack_verdict build_source_judge(const char *path, const struct stat *st, void *data)

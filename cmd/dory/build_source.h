@@ -32,6 +32,7 @@ struct build_source {
     bool dockerfile_outside;  /* it is no file of the context */
     struct ignore ignore;
     bool keep_git;
+    bool for_classic; /* the daemon reads Dockerfile and .dockerignore itself: they travel, hidden or not */
 };
 #define CLEANUP_BUILD_SOURCE CLEANUP(build_source_release)
 void build_source_release(struct build_source *source);

@@ -67,6 +67,9 @@
     X(network_disconnect)                                                                                              \
     X(network_inspect)                                                                                                 \
     X(network_ls)                                                                                                      \
+    X(builder_du)                                                                                                      \
+    X(builder_export)                                                                                                  \
+    X(builder_import)                                                                                                  \
     X(builder_prune)                                                                                                   \
     X(container_prune)                                                                                                 \
     X(image_prune)                                                                                                     \

@@ -112,7 +112,7 @@ void build_files_sweep(struct engine *engine)
     const struct dirent *entry;
     while (dir && (entry = readdir(dir)) != NULL) {
         if (strncmp(entry->d_name, "tmp-", 4) == 0)
-            beneath_remove_tree(dirfd(dir), entry->d_name);
+            remove_later(engine, xstrdup(entry->d_name));
     }
     if (dir)
         closedir(dir);

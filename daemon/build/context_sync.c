@@ -400,6 +400,8 @@ void context_sync_free(struct context_sync *sync)
         return;
     fd_close(sync->file_fd);
     fd_close(sync->tree_fd);
+    if (sync->changed && !sync->finished && sync->keep_fd >= 0)
+        beneath_remove_tree(sync->keep_fd, "tree"); /* half of it is worth nothing, and may be what fills the disk */
     fd_close(sync->lock_fd);
     fd_close(sync->keep_fd);
     build_files_release(&sync->own);

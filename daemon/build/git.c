@@ -168,14 +168,17 @@ static int fetch(const char *path, const struct git_source *source, const struct
 {
     const char *ref = source->ref ? source->ref : "HEAD";
     const char *const shallow[] = {"fetch", "-q", "--no-tags", "--depth=1", "--", source->url, ref, NULL};
+    const char *const deep[] = {"fetch", "-q", "--no-tags", "--", source->url, ref, NULL};
     const char *const whole[] = {"fetch", "-q", "--tags", "--", source->url, "+refs/heads/*:refs/remotes/origin/*",
                                  NULL};
-    struct error first = {0};
+    struct error first = {0}, next = {0};
     int r = run_git(path, options, shallow, NULL, &first);
+    if (r < 0 && first.kind != ERROR_CANCELLED) /* "dumb http" has whole histories only */
+        r = run_git(path, options, deep, NULL, &next);
     if (r == 0)
         return 0;
-    if (first.kind == ERROR_CANCELLED || !source->ref)
-        return error_propagate(err, &first);
+    if (first.kind == ERROR_CANCELLED || next.kind == ERROR_CANCELLED || !source->ref)
+        return error_propagate(err, next.kind == ERROR_CANCELLED ? &next : &first);
     /* An abbreviated commit, or a server that cannot give a single one. */
     r = run_git(path, options, whole, NULL, err);
     if (r < 0)
