@@ -17,6 +17,7 @@ enum { MILLISECOND = 1000000 };
 struct waiter {
     pthread_cond_t admitted;
     bool inside;
+    uint64_t pass; /* once inside */
     struct waiter *next;
 };
 
@@ -77,6 +78,13 @@ static void take_out(struct waiter **queue, struct waiter *w)
     *queue = w->next;
 }
 
+static void admit(struct admission *a, struct waiter *w)
+{
+    w->inside = true;
+    w->pass = a->generation;
+    a->inside++;
+}
+
 /* Lets in who is first, as long as there is room. */
 static void let_in(struct admission *a)
 {
@@ -84,8 +92,7 @@ static void let_in(struct admission *a)
         while (a->inside < a->limit && a->queues[kind] != NULL) {
             struct waiter *w = a->queues[kind];
             a->queues[kind] = w->next;
-            w->inside = true;
-            a->inside++;
+            admit(a, w);
             pthread_cond_signal(&w->admitted);
         }
 }
@@ -112,8 +119,7 @@ static void wait_inside(struct admission *a, enum admission_kind kind, struct wa
         now = timestamp_monotonic();
         if (now >= latest) {
             take_out(&a->queues[kind], w);
-            w->inside = true;
-            a->inside++;
+            admit(a, w);
         } else if (now >= a->moved + a->patience) {
             pass_by(a, now);
         }
@@ -122,11 +128,11 @@ static void wait_inside(struct admission *a, enum admission_kind kind, struct wa
 
 uint64_t admission_enter(struct admission *a, enum admission_kind kind)
 {
+    struct waiter w = {0};
     pthread_mutex_lock(&a->lock);
     if (is_free(a, kind)) {
-        a->inside++;
+        admit(a, &w);
     } else {
-        struct waiter w = {0};
         pthread_condattr_t attr;
         pthread_condattr_init(&attr);
         pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -136,9 +142,8 @@ uint64_t admission_enter(struct admission *a, enum admission_kind kind)
         wait_inside(a, kind, &w);
         pthread_cond_destroy(&w.admitted);
     }
-    uint64_t pass = a->generation;
     pthread_mutex_unlock(&a->lock);
-    return pass;
+    return w.pass;
 }
 
 void admission_leave(struct admission *a, uint64_t pass)
