@@ -12,7 +12,7 @@ static int compose_platform(const struct image_compose *what, struct platform *r
 static int commit(struct image_store *store, const struct image_compose *what, const struct strbuf *config,
                   char ret_id[DIGEST_TEXT_MAX], struct error *err)
 {
-    size_t base = what->base != NULL && !what->squash ? what->base->diff_ids.count : 0;
+    size_t base = what->base != NULL ? what->base->diff_ids.count : 0;
     CLEANUP_FREE struct image_commit_layer *layers = xcalloc(base + what->diff_ids->count + 1, sizeof(*layers));
     for (size_t i = 0; i < base; i++) {
         layers[i].diff_id = what->base->diff_ids.items[i];
@@ -44,7 +44,6 @@ int image_compose(struct image_store *store, const struct image_compose *what, c
                                             .steps = what->steps,
                                             .step_count = what->step_count,
                                             .diff_ids = what->diff_ids,
-                                            .replaces_layers = what->squash,
                                             .created = what->created};
         r = config_write(&config, &text, err);
     }

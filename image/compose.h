@@ -12,7 +12,6 @@ struct image_compose {
     const struct image_history *steps; /* lines of the history; created 0: as the image */
     size_t step_count;
     const struct strv *diff_ids;  /* of the layers above the base's, pinned: one for each step with a layer */
-    bool squash;                  /* diff_ids are all of the image's layers */
     int64_t created;              /* ns; 0: now */
     const struct reference *refs; /* names it gets */
     size_t ref_count;

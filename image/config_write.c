@@ -56,7 +56,7 @@ static void write_rootfs(struct json_writer *w, const struct config_write *what)
     json_member_string(w, "type", "layers");
     json_key(w, "diff_ids");
     json_begin_array(w);
-    for (size_t i = 0; what->parent != NULL && !what->replaces_layers && i < what->parent->diff_ids.count; i++) {
+    for (size_t i = 0; what->parent != NULL && i < what->parent->diff_ids.count; i++) {
         json_put_string(w, what->parent->diff_ids.items[i]);
     }
     for (size_t i = 0; what->diff_ids != NULL && i < what->diff_ids->count; i++) {

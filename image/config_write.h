@@ -18,7 +18,6 @@ struct config_write {
     const struct image_history *steps;
     size_t step_count;
     const struct strv *diff_ids; /* one for each step that is no empty_layer; NULL: one step */
-    bool replaces_layers;        /* diff_ids are all of the image's, the parent's are not among them */
     int64_t created;             /* ns; 0: now */
 };
 /* Appends the JSON text. Fails when the parent's config cannot be read. */

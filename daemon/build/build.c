@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/timestamp.h"
+#include "daemon/build/cache_from.h"
 #include "daemon/build/execute.h"
 #include "daemon/build/finish.h"
 #include "daemon/engine_internal.h"
@@ -297,6 +298,7 @@ static void release_runs(struct build *build)
             continue;
         build_state_release(&build->runs[i].state);
         build_scope_release(&build->runs[i].scope);
+        cache_from_release(&build->runs[i]);
         free(build->runs[i].infos);
     }
     free(build->runs);

@@ -13,6 +13,7 @@
 
 struct engine;
 struct build;
+struct cache_candidate;
 
 /* One line of the image's history. */
 struct build_line {
@@ -61,6 +62,8 @@ struct stage_run {
     bool no_cache;
     struct build_scope scope;
     struct build_state state;
+    struct cache_candidate *candidates; /* images of --cache-from that go on as this stage does (cache_from.h) */
+    size_t candidate_count, candidate_capacity;
     enum stage_status status; /* under the build's lock */
     pthread_t thread;
     bool threaded;

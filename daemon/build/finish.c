@@ -3,7 +3,7 @@
 #include "archive/pack.h"
 #include "base/db.h"
 #include "base/fd.h"
-#include "base/log.h"
+#include "daemon/build/squash.h"
 #include "daemon/engine_internal.h"
 #include "image/compose.h"
 
@@ -13,8 +13,6 @@ int build_check_options(struct build *build, struct error *err)
     const char *network = o->host.network_mode;
     if (o->check_only)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "build: checks are not there yet");
-    if (o->squash)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "build: squash is not there yet");
     if (network != NULL && strcmp(network, "host") == 0 && !o->allow_network_host)
         return error_set(err, ERROR_FORBIDDEN, 0, "build: the network of the host is not allowed");
     return 0;
@@ -55,15 +53,41 @@ static int name_base(struct build *build, const struct build_state *state, struc
                             : 0;
 }
 
+/* The lines stay, the layers become one with a line of its own, as docker does it. */
+static int squash(struct build *build, const struct build_state *state, struct image_history *steps, size_t *count,
+                  struct strv *diff_ids, struct build_layer **ret, struct error *err)
+{
+    const struct draft_info *info;
+    if (!build->options->squash || diff_ids->count == 0)
+        return 0;
+    int r = build_squash(build, state, ret, err);
+    if (r == 0)
+        r = build_layer_wait(*ret, &info, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < *count; i++)
+        steps[i].empty_layer = true;
+    strv_clear(diff_ids);
+    if (info->empty)
+        return 0;
+    strv_add(diff_ids, info->diff_id);
+    steps[(*count)++] = (struct image_history){.created = build_time(build), .comment = (char *)"squashed"};
+    return 0;
+}
+
 static int make_image(struct build *build, const struct build_state *state, struct error *err)
 {
     const struct build_options *o = build->options;
     CLEANUP_STRV struct strv diff_ids = STRV_INIT;
+    CLEANUP_BUILD_LAYER struct build_layer *squashed = NULL;
     CLEANUP_FREE struct image_history *steps = xcalloc(state->line_count + 1, sizeof(*steps));
+    size_t count = state->line_count;
     int64_t created = 0;
     if (state->line_count == 0 && state->base != NULL)
         return name_base(build, state, err);
     int r = collect(build, state, steps, &diff_ids, &created, err);
+    if (r == 0)
+        r = squash(build, state, steps, &count, &diff_ids, &squashed, err);
     if (r < 0)
         return r;
     const struct image_compose what = {.base = state->base,
@@ -71,7 +95,7 @@ static int make_image(struct build *build, const struct build_state *state, stru
                                        .author = state->author,
                                        .config = &state->config,
                                        .steps = steps,
-                                       .step_count = state->line_count,
+                                       .step_count = count,
                                        .diff_ids = &diff_ids,
                                        .created = created != 0 ? created : build_time(build),
                                        .refs = o->tags,

@@ -4,6 +4,7 @@
 #include "base/db.h"
 #include "base/id.h"
 #include "base/timestamp.h"
+#include "daemon/build/cache_from.h"
 #include "daemon/build/execute.h"
 #include "daemon/build/key.h"
 #include "daemon/engine.h"
@@ -140,13 +141,38 @@ static int fly(const struct step_context *step, const struct step_maker *maker, 
     return r;
 }
 
+static char *history_line(const struct step_context *step, const char *content)
+{
+    struct strbuf text = STRBUF_INIT;
+    build_step_history(step->step, &step->run->scope, &step->state->config, content, &text);
+    return strbuf_take(&text);
+}
+
+/* In an image of --cache-from. The layer's digest is its nonce: what its history says is believed for this build only.
+ */
+static int look_elsewhere(const struct step_context *step, const struct step_maker *maker, struct found *ret,
+                          struct error *err)
+{
+    CLEANUP_FREE char *line = history_line(step, maker->content);
+    const char *diff_id = NULL;
+    if (!cache_from_find(step->run, line, &diff_id, &ret->created))
+        return 0;
+    int r = diff_id != NULL ? build_layer_open(step->run->build->service, diff_id, &ret->layer, err) : 0;
+    if (r < 0)
+        return r;
+    snprintf(ret->nonce, sizeof(ret->nonce), "%.32s", diff_id != NULL ? diff_id + strlen("sha256:") : "none");
+    ret->content = xstrdup(maker->content);
+    ret->there = true;
+    return 0;
+}
+
 /* The step's place in the state. */
 static void keep(const struct step_context *step, const struct step_maker *maker, struct found *found)
 {
     struct build_state *state = step->state;
-    struct strbuf text = STRBUF_INIT;
-    build_step_history(step->step, &step->run->scope, &state->config, found->content, &text);
-    build_state_add_line(state, strbuf_take(&text), found->created, found->layer);
+    char *line = history_line(step, found->content);
+    cache_from_advance(step->run, line);
+    build_state_add_line(state, line, found->created, found->layer);
     if (found->layer != NULL)
         build_state_add_layer(state, TAKE_PTR(found->layer));
     snprintf(state->key, sizeof(state->key), "%s", maker->chain_key != NULL ? maker->chain_key : maker->key);
@@ -186,7 +212,9 @@ int step_result(const struct step_context *step, const struct step_maker *maker,
     if (!step->no_cache)
         r = look_up(step, maker->key, &found, err);
     bool quick = found.there;
-    if (r == 0 && !quick)
+    if (r == 0 && !quick && !step->no_cache)
+        r = look_elsewhere(step, maker, &found, err);
+    if (r == 0 && !found.there)
         r = fly(step, maker, &found, &cached, err);
     if (r == 0 && quick)
         r = put_second(step, maker, &found, err);

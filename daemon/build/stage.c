@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "base/db.h"
+#include "daemon/build/cache_from.h"
 #include "daemon/build/execute.h"
 #include "daemon/build/key.h"
 #include "daemon/engine.h"
@@ -27,10 +28,12 @@ static void new_row(struct build *build, struct cache_row *row)
 }
 
 /* Their results are nothing but the time at which they first happened, which an image that is built again shows. */
-static int config_time(const struct step_context *step, const char *config_key, int64_t *ret_created, struct error *err)
+static int config_time(const struct step_context *step, const char *config_key, const char *created_by,
+                       int64_t *ret_created, struct error *err)
 {
     struct build *build = step->run->build;
     CLEANUP_CACHE_ROW struct cache_row *row = NULL;
+    const char *none;
     char id[DIGEST_HEX_MAX];
     struct key key;
     key_begin(&key, "config result");
@@ -41,10 +44,12 @@ static int config_time(const struct step_context *step, const char *config_key, 
     int r = step->no_cache ? 0 : cache_find(engine_db(build->engine), id, &row, err);
     if (r < 0)
         return r;
-    if (row != NULL && step->state->reused) {
+    bool found = row != NULL && step->state->reused;
+    if (found)
         build_touch(build, id);
+    if (found || cache_from_find(step->run, created_by, &none, ret_created)) {
         build_progress_cached(&build->progress, step->info);
-        *ret_created = row->created;
+        *ret_created = found ? row->created : *ret_created;
         return 0;
     }
     *ret_created = build_time(build);
@@ -59,7 +64,7 @@ static int config_time(const struct step_context *step, const char *config_key, 
 static int step_config(const struct step_context *step, struct error *err)
 {
     struct build_state *state = step->state;
-    struct strbuf text = STRBUF_INIT;
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
     char config_key[DIGEST_HEX_MAX];
     struct key key;
     int64_t created = 0;
@@ -67,13 +72,14 @@ static int step_config(const struct step_context *step, struct error *err)
     key_text(&key, state->config_key);
     key_text(&key, step->step->shown);
     key_final(&key, config_key);
-    int r = config_time(step, config_key, &created, err);
+    build_step_history(step->step, &step->run->scope, &state->config, NULL, &text);
+    int r = config_time(step, config_key, strbuf_str(&text), &created, err);
     if (r < 0)
         return r;
     memcpy(state->config_key, config_key, sizeof(config_key));
     if (step->step->kind == INSTRUCTION_MAINTAINER)
         xstrset(&state->author, step->step->text);
-    build_step_history(step->step, &step->run->scope, &state->config, NULL, &text);
+    cache_from_advance(step->run, strbuf_str(&text));
     build_state_add_line(state, strbuf_take(&text), created, NULL);
     return 0;
 }
@@ -175,6 +181,8 @@ static int run_from(struct stage_run *run, struct error *err)
     struct error failed = {0};
     build_progress_started(&run->build->progress, info);
     int r = build_base(run, &failed);
+    if (r == 0 && run->stage->base_stage < 0)
+        cache_from_begin(run);
     if (r == 0)
         r = run_triggers(run, &failed);
     if (r < 0) {

@@ -238,3 +238,36 @@ LABEL x=y'
     [ "$(cached)" -eq 0 ]
     [ "$(id_of)" = "$first" ]
 }
+
+@test "--cache-from: another machine's image serves for this build, and for no other" {
+    echo a >"$C/a"
+    file='FROM busybox
+ENV A=1
+COPY a /a
+RUN cat /proc/sys/kernel/random/uuid >/u
+RUN true
+CMD ["cat","/u"]'
+    build "$file" >/dev/null
+    first=$(id_of)
+    uuid=$(dory run --rm t)
+    dory save t >"$C.tar"
+    dory rmi -f t >/dev/null
+    dory builder prune -af >/dev/null
+    dory load -q <"$C.tar" >/dev/null
+    dory tag t elsewhere
+    run build "$file" --cache-from elsewhere
+    [ "$(cached)" -eq 5 ] || { echo "$output"; false; }
+    [ "$(dory run --rm t)" = "$uuid" ]
+    [ "$(id_of)" = "$first" ]
+    run build "$file"
+    [ "$(cached)" -eq 0 ]
+    run build "$file" --no-cache --cache-from elsewhere
+    [ "$(cached)" -eq 0 ]
+    # From the first step on that differs nothing is taken.
+    dory builder prune -af >/dev/null
+    run build "${file/RUN true/RUN echo other}" --cache-from elsewhere
+    [ "$(cached)" -eq 3 ]
+    run build "$file" --cache-from not-there-at-all:1
+    [ "$status" -eq 0 ]
+    [[ $output == *"cache from not-there-at-all:1: "* ]]
+}

@@ -230,3 +230,19 @@ RUN echo after >>/brought'
     [ "$(dory run --rm t cat /brought)" = $'f\ntriggered\nafter' ]
     [ "$(dory inspect -f '{{len .Config.OnBuild}}' t)" = 0 ]
 }
+
+@test "--squash: one layer above the base that does what all of them did" {
+    file='FROM busybox
+RUN mkdir -p /d/e && echo 1 >/d/a && echo 2 >/d/e/b && ln /d/a /d/hard
+RUN rm -r /d/e && mkdir /d/e && echo 3 >/d/e/c && rm /bin/yes
+RUN rm -r /bin/cal || true; echo x >/d/a2; rm -r /d/e; echo file >/d/e
+CMD ["sh"]'
+    build "$file" >/dev/null
+    plain=$(dory run --rm t sh -c 'cd /d; find . | sort; stat -c %a:%i . e | cut -d: -f1; ls /bin | wc -l; cat /d/e')
+    run build "$file" --squash
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    [ "$(dory inspect -f '{{len .RootFS.Layers}}' t)" = 2 ]
+    [ "$(dory run --rm t sh -c 'cd /d; find . | sort; stat -c %a:%i . e | cut -d: -f1; ls /bin | wc -l; cat /d/e')" = "$plain" ]
+    [ "$(dory inspect -f '{{json .Config.Cmd}}' t)" = '["sh"]' ]
+    [ "$(layer_paths | grep -c yes)" -eq 1 ]
+}
