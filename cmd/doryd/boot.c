@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "daemon/build/build.h"
 #include "daemon/engine.h"
 
 void boot_notify(const char *state)
@@ -230,6 +231,7 @@ static int start_server(struct boot *boot, struct error *err)
 
 static void stop_server(struct boot *boot)
 {
+    build_stop_all(boot->engine); /* the server waits for its clients, and they for their builds */
     api_server_stop(boot->server);
 }
 

@@ -55,6 +55,39 @@ int build_fail(struct build *build, const struct error *error)
     return r;
 }
 
+void build_give_up_all(struct build_service *service)
+{
+    struct error error = {0};
+    error_set(&error, ERROR_CANCELLED, ECANCELED, "build cancelled: the daemon ends");
+    for (struct build *build = service->builds; build != NULL; build = build->next)
+        build_fail(build, &error);
+}
+
+static int enter(struct build *build, struct error *err)
+{
+    struct build_service *service = build->service;
+    pthread_mutex_lock(&service->lock);
+    bool closing = service->closing;
+    if (!closing) {
+        build->next = service->builds;
+        service->builds = build;
+    }
+    pthread_mutex_unlock(&service->lock);
+    return closing ? error_set(err, ERROR_UNAVAILABLE, 0, "the daemon ends") : 0;
+}
+
+static void leave(struct build *build)
+{
+    struct build_service *service = build->service;
+    pthread_mutex_lock(&service->lock);
+    struct build **at = &service->builds;
+    while (*at != build)
+        at = &(*at)->next;
+    *at = build->next;
+    pthread_cond_broadcast(&service->changed);
+    pthread_mutex_unlock(&service->lock);
+}
+
 void build_work_begin(struct build *build)
 {
     pthread_mutex_lock(&build->lock);
@@ -321,21 +354,34 @@ static void release(struct build *build)
     strv_release(&build->texts);
     stages_release(&build->stages);
     dockerfile_release(&build->file);
+}
+
+static void destroy(struct build *build)
+{
     fd_close(build->stop_fd);
     pthread_mutex_destroy(&build->lock);
     pthread_cond_destroy(&build->changed);
 }
 
-static int run_all(struct build *build, struct error *err)
+static void run_steps(struct build *build)
 {
     struct error failed = {0};
-    prepare_runs(build);
     tell_globals(build);
     run_stages(build);
     if (!build->failed && build_finish(build, &failed) < 0)
         build_fail(build, &failed);
     if (!build->failed)
         tell_warnings(build);
+}
+
+static int run_all(struct build *build, struct error *err)
+{
+    struct error failed = {0};
+    prepare_runs(build);
+    if (build_lint(build, &failed) < 0)
+        build_fail(build, &failed);
+    if (!build->failed && !build->options->check_only)
+        run_steps(build);
     build_progress_release(&build->progress);
     build->result->warnings = build->progress.warnings;
     return build->failed ? error_propagate(err, &build->error) : 0;
@@ -362,7 +408,14 @@ int build_run(struct engine *engine, const struct build_options *options, const 
     if (r == 0)
         r = build_check_options(&build, err);
     if (r == 0)
+        r = enter(&build, err);
+    if (r == 0) {
         r = run_all(&build, err);
-    release(&build);
+        release(&build);
+        leave(&build); /* the service may be freed from here on */
+    } else {
+        release(&build);
+    }
+    destroy(&build);
     return r;
 }

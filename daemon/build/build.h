@@ -139,6 +139,9 @@ struct build_result {
 int build_run(struct engine *engine, const struct build_options *options, const struct build_events *events,
               struct build_result *ret, struct error *err);
 
+/* The daemon is about to end: builds that are under way are given up, and no new one begins. Does not wait for them. */
+void build_stop_all(struct engine *engine);
+
 /* ---- The cache ---- */
 
 struct build_cache_record {

@@ -93,7 +93,8 @@ struct build {
     struct strv resolved;        /* image names and the ids that they stand for in this build, by turns */
     struct cache_row **new_rows; /* of steps without files, written when the build has succeeded */
     size_t new_row_count, new_row_capacity;
-    int stop_fd; /* readable once the build has failed: what runs is to end */
+    struct build *next; /* of the service's; under its lock */
+    int stop_fd;        /* readable once the build has failed: what runs is to end */
 };
 
 /* build.c */
@@ -101,6 +102,8 @@ struct build {
 bool build_given_up(void *build);
 /* Ends all of it; the first error is kept. Returns -errno of that one. */
 int build_fail(struct build *build, const struct error *error);
+/* The daemon ends: all builds of the service are given up. With the service's lock held. */
+void build_give_up_all(struct build_service *service);
 void build_work_begin(struct build *build);
 void build_work_end(struct build *build);
 void build_touch(struct build *build, const char *key);

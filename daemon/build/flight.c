@@ -58,6 +58,7 @@ void build_flight_land(struct build_service *service, const char *key, struct bu
         free(flight);
     } else {
         flight->layer = build_layer_ref(layer);
+        layer->status = BUILD_LAYER_DIGESTING; /* who takes it from here on waits for that */
         flight->content = xstrdup(content);
     }
     pthread_cond_broadcast(&service->changed);

@@ -32,6 +32,14 @@ static int bind_key(const struct step_context *step, const struct run_mount *mou
     return r < 0 ? error_context(err, "RUN --mount=type=bind") : 0;
 }
 
+/* What a new cache starts with is not part of the result, but a step that has begun must not wait for another stage: it
+ * takes one of the places that the stage needs. */
+static int await_seed(const struct step_context *step, const struct run_mount *mount, struct error *err)
+{
+    CLEANUP(build_source_close) struct build_source source = {.fd = -1};
+    return build_source_open(step, mount->from, &source, err);
+}
+
 int run_mounts_key(const struct step_context *step, struct key *key, struct error *err)
 {
     const struct step_run *run = &step->step->run;
@@ -49,6 +57,8 @@ int run_mounts_key(const struct step_context *step, struct key *key, struct erro
         key_int(key, m->gid);
         if (m->kind == RUN_MOUNT_BIND)
             r = bind_key(step, m, key, err);
+        else if (m->kind == RUN_MOUNT_CACHE && m->from != NULL)
+            r = await_seed(step, m, err);
     }
     return r;
 }

@@ -4,6 +4,7 @@
 
 #include "base/db.h"
 #include "base/log.h"
+#include "daemon/build/execute.h"
 #include "daemon/engine_internal.h"
 #include "daemon/host_mounts.h"
 
@@ -58,12 +59,26 @@ int build_service_open(struct engine *engine, struct build_service **ret, struct
     return 0;
 }
 
+static void build_service_stop(struct build_service *service)
+{
+    pthread_mutex_lock(&service->lock);
+    service->closing = true;
+    build_give_up_all(service);
+    pthread_mutex_unlock(&service->lock);
+}
+
+void build_stop_all(struct engine *engine)
+{
+    build_service_stop(engine->builds);
+}
+
 void build_service_free(struct build_service *service)
 {
     if (service == NULL)
         return;
+    build_service_stop(service);
     pthread_mutex_lock(&service->lock);
-    while (service->threads > 0)
+    while (service->builds != NULL || service->threads > 0)
         pthread_cond_wait(&service->changed, &service->lock);
     pthread_mutex_unlock(&service->lock);
     map_release(&service->flights);

@@ -12,6 +12,7 @@
 #include "image/draft.h"
 
 struct engine;
+struct build;
 struct build_layer;
 
 struct build_service {
@@ -25,12 +26,14 @@ struct build_service {
     unsigned digesting; /* layers whose digest is being computed */
     unsigned threads;   /* detached ones of ours */
     unsigned digesting_max;
+    struct build *builds; /* under way */
+    bool closing;
 };
 
 /* Makes the tables, and removes what builds that a crash ended have left (containers, drafts go with their rows). After
  * engine_recover's other work. */
 int build_service_open(struct engine *engine, struct build_service **ret, struct error *err);
-/* Builds have ended; waits for the last digests. NULL is fine. */
+/* Builds that are under way are given up; waits for their ends and for the last digests. NULL is fine. */
 void build_service_free(struct build_service *service);
 
 /* A container is about to be made for a step: after a crash it is removed. */

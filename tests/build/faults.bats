@@ -30,7 +30,7 @@ wait_for_step() { # log
 
 begin() { # DOCKERFILE: a build in the background; sets BUILD
     printf '%s\n' "$1" >"$C/Dockerfile"
-    dory build --progress plain -t never "$C" >"$C.log" 2>&1 3>&- &
+    "$ENV_CLI" build --progress plain -t never "$C" >"$C.log" 2>&1 3>&- &
     BUILD=$!
 }
 
@@ -88,4 +88,19 @@ RUN true' 'ADD http://127.0.0.1:1/x /'; do
     [ "$(dory run --rm kept cat /layer)" = layer ]
     dory builder prune -af >/dev/null
     [ "$(dory run --rm kept cat /layer)" = layer ]
+}
+
+@test "a daemon that is stopped gives builds up, and their containers end" {
+    dory build -q - <<<$'FROM busybox\nRUN true' >/dev/null
+    env_daemon_kill
+    env_daemon_start
+    before=$(leak_snapshot)
+    begin "$slow"
+    wait_for_step "$C.log"
+    pid=$(env_daemon_pid)
+    kill "$pid"
+    env_wait_gone "$pid"
+    run -1 wait "$BUILD"
+    env_daemon_start
+    leak_compare "$before"
 }

@@ -1,0 +1,210 @@
+/* Parts of the builder that need no engine: keys, digests of trees, and the order in which steps are told. */
+#include "tests/unit/base_test.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/strbuf.h"
+#include "daemon/build/content.h"
+#include "daemon/build/copy_tree.h"
+#include "daemon/build/key.h"
+#include "daemon/build/progress.h"
+
+/* ---- Keys ---- */
+
+static void key_of(const char *a, const char *b, char ret[DIGEST_HEX_MAX])
+{
+    struct key key;
+    key_begin(&key, "test");
+    key_text(&key, a);
+    key_text(&key, b);
+    key_final(&key, ret);
+}
+
+static void test_fields_do_not_run_into_each_other(void **state)
+{
+    const char *const pairs[][2] = {{"ab", "c"}, {"a", "bc"}, {"abc", ""}, {"abc", NULL}, {NULL, "abc"}, {"", "abc"}};
+    char keys[ARRAY_SIZE(pairs)][DIGEST_HEX_MAX];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+        key_of(pairs[i][0], pairs[i][1], keys[i]);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(keys[i], keys[j]);
+    }
+}
+
+/* ---- Contents ---- */
+
+static int open_dir(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void write_file(const char *directory, const char *name, const char *text)
+{
+    struct error err = {0};
+    CLEANUP_FREE char *path = xasprintf("%s/%s", directory, name);
+    if (file_write_atomic(AT_FDCWD, path, text, strlen(text), 0644, &err) < 0)
+        fail_msg("%s", err.message);
+}
+
+static void digest_of_tree(const char *directory, char ret[DIGEST_HEX_MAX])
+{
+    const struct content_options options = {.remember = true};
+    struct error err = {0};
+    int CLEANUP_CLOSE fd = open_dir(directory);
+    if (content_digest(fd, "", &options, ret, NULL, &err) < 0)
+        fail_msg("%s", err.message);
+}
+
+static void test_content_is_names_modes_and_bytes_and_no_times(void **state)
+{
+    struct scratch *scratch = *state;
+    CLEANUP_FREE char *file = xasprintf("%s/d/f", scratch->path);
+    CLEANUP_FREE char *directory = xasprintf("%s/d", scratch->path);
+    CLEANUP_FREE char *other = xasprintf("%s/d/g", scratch->path);
+    char first[DIGEST_HEX_MAX], now[DIGEST_HEX_MAX];
+    const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    assert_int_equal(mkdir(directory, 0755), 0);
+    write_file(directory, "f", "one");
+    digest_of_tree(directory, first);
+    assert_int_equal(utimensat(AT_FDCWD, file, times, 0), 0);
+    digest_of_tree(directory, now);
+    assert_string_equal(now, first);
+    assert_int_equal(chmod(file, 0600), 0);
+    digest_of_tree(directory, now);
+    assert_string_not_equal(now, first);
+    assert_int_equal(chmod(file, 0644), 0);
+    digest_of_tree(directory, now);
+    assert_string_equal(now, first);
+    assert_int_equal(rename(file, other), 0);
+    digest_of_tree(directory, now);
+    assert_string_not_equal(now, first);
+    assert_int_equal(rename(other, file), 0);
+    write_file(directory, "f", "two");
+    digest_of_tree(directory, now);
+    assert_string_not_equal(now, first);
+}
+
+/* The note at a large file is believed as long as nothing says that the file is another one. */
+static void test_noted_digests_follow_changes(void **state)
+{
+    struct scratch *scratch = *state;
+    CLEANUP_FREE char *text = xcalloc(1, 100001);
+    char first[DIGEST_HEX_MAX], again[DIGEST_HEX_MAX], changed[DIGEST_HEX_MAX];
+    memset(text, 'a', 100000);
+    write_file(scratch->path, "big", text);
+    digest_of_tree(scratch->path, first);
+    digest_of_tree(scratch->path, again);
+    assert_string_equal(again, first);
+    text[50000] = 'b';
+    write_file(scratch->path, "big", text);
+    digest_of_tree(scratch->path, changed);
+    assert_string_not_equal(changed, first);
+    text[50000] = 'a';
+    write_file(scratch->path, "big", text);
+    digest_of_tree(scratch->path, again);
+    assert_string_equal(again, first);
+}
+
+static void test_a_copy_has_the_same_contents(void **state)
+{
+    struct scratch *scratch = *state;
+    CLEANUP_FREE char *from = xasprintf("%s/from", scratch->path);
+    CLEANUP_FREE char *to = xasprintf("%s/to", scratch->path);
+    CLEANUP_FREE char *sub = xasprintf("%s/from/sub", scratch->path);
+    CLEANUP_FREE char *link = xasprintf("%s/from/sub/link", scratch->path);
+    const struct copy_options options = {.keep_owner = true};
+    char a[DIGEST_HEX_MAX], b[DIGEST_HEX_MAX];
+    struct error err = {0};
+    assert_int_equal(mkdir(from, 0755) | mkdir(sub, 0711) | mkdir(to, 0755), 0);
+    assert_int_equal(symlink("/etc/passwd", link), 0);
+    write_file(sub, "f", "text");
+    int CLEANUP_CLOSE from_fd = open_dir(from);
+    int CLEANUP_CLOSE to_fd = open_dir(to);
+    if (copy_directory(from_fd, to_fd, &options, &err) < 0)
+        fail_msg("%s", err.message);
+    digest_of_tree(from, a);
+    digest_of_tree(to, b);
+    assert_string_equal(a, b);
+}
+
+/* ---- Order ---- */
+
+static void on_started(const struct build_step_info *step, void *data)
+{
+    strbuf_addf(data, "start%d ", step->number);
+}
+
+static void on_log(const struct build_step_info *step, int stream, const char *bytes, size_t size, void *data)
+{
+    strbuf_addf(data, "log%d:%d:%.*s ", step->number, stream, (int)size, bytes);
+}
+
+static void on_done(const struct build_step_info *step, const char *id, const struct error *error, void *data)
+{
+    strbuf_addf(data, "done%d:%s ", step->number, error != NULL ? error->message : id);
+}
+
+static void test_steps_are_told_in_their_order(void **state)
+{
+    struct scratch *scratch = *state;
+    CLEANUP_STRBUF struct strbuf told = STRBUF_INIT;
+    const struct build_events events = {.started = on_started, .log = on_log, .done = on_done, .data = &told};
+    struct build_step_info infos[4];
+    struct build_progress p;
+    struct error error = {0};
+    int CLEANUP_CLOSE tmp = open_dir(scratch->path);
+    for (int i = 0; i < 4; i++)
+        infos[i] = (struct build_step_info){.number = i + 1, .total = 4, .first_line = i + 1};
+    build_progress_init(&p, &events, 4, true, tmp);
+    build_progress_started(&p, &infos[0]);
+    build_progress_started(&p, &infos[2]);
+    build_progress_log(&p, &infos[2], 2, "late", 4);
+    build_progress_done(&p, &infos[2], "c", NULL);
+    build_progress_log(&p, &infos[0], 1, "now", 3);
+    assert_string_equal(strbuf_str(&told), "start1 log1:1:now ");
+    build_progress_done(&p, &infos[0], "a", NULL);
+    assert_string_equal(strbuf_str(&told), "start1 log1:1:now done1:a ");
+    build_progress_started(&p, &infos[1]);
+    error_set(&error, ERROR_INVALID, 0, "bad");
+    build_progress_done(&p, &infos[1], NULL, &error);
+    assert_string_equal(strbuf_str(&told), "start1 log1:1:now done1:a start2 done2:bad start3 log3:2:late done3:c ");
+    build_progress_started(&p, &infos[3]);
+    build_progress_release(&p);
+    assert_non_null(strstr(strbuf_str(&told), "start4 "));
+}
+
+/* What a step has to say before its turn is not lost when an earlier one never ends. */
+static void test_what_waits_is_told_at_the_end(void **state)
+{
+    struct scratch *scratch = *state;
+    CLEANUP_STRBUF struct strbuf told = STRBUF_INIT;
+    const struct build_events events = {.started = on_started, .log = on_log, .done = on_done, .data = &told};
+    const struct build_step_info second = {.number = 2, .total = 2, .first_line = 2};
+    struct build_progress p;
+    int CLEANUP_CLOSE tmp = open_dir(scratch->path);
+    build_progress_init(&p, &events, 2, true, tmp);
+    build_progress_started(&p, &second);
+    build_progress_log(&p, &second, 1, "text", 4);
+    assert_string_equal(strbuf_str(&told), "");
+    build_progress_release(&p);
+    assert_string_equal(strbuf_str(&told), "start2 log2:1:text ");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_fields_do_not_run_into_each_other), TEST(test_content_is_names_modes_and_bytes_and_no_times),
+        TEST(test_noted_digests_follow_changes),      TEST(test_a_copy_has_the_same_contents),
+        TEST(test_steps_are_told_in_their_order),     TEST(test_what_waits_is_told_at_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
