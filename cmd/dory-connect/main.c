@@ -115,12 +115,21 @@ static int run_plain(char **arguments, struct error *err)
     return r;
 }
 
-/* Session and the socket under it, until the process ends. */
+static void context_free(SSL_CTX **context)
+{
+    SSL_CTX_free(*context);
+}
+
+static void session_free(SSL **session)
+{
+    SSL_free(*session);
+}
+
 static int run_client(char **arguments, struct error *err)
 {
     struct session_options options = {0};
-    SSL_CTX *context = NULL;
-    SSL *session = NULL;
+    CLEANUP(context_free) SSL_CTX *context = NULL;
+    CLEANUP(session_free) SSL *session = NULL;
     int fd = -1, r;
 
     if (!arguments[0] || !arguments[1])
@@ -143,8 +152,8 @@ static int run_client(char **arguments, struct error *err)
 static int run_server(char **arguments, struct error *err)
 {
     struct session_options options = {0};
-    SSL_CTX *context = NULL;
-    SSL *session = NULL;
+    CLEANUP(context_free) SSL_CTX *context = NULL;
+    CLEANUP(session_free) SSL *session = NULL;
     int r = take_flags(&options, arguments, err);
 
     alarm(SERVER_PATIENCE);
@@ -165,12 +174,11 @@ static int run_check(char **arguments)
 {
     struct session_options options = {0};
     struct error error = {0};
-    SSL_CTX *context = NULL;
+    CLEANUP(context_free) SSL_CTX *context = NULL;
     int r = take_flags(&options, arguments, &error);
 
     if (r == 0)
         r = session_context(&options, true, &context, &error);
-    SSL_CTX_free(context);
     if (r < 0)
         fprintf(stderr, "%s\n", error.message);
     return r < 0;

@@ -157,6 +157,12 @@ static int find_shim(struct boot *boot, struct error *err)
     return boot->options->shim_path ? 0 : find_program("dory-shim", &boot->options->shim_path, err);
 }
 
+static void forget_tls(struct boot *boot)
+{
+    boot->tls = (struct server_tls){0};
+    xstrset(&boot->connect_path, NULL);
+}
+
 /* Certificates are looked at now: a wrong path is found before anything else is touched. */
 static int prepare_tls(struct boot *boot, struct error *err)
 {
@@ -172,13 +178,10 @@ static int prepare_tls(struct boot *boot, struct error *err)
                                     .key = options->tls_key,
                                     .ca = options->tls_verify ? options->tls_ca : NULL,
                                     .program = boot->connect_path};
-    return server_tls_check(&boot->tls, err);
-}
-
-static void forget_tls(struct boot *boot)
-{
-    boot->tls = (struct server_tls){0};
-    xstrset(&boot->connect_path, NULL);
+    r = server_tls_check(&boot->tls, err);
+    if (r < 0)
+        forget_tls(boot);
+    return r;
 }
 
 static int open_engine(struct boot *boot, struct error *err)
