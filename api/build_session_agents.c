@@ -69,11 +69,11 @@ static int start_relay(struct build_session *session, unsigned channel, int fd, 
         pthread_attr_init(&attributes);
         pthread_attr_setstacksize(&attributes, (size_t)128 * 1024);
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        session->relays++;
+        pthread_mutex_lock(&session->agent_lock);
         r = pthread_create(&thread, &attributes, relay_main, relay);
+        session->relays += r == 0;
+        pthread_mutex_unlock(&session->agent_lock);
         pthread_attr_destroy(&attributes);
-        if (r != 0)
-            session->relays--;
     }
     if (r == 0)
         return 0;
@@ -82,33 +82,44 @@ static int start_relay(struct build_session *session, unsigned channel, int fd, 
     return error_errno(err, r, "relay to the ssh agent");
 }
 
-int build_session_agent(const char *id, void *data, struct error *err)
+/* A slot for our end of a pair; the channel's number. */
+static int reserve(struct build_session *session, int fd, unsigned *ret_channel, struct error *err)
 {
-    struct build_session *session = data;
-    int pair[2], r;
-    if (!strv_contains(&session->options.ssh, id))
-        return error_set(err, ERROR_NOT_FOUND, 0, "unset ssh forward key %s", id);
-    r = fd_socketpair(SOCK_STREAM, pair);
-    if (r < 0)
-        return error_errno(err, r, "socketpair");
-    pthread_mutex_lock(&session->agent_lock);
     struct session_agent *agent = NULL;
+    pthread_mutex_lock(&session->agent_lock);
     for (size_t i = 0; i < SESSION_AGENTS_MAX && !agent; i++)
         agent = session->agents[i].fd < 0 ? &session->agents[i] : NULL;
     if (agent) {
-        *agent = (struct session_agent){.channel = session->next_channel++, .fd = pair[0]};
-        /* Announced before anything of it can be sent. */
-        r = build_session_send(session, SESSION_AGENT, agent->channel, id, strlen(id));
-        r = r < 0 ? error_set(err, ERROR_CANCELLED, -r, "the client has gone")
-                  : start_relay(session, agent->channel, pair[0], err);
-        if (r < 0)
-            agent->fd = -1;
-    } else {
-        r = error_set(err, ERROR_UNAVAILABLE, 0, "more than %d connections to ssh agents", SESSION_AGENTS_MAX);
+        *ret_channel = session->next_channel++;
+        *agent = (struct session_agent){.channel = *ret_channel, .fd = fd};
     }
     pthread_mutex_unlock(&session->agent_lock);
+    return agent ? 0
+                 : error_set(err, ERROR_UNAVAILABLE, 0, "more than %d connections to ssh agents", SESSION_AGENTS_MAX);
+}
+
+int build_session_agent(const char *id, void *data, struct error *err)
+{
+    struct build_session *session = data;
+    unsigned channel = 0;
+    int pair[2];
+    if (!strv_contains(&session->options.ssh, id))
+        return error_set(err, ERROR_NOT_FOUND, 0, "unset ssh forward key %s", id);
+    int r = fd_socketpair(SOCK_STREAM, pair);
+    if (r < 0)
+        return error_errno(err, r, "socketpair");
+    r = reserve(session, pair[0], &channel, err);
     if (r < 0) {
         fd_close(pair[0]);
+        fd_close(pair[1]);
+        return r;
+    }
+    /* Announced before anything of it can be sent; without the lock, which the thread that reads frames takes. */
+    r = build_session_send(session, SESSION_AGENT, channel, id, strlen(id));
+    r = r < 0 ? error_set(err, ERROR_CANCELLED, -r, "the client has gone")
+              : start_relay(session, channel, pair[0], err);
+    if (r < 0) {
+        forget(session, channel);
         fd_close(pair[1]);
         return r;
     }

@@ -111,7 +111,8 @@ static int finish(struct cli *cli, const struct build_flags *flags, const struct
         r = write_metadata(flags, outcome, err);
     if (r == 0)
         r = push_all(cli, flags, flags->push || output->push, err);
-    if (r == 0 && flags->quiet && outcome->image_id)
+    bool taken = output->destination && strcmp(output->destination, "-") == 0;
+    if (r == 0 && flags->quiet && outcome->image_id && !taken)
         printf("%s\n", outcome->image_id);
     return r;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/client.h"
@@ -451,7 +452,9 @@ static int take_local(struct session *session, const char *destination, struct e
     const struct unpack_options options = {.plain = true, .no_owner = true};
     struct unpack_result result;
     CLEANUP_TAR_READER struct tar_reader *reader = tar_reader_new(tree_source, session);
+    mode_t mask = umask(0); /* modes are the result's */
     r = unpack_tree(reader, fd, &options, &result, err);
+    umask(mask);
     return r < 0 ? r : tar_reader_drain(reader, err);
 }
 

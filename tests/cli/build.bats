@@ -298,8 +298,10 @@ EOF
     printf 'FROM scratch\nCOPY . /out/\n' >"$C/Dockerfile"
     echo content >"$C/file"
     before=$(dory images -aq | wc -l)
+    chmod 666 "$C/file"
     dory build -q -o "$C.out" "$C"
     [ "$(cat "$C.out/out/file")" = content ]
+    [ "$(stat -c %a "$C.out/out/file")" = 666 ]
     dory build -q -o - "$C" | tar -tf - | grep -q '^out/file$'
     dory build -q --output type=tar,dest="$C.tar" "$C"
     [ "$(tar -xOf "$C.tar" out/file)" = content ]
