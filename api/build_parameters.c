@@ -224,6 +224,8 @@ static void read_plain(const struct api_request *request, struct build_parameter
     o->no_cache = api_query_bool(request, "nocache", false);
     o->pull = api_query_bool(request, "pull", false);
     o->squash = api_query_bool(request, "squash", false);
+    /* Who asks for all steps to be on the host's network allows it, as in docker. */
+    o->allow_network_host = o->host.network_mode && strcmp(o->host.network_mode, "host") == 0;
     p->quiet = api_query_bool(request, "q", false);
     p->remote = api_query(request, "remote");
     p->remote = p->remote && *p->remote ? p->remote : NULL;

@@ -89,7 +89,7 @@ static void fill_options(struct build_session *session, struct build_context *co
     o->dockerfile_size = session->dockerfile.size;
     o->dockerfile_name = session->dockerfile_name;
     strv_copy(&o->no_cache_filter, &session->options.no_cache_filter);
-    o->allow_network_host = session->options.allow_host;
+    o->allow_network_host = o->allow_network_host || session->options.allow_host;
     o->allow_security_insecure = session->options.allow_insecure;
     o->check_only = session->options.check;
     o->no_image = session->options.no_image;

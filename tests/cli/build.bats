@@ -317,6 +317,16 @@ EOF
     [[ $output == *"type strange is not supported"* ]]
 }
 
+@test "steps are on the network that is asked for" {
+    printf 'FROM busybox\nRUN readlink /proc/self/ns/net >/net; ls /sys/class/net >/links\n' >"$C/Dockerfile"
+    dory build -q --no-cache --network host -t net:host "$C"
+    [ "$(in_image net:host cat /net)" = "$(readlink /proc/self/ns/net)" ]
+    dory build -q --no-cache --network none -t net:none "$C"
+    [ "$(in_image net:none cat /links)" = lo ]
+    dory build -q --no-cache --add-host some.host:10.9.8.7 -t net:hosts - <<<$'FROM busybox\nRUN grep some.host /etc/hosts >/found'
+    [[ $(in_image net:hosts cat /found) == 10.9.8.7*some.host ]]
+}
+
 @test "a failing step's status is the build's, and what it said is shown" {
     printf 'FROM busybox\n\nRUN echo said; exit 42\n' >"$C/Dockerfile"
     run -42 dory build "$C"
