@@ -77,7 +77,9 @@ int build_lint(struct build *build, struct error *err)
     read_ignore(&lint);
     const struct check_options options = {.stages = &build->stages,
                                           .build_args = &o->build_args,
-                                          .ignored = lint.ignore.count > 0 ? ignored : NULL,
+                                          /* with exceptions the patterns do not tell what is missing */
+                                          .ignored =
+                                              lint.ignore.count > 0 && !lint.ignore.has_exceptions ? ignored : NULL,
                                           .base_env = base_env,
                                           .data = &lint,
                                           .directive = strmap_get(&o->build_args, "BUILDKIT_DOCKERFILE_CHECK")};
