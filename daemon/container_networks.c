@@ -147,6 +147,7 @@ static int merge(struct container *c, struct endpoint_settings *to, struct endpo
     from->ipam = (struct endpoint_ipam){0};
     strv_add_all(&to->aliases, &from->aliases);
     strv_add_all(&to->links, &from->links);
+    strmap_copy(&to->driver_options, &from->driver_options);
     to->gateway_priority = from->gateway_priority;
     return 0;
 }
@@ -228,6 +229,8 @@ void container_networks_attachment(const struct container *c, const struct endpo
                                        .mac = settings->mac,
                                        .aliases = aliases,
                                        .links = &settings->links,
+                                       .options = &settings->driver_options,
+                                       .link_local = &settings->ipam.link_local,
                                        .priority = (int)settings->gateway_priority};
 }
 

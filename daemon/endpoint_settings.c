@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "daemon/network/endpoint_options.h"
+
 #define ROW(holder, kind, json, member, ...)                                                                           \
     {                                                                                                                  \
         .name = json, .type = JSON_FIELD_##kind, .offset = offsetof(struct holder, member), ##__VA_ARGS__              \
@@ -63,17 +65,12 @@ int endpoint_settings_decode(const struct json *value, struct endpoint_settings 
     drop_empty(&ret->ipam.ipv4);
     drop_empty(&ret->ipam.ipv6);
     drop_empty(&ret->mac);
-    if (ret->ipam.link_local.count > 0) {
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "IPAMConfig.LinkLocalIPs are not supported by dory");
+    struct endpoint_options options;
+    r = endpoint_options_parse(&ret->driver_options, &ret->ipam.link_local, &options, err);
+    if (r < 0) {
+        return r;
     }
-    for (size_t i = 0; i < ret->driver_options.count; i++) {
-        /* Options of others are notes for their readers, kept and shown; those of drivers would have to do something.
-         */
-        const char *key = ret->driver_options.items[i].key;
-        if (!strchr(key, '.') || strncmp(key, "com.docker.network.", strlen("com.docker.network.")) == 0) {
-            return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "DriverOpts: option \"%s\" is not supported by dory", key);
-        }
-    }
+    endpoint_options_release(&options);
     r = check_address(AF_INET, ret->ipam.ipv4, err);
     return r < 0 ? r : check_address(AF_INET6, ret->ipam.ipv6, err);
 }
@@ -81,7 +78,7 @@ int endpoint_settings_decode(const struct json *value, struct endpoint_settings 
 void endpoint_settings_put_ipam(const struct endpoint_settings *settings, struct json_writer *w)
 {
     json_key(w, "IPAMConfig");
-    if (!settings->ipam.ipv4 && !settings->ipam.ipv6) {
+    if (!settings->ipam.ipv4 && !settings->ipam.ipv6 && settings->ipam.link_local.count == 0) {
         json_put_null(w);
         return;
     }

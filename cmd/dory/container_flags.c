@@ -157,7 +157,7 @@ const struct option run_options[] = {
     LIST("label", 'l', labels, "Set meta data on a container"),
     LIST("label-file", 0, label_files, "Read in a line delimited file of labels"),
     LIST("link", 0, links, "Add link to another container"),
-    REFUSED("link-local-ip", "Container IPv4/IPv6 link-local addresses"),
+    LIST("link-local-ip", 0, link_local, "Container IPv4/IPv6 link-local addresses"),
     TEXT("log-driver", 0, log_driver, "Logging driver for the container"),
     LIST("log-opt", 0, log_options, "Log driver options"),
     TEXT("mac-address", 0, mac_address, "Container MAC address (e.g., 92:d0:c6:0a:29:33)"),

@@ -6,6 +6,7 @@
 #include "base/strmap.h"
 #include "cmd/dory/body_members.h"
 #include "cmd/dory/container_flags.h"
+#include "cmd/dory/csv_fields.h"
 
 struct mount_option {
     char *type, *source, *target, *consistency, *propagation, *driver, *subpath, *image_subpath;
@@ -155,33 +156,18 @@ static int set_field(struct mount_option *m, const char *key, const char *value,
     return 0;
 }
 
-/* Fields are CSV: a field may be quoted to hold commas. */
 static int parse_fields(struct mount_option *m, const char *text, struct error *err)
 {
-    const char *p = text;
-    while (*p) {
-        CLEANUP_STRBUF struct strbuf field = STRBUF_INIT;
-        bool quoted = *p == '"';
-        p += quoted;
-        while (*p && (quoted || *p != ',')) {
-            if (quoted && *p == '"' && p[1] != '"') {
-                quoted = false;
-            } else {
-                p += quoted && *p == '"';
-                strbuf_addc(&field, *p);
-            }
-            p++;
-        }
-        p += *p == ',';
-        CLEANUP_FREE char *key = xstrdup(strbuf_str(&field));
-        char *value = strchr(key, '=');
+    CLEANUP_STRV struct strv fields = STRV_INIT;
+    int r = 0;
+    csv_fields_split(text, &fields);
+    for (size_t i = 0; r == 0 && i < fields.count; i++) {
+        char *value = strchr(fields.items[i], '=');
         if (value)
             *value++ = '\0';
-        int r = set_field(m, key, value, err);
-        if (r < 0)
-            return r;
+        r = set_field(m, fields.items[i], value, err);
     }
-    return 0;
+    return r;
 }
 
 static void write_volume_options(const struct mount_option *m, struct json_writer *w)

@@ -4,11 +4,12 @@
 
 #include "base/parse.h"
 #include "cmd/dory/body_members.h"
+#include "cmd/dory/csv_fields.h"
 
 /* One --network: a name, or "name=NET,alias=A,ip=...". */
 struct network_option {
     char *name, *ip, *ip6, *mac;
-    struct strv aliases, driver_options;
+    struct strv aliases, driver_options, link_local;
     int64_t priority;
 };
 
@@ -20,6 +21,7 @@ static void network_option_release(struct network_option *o)
     free(o->mac);
     strv_release(&o->aliases);
     strv_release(&o->driver_options);
+    strv_release(&o->link_local);
 }
 
 static int set_network_field(struct network_option *o, const char *key, const char *value, struct error *err)
@@ -29,8 +31,13 @@ static int set_network_field(struct network_option *o, const char *key, const ch
         char **text;
         struct strv *list;
     } fields[] = {
-        {"name", &o->name, NULL},       {"ip", &o->ip, NULL},         {"ip6", &o->ip6, NULL},
-        {"mac-address", &o->mac, NULL}, {"alias", NULL, &o->aliases}, {"driver-opt", NULL, &o->driver_options},
+        {"name", &o->name, NULL},
+        {"ip", &o->ip, NULL},
+        {"ip6", &o->ip6, NULL},
+        {"mac-address", &o->mac, NULL},
+        {"alias", NULL, &o->aliases},
+        {"driver-opt", NULL, &o->driver_options},
+        {"link-local-ip", NULL, &o->link_local},
     };
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
         if (strcmp(key, fields[i].key) != 0)
@@ -55,7 +62,7 @@ static int parse_network(const char *text, struct network_option *ret, struct er
         return 0;
     }
     CLEANUP_STRV struct strv fields = STRV_INIT;
-    strv_split(&fields, text, ',');
+    csv_fields_split(text, &fields);
     for (size_t i = 0; i < fields.count; i++) {
         char *equals = strchr(fields.items[i], '=');
         if (!equals)
@@ -72,11 +79,12 @@ static void put_endpoint(struct json_writer *w, const struct network_option *o)
 {
     json_key(w, o->name);
     json_begin_object(w);
-    if (o->ip || o->ip6) {
+    if (o->ip || o->ip6 || o->link_local.count > 0) {
         json_key(w, "IPAMConfig");
         json_begin_object(w);
         put_text(w, "IPv4Address", o->ip);
         put_text(w, "IPv6Address", o->ip6);
+        put_strings(w, "LinkLocalIPs", &o->link_local);
         json_end_object(w);
     }
     put_strings(w, "Aliases", &o->aliases);
@@ -94,18 +102,23 @@ static int merge_flags(struct network_option *o, const struct container_flags *f
     if (o->aliases.count > 0 && f->network_aliases.count > 0)
         return error_set(err, ERROR_INVALID, 0,
                          "conflicting options: cannot specify both --network-alias and per-network alias");
+    if (o->link_local.count > 0 && f->link_local.count > 0)
+        return error_set(err, ERROR_INVALID, 0,
+                         "conflicting options: cannot specify both --link-local-ip and per-network link-local IP "
+                         "addresses");
     if (f->ip)
         o->ip = xstrdup(f->ip);
     if (f->ip6)
         o->ip6 = xstrdup(f->ip6);
     strv_add_all(&o->aliases, &f->network_aliases);
+    strv_add_all(&o->link_local, &f->link_local);
     return 0;
 }
 
 int network_option_put_endpoints(struct json_writer *w, const struct container_flags *f, struct error *err)
 {
     bool plain = f->networks.count == 0 || (f->networks.count == 1 && !strchr(f->networks.items[0], '='));
-    if (plain && f->network_aliases.count == 0 && !f->ip && !f->ip6)
+    if (plain && f->network_aliases.count == 0 && f->link_local.count == 0 && !f->ip && !f->ip6)
         return 0;
     json_key(w, "NetworkingConfig");
     json_begin_object(w);

@@ -91,19 +91,27 @@ void record_remove(struct record *record, const struct endpoint *e)
     record->count = kept;
 }
 
-/* The lowest ethN that none of the container's endpoints has. */
-void record_name_interface(const struct record *record, struct endpoint *e)
+static const struct endpoint *find_interface(const struct record *record, const char *name)
 {
-    for (unsigned int n = 0;; n++) {
-        snprintf(e->interface, sizeof(e->interface), "eth%u", n);
-        bool used = false;
-        for (size_t i = 0; i < record->count; i++) {
-            used = used || strcmp(record->endpoints[i]->interface, e->interface) == 0;
-        }
-        if (!used) {
-            return;
+    for (size_t i = 0; i < record->count; i++) {
+        if (strcmp(record->endpoints[i]->interface, name) == 0) {
+            return record->endpoints[i];
         }
     }
+    return NULL;
+}
+
+int record_name_interface(const struct record *record, struct endpoint *e, struct error *err)
+{
+    const struct endpoint *other = e->interface[0] ? find_interface(record, e->interface) : NULL;
+    if (other) {
+        return error_set(err, ERROR_CONFLICT, EEXIST, "network %s: interface name %s is that of network %s already",
+                         e->network->name, e->interface, other->network->name);
+    }
+    for (unsigned int n = 0; !e->interface[0] || find_interface(record, e->interface); n++) {
+        snprintf(e->interface, sizeof(e->interface), "eth%u", n);
+    }
+    return 0;
 }
 
 static int add_record(struct network_manager *manager, struct record *record, struct error *err)
@@ -240,7 +248,10 @@ static int take_warm(struct network_manager *manager, const struct network_attac
 /* The pool's namespaces have what docker gives on the default bridge: nothing that could be asked for. */
 static bool can_be_warm(const struct network_manager *manager, const struct network_attachment *attachment)
 {
-    return strcmp(attachment->network_id, manager->bridge->id) == 0 && !attachment->address && !attachment->address6;
+    bool options = attachment->options && attachment->options->count > 0;
+    bool link_local = attachment->link_local && attachment->link_local->count > 0;
+    return strcmp(attachment->network_id, manager->bridge->id) == 0 && !attachment->address && !attachment->address6 &&
+           !options && !link_local;
 }
 
 static int take_bare(struct network_manager *manager, int *ret_netns_fd, struct error *err)
@@ -255,14 +266,18 @@ static int take_bare(struct network_manager *manager, int *ret_netns_fd, struct 
 }
 
 /* The resolver answers other containers from the record meanwhile. */
-static void add_endpoint(struct network_manager *manager, struct record *record, struct endpoint *e)
+static int add_endpoint(struct network_manager *manager, struct record *record, struct endpoint *e, struct error *err)
 {
     pthread_mutex_lock(&manager->lock);
-    if (!e->interface[0]) {
-        record_name_interface(record, e);
+    int r = record_name_interface(record, e, err);
+    if (r == 0) {
+        record_add(record, e);
     }
-    record_add(record, e);
     pthread_mutex_unlock(&manager->lock);
+    if (r < 0) {
+        endpoint_retire(manager, e, false);
+    }
+    return r;
 }
 
 /* Namespace, interfaces and default route. On failure the record keeps what it got. */
@@ -273,12 +288,12 @@ static int connect_all(struct network_manager *manager, struct record *record,
     bool warm = can_be_warm(manager, &attachments[0]);
     int r = warm ? take_warm(manager, &attachments[0], ret_netns_fd, &e, err) : take_bare(manager, ret_netns_fd, err);
     if (r == 0 && warm) {
-        add_endpoint(manager, record, e);
+        r = add_endpoint(manager, record, e, err);
     }
     for (size_t i = warm; r == 0 && i < count; i++) {
         r = endpoint_new(manager, &attachments[i], &e, err);
         if (r == 0) {
-            add_endpoint(manager, record, e);
+            r = add_endpoint(manager, record, e, err);
         }
     }
     if (r == 0 && record->count > warm) {

@@ -88,8 +88,10 @@ static int plug_new(struct network_manager *manager, struct record *record, int 
     if (r < 0) {
         return r;
     }
-    record_name_interface(record, e);
-    r = endpoints_plug(&e, 1, netns_fd, err);
+    r = record_name_interface(record, e, err);
+    if (r == 0) {
+        r = endpoints_plug(&e, 1, netns_fd, err);
+    }
     if (r < 0) {
         endpoint_retire(manager, e, false);
         return r;

@@ -107,7 +107,11 @@ int endpoint_new(struct network_manager *manager, const struct network_attachmen
                  struct error *err)
 {
     uint8_t mac[6] = {0};
+    struct endpoint_options options = {0};
     int r = attachment->mac ? endpoint_parse_mac(attachment->mac, mac, err) : 0;
+    if (r == 0) {
+        r = endpoint_options_parse(attachment->options, attachment->link_local, &options, err);
+    }
     if (r < 0) {
         return r;
     }
@@ -128,9 +132,13 @@ int endpoint_new(struct network_manager *manager, const struct network_attachmen
         }
         pthread_mutex_unlock(&manager->lock);
         if (r == 0) {
+            e->options = options;
+            memcpy(e->interface, options.interface, sizeof(e->interface));
             *ret = e;
+            return 0;
         }
         if ((r != -ENOSPC && r != -EADDRINUSE) || attempt > 0) {
+            endpoint_options_release(&options);
             return r;
         }
         error_clear(err); /* addresses of containers that have just ended are on their way back */
@@ -181,6 +189,7 @@ void endpoint_free(struct endpoint *e)
     network_unref(e->network);
     strv_release(&e->aliases);
     strv_release(&e->links);
+    endpoint_options_release(&e->options);
     free(e);
 }
 

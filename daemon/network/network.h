@@ -77,6 +77,8 @@ struct network_attachment {
     const char *address, *address6, *mac; /* NULL: chosen */
     const struct strv *aliases;           /* further names in this network; may be NULL */
     const struct strv *links;             /* "container:alias": names for this container alone; may be NULL */
+    const struct strmap *options;         /* endpoint_options.h; may be NULL */
+    const struct strv *link_local;        /* further addresses of the interface; may be NULL */
     int priority;                         /* the highest one's gateway is taken */
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/strmap.h"
 #include "daemon/network/bridge.h"
+#include "daemon/network/endpoint_options.h"
 #include "daemon/network/firewall.h"
 #include "daemon/network/ipam6.h"
 #include "daemon/network/link.h"
@@ -68,6 +69,7 @@ struct endpoint {
     char host_name[IF_NAMESIZE], interface[IF_NAMESIZE];
     int priority;
     struct strv aliases, links;
+    struct endpoint_options options;
 };
 
 /* A container on the network. Owned by the manager's map. */
@@ -156,8 +158,9 @@ void record_add(struct record *record, struct endpoint *endpoint);
 struct endpoint *record_find(const struct record *record, const char *network_id);
 void record_remove(struct record *record, const struct endpoint *endpoint);
 void record_describe(const struct record *record, struct network_sandbox *sandbox);
-/* Gives the endpoint the lowest ethN that none of the container's endpoints has. */
-void record_name_interface(const struct record *record, struct endpoint *endpoint);
+/* Gives the endpoint the lowest ethN that none of the container's endpoints has, unless it has a name: ERROR_CONFLICT
+ * when that is another one's already. */
+int record_name_interface(const struct record *record, struct endpoint *endpoint, struct error *err);
 /* Lets the resolver serve the container, if a network of its own wants that and it does not yet. */
 int record_resolve(struct network_manager *manager, struct record *record, int netns_fd, struct error *err);
 /* Ports can be published on the gateway's network; NULL: no. */

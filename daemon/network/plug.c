@@ -1,7 +1,10 @@
 /* Interfaces in a container's namespace: made, configured and taken away again. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "daemon/network/namespace.h"
 #include "daemon/network/network_internal.h"
@@ -19,12 +22,43 @@ static int write_interface_setting(const struct endpoint *e, const char *setting
     return namespace_write_setting(path, value, err);
 }
 
+/* What was asked for comes after what everybody gets. */
+static int write_sysctls(const struct endpoint *e, struct error *err)
+{
+    for (size_t i = 0; i < e->options.sysctl_count; i++) {
+        const struct endpoint_sysctl *s = &e->options.sysctls[i];
+        char path[PATH_MAX];
+        snprintf(path, sizeof(path), "/proc/sys/net/%s/%s/%s/%s", s->family, s->group, e->interface, s->name);
+        int r = file_write_control(AT_FDCWD, path, s->value);
+        if (r < 0) {
+            return error_errno(err, r, "set sysctl net.%s.%s.%s.%s to \"%s\"", s->family, s->group, e->interface,
+                               s->name, s->value);
+        }
+    }
+    return 0;
+}
+
+static int add_link_local(const struct endpoint *e, struct netlink *inside, struct error *err)
+{
+    enum { PREFIX = 16, PREFIX6 = 64 };
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < e->options.link_local_count; i++) {
+        const struct endpoint_link_local *address = &e->options.link_local[i];
+        r = address->ipv6 ? link_add_address6(inside, e->inside_index, &address->address6, PREFIX6, err)
+                          : link_add_address(inside, e->inside_index, address->address, PREFIX, err);
+    }
+    return r;
+}
+
 static int configure(struct endpoint *e, struct netlink *inside, struct error *err)
 {
     bool ipv6 = !IN6_IS_ADDR_UNSPECIFIED(&e->address6);
     int r = write_interface_setting(e, "accept_ra", "0", err);
     if (r == 0) {
         r = write_interface_setting(e, "disable_ipv6", ipv6 ? "0" : "1", err);
+    }
+    if (r == 0) {
+        r = write_sysctls(e, err);
     }
     if (r < 0) {
         return r;
@@ -39,7 +73,8 @@ static int configure(struct endpoint *e, struct netlink *inside, struct error *e
         .prefix6 = ipv6 ? e->network->subnet6.prefix : 0,
     };
     memcpy(setup.mac, e->mac, sizeof(setup.mac));
-    return link_setup(inside, &setup, err);
+    r = link_setup(inside, &setup, err);
+    return r < 0 ? r : add_link_local(e, inside, err);
 }
 
 /* In the namespace. */
