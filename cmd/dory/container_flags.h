@@ -11,8 +11,8 @@
 struct container_flags {
     struct strv add_hosts, annotations, attach, blkio_weight_devices, cap_add, cap_drop, devices, device_cgroup_rules,
         device_read_bps, device_read_iops, device_write_bps, device_write_iops, dns, dns_options, dns_search, env,
-        env_files, expose, group_add, labels, label_files, links, link_local, log_options, mounts, networks, network_aliases,
-        publish, security_options, storage_options, sysctls, tmpfs, ulimits, volumes, volumes_from;
+        env_files, expose, group_add, labels, label_files, links, link_local, log_options, mounts, networks,
+        network_aliases, publish, security_options, storage_options, sysctls, tmpfs, ulimits, volumes, volumes_from;
     char *cgroup_parent, *cgroupns, *cidfile, *cpuset_cpus, *cpuset_mems, *detach_keys, *domainname, *entrypoint,
         *health_cmd, *hostname, *ip, *ip6, *ipc, *isolation, *log_driver, *mac_address, *name, *pid, *platform, *pull,
         *restart, *runtime, *stop_signal, *user, *userns, *uts, *volume_driver, *workdir;

@@ -12,17 +12,21 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "daemon/network/firewall_foreign.h"
 #include "daemon/network/netlink.h"
+
+/* For the administrator: made once, and never changed. Asked before ours; what it accepts ours still has a say in. */
+#define USER_CHAIN " {\n\tchain forward {\n\t\ttype filter hook forward priority -5; policy accept;\n\t}\n}\n"
 
 struct firewall {
     char *bridge;
-    char table[64];
+    char table[64], user_table[64];
     bool ip6; /* the IPv6 table is there, or may be */
     pthread_mutex_t lock;
     struct netlink *netlink;
 };
 
-static bool table_exists(struct firewall *firewall, uint8_t family);
+static bool table_exists(struct firewall *firewall, const char *table, uint8_t family);
 
 int firewall_open(const char *bridge, struct firewall **ret, struct error *err)
 {
@@ -35,8 +39,9 @@ int firewall_open(const char *bridge, struct firewall **ret, struct error *err)
     firewall->netlink = netlink;
     firewall->bridge = xstrdup(bridge);
     firewall_table_name(bridge, firewall->table, sizeof(firewall->table));
+    snprintf(firewall->user_table, sizeof(firewall->user_table), "%.50s-user", firewall->table);
     pthread_mutex_init(&firewall->lock, NULL);
-    firewall->ip6 = table_exists(firewall, NFPROTO_IPV6);
+    firewall->ip6 = table_exists(firewall, firewall->table, NFPROTO_IPV6);
     *ret = firewall;
     return 0;
 }
@@ -143,8 +148,22 @@ int firewall_apply(struct firewall *firewall, firewall_snapshot_fn snapshot, voi
     pthread_mutex_lock(&firewall->lock);
     snapshot(&rules, data);
     bool ip6 = has_ip6(&rules);
-    CLEANUP_FREE char *text = firewall_ruleset(firewall->bridge, &rules, ip6 || firewall->ip6);
-    int r = run_text(text, err);
+    CLEANUP_FREE char *ruleset = firewall_ruleset(firewall->bridge, &rules, ip6 || firewall->ip6);
+    bool user = !table_exists(firewall, firewall->user_table, NFPROTO_INET);
+    CLEANUP_FREE char *text = xasprintf("%s%s%s%s", user ? "table inet " : "", user ? firewall->user_table : "",
+                                        user ? USER_CHAIN : "", ruleset);
+    CLEANUP_STRBUF struct strbuf joined = STRBUF_INIT;
+    struct firewall_foreign foreign;
+    firewall_foreign_look(firewall->netlink, firewall->bridge, &foreign);
+    firewall_foreign_join(firewall->bridge, &rules, ip6, &foreign, &joined);
+    int r = -1;
+    if (joined.size > 0) {
+        strbuf_adds(&joined, text);
+        r = run_text(strbuf_str(&joined), NULL);
+    }
+    if (r < 0) { /* ours alone: theirs have just been replaced, and the monitor will look again */
+        r = run_text(text, err);
+    }
     if (r == 0) {
         firewall->ip6 = ip6;
     }
@@ -174,11 +193,11 @@ static struct nlmsghdr *begin_nft(struct netlink_batch *batch, int message, uint
     return begin_nfnetlink(batch, NFNL_SUBSYS_NFTABLES << 8 | message, flags | NLM_F_ACK, family, 0);
 }
 
-static bool table_exists(struct firewall *firewall, uint8_t family)
+static bool table_exists(struct firewall *firewall, const char *table, uint8_t family)
 {
     struct netlink_batch batch = {.used = 0};
     struct nlmsghdr *m = begin_nft(&batch, NFT_MSG_GETTABLE, 0, family);
-    mnl_attr_put_strz(m, NFTA_TABLE_NAME, firewall->table);
+    mnl_attr_put_strz(m, NFTA_TABLE_NAME, table);
     netlink_batch_end(&batch, m);
     return netlink_run(firewall->netlink, &batch, NULL) == 0;
 }
@@ -186,7 +205,7 @@ static bool table_exists(struct firewall *firewall, uint8_t family)
 bool firewall_exists(struct firewall *firewall)
 {
     pthread_mutex_lock(&firewall->lock);
-    bool exists = table_exists(firewall, NFPROTO_IPV4);
+    bool exists = table_exists(firewall, firewall->table, NFPROTO_IPV4);
     pthread_mutex_unlock(&firewall->lock);
     return exists;
 }
@@ -198,7 +217,7 @@ static int count_rule(const struct nlmsghdr *message, void *data)
     return 0;
 }
 
-static bool has_rules(struct firewall *firewall, uint8_t family)
+static bool has_rules(struct firewall *firewall, const char *table, uint8_t family)
 {
     struct netlink_batch batch = {.used = 0};
     size_t count = 0;
@@ -206,7 +225,7 @@ static bool has_rules(struct firewall *firewall, uint8_t family)
     struct nfgenmsg *header = mnl_nlmsg_put_extra_header(m, sizeof(*header));
     header->nfgen_family = family;
     header->version = NFNETLINK_V0;
-    mnl_attr_put_strz(m, NFTA_RULE_TABLE, firewall->table);
+    mnl_attr_put_strz(m, NFTA_RULE_TABLE, table);
     netlink_batch_end(&batch, m);
     return netlink_dump(firewall->netlink, &batch, count_rule, &count) == 0 && count > 0;
 }
@@ -214,17 +233,47 @@ static bool has_rules(struct firewall *firewall, uint8_t family)
 bool firewall_is_intact(struct firewall *firewall)
 {
     pthread_mutex_lock(&firewall->lock);
-    bool intact = has_rules(firewall, NFPROTO_IPV4) && (!firewall->ip6 || has_rules(firewall, NFPROTO_IPV6));
+    bool intact = has_rules(firewall, firewall->table, NFPROTO_IPV4) &&
+                  (!firewall->ip6 || has_rules(firewall, firewall->table, NFPROTO_IPV6));
     pthread_mutex_unlock(&firewall->lock);
     return intact;
 }
 
-static int remove_table(struct firewall *firewall, uint8_t family)
+bool firewall_is_joined(struct firewall *firewall)
+{
+    struct firewall_foreign foreign;
+    pthread_mutex_lock(&firewall->lock);
+    firewall_foreign_look(firewall->netlink, firewall->bridge, &foreign);
+    bool joined = firewall_foreign_is_joined(&foreign, firewall->ip6);
+    pthread_mutex_unlock(&firewall->lock);
+    return joined;
+}
+
+bool firewall_foreign_drop(struct firewall *firewall, char *ret_chain, size_t size)
+{
+    struct firewall_foreign foreign;
+    pthread_mutex_lock(&firewall->lock);
+    firewall_foreign_look(firewall->netlink, firewall->bridge, &foreign);
+    pthread_mutex_unlock(&firewall->lock);
+    snprintf(ret_chain, size, "%s", foreign.other);
+    return foreign.other[0] != '\0';
+}
+
+static int leave_foreign(struct firewall *firewall, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    struct firewall_foreign foreign;
+    firewall_foreign_look(firewall->netlink, firewall->bridge, &foreign);
+    firewall_foreign_leave(firewall->bridge, &foreign, &text);
+    return text.size > 0 ? run_text(strbuf_str(&text), err) : 0;
+}
+
+static int remove_table(struct firewall *firewall, const char *table, uint8_t family)
 {
     struct netlink_batch batch = {.used = 0};
     put_marker(&batch, NFNL_MSG_BATCH_BEGIN);
     struct nlmsghdr *m = begin_nft(&batch, NFT_MSG_DELTABLE, 0, family);
-    mnl_attr_put_strz(m, NFTA_TABLE_NAME, firewall->table);
+    mnl_attr_put_strz(m, NFTA_TABLE_NAME, table);
     netlink_batch_end(&batch, m);
     put_marker(&batch, NFNL_MSG_BATCH_END);
     int r = netlink_run(firewall->netlink, &batch, NULL);
@@ -234,12 +283,16 @@ static int remove_table(struct firewall *firewall, uint8_t family)
 int firewall_remove(struct firewall *firewall, struct error *err)
 {
     pthread_mutex_lock(&firewall->lock);
-    int r = remove_table(firewall, NFPROTO_IPV4);
+    int r = remove_table(firewall, firewall->table, NFPROTO_IPV4);
     if (r == 0 && firewall->ip6) {
-        r = remove_table(firewall, NFPROTO_IPV6);
+        r = remove_table(firewall, firewall->table, NFPROTO_IPV6);
     }
+    if (r == 0 && !has_rules(firewall, firewall->user_table, NFPROTO_INET)) {
+        r = remove_table(firewall, firewall->user_table, NFPROTO_INET);
+    }
+    r = r < 0 ? error_errno(err, r, "remove nftables table %s", firewall->table) : leave_foreign(firewall, err);
     pthread_mutex_unlock(&firewall->lock);
-    return r < 0 ? error_errno(err, r, "remove nftables table %s", firewall->table) : 0;
+    return r;
 }
 
 /* A field of a concatenation: registers are 4 bytes, shorter values stand at the low addresses. */

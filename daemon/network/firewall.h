@@ -2,7 +2,8 @@
  * The packet filter of all bridges of one daemon: nftables tables of our own ("ip", and "ip6" once a network has IPv6)
  * with sets of bridges and subnets and maps from published ports to containers. Tables are written as text through
  * libnftables when networks come and go; publishing a port is one transaction of set elements over nfnetlink and
- * changes no rule. Rules do not grow with the number of networks. Thread-safe.
+ * changes no rule. Rules do not grow with the number of networks. A further table, "inet <table>-user" with the chain
+ * "forward", is the administrator's: it is made empty when it is missing and never touched again. Thread-safe.
  */
 #ifndef DORY_DAEMON_NETWORK_FIREWALL_H
 #define DORY_DAEMON_NETWORK_FIREWALL_H
@@ -53,7 +54,7 @@ typedef void (*firewall_snapshot_fn)(struct firewall_rules *ret, void *data);
 int firewall_apply(struct firewall *firewall, firewall_snapshot_fn snapshot, void *data, struct error *err);
 /* The tables are there, with rules in them: nobody has flushed them. */
 bool firewall_is_intact(struct firewall *firewall);
-/* Removes the table; absent is fine. */
+/* Removes the tables, the administrator's only when it is empty; absent is fine. */
 int firewall_remove(struct firewall *firewall, struct error *err);
 
 /* Adds the elements of the claims. Fails when the table is missing or a stale element stands in the way, and may have
@@ -62,9 +63,12 @@ int firewall_publish(struct firewall *firewall, const struct port_claim *claims,
 /* Removes the elements; absent ones are fine. */
 int firewall_withdraw(struct firewall *firewall, const struct port_claim *claims, size_t count, struct error *err);
 
-/* Somebody else's chain (its table and name) drops whatever is forwarded by default, as docker's iptables rules do: no
- * rule of ours can change that. False also when it cannot be found out. */
-bool firewall_foreign_drop(char *ret_chain, size_t size);
+/* iptables' chain FORWARD, where it drops by default, lets our bridges' packets pass (firewall_foreign.h).
+ * firewall_apply sees to that. */
+bool firewall_is_joined(struct firewall *firewall);
+/* Another chain (its table and name) drops whatever is forwarded by default: no rule of ours can change that. False
+ * also when it cannot be found out. */
+bool firewall_foreign_drop(struct firewall *firewall, char *ret_chain, size_t size);
 
 /* The table's name; the rules as nft text (pure, for tests). ip6: whether the IPv6 table is part of it. */
 void firewall_table_name(const char *bridge, char *buf, size_t size);

@@ -1,17 +1,25 @@
-/* Looking for filters of others that stop what our rules let through: a packet has to be accepted by every table. */
+#include "daemon/network/firewall_foreign.h"
+
 #include <arpa/inet.h>
+#include <endian.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <string.h>
 
-#include "base/error.h"
-#include "daemon/network/firewall.h"
-#include "daemon/network/netlink.h"
+#define FILTER "filter"
+#define FORWARD "FORWARD"
 
-struct found {
-    char *text;
-    size_t size;
-};
+void firewall_foreign_chain(const char *bridge, char *buf, size_t size)
+{
+    if (strcmp(bridge, "dory0") == 0) {
+        snprintf(buf, size, "DORY");
+    } else {
+        snprintf(buf, size, "DORY-%s", bridge);
+    }
+}
+
+/* ---- looking ---- */
 
 static uint32_t hook_number(const struct nlattr *hook)
 {
@@ -25,9 +33,20 @@ static uint32_t hook_number(const struct nlattr *hook)
     return UINT32_MAX;
 }
 
+static void take_chain(struct firewall_foreign *found, uint8_t family, const char *table, const char *name)
+{
+    bool iptables = strcmp(table, FILTER) == 0 && strcmp(name, FORWARD) == 0;
+    if (iptables && family == NFPROTO_IPV4) {
+        found->ip.drops = true;
+    } else if (iptables && family == NFPROTO_IPV6) {
+        found->ip6.drops = true;
+    } else if ((family == NFPROTO_IPV4 || family == NFPROTO_INET) && !found->other[0]) {
+        snprintf(found->other, sizeof(found->other), "%s %s", table, name);
+    }
+}
+
 static int on_chain(const struct nlmsghdr *message, void *data)
 {
-    struct found *found = data;
     const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
     const char *table = "", *name = "";
     uint32_t hook = UINT32_MAX, policy = NF_ACCEPT;
@@ -49,28 +68,157 @@ static int on_chain(const struct nlmsghdr *message, void *data)
             break;
         }
     }
-    bool ipv4 = header->nfgen_family == NFPROTO_IPV4 || header->nfgen_family == NFPROTO_INET;
-    if (ipv4 && hook == NF_INET_FORWARD && policy == NF_DROP && !found->text[0]) {
-        snprintf(found->text, found->size, "%s %s", table, name);
+    if (hook == NF_INET_FORWARD && policy == NF_DROP) {
+        take_chain(data, header->nfgen_family, table, name);
     }
     return 0;
 }
 
-bool firewall_foreign_drop(char *ret_chain, size_t size)
+static const struct nlattr *nested(const struct nlattr *in, int type)
 {
-    struct netlink *netlink;
-    struct found found = {.text = ret_chain, .size = size};
-    ret_chain[0] = '\0';
-    if (netlink_open(NETLINK_NETFILTER, &netlink, NULL) < 0) {
+    const struct nlattr *attr;
+    if (in) {
+        mnl_attr_for_each_nested(attr, in)
+        {
+            if (mnl_attr_get_type(attr) == type) {
+                return attr;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* The expression is a jump to the chain. */
+static bool leads_to(const struct nlattr *expression, const char *chain)
+{
+    const struct nlattr *name = nested(expression, NFTA_EXPR_NAME);
+    if (!name || strcmp(mnl_attr_get_str(name), "immediate") != 0) {
         return false;
     }
-    struct netlink_batch batch = {.used = 0};
-    struct nlmsghdr *m = netlink_batch_begin(&batch, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, NLM_F_DUMP);
+    const struct nlattr *verdict =
+        nested(nested(nested(expression, NFTA_EXPR_DATA), NFTA_IMMEDIATE_DATA), NFTA_DATA_VERDICT);
+    const struct nlattr *target = nested(verdict, NFTA_VERDICT_CHAIN);
+    return target && strcmp(mnl_attr_get_str(target), chain) == 0;
+}
+
+struct search {
+    const char *chain;
+    uint64_t handle;
+};
+
+static int on_rule(const struct nlmsghdr *message, void *data)
+{
+    struct search *search = data;
+    uint64_t handle = 0;
+    bool found = false;
+    const struct nlattr *attr, *expression;
+    mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg))
+    {
+        if (mnl_attr_get_type(attr) == NFTA_RULE_HANDLE) {
+            handle = be64toh(mnl_attr_get_u64(attr));
+        } else if (mnl_attr_get_type(attr) == NFTA_RULE_EXPRESSIONS) {
+            mnl_attr_for_each_nested(expression, attr)
+            {
+                found = found || leads_to(expression, search->chain);
+            }
+        }
+    }
+    if (found) {
+        search->handle = handle;
+    }
+    return 0;
+}
+
+static struct nlmsghdr *begin_dump(struct netlink_batch *batch, int message, uint8_t family)
+{
+    struct nlmsghdr *m = netlink_batch_begin(batch, NFNL_SUBSYS_NFTABLES << 8 | message, NLM_F_DUMP);
     struct nfgenmsg *header = mnl_nlmsg_put_extra_header(m, sizeof(*header));
-    header->nfgen_family = AF_UNSPEC;
+    header->nfgen_family = family;
     header->version = NFNETLINK_V0;
+    return m;
+}
+
+static uint64_t find_jump(struct netlink *netlink, uint8_t family, const char *chain)
+{
+    struct netlink_batch batch = {.used = 0};
+    struct search search = {.chain = chain};
+    struct nlmsghdr *m = begin_dump(&batch, NFT_MSG_GETRULE, family);
+    mnl_attr_put_strz(m, NFTA_RULE_TABLE, FILTER);
+    mnl_attr_put_strz(m, NFTA_RULE_CHAIN, FORWARD);
     netlink_batch_end(&batch, m);
-    int r = netlink_dump(netlink, &batch, on_chain, &found);
-    netlink_close(netlink);
-    return r == 0 && ret_chain[0];
+    return netlink_dump(netlink, &batch, on_rule, &search) == 0 ? search.handle : 0;
+}
+
+void firewall_foreign_look(struct netlink *netlink, const char *bridge, struct firewall_foreign *ret)
+{
+    struct netlink_batch batch = {.used = 0};
+    char chain[64];
+    *ret = (struct firewall_foreign){0};
+    firewall_foreign_chain(bridge, chain, sizeof(chain));
+    netlink_batch_end(&batch, begin_dump(&batch, NFT_MSG_GETCHAIN, AF_UNSPEC));
+    if (netlink_dump(netlink, &batch, on_chain, ret) < 0) {
+        return;
+    }
+    ret->ip.jump = find_jump(netlink, NFPROTO_IPV4, chain);
+    ret->ip6.jump = find_jump(netlink, NFPROTO_IPV6, chain);
+}
+
+/* ---- joining and leaving ---- */
+
+static bool is_joined(const struct foreign_forward *forward)
+{
+    return !forward->drops || forward->jump != 0;
+}
+
+bool firewall_foreign_is_joined(const struct firewall_foreign *found, bool ip6)
+{
+    return is_joined(&found->ip) && (!ip6 || is_joined(&found->ip6));
+}
+
+/* Rules that iptables can list: no sets. */
+static void join(const char *family, const char *chain, const struct firewall_rules *rules,
+                 const struct foreign_forward *forward, struct strbuf *out)
+{
+    if (!forward->drops && !forward->jump) {
+        return;
+    }
+    strbuf_addf(out, "add chain %s " FILTER " %s\nflush chain %s " FILTER " %s\n", family, chain, family, chain);
+    for (size_t i = 0; i < rules->network_count; i++) {
+        static const char *const ways[] = {"iifname", "oifname"};
+        for (size_t j = 0; !rules->networks[i].internal && j < ARRAY_SIZE(ways); j++) {
+            strbuf_addf(out, "add rule %s " FILTER " %s %s \"%s\" counter accept\n", family, chain, ways[j],
+                        rules->networks[i].bridge);
+        }
+    }
+    if (!forward->jump) {
+        strbuf_addf(out, "add rule %s " FILTER " " FORWARD " counter jump %s\n", family, chain);
+    }
+}
+
+void firewall_foreign_join(const char *bridge, const struct firewall_rules *rules, bool ip6,
+                           const struct firewall_foreign *found, struct strbuf *out)
+{
+    char chain[64];
+    firewall_foreign_chain(bridge, chain, sizeof(chain));
+    join("ip", chain, rules, &found->ip, out);
+    if (ip6) {
+        join("ip6", chain, rules, &found->ip6, out);
+    }
+}
+
+static void leave(const char *family, const char *chain, const struct foreign_forward *forward, struct strbuf *out)
+{
+    if (forward->jump) {
+        strbuf_addf(out, "delete rule %s " FILTER " " FORWARD " handle %llu\n", family,
+                    (unsigned long long)forward->jump);
+        strbuf_addf(out, "flush chain %s " FILTER " %s\ndelete chain %s " FILTER " %s\n", family, chain, family, chain);
+    }
+}
+
+void firewall_foreign_leave(const char *bridge, const struct firewall_foreign *found, struct strbuf *out)
+{
+    char chain[64];
+    firewall_foreign_chain(bridge, chain, sizeof(chain));
+    leave("ip", chain, &found->ip, out);
+    leave("ip6", chain, &found->ip6, out);
 }

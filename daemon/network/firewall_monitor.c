@@ -24,25 +24,35 @@ struct firewall_monitor {
     int (*restore)(void *data, struct error *err);
     void *data;
     int fd, stop_fd;
+    bool in_vain; /* theirs do not take ours: not tried again before they change */
     pthread_t thread;
 };
 
-/* A table or a rule of ours has gone. */
-static bool concerns(const struct firewall_monitor *monitor, const struct nlmsghdr *m)
+static const char *table_of(const struct nlmsghdr *m)
 {
-    enum { TABLE_NAME = NFTA_TABLE_NAME }; /* NFTA_RULE_TABLE has the same number */
-    int type = m->nlmsg_type & 0xff;
-    if (m->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || (type != NFT_MSG_DELTABLE && type != NFT_MSG_DELRULE)) {
-        return false;
-    }
+    enum { TABLE_NAME = NFTA_TABLE_NAME }; /* NFTA_CHAIN_TABLE and NFTA_RULE_TABLE are the same number */
     const struct nlattr *attr;
     mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg))
     {
         if (mnl_attr_get_type(attr) == TABLE_NAME) {
-            return strcmp(mnl_attr_get_str(attr), monitor->table) == 0;
+            return mnl_attr_get_str(attr);
         }
     }
-    return false;
+    return "";
+}
+
+/* A table or a rule of ours has gone, or iptables' chains have changed: their policy, or our place in them. */
+static bool concerns(struct firewall_monitor *monitor, const struct nlmsghdr *m)
+{
+    int type = m->nlmsg_type & 0xff;
+    bool removal = type == NFT_MSG_DELTABLE || type == NFT_MSG_DELRULE;
+    if (m->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || (!removal && type != NFT_MSG_NEWCHAIN)) {
+        return false;
+    }
+    const char *table = table_of(m);
+    bool theirs = strcmp(table, "filter") == 0;
+    monitor->in_vain = monitor->in_vain && !theirs;
+    return theirs || (removal && strcmp(table, monitor->table) == 0);
 }
 
 static bool read_events(struct firewall_monitor *monitor)
@@ -63,12 +73,19 @@ static bool read_events(struct firewall_monitor *monitor)
 static void look(struct firewall_monitor *monitor)
 {
     struct error err = {0};
-    if (firewall_is_intact(monitor->firewall)) {
+    if (!firewall_is_intact(monitor->firewall)) {
+        log_warn("network: the rules of nftables table %s have been removed; making them again", monitor->table);
+    } else if (!monitor->in_vain && !firewall_is_joined(monitor->firewall)) {
+        log_info("network: iptables' chain FORWARD drops by default; what is ours gets a chain of its own there");
+    } else {
         return;
     }
-    log_warn("network: the rules of nftables table %s have been removed; making them again", monitor->table);
     if (monitor->restore(monitor->data, &err) < 0) {
         log_error("network: %s", err.message);
+    }
+    monitor->in_vain = !firewall_is_joined(monitor->firewall);
+    if (monitor->in_vain) {
+        log_error("network: iptables' chain FORWARD drops by default and takes no rule for %s", monitor->table);
     }
 }
 

@@ -1,6 +1,6 @@
-/* Notices that somebody has removed our rules ("nft flush ruleset", a firewall that is reloaded) and has them made
- * again: without them containers would be open to the host's neighbours and published ports dead. One thread, which
- * sleeps. */
+/* Notices that somebody has removed our rules ("nft flush ruleset", a firewall that is reloaded), or that iptables'
+ * rules have come to stop our packets (firewall_foreign.h), and has ours made again: without them containers would be
+ * open to the host's neighbours and published ports dead. One thread, which sleeps. */
 #ifndef DORY_DAEMON_NETWORK_FIREWALL_MONITOR_H
 #define DORY_DAEMON_NETWORK_FIREWALL_MONITOR_H
 

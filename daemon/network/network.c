@@ -100,11 +100,10 @@ static int open_firewall(struct network_manager *manager, const struct network_o
         return r;
     }
     char chain[128];
-    if (firewall_foreign_drop(chain, sizeof(chain))) {
-        log_warn(
-            "network: the chain \"%s\" drops forwarded packets by default (docker's rules do): containers will not "
-            "reach other hosts, nor be reached, unless it accepts those of %s",
-            chain, manager->bridge->bridge.name);
+    if (firewall_foreign_drop(manager->firewall, chain, sizeof(chain))) {
+        log_warn("network: the chain \"%s\" drops forwarded packets by default: containers will not reach other hosts, "
+                 "nor be reached, unless it accepts those of %s",
+                 chain, manager->bridge->bridge.name);
     }
     /* Rules that are there serve running containers: they stay until those have been restored. */
     manager->firewall_found = firewall_exists(manager->firewall);
@@ -353,6 +352,7 @@ int network_restore_done(struct network_manager *manager, struct error *err)
     pthread_mutex_lock(&manager->lock);
     bool changed = manager->firewall_found || manager->ports.count > 0 || manager->count > 1;
     pthread_mutex_unlock(&manager->lock);
+    changed = changed || (manager->firewall && !firewall_is_joined(manager->firewall));
     int r = changed ? network_firewall_apply(manager, err) : 0;
     if (r == 0) {
         r = sweep(manager, err);

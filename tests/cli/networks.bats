@@ -88,7 +88,7 @@ no_ping() {
     check 501 'ConfigOnly' '{"Name":"t","ConfigOnly":true}'
     check 400 'parent' '{"Name":"t","Driver":"macvlan","Options":{"parent":"nosuch0"}}'
     [ "$(dory network ls --no-trunc)" = "$before" ]
-    [ "$(nft list tables | grep -c "dory-$ENV_BRIDGE")" -eq 1 ]
+    [ "$(nft list tables | grep -wF "dory-$ENV_BRIDGE" | sort | xargs)" = "table inet dory-$ENV_BRIDGE-user table ip dory-$ENV_BRIDGE" ]
     run api DELETE /networks/bridge
     [ "${lines[-1]}" = 403 ]
     [[ "$output" == *"bridge is a pre-defined network and cannot be removed"* ]]

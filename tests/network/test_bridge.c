@@ -12,7 +12,6 @@
 #include "base/fd.h"
 #include "base/id.h"
 #include "base/timestamp.h"
-#include "daemon/network/firewall.h"
 #include "tests/network/fixture.h"
 
 static void eth0_has_the_lowest_address_and_its_mac(void **state)
@@ -212,19 +211,6 @@ static void bad_options_are_named(void **state)
     rig_shell_in(-1, "ip link del rigbad0 2>/dev/null");
 }
 
-static void a_foreign_filter_that_drops_is_noticed(void **state)
-{
-    (void)state;
-    char chain[128];
-    assert_false(firewall_foreign_drop(chain, sizeof(chain)));
-    assert_int_equal(rig_shell_in(-1, "nft add table ip filter && nft add chain ip filter FORWARD "
-                                      "'{ type filter hook forward priority 0; policy drop; }'"),
-                     0);
-    assert_true(firewall_foreign_drop(chain, sizeof(chain)));
-    assert_string_equal(chain, "filter FORWARD");
-    assert_int_equal(rig_shell_in(-1, "nft delete table ip filter"), 0);
-}
-
 static void *open_and_close(void *data)
 {
     fixture_setup(data);
@@ -260,7 +246,6 @@ int main(int argc, char **argv)
         FIXTURE_TEST(an_ended_container_does_not_answer_for_its_address),
         FIXTURE_TEST(a_small_subnet_runs_out_and_recovers),
         FIXTURE_TEST(bad_options_are_named),
-        FIXTURE_TEST(a_foreign_filter_that_drops_is_noticed),
         FIXTURE_TEST(rules_are_made_on_a_small_stack),
     };
     if (argc > 1) {
