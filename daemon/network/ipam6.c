@@ -82,6 +82,37 @@ void ipam6_ula(const char *seed, unsigned int n, struct ipam6_subnet *ret)
     increment(&ret->gateway);
 }
 
+int ipam6_pool_parse(const char *base, const char *size_text, struct ipam6_pool *ret)
+{
+    struct ipam6_subnet subnet;
+    uint64_t size;
+    if (ipam6_subnet_parse(base, &subnet, NULL) < 0 || parse_uint64(size_text, 126, &size) < 0 ||
+        (int)size < subnet.prefix) {
+        return -EINVAL;
+    }
+    *ret = (struct ipam6_pool){.network = subnet.network, .prefix = subnet.prefix, .size = (int)size};
+    return 0;
+}
+
+bool ipam6_pool_subnet(const struct ipam6_pool *pool, unsigned int n, struct ipam6_subnet *ret)
+{
+    enum { MOST_BITS = 16 };
+    int bits = pool->size - pool->prefix;
+    if (n >> (bits < MOST_BITS ? bits : MOST_BITS) != 0) {
+        return false;
+    }
+    *ret = (struct ipam6_subnet){.network = pool->network, .prefix = pool->size};
+    for (int i = 0; n >> i != 0; i++) { /* bit i of n is the i-th one before the subnet's end */
+        int at = pool->size - 1 - i;
+        if (n >> i & 1) {
+            ret->network.s6_addr[at / 8] |= (uint8_t)(0x80 >> at % 8);
+        }
+    }
+    ret->gateway = ret->network;
+    increment(&ret->gateway);
+    return true;
+}
+
 void ipam6_init(struct ipam6 *ipam, const struct ipam6_subnet *subnet)
 {
     *ipam = (struct ipam6){.subnet = *subnet, .first = subnet->network, .range_prefix = subnet->prefix};

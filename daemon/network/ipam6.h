@@ -26,6 +26,16 @@ bool ipam6_overlaps(const struct ipam6_subnet *a, const struct ipam6_subnet *b);
  */
 void ipam6_ula(const char *seed, unsigned int n, struct ipam6_subnet *ret);
 
+/* Where subnets are chosen from: "base=fd00:1::/48,size=64" is the first free /64 of that /48. */
+struct ipam6_pool {
+    struct in6_addr network;
+    int prefix, size;
+};
+/* base: "fd00:1::/48"; size: "64". -EINVAL when they are none. */
+int ipam6_pool_parse(const char *base, const char *size, struct ipam6_pool *ret);
+/* The n-th subnet of the pool; false: it has not that many (never more than 65,536 are looked at). */
+bool ipam6_pool_subnet(const struct ipam6_pool *pool, unsigned int n, struct ipam6_subnet *ret);
+
 struct ipam6 {
     struct ipam6_subnet subnet;
     struct in6_addr first;  /* where the search begins: the network, or the range's network */

@@ -145,16 +145,35 @@ static int parse_default_address(const char *text, uint32_t *ret, struct error *
     return ipam_parse_address(text, ret) < 0 ? error_set(err, ERROR_INVALID, 0, "invalid IP address: %s", text) : 0;
 }
 
+/* "base=fd00::/48,size=64" has colons in it. */
+static int parse_address_pool6(struct network_manager *manager, const char *text, struct error *err)
+{
+    CLEANUP_STRV struct strv fields = STRV_INIT;
+    strv_split(&fields, text, ',');
+    const char *base = strv_env_get(&fields, "base"), *size = strv_env_get(&fields, "size");
+    struct ipam6_pool *pools =
+        xreallocarray(manager->address_pools6, manager->address_pool6_count + 1, sizeof(*manager->address_pools6));
+    manager->address_pools6 = pools;
+    if (!base || !size || ipam6_pool_parse(base, size, &pools[manager->address_pool6_count]) < 0) {
+        return error_set(err, ERROR_INVALID, EINVAL,
+                         "invalid default address pool %s: wanted is base=fd00:1::/48,size=64", text);
+    }
+    manager->address_pool6_count++;
+    return 0;
+}
+
 static int parse_address_pools(struct network_manager *manager, const struct strv *pools, struct error *err)
 {
+    int r = 0;
     manager->address_pools = pools && pools->count ? xcalloc(pools->count, sizeof(*manager->address_pools)) : NULL;
-    for (size_t i = 0; pools && i < pools->count; i++) {
-        int r = ipam_pool_parse(pools->items[i], &manager->address_pools[manager->address_pool_count++], err);
-        if (r < 0) {
-            return r;
+    for (size_t i = 0; r == 0 && pools && i < pools->count; i++) {
+        if (strchr(pools->items[i], ':')) {
+            r = parse_address_pool6(manager, pools->items[i], err);
+        } else {
+            r = ipam_pool_parse(pools->items[i], &manager->address_pools[manager->address_pool_count++], err);
         }
     }
-    return 0;
+    return r;
 }
 
 static int open_default_bridge(struct network_manager *manager, const struct network_options *options,
@@ -247,6 +266,7 @@ void network_manager_close(struct network_manager *manager)
     }
     free(manager->networks);
     free(manager->address_pools);
+    free(manager->address_pools6);
     free(manager->seed);
     port_table_release(&manager->ports);
     pthread_mutex_destroy(&manager->lock);

@@ -147,6 +147,25 @@ static bool overlaps6(struct network_manager *manager, const struct ipam6_subnet
     return overlaps;
 }
 
+/* The first free one of the daemon's pools; without pools, of those that follow from the host's own seed. */
+static int choose_subnet6(struct network_manager *manager, struct ipam6_subnet *ret, struct error *err)
+{
+    for (size_t i = 0; i < manager->address_pool6_count; i++) {
+        for (unsigned int n = 0; ipam6_pool_subnet(&manager->address_pools6[i], n, ret); n++) {
+            if (!overlaps6(manager, ret)) {
+                return 0;
+            }
+        }
+    }
+    for (unsigned int n = 0; manager->address_pool6_count == 0 && n <= UINT16_MAX; n++) {
+        ipam6_ula(manager->seed, n, ret);
+        if (!overlaps6(manager, ret)) {
+            return 0;
+        }
+    }
+    return error_set(err, ERROR_SYSTEM, ENOSPC, "could not find an available, non-overlapping IPv6 address pool");
+}
+
 static int complete_ipv6(struct network_manager *manager, struct network_config *config, struct error *err)
 {
     struct network_subnet *v6 = &config->v6;
@@ -166,10 +185,10 @@ static int complete_ipv6(struct network_manager *manager, struct network_config 
             return r;
         }
     } else {
-        unsigned int n = 0;
-        do {
-            ipam6_ula(manager->seed, n++, &subnet);
-        } while (n < UINT16_MAX && overlaps6(manager, &subnet));
+        int r = choose_subnet6(manager, &subnet, err);
+        if (r < 0) {
+            return r;
+        }
         v6->chosen = true;
     }
     inet_ntop(AF_INET6, &subnet.network, text, sizeof(text));

@@ -88,8 +88,10 @@ struct network_manager {
     char *seed;             /* of the automatic IPv6 subnets */
     bool firewall_found;    /* the table was there when the daemon started */
     bool no_ip_forward;
-    struct ipam_pool *address_pools;
+    struct ipam_pool *address_pools; /* none: docker's */
     size_t address_pool_count;
+    struct ipam6_pool *address_pools6; /* none: a subnet of the seed's */
+    size_t address_pool6_count;
     struct firewall *firewall; /* NULL: none is wanted */
     struct firewall_monitor *monitor;
     struct pool *pool;

@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0
 load ../lib/env
 
 setup_file() {
-    ENV_CONFIG='{"default-address-pools": [{"base": "10.219.0.0/16", "size": 26}]}' env_start
+    ENV_CONFIG='{"default-address-pools": [{"base": "10.219.0.0/16", "size": 26}, {"base": "fd13:aaaa::/63", "size": 64}]}' env_start
     env_images busybox
     # The other host: a namespace with a veth to this one.
     export PEER=${ENV_BRIDGE}q LINK=${ENV_SUBNET/10.213/10.220} LINK6=fd13:${ENV_SUBNET##*.}:
@@ -43,7 +43,7 @@ server() { # name options...
     local name=$1 pid
     shift
     dory run -d --name "$name" "$@" busybox sh -c \
-        'mkdir -p /w/cgi-bin && printf "#!/bin/sh\necho \"Content-Type: text/plain\"; echo; echo \"\$REMOTE_ADDR\"\n" >/w/cgi-bin/ip && chmod +x /w/cgi-bin/ip && exec httpd -f -p 80 -h /w' >/dev/null
+        'mkdir -p /w/cgi-bin && printf "#!/bin/sh\necho \"Content-Type: text/plain\"; echo; echo \"\$REMOTE_ADDR\"\n" >/w/cgi-bin/ip && chmod +x /w/cgi-bin/ip && exec httpd -f -p 80 -h /w' >/dev/null || return 1
     pid=$(dory inspect -f '{{.State.Pid}}' "$name")
     for ((i = 0; i < 1500; i++)); do
         grep -q ':0050 .* 0A ' /proc/"$pid"/net/tcp* && return
@@ -127,7 +127,7 @@ ask_from() { # container address port
     [ -e /proc/sys/net/ipv6 ] || skip "the kernel has no IPv6"
     dory network create --ipv6 six >/dev/null
     subnet=$(dory network inspect -f '{{(index .IPAM.Config 1).Subnet}}' six)
-    [[ "$subnet" == fd*::/64 ]]
+    [[ "$subnet" == fd13:aaaa:*:/64 ]] # the daemon's pool
     server web --network six -p 80
     dory run -d --name app --network six busybox sleep 1000 >/dev/null
     address=$(dory inspect -f '{{.NetworkSettings.Networks.six.GlobalIPv6Address}}' web)
@@ -146,6 +146,9 @@ ask_from() { # container address port
     # A second one has another subnet; a given one is taken as it is.
     dory network create --ipv6 more >/dev/null
     [ "$(dory network inspect -f '{{(index .IPAM.Config 1).Subnet}}' more)" != "$subnet" ]
+    run dory network create --ipv6 third
+    [ "$status" -eq 1 ] # the pool has two
+    [[ "$output" == *"could not find an available, non-overlapping IPv6 address pool"* ]]
     dory network create --ipv6 --subnet fd13:ffff:${ENV_SUBNET##*.}::/80 given >/dev/null
     [ "$(dory run --rm --network given --ip6 fd13:ffff:${ENV_SUBNET##*.}::99 busybox ip -6 -o addr show eth0 scope global | awk '{ print $4 }')" = "fd13:ffff:${ENV_SUBNET##*.}::99/80" ]
     env_daemon_kill
@@ -153,28 +156,19 @@ ask_from() { # container address port
     [ "$(ask_from_peer "[$LINK6:1]" "$port")" = "$LINK6:2" ]
 }
 
-# The first of ten thousand ports in a row that nobody has: 10000, 11000, ...
-free_ports() {
-    /usr/bin/python3 - <<'PY'
-import socket
-for first in range(10000, 22001, 1000):
-    try:
-        for port in range(first, first + 10000):
-            with socket.socket() as probe:
-                probe.bind(("", port))
-    except OSError:
-        continue
-    print(first)
-    break
-PY
-}
-
 @test "ten thousand ports are published and taken back" {
     dory network create one >/dev/null
-    local first
-    first=$(free_ports)
-    [ -n "$first" ] || skip "no ten thousand ports in a row are free on this machine"
-    server web --network one -p "$first-$((first + 9999)):20000-29999" -p 80
+    # Ten thousand in a row that no other program has, now that they are asked for.
+    local first published=
+    for ((first = 10000; first <= 22000; first += 1000)); do
+        if server web --network one -p "$first-$((first + 9999)):20000-29999" -p 80 2>"$ENV_DIR/refused"; then
+            published=1
+            break
+        fi
+        grep -q 'address already in use' "$ENV_DIR/refused"
+        dory rm -f web >/dev/null
+    done
+    [ -n "$published" ] || skip "no ten thousand ports in a row are free on this machine"
     [ "$(dory port web | wc -l)" -eq 10001 ]
     [ "$(nft list map ip "dory-$ENV_BRIDGE" ports | grep -o ' \. [0-9]* :' | sort -u | wc -l)" -eq 10001 ]
     run dory run --rm -p "$((first + 5000)):80" busybox true
@@ -201,4 +195,48 @@ PY
         [ "$(ask_from_peer "$LINK.1" "$port")" = "$LINK.2" ]
     done
     grep -q 'have been removed' "$ENV_DIR/doryd.log"
+}
+
+# Sends a megabyte on one connection and takes it back: once, and again for each line of its input.
+echo_client() { # address port
+    exec ip netns exec "$PEER" /usr/bin/python3 -c '
+import socket, sys, threading
+connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), 60)
+def exchange():
+    data = bytes(range(256)) * 4096
+    threading.Thread(target=connection.sendall, args=(data,), daemon=True).start()
+    back = b""
+    while len(back) < len(data):
+        more = connection.recv(1 << 16)
+        assert more, "the connection has ended"
+        back += more
+    assert back == data
+    print("back", flush=True)
+exchange()
+for line in sys.stdin:
+    exchange()
+' "$1" "$2"
+}
+
+@test "a connection to a published port outlives the daemon, and a rule set that is replaced" {
+    dory network create --subnet "$SUBNET.0/24" one >/dev/null
+    dory run -d --name app --network one -p 80 busybox nc -ll -p 80 -e cat >/dev/null
+    pid=$(dory inspect -f '{{.State.Pid}}' app)
+    for ((i = 0; i < 1500; i++)); do
+        grep -q ':0050 .* 0A ' /proc/"$pid"/net/tcp* && break
+        sleep 0.02
+    done
+    coproc CLIENT { echo_client "$LINK.1" "$(host_port app)" 3>&- 4>&-; }
+    read -r -t 60 answer <&"${CLIENT[0]}"
+    [ "$answer" = back ]
+    env_daemon_kill
+    echo more >&"${CLIENT[1]}"
+    read -r -t 60 answer <&"${CLIENT[0]}"
+    [ "$answer" = back ]
+    env_daemon_start
+    dory network create two >/dev/null # the rules are replaced
+    echo more >&"${CLIENT[1]}"
+    read -r -t 60 answer <&"${CLIENT[0]}"
+    [ "$answer" = back ]
+    kill "$CLIENT_PID"
 }

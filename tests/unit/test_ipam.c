@@ -243,6 +243,35 @@ static struct in6_addr address6(const char *text)
     return in;
 }
 
+static void pools_of_ipv6_are_cut_into_subnets(void **state)
+{
+    (void)state;
+    struct ipam6_pool pool;
+    struct ipam6_subnet subnet;
+    assert_int_equal(ipam6_pool_parse("fd00:1::5/62", "64", &pool), 0);
+    static const char *const expected[] = {"fd00:1::", "fd00:1:0:1::", "fd00:1:0:2::", "fd00:1:0:3::"};
+    for (unsigned int n = 0; n < ARRAY_SIZE(expected); n++) {
+        struct in6_addr network = address6(expected[n]);
+        assert_true(ipam6_pool_subnet(&pool, n, &subnet));
+        assert_memory_equal(&subnet.network, &network, sizeof(network));
+        assert_int_equal(subnet.prefix, 64);
+        network.s6_addr[15] = 1;
+        assert_memory_equal(&subnet.gateway, &network, sizeof(network));
+    }
+    assert_false(ipam6_pool_subnet(&pool, ARRAY_SIZE(expected), &subnet));
+    assert_int_equal(ipam6_pool_parse("fd00::/64", "64", &pool), 0);
+    assert_true(ipam6_pool_subnet(&pool, 0, &subnet));
+    assert_false(ipam6_pool_subnet(&pool, 1, &subnet));
+    assert_int_equal(ipam6_pool_parse("fd00::/8", "120", &pool), 0);
+    struct in6_addr last = address6("fd00::ff:ff00");
+    assert_true(ipam6_pool_subnet(&pool, 65535, &subnet));
+    assert_memory_equal(&subnet.network, &last, sizeof(last));
+    assert_false(ipam6_pool_subnet(&pool, 65536, &subnet));
+    assert_int_equal(ipam6_pool_parse("fd00::/64", "48", &pool), -EINVAL);
+    assert_int_equal(ipam6_pool_parse("10.0.0.0/8", "24", &pool), -EINVAL);
+    assert_int_equal(ipam6_pool_parse("fd00::/64", "x", &pool), -EINVAL);
+}
+
 static void ipv6_addresses_are_taken_and_given_back(void **state)
 {
     (void)state;
@@ -301,6 +330,7 @@ int main(void)
         cmocka_unit_test(the_mac_is_the_address),
         cmocka_unit_test(a_range_is_what_is_given_out),
         cmocka_unit_test(pools_are_cut_into_subnets),
+        cmocka_unit_test(pools_of_ipv6_are_cut_into_subnets),
         cmocka_unit_test(ipv6_addresses_are_taken_and_given_back),
         cmocka_unit_test(name_servers_of_a_resolv_conf),
     };
