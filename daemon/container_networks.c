@@ -62,7 +62,9 @@ static int check_address(const struct network_identity *network, const char *add
 int container_networks_check(const struct network_identity *network, const struct endpoint_settings *settings,
                              struct error *err)
 {
-    int r = check_address(network, settings->ipam.ipv4, false, err);
+    int r = network->config_only ? error_set(err, ERROR_FORBIDDEN, 0,
+                                             "cannot create endpoint on configuration-only network %s", network->name)
+                                 : check_address(network, settings->ipam.ipv4, false, err);
     if (r == 0)
         r = check_address(network, settings->ipam.ipv6, true, err);
     if (r == 0 && network->predefined && settings->aliases.count > 0)

@@ -85,8 +85,6 @@ static int check_request(const struct create_request *q, struct error *err)
         const char *what;
     } rows[] = {
         {q->ingress, "Ingress (swarm's routing mesh)"},
-        {q->config_only, "ConfigOnly"},
-        {is_set(json_get_string(q->config_from, "Network")), "ConfigFrom"},
         {q->ipv4 != NULL && !*q->ipv4, "EnableIPv4=false"},
         {q->ipam.options.count > 0, "IPAM.Options"},
     };
@@ -101,6 +99,30 @@ static int check_request(const struct create_request *q, struct error *err)
         return error_set(err, ERROR_NOT_FOUND, 0,
                          "could not find plugin %s in v1 plugin registry: plugin \"%s\" not found", q->ipam.driver,
                          q->ipam.driver);
+    return 0;
+}
+
+static int settings_error(struct error *err, const char *what)
+{
+    return error_set(err, ERROR_FORBIDDEN, 0, "%s", what);
+}
+
+/* A network of settings has nothing but settings, and one that takes its settings from there has none of its own. */
+static int check_settings(const struct create_request *q, struct error *err)
+{
+    bool from = is_set(json_get_string(q->config_from, "Network"));
+    bool own = q->ipv6 || q->labels.count > 0 || q->ipam.pools.count > 0;
+    if (q->config_only && (q->internal || q->attachable || is_set(q->scope)))
+        return settings_error(err, "configuration network can only contain network specific fields. Network operator "
+                                   "fields like [ ingress | internal | attachable | scope ] are not supported.");
+    if (q->config_only && from)
+        return settings_error(err, "a configuration network cannot depend on another configuration network");
+    if (from && own)
+        return settings_error(err, "user specified configurations are not supported if the network depends on a "
+                                   "configuration network");
+    if (from && q->options.count > 0)
+        return settings_error(err, "network driver options are not supported if the network depends on a configuration "
+                                   "network");
     return 0;
 }
 
@@ -143,10 +165,15 @@ static int decode(struct engine *engine, const struct json *body, struct network
     if (r == 0)
         r = check_request(&q, err);
     if (r == 0)
+        r = check_settings(&q, err);
+    if (r == 0)
         r = take_pools(&q, config, err);
     if (r == 0) {
         config->name = TAKE_PTR(q.name);
-        config->driver = TAKE_PTR(q.driver);
+        config->driver = q.config_only ? xstrdup("null") : TAKE_PTR(q.driver);
+        config->config_only = q.config_only;
+        if (is_set(json_get_string(q.config_from, "Network")))
+            config->config_from = xstrdup(json_get_string(q.config_from, "Network"));
         config->ipv6 = q.ipv6;
         config->internal = q.internal;
         config->attachable = q.attachable;

@@ -189,9 +189,9 @@ static void write_network(struct json_writer *w, struct engine *engine, const st
     json_member_bool(w, "Ingress", false);
     json_key(w, "ConfigFrom");
     json_begin_object(w);
-    json_member_string(w, "Network", "");
+    json_member_string(w, "Network", config->config_from ? config->config_from : "");
     json_end_object(w);
-    json_member_bool(w, "ConfigOnly", false);
+    json_member_bool(w, "ConfigOnly", config->config_only);
     json_key(w, "Containers");
     json_begin_object(w);
     if (members)
@@ -304,7 +304,7 @@ int engine_network_prune(struct engine *engine, const struct json *filters, stru
     list_all(engine, &listed);
     for (size_t i = PREDEFINED; i < listed.count; i++) {
         const struct network_config *config = &listed.items[i];
-        if ((until != 0 && config->created > until) || has_members(engine, config->id) ||
+        if (config->config_only || (until != 0 && config->created > until) || has_members(engine, config->id) ||
             !filter_labels_match(json_get(filters, "label"), &config->labels) ||
             (json_count(without) > 0 && filter_labels_match(without, &config->labels)))
             continue;

@@ -125,8 +125,8 @@ static int load_rows(struct network_registry *registry, struct loaded **ret, siz
 static int undo(struct network_registry *registry, struct network_config *config, struct error *err)
 {
     struct error failed = {0};
-    int r = network_create(registry->manager, config, true, &failed);
-    if (r == 0) {
+    int r = config->config_only ? 0 : network_create(registry->manager, config, true, &failed);
+    if (r == 0 && !config->config_only) {
         r = network_remove(registry->manager, config->id, NULL, NULL, &failed);
     }
     if (r < 0) {
@@ -150,7 +150,7 @@ static int restore(struct network_registry *registry, struct error *err)
         } else if (rows[i].state == ROW_CHANGING) {
             r = undo(registry, config, err);
         } else {
-            if (network_create(registry->manager, config, true, &failed) < 0) {
+            if (!config->config_only && network_create(registry->manager, config, true, &failed) < 0) {
                 log_error("network %s: %s", config->name, failed.message);
             }
             list_add(registry, config);
@@ -202,9 +202,11 @@ void network_registry_close(struct network_registry *registry)
 
 static void identify(const struct network_config *config, struct network_identity *ret)
 {
-    *ret = (struct network_identity){.name = xstrdup(config->name),
-                                     .driver = xstrdup(config->driver),
-                                     .subnet = config->v4.chosen ? NULL : xstrdup(config->v4.subnet)};
+    *ret = (struct network_identity){
+        .name = xstrdup(config->name), .driver = xstrdup(config->driver), .config_only = config->config_only};
+    if (config->v4.subnet && !config->v4.chosen) {
+        ret->subnet = xstrdup(config->v4.subnet);
+    }
     if (config->v6.subnet && !config->v6.chosen) {
         ret->subnet6 = xstrdup(config->v6.subnet);
     }
@@ -290,6 +292,57 @@ static bool name_is_taken(struct network_registry *registry, const char *name)
     return taken;
 }
 
+static void copy_subnet(struct network_subnet *to, const struct network_subnet *from)
+{
+    xstrset(&to->subnet, from->subnet);
+    xstrset(&to->range, from->range);
+    xstrset(&to->gateway, from->gateway);
+    strmap_copy(&to->auxiliary, &from->auxiliary);
+}
+
+/* Takes over what the network of settings says; `config` says nothing of that itself. */
+static int apply_settings(struct network_registry *registry, struct network_config *config, struct error *err)
+{
+    const struct network_config *from = NULL;
+    pthread_mutex_lock(&registry->lock);
+    for (size_t i = 0; i < registry->count; i++) {
+        if (registry->items[i]->config_only && strcmp(registry->items[i]->name, config->config_from) == 0) {
+            from = registry->items[i];
+        }
+    }
+    if (from) {
+        config->ipv6 = from->ipv6;
+        copy_subnet(&config->v4, &from->v4);
+        copy_subnet(&config->v6, &from->v6);
+        strmap_copy(&config->options, &from->options);
+        strmap_copy(&config->labels, &from->labels);
+    }
+    pthread_mutex_unlock(&registry->lock);
+    return from
+               ? 0
+               : error_set(err, ERROR_NOT_FOUND, 0, "configuration network \"%s\" does not exist", config->config_from);
+}
+
+/* Nobody depends on it. */
+static int check_settings_unused(struct network_registry *registry, const char *id, struct error *err)
+{
+    int r = 0;
+    pthread_mutex_lock(&registry->lock);
+    const char *name = NULL;
+    for (size_t i = 0; i < registry->count; i++) {
+        if (registry->items[i]->config_only && strcmp(registry->items[i]->id, id) == 0) {
+            name = registry->items[i]->name;
+        }
+    }
+    for (size_t i = 0; name && i < registry->count; i++) {
+        if (registry->items[i]->config_from && strcmp(registry->items[i]->config_from, name) == 0) {
+            r = error_set(err, ERROR_FORBIDDEN, EBUSY, "configuration network \"%s\" is in use", name);
+        }
+    }
+    pthread_mutex_unlock(&registry->lock);
+    return r;
+}
+
 static int create(struct network_registry *registry, struct network_config *config, struct error *err)
 {
     char id[ID_SIZE + 1];
@@ -299,14 +352,17 @@ static int create(struct network_registry *registry, struct network_config *conf
     id_generate(id);
     xstrset(&config->id, id);
     config->created = timestamp_now();
-    int r = network_complete(registry->manager, config, err);
+    int r = config->config_from ? apply_settings(registry, config, err) : 0;
+    if (r == 0 && !config->config_only) {
+        r = network_complete(registry->manager, config, err);
+    }
     if (r == 0) {
         r = insert_row(registry, config, err);
     }
     if (r < 0) {
         return r;
     }
-    r = network_create(registry->manager, config, false, err);
+    r = config->config_only ? 0 : network_create(registry->manager, config, false, err);
     if (r < 0) {
         (void)delete_row(registry, config->id, NULL);
         return r;
@@ -368,8 +424,14 @@ int network_registry_remove(struct network_registry *registry, const char *id, s
     struct error failed = {0};
     struct removal removal = {.registry = registry, .id = id};
     pthread_mutex_lock(&registry->change);
-    int r = network_remove(registry->manager, id, note_removal, &removal, &failed);
-    /* One that the kernel refused at the daemon's start is not the manager's: its row is all there is. */
+    int r = check_settings_unused(registry, id, err);
+    if (r < 0) {
+        pthread_mutex_unlock(&registry->change);
+        return r;
+    }
+    r = network_remove(registry->manager, id, note_removal, &removal, &failed);
+    /* One of settings, and one that the kernel refused at the daemon's start, is not the manager's: its row is all
+     * there is. */
     if (r == 0 || r == -ENOENT) {
         r = delete_row(registry, id, err);
         list_remove(registry, id);

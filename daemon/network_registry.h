@@ -24,7 +24,7 @@ void network_registry_close(struct network_registry *registry); /* NULL is fine 
 struct network_identity {
     char id[65];
     char *name, *driver;
-    bool predefined;
+    bool predefined, config_only;
     char *subnet, *subnet6; /* NULL unless they were asked for: only then containers may ask for addresses */
 };
 void network_identity_release(struct network_identity *identity);
@@ -35,8 +35,9 @@ int network_registry_find(struct network_registry *registry, const char *name, s
                           struct error *err);
 
 /* Completes the configuration (the id and time of creation are set here) and makes the network. It stays the caller's.
- * ERROR_CONFLICT when the name is taken. */
+ * ERROR_CONFLICT when the name is taken. One of settings (config_only) is only written down. */
 int network_registry_create(struct network_registry *registry, struct network_config *config, struct error *err);
+/* ERROR_FORBIDDEN while containers are on it, or networks have their settings from it. */
 int network_registry_remove(struct network_registry *registry, const char *id, struct error *err);
 
 /* Calls fn for every network of users, oldest first, with the registry locked. */

@@ -13,10 +13,9 @@ static const struct option create_options[] = {
     {"attachable", 0, OPTION_BOOL, AT(attachable), NULL, "Enable manual container attachment", 0, 0, NULL},
     {"aux-address", 0, OPTION_LIST, AT(auxiliary), "map", "Auxiliary IPv4 or IPv6 addresses used by Network driver", 0,
      0, NULL},
-    {"config-from", 0, OPTION_STRING, AT(config_from), "string", "The network from which to copy the configuration",
-     OPTION_REFUSED, 0, NULL},
-    {"config-only", 0, OPTION_BOOL, AT(config_only), NULL, "Create a configuration only network", OPTION_REFUSED, 0,
-     NULL},
+    {"config-from", 0, OPTION_STRING, AT(config_from), "string", "The network from which to copy the configuration", 0,
+     0, NULL},
+    {"config-only", 0, OPTION_BOOL, AT(config_only), NULL, "Create a configuration only network", 0, 0, NULL},
     {"driver", 'd', OPTION_STRING, AT(driver), "string", "Driver to manage the Network (default \"bridge\")", 0, 0,
      NULL},
     {"gateway", 0, OPTION_LIST, AT(gateways), "strings", "IPv4 or IPv6 Gateway for the master subnet", 0, 0, NULL},
@@ -134,6 +133,13 @@ static int run_network_create(struct cli *cli, void *data, const struct strv *ar
     json_member_bool(&w, "EnableIPv6", flags->ipv6);
     json_member_bool(&w, "Internal", flags->internal);
     json_member_bool(&w, "Attachable", flags->attachable);
+    json_member_bool(&w, "ConfigOnly", flags->config_only);
+    if (flags->config_from) {
+        json_key(&w, "ConfigFrom");
+        json_begin_object(&w);
+        json_member_string(&w, "Network", flags->config_from);
+        json_end_object(&w);
+    }
     json_key(&w, "IPAM");
     json_begin_object(&w);
     json_member_string(&w, "Driver", flags->ipam_driver ? flags->ipam_driver : "default");

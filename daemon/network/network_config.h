@@ -25,6 +25,8 @@ struct network_config {
     bool ipv6, internal, attachable;
     struct network_subnet v4, v6;
     struct strmap options, labels, ipam_options;
+    bool config_only;    /* settings for other networks, and no network itself: nothing of it is made */
+    char *config_from;   /* the name of such a one that these settings come from; NULL: none */
     bool interface_made; /* the interface was not there before the network, and goes with it */
     char *interface;     /* bridge: its name; macvlan, ipvlan: the parent. Filled by network_complete */
 };

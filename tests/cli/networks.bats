@@ -85,7 +85,9 @@ no_ping() {
     check 400 'enable_icc' '{"Name":"t","Options":{"com.docker.network.bridge.enable_icc":"maybe"}}'
     check 400 'invalid bridge name' '{"Name":"t","Options":{"com.docker.network.bridge.name":"a/b"}}'
     check 403 'exists' '{"Name":"t","Options":{"com.docker.network.bridge.name":"lo"}}'
-    check 501 'ConfigOnly' '{"Name":"t","ConfigOnly":true}'
+    check 404 'configuration network \"none-such\" does not exist' '{"Name":"t","ConfigFrom":{"Network":"none-such"}}'
+    check 403 'cannot depend on another configuration network' '{"Name":"t","ConfigOnly":true,"ConfigFrom":{"Network":"one"}}'
+    check 403 'configuration network can only contain network specific fields' '{"Name":"t","ConfigOnly":true,"Internal":true}'
     check 400 'parent' '{"Name":"t","Driver":"macvlan","Options":{"parent":"nosuch0"}}'
     [ "$(dory network ls --no-trunc)" = "$before" ]
     [ "$(nft list tables | grep -wF "dory-$ENV_BRIDGE" | sort | xargs)" = "table inet dory-$ENV_BRIDGE-user table ip dory-$ENV_BRIDGE" ]
@@ -94,6 +96,35 @@ no_ping() {
     [[ "$output" == *"bridge is a pre-defined network and cannot be removed"* ]]
     run api DELETE /networks/none-such
     [ "${lines[-1]}" = 404 ]
+}
+
+@test "a network of settings gives them to others, is no network itself, and stays while it is in use" {
+    dory network create --config-only --subnet "$SUBNET.0/24" --gateway "$SUBNET.9" --label a=b \
+        -o com.docker.network.driver.mtu=1400 settings >/dev/null
+    [ "$(dory network inspect -f '{{.Driver}} {{.ConfigOnly}} {{(index .IPAM.Config 0).Gateway}}' settings)" = "null true $SUBNET.9" ]
+    [ "$(ip -o link show type bridge | grep -c "br-$(dory network inspect -f '{{.Id}}' settings | cut -c1-12)")" -eq 0 ]
+    run dory run --rm --network settings busybox true
+    [ "$status" -eq 125 ]
+    [[ "$output" == *"cannot create endpoint on configuration-only network settings"* ]]
+    for option in '--subnet 10.99.0.0/24' '--label c=d' '-o com.docker.network.driver.mtu=1300'; do
+        # shellcheck disable=SC2086
+        run dory network create --config-from settings $option one
+        [ "$status" -eq 1 ]
+        [[ "$output" == *"not supported if the network depends on a configuration network"* ]]
+    done
+    dory network create --config-from settings one >/dev/null
+    run dory network inspect -f '{{.Driver}} {{.ConfigFrom.Network}} {{.ConfigOnly}} {{(index .IPAM.Config 0).Subnet}} {{index .Labels "a"}}' one
+    [ "$output" = "bridge settings false $SUBNET.0/24 b" ]
+    dory run -d --name aa --network one busybox sleep 1000 >/dev/null
+    [ "$(route aa)" = "$SUBNET.9 eth0" ]
+    run dory network rm settings
+    [ "$status" -eq 1 ]
+    [[ "$output" == *'configuration network "settings" is in use'* ]]
+    env_daemon_kill
+    env_daemon_start
+    [ "$(dory network inspect -f '{{.ConfigOnly}}' settings) $(dory network inspect -f '{{.ConfigFrom.Network}}' one)" = "true settings" ]
+    dory rm -f aa >/dev/null
+    dory network rm one settings
 }
 
 @test "containers of one network reach each other, those of two do not" {
