@@ -215,7 +215,9 @@ static int authenticate(int fd, struct error *err)
     int n = snprintf(uid, sizeof(uid), "%u", geteuid());
     for (int i = 0; i < n; i++)
         snprintf(hex + 2 * i, sizeof(hex) - 2 * (size_t)i, "%02x", (unsigned)uid[i]);
-    n = snprintf(line, sizeof(line), "%cAUTH EXTERNAL %s\r\n", '\0', hex);
+    /* BEGIN goes along: sd-bus, which systemd's own socket speaks, does not look at a first message that it has read
+     * together with BEGIN until another one comes, and a busy systemd reads them together. */
+    n = snprintf(line, sizeof(line), "%cAUTH EXTERNAL %s\r\nBEGIN\r\n", '\0', hex);
     int r = fd_write_all(fd, line, (size_t)n);
     size_t size = 0;
     while (r == 0 && (size == 0 || line[size - 1] != '\n') && size < sizeof(line) - 1) {
@@ -226,7 +228,6 @@ static int authenticate(int fd, struct error *err)
     line[size] = '\0';
     if (r == 0 && strncmp(line, "OK", 2) != 0)
         r = -EACCES;
-    r = r < 0 ? r : fd_write_all(fd, "BEGIN\r\n", 7);
     return r < 0 ? error_errno(err, r, "cannot authenticate at the D-Bus") : 0;
 }
 
