@@ -69,7 +69,9 @@ static int set_interface(const char *value, struct endpoint_options *options, st
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     size_t size = strlen(value);
-    if (size == 0 || size >= IF_NAMESIZE || strspn(value, allowed) != size || strcmp(value, "lo") == 0) {
+    /* Settings of "all" and "default" are those of every interface. */
+    bool reserved = strcmp(value, "lo") == 0 || strcmp(value, "all") == 0 || strcmp(value, "default") == 0;
+    if (size == 0 || size >= IF_NAMESIZE || strspn(value, allowed) != size || reserved) {
         return error_set(err, ERROR_INVALID, 0, "invalid interface name: \"%s\"", value);
     }
     memcpy(options->interface, value, size + 1);

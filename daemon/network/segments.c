@@ -69,6 +69,35 @@ bool segments_name(struct segments *segments, size_t n, char ret[IF_NAMESIZE])
     return n < SEGMENTS_MAX && link_index(ret) != 0;
 }
 
+/* ---- removing one ---- */
+
+static const char *const removed_parts[] = {up_part, segment_part}; /* a veth goes with its peer */
+
+static bool is_there(const struct segments *segments, size_t n)
+{
+    bool there = false;
+    for (size_t i = 0; i < ARRAY_SIZE(removed_parts); i++) {
+        char name[IF_NAMESIZE];
+        name_part(segments, removed_parts[i], n, name);
+        there = there || link_index(name) != 0;
+    }
+    return there;
+}
+
+/* Whatever there is of it. */
+static int remove_one(const struct segments *segments, size_t n, struct netlink *host, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(removed_parts); i++) {
+        char name[IF_NAMESIZE];
+        name_part(segments, removed_parts[i], n, name);
+        unsigned int index = link_index(name);
+        r = index ? link_delete(host, index, err) : 0;
+        r = r == -ENODEV ? 0 : r;
+    }
+    return r;
+}
+
 /* ---- making one ---- */
 
 static int raise_limit(const char *path, uint64_t least, struct error *err)
@@ -150,7 +179,7 @@ static int make(struct segments *segments, size_t n, struct netlink *host, unsig
     if (r == 0) {
         r = join(segments, n, bridge.index, host, err);
         if (r < 0) {
-            (void)link_delete(host, bridge.index, NULL);
+            (void)remove_one(segments, n, host, NULL);
         }
     }
     if (r < 0) {
@@ -207,17 +236,14 @@ int segments_choose(struct segments *segments, struct netlink *host, unsigned in
 
 int segments_remove(struct segments *segments, struct netlink *host, struct error *err)
 {
-    static const char *const parts[] = {up_part, segment_part}; /* a veth goes with its peer */
     int r = 0;
+    size_t last = 0;
     pthread_mutex_lock(&segments->lock);
-    for (size_t n = 1; r == 0 && n < SEGMENTS_MAX; n++) {
-        for (size_t i = 0; r == 0 && i < ARRAY_SIZE(parts); i++) {
-            char name[IF_NAMESIZE];
-            name_part(segments, parts[i], n, name);
-            unsigned int index = link_index(name);
-            r = index ? link_delete(host, index, err) : 0;
-            r = r == -ENODEV ? 0 : r;
-        }
+    while (last + 1 < SEGMENTS_MAX && is_there(segments, last + 1)) {
+        last++;
+    }
+    for (; r == 0 && last > 0; last--) { /* the last one first: a daemon that is killed leaves no gap */
+        r = remove_one(segments, last, host, err);
     }
     segments->count = 1;
     pthread_mutex_unlock(&segments->lock);

@@ -72,7 +72,9 @@ setting() { # container path below /proc/sys/net
     refuse "unrecognised network interface sysctl" --network "name=one,driver-opt=$SYSCTLS=net.core.conf.IFNAME.x=1"
     refuse "unrecognised network interface sysctl" --network "name=one,driver-opt=$SYSCTLS=net.ipv4.../IFNAME.x=1"
     refuse "invalid interface name: \"a/b\"" --network "name=one,driver-opt=$IFNAME=a/b"
-    refuse "invalid interface name: \"lo\"" --network "name=one,driver-opt=$IFNAME=lo"
+    for name in lo all default; do
+        refuse "invalid interface name: \"$name\"" --network "name=one,driver-opt=$IFNAME=$name"
+    done
     refuse 'option "com.docker.network.endpoint.other" is not supported' --network name=one,driver-opt=com.docker.network.endpoint.other=1
     refuse "invalid link-local IP address: 10.1.2.3" --network name=one,link-local-ip=10.1.2.3
     refuse "invalid link-local IP address: fd00::1" --network name=one,link-local-ip=fd00::1
