@@ -73,6 +73,7 @@ bench:
 	tests/deps bench
 	$(MAKE) --no-print-directory -j2 all
 	tests/bench/run
+	tests/bench/build
 
 # The Debian image is made while the programs are built.
 .PHONY: demo

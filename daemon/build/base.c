@@ -158,6 +158,9 @@ static int from_image(struct stage_run *run, struct error *err)
     int r = build_image(run->build, &run->infos[0], name, stage_platform(run), options->pull, &state->base, err);
     if (r < 0)
         return r;
+    r = build_state_pin(state, engine_images(run->build->engine), err);
+    if (r < 0)
+        return r;
     json_table_copy(&container_config_table, &state->config, &state->base->config);
     state->base_name = xstrdup(name);
     default_path(state);
@@ -175,7 +178,7 @@ int build_base(struct stage_run *run, struct error *err)
         if (r == 0)
             build_state_copy(state, base);
         state->cmd_set = false;
-        return r;
+        return r < 0 ? r : build_state_pin(state, engine_images(run->build->engine), err);
     }
     state->reused = true;
     state->platform = xstrdup(stage_platform(run));

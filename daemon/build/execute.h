@@ -25,6 +25,7 @@ struct build_line {
 /* Files and config behind a step: what the next one starts from. Plain storage; layers and image are references. */
 struct build_state {
     struct image *base;          /* NULL: FROM scratch */
+    struct image_store *store;   /* in which the layers of base are pinned; NULL: they are not */
     char *base_name;             /* as FROM names it, for the containers */
     char *platform;              /* "linux/amd64" */
     struct build_layer *init;    /* places of mounts where no image is beneath; NULL until a RUN needs them */
@@ -41,6 +42,8 @@ struct build_state {
 };
 void build_state_copy(struct build_state *to, const struct build_state *from);
 void build_state_release(struct build_state *state);
+/* The base's layers stay, whoever removes the image. ERROR_NOT_FOUND: they have gone already. */
+int build_state_pin(struct build_state *state, struct image_store *store, struct error *err);
 /* Takes the layer. */
 void build_state_add_layer(struct build_state *state, struct build_layer *layer);
 /* created_by is taken; layer (may be NULL) is not. */

@@ -10,8 +10,29 @@ static void line_release(struct build_line *line)
     build_layer_unref(line->layer);
 }
 
+static void unpin(struct image_store *store, const struct image *image, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        image_layer_unpin(store, image->diff_ids.items[i]);
+}
+
+int build_state_pin(struct build_state *state, struct image_store *store, struct error *err)
+{
+    const struct image *base = state->base;
+    for (size_t i = 0; base != NULL && i < base->diff_ids.count; i++) {
+        if (image_layer_pin_diff_id(store, base->diff_ids.items[i]))
+            continue;
+        unpin(store, base, i);
+        return error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", base->id);
+    }
+    state->store = base != NULL ? store : NULL;
+    return 0;
+}
+
 void build_state_release(struct build_state *state)
 {
+    if (state->store != NULL)
+        unpin(state->store, state->base, state->base->diff_ids.count);
     image_unref(state->base);
     free(state->base_name);
     free(state->platform);

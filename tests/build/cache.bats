@@ -200,7 +200,10 @@ RUN echo in-image >/x'
     dory rmi gone >/dev/null
     [[ $(dory builder prune -f --filter description=nothing-of-this-kind) == *"0B" ]]
     run dory builder prune -f
-    [[ $output == *"100kB"* ]]
+    [[ $output =~ "reclaimed space: "[0-9.]+[kM]B ]]
+    run dory build --progress plain -t gone "$C"
+    [ "$(cached)" -eq 0 ]
+    dory rmi gone >/dev/null
     run build 'FROM busybox
 RUN echo in-image >/x'
     [ "$(cached)" -eq 1 ]
