@@ -210,6 +210,16 @@ int driver_start(struct driver *driver, const struct driver_start *start, struct
 
 /* ---- the rest ---- */
 
+/* A process that the runtime has made before it failed, or was given up. */
+static void kill_stray(const struct driver *driver)
+{
+    CLEANUP_CLOSE int pid_fd = -1;
+    pid_t pid;
+
+    if (take_process(driver, &pid, &pid_fd, NULL) >= 0)
+        pidfd_send_signal(pid_fd, SIGKILL, NULL, 0);
+}
+
 int driver_exec(struct driver *driver, const struct driver_exec *exec, struct runtime_exec *ret, struct error *err)
 {
     CLEANUP_FREE char *pid_path = xasprintf("%s/" PID_NAME, driver->bundle);
@@ -224,10 +234,14 @@ int driver_exec(struct driver *driver, const struct driver_exec *exec, struct ru
 
     if (r < 0)
         return r;
+    unlinkat(driver->dir_fd, PID_NAME, 0);
     r = driver_call(driver, &call, err);
     unlinkat(driver->dir_fd, PROCESS_NAME, 0);
-    if (r >= 0)
-        r = take_process(driver, &ret->pid, &ret->pid_fd, err);
+    if (r < 0) {
+        kill_stray(driver);
+        return r;
+    }
+    r = take_process(driver, &ret->pid, &ret->pid_fd, err);
     if (r < 0)
         return r;
     set_size(console_fd, exec->rows, exec->columns);
