@@ -174,3 +174,18 @@ ROWS
     [ -z "$(dory ps -aq)" ]
     [ -z "$(dory volume ls -q)" ]
 }
+
+@test "options of an endpoint that are nobody's driver's are kept and shown, a driver's are refused; links may come later" {
+    ours
+    dory network create noted
+    dory network create other
+    dory create --name notes --network name=noted,driver-opt=org.example.note=1 busybox
+    dory network connect --driver-opt org.example.note=2 --link nosuch:later other notes
+    run -0 dory inspect -f '{{json .NetworkSettings.Networks}}' notes
+    [ "$(jq -c '[.noted.DriverOpts, .other.DriverOpts, .other.Links]' <<<"$output")" = '[{"org.example.note":"1"},{"org.example.note":"2"},["nosuch:later"]]' ]
+    dory start notes
+    run -1 dory create --network name=noted,driver-opt=com.docker.network.endpoint.sysctls=x busybox
+    [[ $output == *"com.docker.network.endpoint.sysctls"*"is not supported"* ]]
+    dory rm -f notes
+    dory network rm noted other
+}
