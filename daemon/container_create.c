@@ -92,6 +92,7 @@ static int set_hostname(struct engine *engine, struct container *c, struct error
         xstrset(&c->config.hostname, host.nodename);
         return 0;
     }
+    free(c->config.hostname); /* "" */
     c->config.hostname = xstrndup(c->id, ID_SHORT_SIZE);
     return 0;
 }
