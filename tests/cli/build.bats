@@ -436,11 +436,12 @@ EOF
 }
 
 @test "a client that goes cancels its build" {
-    printf 'FROM busybox\nRUN --network=none sleep 86417\n' >"$C/Dockerfile"
+    local seconds=8$BASHPID # nobody else sleeps for so long
+    printf 'FROM busybox\nRUN --network=none sleep %s\n' "$seconds" >"$C/Dockerfile"
     "$ENV_CLI" build "$C" >"$C.log" 2>&1 3>&- &
     cli=$!
-    wait_until pgrep -f 'sleep 8641[7]' >/dev/null
+    wait_until pgrep -f "slee[p] $seconds" >/dev/null
     kill "$cli"
-    wait_until bash -c '! pgrep -f "sleep 8641[7]" >/dev/null'
+    wait_until bash -c "! pgrep -f 'slee[p] $seconds' >/dev/null"
     wait_until no_leftovers
 }

@@ -210,18 +210,19 @@ EOF
 }
 
 @test "a client that goes while it is built cancels the build" {
-    printf 'FROM busybox\nRUN --network=none sleep 86418\n' >"$C.text"
+    local seconds=7$BASHPID # nobody else sleeps for so long
+    printf 'FROM busybox\nRUN --network=none sleep %s\n' "$seconds" >"$C.text"
     post "" "$C.text" >/dev/null 3>&- &
     curl=$!
     for ((i = 0; i < 600; i++)); do
-        pgrep -f 'sleep 8641[8]' >/dev/null && break
+        pgrep -f "slee[p] $seconds" >/dev/null && break
         sleep 0.05
     done
-    pgrep -f 'sleep 8641[8]'
+    pgrep -f "slee[p] $seconds"
     pkill -P "$curl" || kill "$curl"
     for ((i = 0; i < 600; i++)); do
-        pgrep -f 'sleep 8641[8]' >/dev/null || [ -n "$(dory ps -aq)" ] || break
+        pgrep -f "slee[p] $seconds" >/dev/null || [ -n "$(dory ps -aq)" ] || break
         sleep 0.05
     done
-    [ -z "$(pgrep -f 'sleep 8641[8]')" ]
+    [ -z "$(pgrep -f "slee[p] $seconds")" ]
 }
