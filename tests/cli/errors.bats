@@ -7,7 +7,8 @@ load ../lib/env
 load ../faults/leaks
 
 setup_file() {
-    env_start
+    # What pulls keep for the next one is pull.bats' business: here nothing may be left.
+    env_start --keep-downloads 0
     env_images busybox
     /usr/bin/python3 "$ENV_SOURCE/tests/lib/hostile.py" tar -o "$ENV_DIR/layer.tar" size:fill:300000
     for _ in 1 2 3 4 5; do dory run --rm busybox true; done
