@@ -11,7 +11,7 @@ def mount(destination, kind, source, *options):
     return {"destination": destination, "type": kind, "source": source, "options": list(options)}
 
 
-def config(name, command, writable_cgroup=False, own_network=True, **resources):
+def config(name, command, writable_cgroup=False, own_network=True, cgroups_path=None, **resources):
     resources["devices"] = [{"allow": False, "access": "rwm"}] + resources.get("devices", [])
     return {
         "ociVersion": "1.0.2",
@@ -27,7 +27,7 @@ def config(name, command, writable_cgroup=False, own_network=True, **resources):
         "linux": {
             "namespaces": [{"type": t} for t in ("mount", "uts", "ipc", "pid", "network", "cgroup")
                            if own_network or t != "network"],
-            "cgroupsPath": "/dory/" + name,
+            "cgroupsPath": cgroups_path or "/dory/" + name,
             "resources": resources,
             "maskedPaths": ["/proc/kcore", "/proc/keys", "/sys/firmware"],
             "readonlyPaths": ["/proc/sys"]}}
@@ -86,6 +86,12 @@ CONFIGS = {
     "tcp": ("ip link set lo up; sleep 1000000 | nc -l -p 99 >/tmp/said & "
             "while :; do while usleep 100000 && date; do :; done | nc 127.0.0.1 99; usleep 100000; done & " + COUNT, {}),
     "counter": (COUNT, {"pids": {"limit": 55}, "own_network": False}),
+    # guest_systemd.sh
+    "scope": ("sleep 100000", {"cgroups_path": "dorytest-sub.slice:dory:scope", "pids": {"limit": 33},
+                               "memory": {"limit": 64 * MB, "swap": 64 * MB},
+                               "cpu": {"quota": 12345, "period": 100000, "cpus": "0", "mems": "0", "shares": 1024},
+                               "devices": [{"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rw"}]}),
+    "fails": ("tail /dev/zero", {"cgroups_path": "system.slice:dory:fails", "memory": {"limit": 16 * MB, "swap": 16 * MB}}),
     "swappiness": ("true", {"memory": {"limit": 64 * MB, "swappiness": 10}}),
 }
 
