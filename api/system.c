@@ -70,5 +70,6 @@ const struct api_route api_system_routes[] = {
     {"GET", "/info", system_info, 0},
     {"GET", "/events", events, API_STREAM},
     {"GET", "/system/df", system_disk_usage, 0},
+    {"POST", "/system/check", system_check, 0},
     {0},
 };

@@ -21,6 +21,7 @@ struct network_manager;
 struct network_registry;
 struct events;
 struct volumes;
+struct store_check;
 
 /*
  * Opens everything below options->data_root and options->exec_root (made if missing; data_root 0710), brings the
@@ -52,6 +53,10 @@ void engine_counts(struct engine *engine, struct engine_counts *ret);
  */
 int engine_image_remove(struct engine *engine, const char *name, bool force, bool no_prune, struct image_removed **ret,
                         size_t *ret_count, struct error *err);
+/* image_store_check() with the engine's knowledge of which roots containers have; what is found goes to the log, too.
+ */
+int engine_check(struct engine *engine, struct store_check *check, struct error *err);
+
 /* How many containers were made from the image. */
 int64_t engine_image_containers(struct engine *engine, const char *image_id);
 /* Publishes an image event: action is pull, tag, untag, delete, load, import, push; id is the image's ("sha256:...") or

@@ -8,8 +8,7 @@
 #include "image/digest.h"
 #include "image/store.h"
 
-/* Names in a directory, the dots left out. */
-static int list_directory(int dir_fd, struct strv *names, struct error *err)
+int store_list_directory(int dir_fd, struct strv *names, struct error *err)
 {
     int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -30,8 +29,7 @@ static int list_directory(int dir_fd, struct strv *names, struct error *err)
     return r;
 }
 
-/* All values of the first column, as keys of a map. */
-static int select_set(struct image_store *store, const char *sql, struct map *set, struct error *err)
+int store_select_set(struct image_store *store, const char *sql, struct map *set, struct error *err)
 {
     struct db_statement *s;
     bool row = true;
@@ -53,7 +51,7 @@ static int run_with(struct image_store *store, const char *sql, const char *argu
     return db_run(s, err);
 }
 
-static bool directory_exists(struct image_store *store, const char *id)
+bool store_layer_exists(struct image_store *store, const char *id)
 {
     CLEANUP_FREE char *path = xasprintf("%s/diff", id);
     struct stat st;
@@ -88,7 +86,7 @@ static int find_lost_layers(struct image_store *store, struct lost_layer **ret, 
     while (r == 0 && (r = db_step(s, &row, err)) == 0 && row) {
         const char *boot = db_text(s, 2);
         bool unsafe = boot != NULL && strcmp(boot, store->boot) != 0;
-        if (unsafe || !directory_exists(store, db_text(s, 1))) {
+        if (unsafe || !store_layer_exists(store, db_text(s, 1))) {
             xgrow((void **)&lost, count, &capacity, sizeof(*lost));
             lost[count++] = (struct lost_layer){xstrdup(db_text(s, 0)), xstrdup(db_text(s, 1)), unsafe};
         }
@@ -99,14 +97,15 @@ static int find_lost_layers(struct image_store *store, struct lost_layer **ret, 
 }
 
 /* An image without one of its layers is no image: it goes, too, and can be pulled again. */
-static int drop_layer(struct image_store *store, const struct lost_layer *lost, struct error *err)
+int store_drop_lost_layer(struct image_store *store, const char *diff_id, const char *why, struct strv *said,
+                          struct error *err)
 {
     struct map images = MAP_INIT;
     struct db_statement *s;
     bool row = true;
     int r = db_query(store->db, "SELECT DISTINCT image FROM image_layer WHERE diff_id = ?", &s, err);
     if (r == 0) {
-        db_bind_text(s, 1, lost->diff_id);
+        db_bind_text(s, 1, diff_id);
     }
     while (r == 0 && (r = db_step(s, &row, err)) == 0 && row) {
         map_set(&images, db_text(s, 0), store);
@@ -114,15 +113,14 @@ static int drop_layer(struct image_store *store, const struct lost_layer *lost, 
     size_t i = 0;
     const char *id;
     void *value;
-    const char *why = lost->unsafe ? "was not on the disk yet when the machine went down" : "is gone from the disk";
     while (r == 0 && map_next(&images, &i, &id, &value)) {
         r = run_with(store, "DELETE FROM image WHERE id = ?", id, err);
-        strv_addf(&store->repairs, "image %s removed: its layer %s %s", id, lost->diff_id, why);
+        strv_addf(said, "image %s removed: its layer %s %s", id, diff_id, why);
     }
     map_release(&images);
     if (r == 0) {
-        strv_addf(&store->repairs, "layer %s removed: it %s", lost->diff_id, why);
-        r = run_with(store, "DELETE FROM layer WHERE diff_id = ?", lost->diff_id, err);
+        strv_addf(said, "layer %s removed: it %s", diff_id, why);
+        r = run_with(store, "DELETE FROM layer WHERE diff_id = ?", diff_id, err);
     }
     return r;
 }
@@ -133,7 +131,8 @@ static int recover_layers(struct image_store *store, struct error *err)
     size_t count = 0;
     int r = find_lost_layers(store, &lost, &count, err);
     for (size_t i = 0; r == 0 && i < count; i++) {
-        r = drop_layer(store, &lost[i], err);
+        const char *why = lost[i].unsafe ? "was not on the disk yet when the machine went down" : STORE_LAYER_GONE;
+        r = store_drop_lost_layer(store, lost[i].diff_id, why, &store->repairs, err);
     }
     lost_release(lost, count);
     return r;
@@ -146,7 +145,7 @@ static int recover_images(struct image_store *store, struct error *err)
     size_t i = 0;
     const char *id;
     void *value;
-    int r = select_set(store, "SELECT id FROM image", &images, err);
+    int r = store_select_set(store, "SELECT id FROM image", &images, err);
     while (r == 0 && map_next(&images, &i, &id, &value)) {
         if (fstatat(store->blobs_fd, digest_hex(id), &st, AT_SYMLINK_NOFOLLOW) < 0) {
             strv_addf(&store->repairs, "image %s removed: its config is gone from the disk", id);
@@ -163,9 +162,9 @@ static int recover_rootfs(struct image_store *store, struct error *err)
     size_t i = 0;
     const char *id;
     void *value;
-    int r = select_set(store, "SELECT id FROM rootfs", &roots, err);
+    int r = store_select_set(store, "SELECT id FROM rootfs", &roots, err);
     while (r == 0 && map_next(&roots, &i, &id, &value)) {
-        if (!directory_exists(store, id)) {
+        if (!store_layer_exists(store, id)) {
             strv_addf(&store->repairs, "root file system %s removed: it is gone from the disk", id);
             r = run_with(store, "DELETE FROM rootfs WHERE id = ?", id, err);
         }
@@ -190,9 +189,9 @@ static int trash_unknown(struct image_store *store, int dir_fd, const char *what
 {
     struct strv CLEANUP_STRV names = STRV_INIT;
     struct map known = MAP_INIT;
-    int r = select_set(store, sql, &known, err);
+    int r = store_select_set(store, sql, &known, err);
     if (r == 0) {
-        r = list_directory(dir_fd, &names, err);
+        r = store_list_directory(dir_fd, &names, err);
     }
     for (size_t i = 0; r == 0 && i < names.count; i++) {
         if (map_get(&known, names.items[i]) == NULL) {
@@ -209,7 +208,7 @@ static int trash_unknown(struct image_store *store, int dir_fd, const char *what
 static int empty_tmp(struct image_store *store, struct error *err)
 {
     struct strv CLEANUP_STRV names = STRV_INIT;
-    int r = list_directory(store->tmp_fd, &names, err);
+    int r = store_list_directory(store->tmp_fd, &names, err);
     for (size_t i = 0; r == 0 && i < names.count; i++) {
         store_trash_tmp(store, names.items[i]);
     }
@@ -257,7 +256,7 @@ int store_recover(struct image_store *store, struct error *err)
     }
     struct map unsafe = MAP_INIT;
     if (r == 0) {
-        r = select_set(store, "SELECT diff_id FROM layer WHERE boot IS NOT NULL", &unsafe, err);
+        r = store_select_set(store, "SELECT diff_id FROM layer WHERE boot IS NOT NULL", &unsafe, err);
     }
     if (unsafe.count > 0) {
         store_sync_later(store);

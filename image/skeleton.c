@@ -185,7 +185,8 @@ struct rebuild {
     char kind;        /* of the record whose text is read; 0: none */
     size_t text_left; /* bytes of it that are still to come */
     struct strbuf path;
-    int file_fd; /* the file at `path`, -1: not open */
+    int file_fd;                 /* the file at `path`, -1: not open */
+    int64_t file_size, file_end; /* of that file; where the last of what was read of it ended */
     char *buffer;
 };
 
@@ -194,17 +195,42 @@ static int damaged(struct error *err)
     return error_set(err, ERROR_SYSTEM, EUCLEAN, "the layer's skeleton is damaged");
 }
 
+/* Done with the file: what the tar does not have of it is a hole at its end, or it was changed. */
+static int close_content(struct rebuild *rebuild, struct error *err)
+{
+    int64_t at = rebuild->file_end;
+    bool zero = true;
+    while (rebuild->file_fd >= 0 && zero && at < rebuild->file_size) {
+        off_t data = lseek(rebuild->file_fd, at, SEEK_DATA);
+        if (data < 0) {
+            break; /* ENXIO: nothing but the hole */
+        }
+        ssize_t n = pread(rebuild->file_fd, rebuild->buffer, READ_SIZE, data);
+        for (ssize_t i = 0; zero && i < n; i++) {
+            zero = rebuild->buffer[i] == 0;
+        }
+        at = n > 0 ? data + n : rebuild->file_size;
+    }
+    rebuild->file_fd = fd_close(rebuild->file_fd);
+    return zero ? 0
+                : error_set(err, ERROR_SYSTEM, EUCLEAN, "file %s of the layer is too long", strbuf_str(&rebuild->path));
+}
+
 static int open_content(struct rebuild *rebuild, struct error *err)
 {
     struct stat st;
     const char *path = strbuf_str(&rebuild->path);
-    rebuild->file_fd = fd_close(rebuild->file_fd);
     int fd = beneath_open(rebuild->diff_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
     if (fd < 0) {
         return error_errno(err, fd, "file %s of the layer", path);
     }
     rebuild->file_fd = fd;
-    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? 0 : damaged(err);
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+        return damaged(err);
+    }
+    rebuild->file_size = st.st_size;
+    rebuild->file_end = 0;
+    return 0;
 }
 
 static int put_content(struct rebuild *rebuild, uint64_t offset, uint64_t size, struct error *err)
@@ -227,6 +253,9 @@ static int put_content(struct rebuild *rebuild, uint64_t offset, uint64_t size, 
         offset += (uint64_t)n;
         size -= (uint64_t)n;
     }
+    if (r == 0 && (int64_t)offset > rebuild->file_end) {
+        rebuild->file_end = (int64_t)offset;
+    }
     return r;
 }
 
@@ -239,9 +268,12 @@ static int record_begins(struct rebuild *rebuild, struct error *err)
     }
     rebuild->kind = kind;
     rebuild->text_left = (size_t)get_number(rebuild->head + 1, 4);
+    int r = kind == 'F' ? close_content(rebuild, err) : 0;
+    if (r < 0) {
+        return r;
+    }
     if (kind == 'F') {
         strbuf_clear(&rebuild->path);
-        rebuild->file_fd = fd_close(rebuild->file_fd);
     }
     size_t limit = kind == 'L' ? LITERAL_MAX : kind == 'F' ? PATH_MAX : 0;
     return rebuild->text_left > 0 && rebuild->text_left <= limit ? 0 : damaged(err);
@@ -320,6 +352,9 @@ static int rebuild_all(struct rebuild *rebuild, int fd, struct error *err)
     }
     if (r == 0) {
         r = inflate_finish(inflate, err);
+    }
+    if (r == 0) {
+        r = close_content(rebuild, err);
     }
     inflate_free(inflate);
     return r == 0 && (rebuild->text_left > 0 || rebuild->head_size > 0) ? damaged(err) : r;

@@ -104,6 +104,17 @@ void store_expire_later(struct image_store *store);
 
 /* Finishes or undoes what a crash left, with a sentence in store->repairs for what was lost. */
 int store_recover(struct image_store *store, struct error *err);
+#define STORE_LAYER_GONE "is gone from the disk"
+/* Deletes the rows of a layer that is lost and of the images that have it, with a sentence in `said` for each. Lock
+ * held. */
+int store_drop_lost_layer(struct image_store *store, const char *diff_id, const char *why, struct strv *said,
+                          struct error *err);
+/* Has overlay/ID its directory diff? */
+bool store_layer_exists(struct image_store *store, const char *id);
+/* All values of a query's first column, as keys of the map. Lock held. */
+int store_select_set(struct image_store *store, const char *sql, struct map *set, struct error *err);
+/* Names in a directory, the dots left out. */
+int store_list_directory(int dir_fd, struct strv *names, struct error *err);
 
 /* ---- lookup.c ---- */
 

@@ -75,6 +75,7 @@
     X(image_prune)                                                                                                     \
     X(network_prune)                                                                                                   \
     X(network_rm)                                                                                                      \
+    X(system_check)                                                                                                    \
     X(system_df)                                                                                                       \
     X(system_dial_stdio)                                                                                               \
     X(system_prune)                                                                                                    \
