@@ -27,7 +27,7 @@ tmp_is_empty() {
 compare() {
     local i
     for ((i = 0; i < 600; i++)); do
-        ! tmp_is_empty || break
+        tmp_is_empty && break
         sleep 0.05
     done
     tmp_is_empty
