@@ -181,5 +181,12 @@ static void a_root_tar_is_imported_as_an_image(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(docker_archives_load_plain_and_compressed), TEST(wrong_docker_archives_are_refused_and_leave_nothing),
-        TEST(oci_archives_load_and_their_digests_are_verified), TEST(a_root_tar_is_imported_as_an_image),
+        TEST(docker_archives_load_plain_and_compressed),
+        TEST(wrong_docker_archives_are_refused_and_leave_nothing),
+        TEST(oci_archives_load_and_their_digests_are_verified),
+        TEST(a_root_tar_is_imported_as_an_image),
+    };
+    int r = cmocka_run_group_tests(tests, NULL, NULL);
+    free(last_status);
+    return r;
+}

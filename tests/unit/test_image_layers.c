@@ -189,7 +189,13 @@ static void the_digest_of_a_stored_layer_pins_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(layers_in_every_compression_have_the_same_diff_id), TEST(large_layers_pass_through_the_bounded_buffers),
-        TEST(wrong_layers_are_refused_and_leave_nothing), TEST(abandoned_layers_leave_nothing),
-        TEST(a_config_that_claims_other_layers_is_refused), TEST(configs_that_make_no_sense_are_refused),
+        TEST(layers_in_every_compression_have_the_same_diff_id),
+        TEST(large_layers_pass_through_the_bounded_buffers),
+        TEST(wrong_layers_are_refused_and_leave_nothing),
+        TEST(abandoned_layers_leave_nothing),
+        TEST(a_config_that_claims_other_layers_is_refused),
+        TEST(configs_that_make_no_sense_are_refused),
         TEST(the_digest_of_a_stored_layer_pins_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -223,8 +223,14 @@ static void layers_stay_while_another_image_or_a_container_has_them(void **state
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(images_are_found_by_name_id_and_prefix), TEST(unknown_and_malformed_names_are_told_as_docker_tells_them),
-        TEST(an_ambiguous_prefix_is_an_error), TEST(tags_move_and_digest_tags_are_refused),
-        TEST(removal_untags_first_and_deletes_with_the_last_name), TEST(conflicts_are_worded_as_dockers),
+        TEST(images_are_found_by_name_id_and_prefix),
+        TEST(unknown_and_malformed_names_are_told_as_docker_tells_them),
+        TEST(an_ambiguous_prefix_is_an_error),
+        TEST(tags_move_and_digest_tags_are_refused),
+        TEST(removal_untags_first_and_deletes_with_the_last_name),
+        TEST(conflicts_are_worded_as_dockers),
         TEST(the_last_tag_takes_the_digests_of_its_repository_with_it),
         TEST(layers_stay_while_another_image_or_a_container_has_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

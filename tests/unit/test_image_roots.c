@@ -139,6 +139,11 @@ static void layers_are_out_of_other_users_reach(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_root_shows_the_layers_and_keeps_its_own_changes), TEST(a_hundred_and_thirty_layers_mount),
-        TEST(equal_layers_and_opaque_roots_mount), TEST(a_root_without_an_image_is_an_empty_directory),
+        TEST(a_root_shows_the_layers_and_keeps_its_own_changes),
+        TEST(a_hundred_and_thirty_layers_mount),
+        TEST(equal_layers_and_opaque_roots_mount),
+        TEST(a_root_without_an_image_is_an_empty_directory),
         TEST(layers_are_out_of_other_users_reach),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -104,5 +104,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(opening_removes_what_has_no_row_and_empties_tmp),
         TEST(opening_drops_images_whose_files_are_gone_and_tells),
-        TEST(layers_that_a_power_failure_may_have_hit_are_dropped), TEST(a_second_daemon_is_kept_out),
+        TEST(layers_that_a_power_failure_may_have_hit_are_dropped),
+        TEST(a_second_daemon_is_kept_out),
         TEST(a_full_disk_leaves_nothing_behind),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
