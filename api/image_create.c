@@ -87,6 +87,7 @@ void images_copy_registries(struct engine *engine, struct registry_config *ret)
     pthread_rwlock_rdlock(lock);
     strv_copy(&ret->insecure, &options->insecure_registries);
     strv_copy(&ret->mirrors, &options->registry_mirrors);
+    strmap_copy(&ret->mirrors_of, &options->mirrors);
     pthread_rwlock_unlock(lock);
 }
 
@@ -94,6 +95,7 @@ void images_release_registries(struct registry_config *config)
 {
     strv_release(&config->insecure);
     strv_release(&config->mirrors);
+    strmap_release(&config->mirrors_of);
     strv_release(&config->certs_dirs);
 }
 

@@ -10,8 +10,8 @@
 #include "base/strv.h"
 
 struct daemon_options {
-    /* SIGHUP replaces insecure_registries, registry_mirrors, labels, runtimes, default_runtime and log_level under it:
-     * read them with it held for reading. Everything else is a plain value or never changes. */
+    /* SIGHUP replaces insecure_registries, registry_mirrors, mirrors, labels, runtimes, default_runtime and log_level
+     * under it: read them with it held for reading. Everything else is a plain value or never changes. */
     pthread_rwlock_t reload;
     char *data_root;   /* /var/lib/dory */
     char *exec_root;   /* /run/dory */
@@ -29,6 +29,7 @@ struct daemon_options {
     struct strv address_pools;          /* "base=10.10.0.0/16,size=24": where networks get their subnets from */
     bool iptables, ip_forward, ip_masq; /* true by default */
     struct strv insecure_registries, registry_mirrors;
+    struct strmap mirrors; /* of registries other than Docker Hub: "ghcr.io": "https://a,https://b" */
     struct strv dns, dns_options, dns_search;
     char *log_driver; /* json-file */
     struct strmap log_options;

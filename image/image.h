@@ -14,6 +14,7 @@
 #include "archive/tar_writer.h"
 #include "base/db.h"
 #include "base/error.h"
+#include "base/strmap.h"
 #include "image/container_config.h"
 #include "image/reference.h"
 
@@ -143,8 +144,10 @@ struct registry_auth {
     char *username, *password, *identity_token, *registry_token;
 };
 struct registry_config {
-    struct strv insecure;   /* host[:port] or CIDR: plain HTTP and unverified TLS allowed; 127.0.0.0/8 always is */
-    struct strv mirrors;    /* URLs tried first for docker.io */
+    struct strv insecure; /* host[:port] or CIDR: plain HTTP and unverified TLS allowed; 127.0.0.0/8 always is */
+    struct strv mirrors;  /* URLs tried first for docker.io */
+    /* The same for other registries: host[:port] -> URLs with commas between. */
+    struct strmap mirrors_of;
     struct strv certs_dirs; /* with directories HOST[:PORT]; empty: /etc/dory/certs.d, /etc/docker/certs.d */
 };
 struct image_pull_options {

@@ -179,8 +179,14 @@ static int find(const char *domain, const struct registry_config *config, struct
 {
     int rc = 0;
     bool hub = strcmp(domain, HUB_DOMAIN) == 0;
-    for (size_t i = 0; hub && config && rc == 0 && i < config->mirrors.count; i++)
-        rc = add_mirror(list, config->mirrors.items[i], config, err);
+    CLEANUP_STRV struct strv mirrors = STRV_INIT;
+    const char *others = config ? strmap_get(&config->mirrors_of, domain) : NULL;
+    if (config && hub)
+        strv_copy(&mirrors, &config->mirrors);
+    if (others)
+        strv_split(&mirrors, others, ',');
+    for (size_t i = 0; rc == 0 && i < mirrors.count; i++)
+        rc = add_mirror(list, mirrors.items[i], config, err);
     if (rc < 0)
         return rc;
     bool insecure = registry_is_insecure(domain, config);

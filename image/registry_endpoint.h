@@ -18,7 +18,7 @@ struct registry_endpoints {
 };
 
 /*
- * docker.io: the mirrors, then registry-1.docker.io. Others: https, for insecure ones then http. Certificates come from
+ * docker.io: the mirrors, then registry-1.docker.io. Others: their mirrors, then https, for insecure ones then http. Certificates come from
  * the directories HOST[:PORT] below config->certs_dirs: *.crt are authorities, NAME.cert with NAME.key is the client's.
  * Looks up the host's addresses only when the configuration has networks (CIDR) among the insecure registries.
  */

@@ -47,6 +47,24 @@ static int check_container_defaults(const struct daemon_options *options, struct
     return 0;
 }
 
+/* What would fail at the first pull only. */
+static int check_mirrors(const struct strmap *mirrors, struct error *err)
+{
+    for (size_t i = 0; i < mirrors->count; i++) {
+        CLEANUP_STRV struct strv urls = STRV_INIT;
+
+        strv_split(&urls, mirrors->items[i].value, ',');
+        for (size_t k = 0; k < urls.count; k++) {
+            if (strncmp(urls.items[k], "http://", 7) != 0 && strncmp(urls.items[k], "https://", 8) != 0)
+                return error_set(err, ERROR_INVALID, 0, "invalid mirror of %s: \"%s\" is no http or https URL",
+                                 mirrors->items[i].key, urls.items[k]);
+        }
+        if (strcmp(mirrors->items[i].key, "docker.io") == 0)
+            return error_set(err, ERROR_INVALID, 0, "mirrors of docker.io are given by registry-mirrors");
+    }
+    return 0;
+}
+
 int daemon_options_check(const struct daemon_options *options, struct error *err)
 {
     enum log_level level;
@@ -79,6 +97,9 @@ int daemon_options_check(const struct daemon_options *options, struct error *err
     if (options->keep_downloads < 0 || options->keep_downloads > 86400)
         return error_set(err, ERROR_INVALID, 0, "invalid keep-downloads: %" PRId64 " (0 to 86400 seconds)",
                          options->keep_downloads);
+    r = check_mirrors(&options->mirrors, err);
+    if (r < 0)
+        return r;
     if (options->shutdown_timeout < 0)
         return error_set(err, ERROR_INVALID, 0, "invalid shutdown timeout: %" PRId64, options->shutdown_timeout);
     for (size_t i = 0; i < options->labels.count; i++) {

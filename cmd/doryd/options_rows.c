@@ -52,6 +52,8 @@ const struct row option_rows[] = {
      "Layers of one pull that are fetched at a time"},
     {"max-concurrent-uploads", 0, NULL, ROW_INT, AT(max_concurrent_uploads), "5", ROW_RELOAD,
      "Layers of one push that are sent at a time"},
+    {"mirror", 0, "mirrors", ROW_MAP, AT(mirrors), NULL, ROW_RELOAD,
+     "URLs that are tried before another registry than Docker Hub: HOST[:PORT]=URL[,URL]"},
     {"mtu", 0, NULL, ROW_INT, AT(mtu), "1500", 0, "MTU of the default bridge"},
     {"no-new-privileges", 0, NULL, ROW_BOOL, AT(no_new_privileges), "false", 0,
      "Containers that do not say gain no privileges through setuid programs"},

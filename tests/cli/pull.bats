@@ -386,6 +386,29 @@ unconnected() {
     env_daemon_start
 }
 
+@test "mirrors of any registry: the first that answers, without the credentials; others are not asked" {
+    run -1 "$DORY_BIN/doryd" --data-root "$BATS_TEST_TMPDIR/d" --mirror "x.example=ftp://y"
+    [[ $output == *'invalid mirror of x.example: "ftp://y" is no http or https URL'* ]]
+    env_daemon_kill TERM
+    local options=("${ENV_OPTIONS[@]}")
+    ENV_OPTIONS=(--mirror "registry.invalid:5000=http://127.0.0.1:1,http://$FAULTS")
+    env_daemon_start
+    echo '{"auths":{"registry.invalid:5000":{"auth":"'"$(printf 'me:secret' | base64)"'"}}}' >"$DOCKER_CONFIG/config.json"
+    run dory pull registry.invalid:5000/mirrored
+    pulled=$status
+    run dory pull registry.invalid:5001/mirrored
+    other=$status
+    env_daemon_kill TERM
+    ENV_OPTIONS=("${options[@]}")
+    env_daemon_start
+    [ "$pulled" -eq 0 ]
+    [ "$other" -eq 1 ]
+    dory inspect registry.invalid:5000/mirrored >/dev/null
+    run grep -F '/v2/mirrored/' "$ENV_DIR/faults.log"
+    [ "${#lines[@]}" -ge 4 ]
+    ! grep -vF '"authorization": null' <<<"$output" || false
+}
+
 @test "a registry's certificate is verified, with the authorities in certs.d" {
     tls_start
     run dory pull "$TLS/plain"
