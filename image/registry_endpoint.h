@@ -18,9 +18,10 @@ struct registry_endpoints {
 };
 
 /*
- * docker.io: the mirrors, then registry-1.docker.io. Others: their mirrors, then https, for insecure ones then http. Certificates come from
- * the directories HOST[:PORT] below config->certs_dirs: *.crt are authorities, NAME.cert with NAME.key is the client's.
- * Looks up the host's addresses only when the configuration has networks (CIDR) among the insecure registries.
+ * docker.io: the mirrors, then registry-1.docker.io. Others: their mirrors, then https, for insecure ones then http.
+ * Certificates come from the directories HOST[:PORT] below config->certs_dirs: *.crt are authorities, NAME.cert with
+ * NAME.key is the client's. Looks up the host's addresses only when the configuration has networks (CIDR) among the
+ * insecure registries.
  */
 int registry_endpoints_find(const char *domain, const struct registry_config *config, struct registry_endpoints *ret,
                             struct error *err);
