@@ -53,8 +53,7 @@ void engine_counts(struct engine *engine, struct engine_counts *ret);
  */
 int engine_image_remove(struct engine *engine, const char *name, bool force, bool no_prune, struct image_removed **ret,
                         size_t *ret_count, struct error *err);
-/* image_store_check() with the engine's knowledge of which roots containers have; what is found goes to the log, too.
- */
+/* image_store_check(); what is found goes to the log, too. */
 int engine_check(struct engine *engine, struct store_check *check, struct error *err);
 
 /* How many containers were made from the image. */

@@ -278,22 +278,6 @@ static int drop_unused(struct image_store *store, struct error *err)
     return r;
 }
 
-/* Root file systems that no container has. */
-static int check_roots(struct image_store *store, struct store_check *check, struct error *err)
-{
-    struct strv CLEANUP_STRV ids = STRV_INIT;
-    int r = check->root_is_used != NULL ? image_rootfs_list(store, &ids, err) : 0;
-    for (size_t i = 0; r == 0 && i < ids.count; i++) {
-        const char *id = ids.items[i];
-        if (is_young(store->overlay_fd, id) || check->root_is_used(id, check->data)) {
-            continue;
-        }
-        r = check->repair ? image_rootfs_remove(store, id, err) : 0;
-        store_check_add(check, "rootfs", id, xstrdup("no container has it"), check->repair && r == 0);
-    }
-    return r;
-}
-
 static int check_files(struct image_store *store, struct store_check *check, const struct former *former,
                        struct error *err)
 {
@@ -352,5 +336,5 @@ int image_store_check(struct image_store *store, struct store_check *check, stru
     if (check->repair && check->count > 0) {
         rootfs_pool_clear(store);
     }
-    return r < 0 ? r : check_roots(store, check, err);
+    return r;
 }

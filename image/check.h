@@ -5,7 +5,7 @@
 #include "image/image.h"
 
 struct store_problem {
-    const char *type; /* "image", "layer", "manifest", "directory", "blob", "rootfs" */
+    const char *type; /* "image", "layer", "manifest", "directory", "blob" */
     char *id;
     char *text; /* what is wrong with it: "its config is gone from the disk" */
     bool repaired;
@@ -14,9 +14,6 @@ struct store_problem {
 struct store_check {
     bool repair;   /* put right what can be */
     bool contents; /* read every layer and compare it with its digest */
-    /* Has a container this root file system? NULL: they are not looked at. */
-    bool (*root_is_used)(const char *id, void *data);
-    void *data;
     /* The answer: */
     struct store_problem *problems;
     size_t count;

@@ -58,9 +58,8 @@ const struct command command_system_check = {
     .name = "system check",
     .usage = "[OPTIONS]",
     .summary = "Compare what is on the disk with the daemon's database",
-    .description =
-        "Compares images, layers and root file systems on the disk with the daemon's database. The exit status "
-        "is 1 when something is wrong and stays so.",
+    .description = "Compares images and layers on the disk with the daemon's database. The exit status "
+                   "is 1 when something is wrong and stays so.",
     .options = check_options,
     .flags_size = sizeof(struct check_flags),
     .max_arguments = 0,
