@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <isa-l/igzip_lib.h>
-#include <stdbool.h>
 #include <zstd.h>
 
 #include "base/memory.h"
@@ -268,4 +267,9 @@ int inflate_finish(struct inflate *inflate, struct error *err)
         return error_set(err, ERROR_INVALID, EINVAL, "unexpected EOF");
     }
     return 0;
+}
+
+bool inflate_is_plain(const struct inflate *inflate)
+{
+    return inflate->detected && inflate->compression == COMPRESSION_NONE;
 }

@@ -6,6 +6,7 @@
 #ifndef DORY_IMAGE_INFLATE_H
 #define DORY_IMAGE_INFLATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -42,5 +43,7 @@ void inflate_free(struct inflate *inflate);
 int inflate_write(struct inflate *inflate, const void *data, size_t size, struct error *err);
 /* The input is at its end: an error when the stream was not. */
 int inflate_finish(struct inflate *inflate, struct error *err);
+/* What goes out is what came in, byte for byte. Known once something has gone out, and after inflate_finish. */
+bool inflate_is_plain(const struct inflate *inflate);
 
 #endif

@@ -20,8 +20,9 @@
 /*
  * caller -> `stream` pipe -> inflater -> `tar` pipe -> unpacker.
  * Each block is given to its digest when it is published and goes back to its pipe only when that has seen it, too: the
- * digests of all layers that are under way are computed together (image/digest.h).
- * The first failure of any stage is kept and cancels both pipes, which ends the others.
+ * digests of all layers that are under way are computed together (image/digest.h). A tar that came as it is (from
+ * commit, from an archive) is hashed as the stream alone: it is the same bytes. The first failure of any stage is kept
+ * and cancels both pipes, which ends the others.
  */
 struct layer_ingest {
     struct image_store *store;
@@ -37,6 +38,8 @@ struct layer_ingest {
     size_t stream_fill;
     char *tar_block; /* being filled by the inflater */
     size_t tar_fill;
+    struct inflate *inflate; /* the inflater's */
+    bool plain;              /* the stream is the tar; set before the first block of it is published */
     struct digest_stream stream_digest, tar_digest;
     size_t tar_taken; /* blocks that the unpacker took */
 
@@ -85,7 +88,9 @@ static int tar_reserve(void *data, char **ret_room, size_t *ret_size, struct err
 static void tar_publish(struct layer_ingest *ingest)
 {
     if (ingest->tar_fill > 0) {
-        digest_stream_add(&ingest->tar_digest, ingest->tar_block, ingest->tar_fill);
+        if (!ingest->plain) {
+            digest_stream_add(&ingest->tar_digest, ingest->tar_block, ingest->tar_fill);
+        }
         block_pipe_publish(&ingest->tar, ingest->tar_fill);
         ingest->tar_block = NULL;
         ingest->tar_fill = 0;
@@ -96,6 +101,9 @@ static int tar_commit(void *data, size_t size, struct error *err)
 {
     struct layer_ingest *ingest = data;
     (void)err;
+    if (ingest->info.tar_size == 0) {
+        ingest->plain = inflate_is_plain(ingest->inflate);
+    }
     ingest->info.tar_size += (int64_t)size;
     ingest->tar_fill += size;
     if (ingest->tar_fill == BLOCK_PIPE_SIZE) {
@@ -104,13 +112,13 @@ static int tar_commit(void *data, size_t size, struct error *err)
     return 0;
 }
 
-static int inflate_all(struct layer_ingest *ingest, struct inflate *inflate, struct error *err)
+static int inflate_all(struct layer_ingest *ingest, struct error *err)
 {
     const void *block;
     size_t taken = 0;
     ssize_t n;
     while ((n = block_pipe_take(&ingest->stream, &block)) > 0) {
-        int r = inflate_write(inflate, block, (size_t)n, err);
+        int r = inflate_write(ingest->inflate, block, (size_t)n, err);
         if (r < 0) {
             return r;
         }
@@ -120,7 +128,7 @@ static int inflate_all(struct layer_ingest *ingest, struct inflate *inflate, str
     if (n < 0) {
         return error_set(err, ERROR_CANCELLED, ECANCELED, "cancelled");
     }
-    int r = inflate_finish(inflate, err);
+    int r = inflate_finish(ingest->inflate, err);
     if (r == 0) {
         tar_publish(ingest);
         block_pipe_close(&ingest->tar);
@@ -132,12 +140,12 @@ static void *inflater_main(void *data)
 {
     struct layer_ingest *ingest = data;
     struct inflate_sink sink = {.reserve = tar_reserve, .commit = tar_commit, .data = ingest};
-    struct inflate *inflate = inflate_new(&sink);
     struct error error = {0};
-    if (inflate_all(ingest, inflate, &error) < 0) {
+    ingest->inflate = inflate_new(&sink);
+    if (inflate_all(ingest, &error) < 0) {
         ingest_fail(ingest, &error);
     }
-    inflate_free(inflate);
+    inflate_free(TAKE_PTR(ingest->inflate));
     return NULL;
 }
 
@@ -146,7 +154,9 @@ static void *inflater_main(void *data)
 static ssize_t tar_source(void *data, const void **ret_data, struct error *err)
 {
     struct layer_ingest *ingest = data;
-    digest_stream_wait(&ingest->tar_digest, ingest->tar_taken);
+    if (ingest->tar_taken > 0 && !ingest->plain) {
+        digest_stream_wait(&ingest->tar_digest, ingest->tar_taken);
+    }
     ssize_t n = block_pipe_take(&ingest->tar, ret_data);
     ingest->tar_taken += n > 0;
     return n >= 0 ? n : error_set(err, ERROR_CANCELLED, ECANCELED, "cancelled");
@@ -344,7 +354,11 @@ int layer_ingest_finish(struct layer_ingest *ingest, struct error *err)
     if (ingest->error.kind != ERROR_NONE) {
         return ingest_error(ingest, err);
     }
-    digest_stream_final_text(&ingest->tar_digest, ingest->info.diff_id);
+    if (ingest->plain) {
+        memcpy(ingest->info.diff_id, ingest->info.digest, sizeof(ingest->info.diff_id));
+    } else {
+        digest_stream_final_text(&ingest->tar_digest, ingest->info.diff_id);
+    }
     ingest->info.size = ingest->unpacked.size;
     ingest_release_buffers(ingest);
     ingest->finished = true;
