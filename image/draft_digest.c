@@ -88,6 +88,21 @@ static ssize_t tar_source(void *data, const void **ret_data, struct error *err)
     return n >= 0 ? n : error_set(err, ERROR_CANCELLED, ECANCELED, "cancelled");
 }
 
+/* Contents that were not read but skipped would not be told apart from the tar's own bytes, and be written down whole.
+ */
+static int read_contents(struct tar_reader *reader, const char *path, struct error *err)
+{
+    const void *data;
+    size_t size;
+    int64_t offset;
+    int r;
+    tar_reader_content_path(reader, path);
+    do {
+        r = tar_reader_data(reader, &data, &size, &offset, err);
+    } while (r > 0);
+    return r;
+}
+
 static int read_all(struct tar_reader *reader, struct draft_info *info, struct error *err)
 {
     const struct tar_entry *entry;
@@ -97,7 +112,10 @@ static int read_all(struct tar_reader *reader, struct draft_info *info, struct e
         info->empty = false;
         if (entry->type == TAR_FILE && entry->size > 0) {
             info->size += entry->size;
-            tar_reader_content_path(reader, entry->path);
+            r = read_contents(reader, entry->path, err);
+            if (r < 0) {
+                return r;
+            }
         }
     }
     return r < 0 ? r : tar_reader_drain(reader, err);

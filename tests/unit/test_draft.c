@@ -68,6 +68,50 @@ static void test_draft_becomes_a_layer(void **state)
     assert_true(exists(t, id)); /* the image has it */
 }
 
+/* Megabytes that nothing compresses, and a file with a hole. */
+static void put_large(struct store_test *t, const char *id)
+{
+    const size_t size = 3 << 20;
+    CLEANUP_FREE char *path = xasprintf("overlay/%s/diff/large", id);
+    CLEANUP_FREE char *sparse = xasprintf("overlay/%s/diff/sparse", id);
+    CLEANUP_FREE unsigned char *bytes = xmalloc(size);
+    uint32_t seed = 1;
+    for (size_t i = 0; i < size; i++) {
+        seed = seed * 1664525 + 1013904223;
+        bytes[i] = (unsigned char)(seed >> 24);
+    }
+    int CLEANUP_CLOSE fd = openat(image_store_root_fd(t->store), path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_int_equal(fd_write_all(fd, bytes, size), 0);
+    int CLEANUP_CLOSE holes = openat(image_store_root_fd(t->store), sparse, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_int_equal(pwrite(holes, bytes, 70000, 0), 70000);
+    assert_int_equal(pwrite(holes, bytes, 70000, 5 << 20), 70000);
+}
+
+/* The way back to the tar says where contents are, and does not hold them once more. */
+static void test_contents_are_kept_once(void **state)
+{
+    struct store_test *t = *state;
+    const struct draft_base base = {0};
+    struct draft_info info;
+    char id[DRAFT_ID_MAX];
+    struct stat st;
+    bool kept = false;
+    int64_t written = 0;
+    ASSERT_OK(t, image_draft_create(t->store, &base, id, &t->err));
+    put(t, id, "before", "small");
+    put_large(t, id);
+    put(t, id, "zlast", "");
+    ASSERT_OK(t, image_draft_digest(t->store, id, NULL, &info, &t->err));
+    assert_int_equal(info.size, 5 + (3 << 20) + (5 << 20) + 70000);
+    ASSERT_OK(t, image_draft_commit(t->store, id, &info, &kept, &t->err));
+    CLEANUP_FREE char *skeleton = xasprintf("overlay/%s/skeleton", id);
+    assert_int_equal(fstatat(image_store_root_fd(t->store), skeleton, &st, 0), 0);
+    assert_in_range(st.st_size, 1, 16 * 1024);
+    ASSERT_OK(t, image_layer_tar_write(t->store, info.diff_id, discard, &written, &t->err));
+    assert_true(written > 3 << 20);
+    image_layer_unpin(t->store, info.diff_id);
+}
+
 static void test_layer_goes_with_its_last_user(void **state)
 {
     struct store_test *t = *state;
@@ -133,6 +177,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_draft_becomes_a_layer, store_setup, store_teardown),
+        cmocka_unit_test_setup_teardown(test_contents_are_kept_once, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(test_layer_goes_with_its_last_user, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(test_empty_draft, store_setup, store_teardown),
         cmocka_unit_test_setup_teardown(test_layer_use_survives_reopening, store_setup, store_teardown),
