@@ -142,8 +142,9 @@ int container_kill(struct engine *engine, struct container *container, const cha
 int container_pause(struct engine *engine, struct container *container, struct error *err);
 int container_unpause(struct engine *engine, struct container *container, struct error *err);
 int container_rename(struct engine *engine, struct container *container, const char *name, struct error *err);
-/* Changes limits (at once when it runs) and restart policy: the members of HostConfig that `body` has. Others are
- * refused by name. warnings receives docker's. */
+/* Changes limits, restart policy, published ports and mounts, at once when it runs: the members of HostConfig that
+ * `body` has (others are refused by name), and PortBindingsAdd, PortBindingsRemove and MountsAdd. All of it or nothing.
+ * warnings receives docker's. */
 int container_update(struct engine *engine, struct container *container, const struct json *body, struct strv *warnings,
                      struct error *err);
 struct container_remove {

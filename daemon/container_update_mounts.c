@@ -1,6 +1,6 @@
 /*
  * Mounts added to a container that exists (the member MountsAdd of an update): checked as at creation, attached at once
- * when it runs, and kept for its next starts. All or none.
+ * when it runs, and kept for its next starts.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,26 +9,23 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "daemon/container_update.h"
 #include "daemon/engine_internal.h"
 #include "daemon/mount_live.h"
 #include "daemon/mount_sources.h"
 #include "daemon/spec_generate.h"
 #include "runtime/mount_options.h"
 
-struct additions {
-    struct mount_point *items;
-    size_t count;
-    size_t held, mounted; /* of how many, from the first, volume_unhold() and volume_unmount() are due */
-    struct strv made;     /* volumes that did not exist */
-};
-
-static void additions_release(struct additions *a)
+void update_mounts_release(struct update_mounts *a)
 {
     mounts_free(a->items, a->count);
+    free(a->all.items);
     strv_release(&a->made);
+    *a = (struct update_mounts){0};
 }
 
-static int check(const struct container *c, const struct additions *a, const struct mount_point *m, struct error *err)
+static int check(const struct container *c, const struct update_mounts *a, const struct mount_point *m,
+                 struct error *err)
 {
     struct stat st;
     for (size_t i = 0; i < c->mount_count; i++)
@@ -53,7 +50,8 @@ static int check(const struct container *c, const struct additions *a, const str
     return m->type == MOUNT_TMPFS ? spec_tmpfs_options(m->tmpfs_options, &options, err) : 0;
 }
 
-static int parse(const struct container *c, const struct json_array *requests, struct additions *a, struct error *err)
+static int parse(const struct container *c, const struct json_array *requests, struct update_mounts *a,
+                 struct error *err)
 {
     const struct mount_request *items = requests->items;
     a->items = xcalloc(requests->count, sizeof(*a->items));
@@ -124,7 +122,8 @@ static int attach(struct engine *engine, const struct mount_point *m, int namesp
 }
 
 /* All or none. */
-static int attach_all(struct engine *engine, const struct additions *a, const char *id, pid_t pid, struct error *err)
+static int attach_all(struct engine *engine, const struct update_mounts *a, const char *id, pid_t pid,
+                      struct error *err)
 {
     CLEANUP_CLOSE int namespace_fd = mount_live_open(pid, id, err);
     if (namespace_fd < 0)
@@ -150,7 +149,7 @@ static int attach_all(struct engine *engine, const struct additions *a, const ch
 
 /* Volumes are made, held until the container has them, and, while it runs, in use from now on; sources of binds are
  * made where that was asked for, now or by the next start. */
-static int prepare(struct engine *engine, struct additions *a, bool running, struct error *err)
+static int prepare(struct engine *engine, struct update_mounts *a, bool running, struct error *err)
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < a->count; i++) {
@@ -174,40 +173,18 @@ static int prepare(struct engine *engine, struct additions *a, bool running, str
     return r;
 }
 
-static void unhold(struct engine *engine, const struct additions *a)
+static void unhold(struct engine *engine, const struct update_mounts *a)
 {
     for (size_t i = 0; i < a->held; i++)
         if (a->items[i].type == MOUNT_VOLUME)
             volume_unhold(engine->volumes, a->items[i].name);
 }
 
-static void unmount(struct engine *engine, const struct additions *a)
+static void unmount(struct engine *engine, const struct update_mounts *a)
 {
     for (size_t i = 0; i < a->mounted; i++)
         if (a->items[i].type == MOUNT_VOLUME)
             volume_unmount(engine->volumes, a->items[i].name);
-}
-
-/* Readers without a lock look at the count first, then at the pointer: it is the pointer that changes first. */
-static void adopt(struct engine *engine, struct container *c, struct additions *a, struct json_array *all,
-                  struct host_config *next, pid_t pid)
-{
-    const struct json_field *mounts = json_table_find(&host_config_table, "Mounts");
-    pthread_mutex_lock(&engine->index_lock);
-    pthread_mutex_lock(&c->lock);
-    container_retire(c, c->mounts);
-    __atomic_store_n(&c->mounts, (struct mount_point *)all->items, __ATOMIC_RELEASE);
-    __atomic_store_n(&c->mount_count, all->count, __ATOMIC_RELEASE);
-    json_table_move_field(mounts, &c->host, next);
-    bool ended = pid != 0 && c->pid != pid; /* and gave back the volumes that it had before */
-    pthread_mutex_unlock(&c->lock);
-    pthread_mutex_unlock(&engine->index_lock);
-    if (ended)
-        unmount(engine, a);
-    unhold(engine, a);
-    container_retire(c, a->items); /* the members are the container's now */
-    strv_release(&a->made);
-    *a = (struct additions){0};
 }
 
 static void add_requests(struct host_config *next, const struct json_array *requests)
@@ -221,58 +198,88 @@ static void add_requests(struct host_config *next, const struct json_array *requ
     next->mounts = (struct json_array){items, count + requests->count};
 }
 
-/* The kernel after the row: a crash in between is made good by the next start. */
-static int add_all(struct engine *engine, struct container *c, struct additions *a, struct host_config *next,
-                   struct error *err)
+/* The container's mounts and the added ones, in the order of mounting. */
+static struct json_array join(const struct container *c, const struct update_mounts *a)
 {
-    pthread_mutex_lock(&c->lock);
-    pid_t pid = c->pid;
-    pthread_mutex_unlock(&c->lock);
-    int r = prepare(engine, a, pid != 0, err);
     struct mount_point *items = xcalloc(c->mount_count + a->count, sizeof(*items));
-    struct json_array all = {items, c->mount_count + a->count};
     for (size_t i = 0; i < c->mount_count; i++)
         items[i] = c->mounts[i];
     for (size_t i = 0; i < a->count; i++)
         items[c->mount_count + i] = a->items[i];
-    mounts_sort(items, all.count);
-    if (r == 0)
-        r = store_save_config(engine, c, next, &all, err);
-    if (r == 0 && pid != 0)
-        r = attach_all(engine, a, c->id, pid, err);
-    if (r == 0) {
-        adopt(engine, c, a, &all, next, pid);
-        return 0;
-    }
-    struct error failed = {0};
-    if (store_save_config(engine, c, &c->host, NULL, &failed) < 0)
-        log_error("container %s: %s", c->id, failed.message);
-    unmount(engine, a);
-    unhold(engine, a);
-    engine_volumes_undo(engine, &a->made);
-    free(items);
-    return error_context(err, "Cannot update container %s", c->id);
+    mounts_sort(items, c->mount_count + a->count);
+    return (struct json_array){items, c->mount_count + a->count};
 }
 
-int container_update_mounts(struct engine *engine, struct container *c, const struct json *body, struct error *err)
+/* ---- the steps ---- */
+
+static int plan(struct container_update *u, struct error *err)
 {
-    struct host_config asked = {0}, next = {0};
-    CLEANUP(additions_release) struct additions a = {0};
-    const struct json *list = json_get(body, "MountsAdd");
+    struct host_config asked = {0};
+    const struct json *list = json_get(u->body, "MountsAdd");
     const char *keys[] = {"Mounts"};
     struct json object = {.kind = JSON_OBJECT,
                           .object = {.keys = (char **)keys, .values = (struct json *)list, .count = 1}};
+    if (list == NULL)
+        return 0;
     int r = json_table_decode(&host_config_table, &object, &asked, err);
     if (r == 0 && asked.mounts.count == 0)
         r = error_set(err, ERROR_INVALID, 0, "MountsAdd: a list of mounts is expected");
     if (r == 0)
-        r = parse(c, &asked.mounts, &a, err);
-    if (r == 0) {
-        json_table_copy(&host_config_table, &next, &c->host);
-        add_requests(&next, &asked.mounts);
-        r = add_all(engine, c, &a, &next, err);
-    }
-    host_config_release(&next);
+        r = parse(u->container, &asked.mounts, &u->mounts, err);
+    if (r == 0)
+        add_requests(&u->next, &asked.mounts);
     host_config_release(&asked);
     return r;
 }
+
+static int prepare_volumes(struct container_update *u, struct error *err)
+{
+    if (u->mounts.count == 0)
+        return 0;
+    int r = prepare(u->engine, &u->mounts, u->pid != 0, err);
+    if (r == 0)
+        u->mounts.all = join(u->container, &u->mounts);
+    return r;
+}
+
+static void undo_volumes(struct container_update *u)
+{
+    unmount(u->engine, &u->mounts);
+    unhold(u->engine, &u->mounts);
+    engine_volumes_undo(u->engine, &u->mounts.made);
+}
+
+static int apply(struct container_update *u, struct error *err)
+{
+    if (u->mounts.count == 0 || u->pid == 0)
+        return 0;
+    return attach_all(u->engine, &u->mounts, u->container->id, u->pid, err);
+}
+
+/* Readers without a lock look at the count first, then at the pointer: it is the pointer that changes first. */
+static void adopt(struct container_update *u)
+{
+    const struct json_field *mounts = json_table_find(&host_config_table, "Mounts");
+    struct container *c = u->container;
+    struct update_mounts *a = &u->mounts;
+    if (a->count == 0)
+        return;
+    pthread_mutex_lock(&u->engine->index_lock);
+    pthread_mutex_lock(&c->lock);
+    container_retire(c, c->mounts);
+    container_retire(c, a->items); /* the members are the container's now */
+    __atomic_store_n(&c->mounts, (struct mount_point *)TAKE_PTR(a->all.items), __ATOMIC_RELEASE);
+    __atomic_store_n(&c->mount_count, a->all.count, __ATOMIC_RELEASE);
+    json_table_move_field(mounts, &c->host, &u->next);
+    bool ended = u->pid != 0 && c->pid != u->pid; /* and gave back the volumes that it had before */
+    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&u->engine->index_lock);
+    if (ended)
+        unmount(u->engine, a);
+    unhold(u->engine, a);
+    a->items = NULL;
+    a->count = 0;
+}
+
+const struct update_step update_volumes = {plan, prepare_volumes, undo_volumes, NULL};
+const struct update_step update_mounts = {NULL, apply, NULL, adopt};

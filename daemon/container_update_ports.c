@@ -1,8 +1,7 @@
 /* The members PortBindingsAdd and PortBindingsRemove of an update: published ports of a container that exists or runs.
  */
-#include <errno.h>
-
 #include "base/log.h"
+#include "daemon/container_update.h"
 #include "daemon/engine_internal.h"
 
 static void binding_free(struct port_binding *b)
@@ -117,44 +116,54 @@ static int publish(struct engine *engine, struct container *c, const struct netw
     return r;
 }
 
-static void adopt(struct engine *engine, struct container *c, struct network_port *ports, size_t count,
-                  struct host_config *next)
+/* ---- the step ---- */
+
+static int plan(struct container_update *u, struct error *err)
 {
+    struct container *c = u->container;
+    u->ports_changed = json_get(u->body, "PortBindingsAdd") != NULL || json_get(u->body, "PortBindingsRemove") != NULL;
+    if (!u->ports_changed)
+        return 0;
+    int r = check_mode(c, err);
+    if (r == 0)
+        r = merge(&u->next.port_bindings, u->body, err);
+    return r < 0 ? r : ports_collect(&c->config, &u->next, &u->ports, &u->port_count, err);
+}
+
+static int apply(struct container_update *u, struct error *err)
+{
+    if (!u->ports_changed)
+        return 0;
+    int r = publish(u->engine, u->container, u->ports, u->port_count, err);
+    u->ports_applied = r == 0;
+    return r;
+}
+
+static void undo(struct container_update *u)
+{
+    struct container *c = u->container;
+    struct error err = {0};
+    if (u->ports_applied && publish(u->engine, c, c->ports, c->port_count, &err) < 0)
+        log_error("container %s: its ports after a refused update: %s", c->id, err.message);
+}
+
+static void adopt(struct container_update *u)
+{
+    struct container *c = u->container;
+    if (!u->ports_changed)
+        return;
     pthread_mutex_lock(&c->lock);
     struct json_array former = c->host.port_bindings;
-    c->host.port_bindings = next->port_bindings;
-    next->port_bindings = former;
+    c->host.port_bindings = u->next.port_bindings;
+    u->next.port_bindings = former;
     container_retire(c, c->ports);
     /* Who reads without the lock looks at the count first: it must not be larger than what the pointer leads to. */
-    if (count < c->port_count)
-        __atomic_store_n(&c->port_count, count, __ATOMIC_RELEASE);
-    __atomic_store_n(&c->ports, ports, __ATOMIC_RELEASE);
-    __atomic_store_n(&c->port_count, count, __ATOMIC_RELEASE);
-    store_save_state(engine, c);
+    if (u->port_count < c->port_count)
+        __atomic_store_n(&c->port_count, u->port_count, __ATOMIC_RELEASE);
+    __atomic_store_n(&c->ports, TAKE_PTR(u->ports), __ATOMIC_RELEASE);
+    __atomic_store_n(&c->port_count, u->port_count, __ATOMIC_RELEASE);
+    store_save_state(u->engine, c);
     pthread_mutex_unlock(&c->lock);
 }
 
-int container_update_ports(struct engine *engine, struct container *c, const struct json *body, struct error *err)
-{
-    struct host_config next = {0};
-    CLEANUP_FREE struct network_port *ports = NULL;
-    size_t count = 0;
-    int r = check_mode(c, err);
-    if (r < 0)
-        return r;
-    json_table_copy(&host_config_table, &next, &c->host);
-    r = merge(&next.port_bindings, body, err);
-    if (r == 0)
-        r = ports_collect(&c->config, &next, &ports, &count, err);
-    if (r == 0 && publish(engine, c, ports, count, err) < 0)
-        r = error_context(err, "Cannot update container %s", c->id);
-    if (r == 0) {
-        r = store_save_config(engine, c, &next, NULL, err);
-        if (r < 0 && publish(engine, c, c->ports, c->port_count, NULL) < 0)
-            log_warn("container %s: its ports could not be published as they were", c->id);
-    }
-    if (r == 0)
-        adopt(engine, c, TAKE_PTR(ports), count, &next);
-    host_config_release(&next);
-    return r;
-}
+const struct update_step update_ports = {plan, apply, undo, adopt};

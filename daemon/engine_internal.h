@@ -66,6 +66,8 @@ struct container *container_new(void);
 /* Waits for the container's turn and takes it, checking that `event` is possible then. `name` is for the text. */
 int container_turn_begin(struct container *c, enum container_event event, const char *name, struct error *err);
 void container_turn_end(struct container *c);
+/* Memory that others may still be reading: freed with the container. Lock held. */
+void container_retire(struct container *c, void *memory);
 /* "/name" (caller frees) */
 char *container_slash_name(struct engine *engine, const struct container *c);
 /* Publishes a container event with image, name, labels and an extra attribute (key may be NULL). */
@@ -164,12 +166,6 @@ void engine_volumes_undo(struct engine *engine, const struct strv *made);
 /* A running container's sandbox as a change of its networks left it; taken over. One that has ended meanwhile gives up
  * what it got. */
 void container_keep_sandbox(struct engine *engine, struct container *c, struct network_sandbox *sandbox);
-
-/* ---- container_update_mounts.c, container_update_ports.c: with the turn held ---- */
-int container_update_mounts(struct engine *engine, struct container *c, const struct json *body, struct error *err);
-int container_update_ports(struct engine *engine, struct container *c, const struct json *body, struct error *err);
-/* Memory that others may still be reading: freed with the container. Lock held. */
-void container_retire(struct container *c, void *memory);
 
 /* ---- container_start.c ---- */
 /* The turn is held and stays so; `starting` was set together with the decision to start, and is cleared here. */

@@ -148,3 +148,78 @@ host() {
     [ "$output" = update ]
     dory rm up7
 }
+
+@test "limits, restart policy, ports and mounts change together, in a running and in a stopped container" {
+    [ "$ENV_ENGINE" = dory ] || skip "docker has no --publish-add and no --mount-add"
+    dory run -d --name up8 busybox sh -c 'mkdir /www; echo hello >/www/index.html; exec httpd -f -p 80 -h /www'
+    dory create --name up9 busybox sh -c 'mkdir /www; echo hello >/www/index.html; exec httpd -f -p 80 -h /www'
+    for name in up8 up9; do
+        old=$(free_port)
+        dory update --publish-add "127.0.0.1:$old:81" "$name"
+        port=$(free_port)
+        run dory update -m 64m --memory-swap 128m --pids-limit 40 --restart on-failure:3 --publish-rm 81 \
+            --publish-add "127.0.0.1:$port:80" --mount-add type=volume,src=togethervol,dst=/vol \
+            --mount-add type=tmpfs,dst=/t "$name"
+        [ "$status $output" = "0 $name" ]
+        dory start "$name"
+        [ "$(limit "$name" memory memory.limit_in_bytes memory.max)" = 67108864 ]
+        [ "$(limit "$name" pids pids.max pids.max)" = 40 ]
+        [ "$(host "$name" RestartPolicy.Name) $(dory inspect -f '{{len .Mounts}}' "$name")" = "on-failure 2" ]
+        serves() { [ "$(curl -s --max-time 20 "http://127.0.0.1:$port/")" = hello ]; }
+        wait_for 30 serves
+        [ "$(dory port "$name")" = "80/tcp -> 127.0.0.1:$port" ]
+        dory exec "$name" touch /vol/x /t/x
+        dory restart -t 0 "$name"
+        [ "$(limit "$name" pids pids.max pids.max)" = 40 ]
+        wait_for 30 serves
+        dory exec "$name" test -e /vol/x
+    done
+    dory rm -f up8 up9
+    dory volume rm togethervol
+}
+
+@test "of an update that is refused in one part nothing is done" {
+    [ "$ENV_ENGINE" = dory ] || skip "docker has no --publish-add and no --mount-add"
+    taken=$(free_port)
+    dory run -d --name holder -p "127.0.0.1:$taken:80" busybox sleep 1000
+    kept=$(free_port)
+    port=$(free_port)
+    dory run -d --name up10 -m 64m --memory-swap 128m -p "127.0.0.1:$kept:80" busybox sh -c 'mkdir /www; echo kept >/www/index.html; exec httpd -f -p 80 -h /www'
+    serves() { [ "$(curl -s --max-time 20 "http://127.0.0.1:$kept/")" = kept ]; }
+    wait_for 30 serves
+    before=$(dory inspect -f '{{json .HostConfig}} {{json .Mounts}} {{json .NetworkSettings.Ports}}' up10)
+    unchanged() { # what the refused update said must have this
+        [ "$status" -eq 1 ]
+        [[ $output == *"$1"* ]]
+        [ "$(dory inspect -f '{{json .HostConfig}} {{json .Mounts}} {{json .NetworkSettings.Ports}}' up10)" = "$before" ]
+        [ "$(limit up10 memory memory.limit_in_bytes memory.max)" = 67108864 ]
+        [ "$(limit up10 pids pids.max pids.max)" = max ]
+        [ "$(dory exec up10 grep -c ' /refused' /proc/self/mountinfo || true)" = 0 ]
+        [ -z "$(dory volume ls -q -f name=norefusedvol)" ]
+        serves
+        run curl -s --max-time 20 "http://127.0.0.1:$port/"
+        [ "$status" -ne 0 ]
+    }
+    good=(-m 32m --pids-limit 30 --restart always)
+    mount=(--mount-add type=volume,src=norefusedvol,dst=/refused)
+    # A port of somebody else: the limits were the kernel's already.
+    run dory update "${good[@]}" "${mount[@]}" --publish-add "127.0.0.1:$taken:81" up10
+    unchanged "port is already allocated"
+    # A mount that cannot be attached: limits, ports, volumes and the row were there already.
+    run dory update "${good[@]}" "${mount[@]}" --publish-rm 80 --publish-add "127.0.0.1:$port:80" \
+        --mount-add type=tmpfs,dst=/etc/passwd/below up10
+    unchanged /etc/passwd/below
+    # A limit that the kernel refuses.
+    run dory update "${good[@]}" --cpu-rt-runtime 1000 "${mount[@]}" --publish-add "127.0.0.1:$port:80" up10
+    unchanged rt_runtime
+    # What a check finds.
+    run dory update "${good[@]}" -m 1m "${mount[@]}" --publish-add "127.0.0.1:$port:80" up10
+    unchanged "Minimum memory limit allowed is 6MB"
+    run dory update "${good[@]}" "${mount[@]}" --publish-rm 99 up10
+    unchanged "port 99/tcp is not published"
+    # And it is so in the database.
+    env_daemon_kill
+    env_daemon_start
+    [ "$(dory inspect -f '{{json .HostConfig}} {{json .Mounts}} {{json .NetworkSettings.Ports}}' up10)" = "$before" ]
+    dory rm -f up10 holder
+}
