@@ -14,8 +14,7 @@ static const char *const accepted[] = {MEDIA_DOCKER_MANIFEST, MEDIA_DOCKER_LIST,
 
 static int ping(struct registry *registry, struct error *err)
 {
-    struct http_client *client CLEANUP(http_client_free_ptr) = NULL;
-    int rc = registry_connect(registry, &client, err);
+    int rc = http_client_new(&registry->options.endpoint->trust, &registry->idle, err);
     if (rc < 0)
         return rc;
     CLEANUP_FREE char *url = xasprintf("%s/v2/", registry->options.endpoint->url);
@@ -24,7 +23,7 @@ static int ping(struct registry *registry, struct error *err)
                                    .cancelled = registry->options.cancelled,
                                    .cancel_data = registry->options.data};
     CLEANUP_HTTP_RESPONSE struct http_response response = {0};
-    rc = http_perform(client, &request, &response, err);
+    rc = http_perform(registry->idle, &request, &response, err);
     if (rc < 0)
         return rc;
     if (response.status == 401) {
@@ -50,8 +49,8 @@ int registry_open(const struct registry_options *options, struct registry **ret,
     for (size_t i = 0; options->mount_from && i < options->mount_from->count; i++)
         strv_addf(&registry->scopes, "repository:%s:pull", options->mount_from->items[i]);
     pthread_mutex_init(&registry->mutex, NULL);
-    int rc = curl_library_get(&registry->curl, err);
-    if (rc < 0 || (rc = ping(registry, err)) < 0)
+    int rc = ping(registry, err);
+    if (rc < 0)
         return rc;
     *ret = TAKE_PTR(registry);
     return 0;
@@ -63,7 +62,7 @@ void registry_free(struct registry *registry)
         return;
     registry_challenge_release(&registry->challenge);
     pthread_mutex_destroy(&registry->mutex);
-    curl_library_put(registry->curl);
+    http_client_free(registry->idle);
     strv_release(&registry->scopes);
     registry_token_release(&registry->token);
     free(registry);
@@ -81,7 +80,10 @@ const char *registry_refresh_token(const struct registry *registry)
 
 int registry_connect(struct registry *registry, struct http_client **ret, struct error *err)
 {
-    return http_client_new(&registry->options.endpoint->trust, ret, err);
+    pthread_mutex_lock(&registry->mutex);
+    *ret = TAKE_PTR(registry->idle);
+    pthread_mutex_unlock(&registry->mutex);
+    return *ret ? 0 : http_client_new(&registry->options.endpoint->trust, ret, err);
 }
 
 /* ---- manifests ---- */

@@ -208,7 +208,7 @@ int registry_endpoints_find(const char *domain, const struct registry_config *co
 {
     CLEANUP_REGISTRY_ENDPOINTS struct registry_endpoints list = {0};
     int rc = find(domain, config, &list, err);
-    if (rc < 0)
+    if (rc < 0 || (rc = curl_library_get(&list.curl, err)) < 0)
         return rc;
     *ret = list;
     list = (struct registry_endpoints){0};
@@ -222,5 +222,6 @@ void registry_endpoints_release(struct registry_endpoints *endpoints)
         http_trust_release(&endpoints->items[i].trust);
     }
     free(endpoints->items);
+    curl_library_put(endpoints->curl);
     *endpoints = (struct registry_endpoints){0};
 }

@@ -2,6 +2,7 @@
 #ifndef DORY_IMAGE_REGISTRY_ENDPOINT_H
 #define DORY_IMAGE_REGISTRY_ENDPOINT_H
 
+#include "image/curl_library.h"
 #include "image/http.h"
 #include "image/image.h"
 
@@ -15,6 +16,7 @@ struct registry_endpoint {
 struct registry_endpoints {
     struct registry_endpoint *items;
     size_t count;
+    const struct curl_library *curl; /* held, so that it is not loaded anew for each endpoint that is tried */
 };
 
 /*

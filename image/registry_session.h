@@ -4,16 +4,16 @@
 
 #include <pthread.h>
 
-#include "image/curl_library.h"
+#include "image/http.h"
 #include "image/registry.h"
 #include "image/registry_auth.h"
 
 struct registry {
     struct registry_options options;
-    const struct curl_library *curl; /* held, so that it is not loaded anew for each client */
-    struct strv scopes;              /* "repository:library/busybox:pull" */
+    struct strv scopes; /* "repository:library/busybox:pull" */
     pthread_mutex_t mutex;
     /* Under the mutex: */
+    struct http_client *idle; /* with the connection that the registry answered on; the first one who connects has it */
     struct registry_challenge challenge;
     struct registry_token token; /* bearer token for the scopes; empty when none was fetched */
 };

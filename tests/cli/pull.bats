@@ -49,15 +49,15 @@ tls_start() {
         sleep 0.02
     done
     TLS=$TLS_ADDRESS:$(cut -d' ' -f1 tls.port)
-    TLS_DIR=/etc/dory/certs.d/$TLS
+    TLS_DIR=/etc/dory/certs.d/$TLS DOCKER_TLS_DIR=/etc/docker/certs.d/$TLS
 }
 
 teardown() {
     [ -n "${TLS_PID:-}" ] || return 0
     kill "$TLS_PID"
     ip addr del "$TLS_ADDRESS/32" dev lo
-    rm -rf "$TLS_DIR"
-    rmdir -p --ignore-fail-on-non-empty /etc/dory/certs.d 2>/dev/null || true
+    rm -rf "$TLS_DIR" "$DOCKER_TLS_DIR"
+    rmdir -p --ignore-fail-on-non-empty /etc/dory/certs.d /etc/docker/certs.d 2>/dev/null || true
 }
 
 # credentials JSON: the client's config.json with this entry for the registry.
@@ -109,6 +109,17 @@ refused() {
     grep -qx "Status: Image is up to date for $FAULTS/plain:latest" <<<"$output"
     run -0 dory inspect -f '{{index .RepoDigests 0}}' "$FAULTS/plain"
     [[ $output == "$FAULTS/plain@sha256:"* ]]
+}
+
+@test "a pull of what is there: two requests on one connection" {
+    dory pull -q "$FAULTS/plain"
+    before=$(wc -l <"$ENV_DIR/faults.log")
+    run -0 dory pull "$FAULTS/plain"
+    grep -qx "Status: Image is up to date for $FAULTS/plain:latest" <<<"$output"
+    tail -n "+$((before + 1))" "$ENV_DIR/faults.log" >"$BATS_TEST_TMPDIR/log"
+    run -0 jq -r '.method + " " + .path' "$BATS_TEST_TMPDIR/log"
+    [ "$output" = "GET /v2/"$'\n'"GET /v2/plain/manifests/latest" ]
+    [ "$(jq .peer "$BATS_TEST_TMPDIR/log" | sort -u | wc -l)" -eq 1 ]
 }
 
 @test "a layer whose bytes are not its digest's" {
@@ -416,6 +427,11 @@ unconnected() {
     grep -qF "tls: failed to verify certificate: x509: certificate signed by unknown authority" <<<"$output"
     mkdir -p "$TLS_DIR"
     cp server.cert "$TLS_DIR/ca.crt"
+    run -0 dory pull "$TLS/plain"
+    # docker's folder counts as well
+    dory rmi "$TLS/plain" >/dev/null
+    mkdir -p "$DOCKER_TLS_DIR"
+    mv "$TLS_DIR/ca.crt" "$DOCKER_TLS_DIR/authority.crt"
     run -0 dory pull "$TLS/plain"
     # Content is verified by its digest, but TLS does not lead to plain HTTP.
     run dory pull "$TLS/redirect"

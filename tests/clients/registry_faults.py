@@ -6,7 +6,8 @@
 The first layer of repositories called gate... comes by 1000000 bytes until PORTFILE.gate exists.
 
 Two servers on loopback: the registry, and "another origin" that redirects and foreign layers lead to. PORTFILE gets
-"PORT OTHER_PORT" once both listen; LOGFILE gets one JSON line per request (server, method, path, authorization, range).
+"PORT OTHER_PORT" once both listen; LOGFILE gets one JSON line per request (server, method, path, the client's port, authorization,
+range).
 With CERT and KEY the registry speaks TLS, with CLIENT_CA it asks for a certificate by that authority. BIND is the
 registry's address (127.0.0.1). With LOGIN set, /v2/ itself wants a bearer token, and the token server gives one that can
 be kept to whoever asks for it. Only the standard library is used."""
@@ -148,6 +149,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def record(self):
         with LOCK:
             LOG.write(json.dumps({"server": self.server_name, "method": self.command, "path": self.path,
+                                  "peer": self.client_address[1],
                                   "authorization": self.headers.get("Authorization"), "range": self.headers.get("Range")}) + "\n")
             LOG.flush()
 
