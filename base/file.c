@@ -33,7 +33,24 @@ static int write_new(int dir_fd, const char *path, const void *data, size_t size
     return fd_write_all(fd, data, size);
 }
 
-int file_write_atomic(int dir_fd, const char *path, const void *data, size_t size, mode_t mode, struct error *err)
+static int move_onto(int dir_fd, const char *from, const char *to)
+{
+    return renameat(dir_fd, from, dir_fd, to) < 0 ? -errno : 0;
+}
+
+static int change_places(int dir_fd, const char *from, const char *to)
+{
+    /* Nothing is there yet, or the file system cannot do it. */
+    if (renameat2(dir_fd, from, dir_fd, to, RENAME_EXCHANGE) < 0)
+        return move_onto(dir_fd, from, to);
+    if (unlinkat(dir_fd, from, 0) == 0)
+        return 0;
+    int r = -errno; /* a directory, for one: it gets its place back */
+    return renameat2(dir_fd, from, dir_fd, to, RENAME_EXCHANGE) < 0 ? -errno : r;
+}
+
+static int write_and_place(int dir_fd, const char *path, const void *data, size_t size, mode_t mode,
+                           int (*place)(int dir_fd, const char *from, const char *to), struct error *err)
 {
     const char *slash = strrchr(path, '/');
     int parent = slash ? (int)(slash - path) + 1 : 0;
@@ -42,13 +59,22 @@ int file_write_atomic(int dir_fd, const char *path, const void *data, size_t siz
     /* Not made from the name: that one may be as long as names can be. */
     CLEANUP_FREE char *temporary = xasprintf("%.*s.tmp-%s", parent, path, random);
     int r = write_new(dir_fd, temporary, data, size, mode);
-    if (r == 0 && renameat(dir_fd, temporary, dir_fd, path) < 0)
-        r = -errno;
+    r = r < 0 ? r : place(dir_fd, temporary, path);
     if (r < 0) {
         unlinkat(dir_fd, temporary, 0);
         return error_errno(err, r, "write %s", path);
     }
     return 0;
+}
+
+int file_write_atomic(int dir_fd, const char *path, const void *data, size_t size, mode_t mode, struct error *err)
+{
+    return write_and_place(dir_fd, path, data, size, mode, move_onto, err);
+}
+
+int file_write_fleeting(int dir_fd, const char *path, const void *data, size_t size, mode_t mode, struct error *err)
+{
+    return write_and_place(dir_fd, path, data, size, mode, change_places, err);
 }
 
 int file_write_control(int dir_fd, const char *path, const char *text)

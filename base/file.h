@@ -11,6 +11,13 @@
 int file_read(int dir_fd, const char *path, size_t limit, char **ret_data, size_t *ret_size, struct error *err);
 /* Replaces the file atomically (temporary name + rename). No fsync. */
 int file_write_atomic(int dir_fd, const char *path, const void *data, size_t size, mode_t mode, struct error *err);
+/*
+ * The same for what means nothing after the machine has been started anew, and lives shortly: the new file changes
+ * places with the old one, which is then removed. ext4 writes a file to the disk at once when it is renamed onto
+ * another (auto_da_alloc of ext4(5)), and frees what was written when it is removed; so it is never written. A crash of
+ * the machine may leave an empty file.
+ */
+int file_write_fleeting(int dir_fd, const char *path, const void *data, size_t size, mode_t mode, struct error *err);
 /* Writes to an existing control file (cgroup, sysctl): open O_WRONLY, one write. 0 or -errno. */
 int file_write_control(int dir_fd, const char *path, const char *text);
 /* mkdir -p. 0 or -errno with message. */

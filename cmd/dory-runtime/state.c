@@ -104,7 +104,7 @@ int state_write(int dir_fd, const struct state *state, struct error *err)
     struct json_writer w;
     json_writer_init(&w, &text);
     json_table_encode(&table, state, &w);
-    return file_write_atomic(dir_fd, STATE_FILE, text.data, text.size, 0600, err);
+    return file_write_fleeting(dir_fd, STATE_FILE, text.data, text.size, 0600, err);
 }
 
 static int open_dir(const char *root, const char *id, int *ret_fd, struct error *err)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 
 #include "base/fd.h"
 #include "base/file.h"
@@ -43,29 +44,77 @@ static int entries(int dir_fd)
     return count - 2;
 }
 
+/* Both ways of replacing a file. */
+static int (*const writers[])(int, const char *, const void *, size_t, mode_t, struct error *) = {
+    file_write_atomic,
+    file_write_fleeting,
+};
+
 static void writing_replaces_and_leaves_no_temporary_file(void **state)
 {
     struct scratch *s = *state;
-    mkdirat(s->fd, "dir", 0700);
-    CLEANUP_FREE char *path = xasprintf("%s/dir/f", s->path);
-    assert_int_equal(file_write_atomic(AT_FDCWD, path, "1", 1, 0600, NULL), 0);
-    assert_int_equal(file_write_atomic(s->fd, "dir/f", "2", 1, 0600, NULL), 0);
-    CLEANUP_CLOSE int dir = openat(s->fd, "dir", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_int_equal(entries(dir), 1);
-    CLEANUP_FREE char *data = NULL;
-    assert_int_equal(file_read(AT_FDCWD, path, 1, &data, NULL, NULL), 0);
-    assert_string_equal(data, "2");
+    for (size_t i = 0; i < ARRAY_SIZE(writers); i++) {
+        CLEANUP_FREE char *name = xasprintf("dir%zu", i), *path = xasprintf("%s/%s/f", s->path, name);
+        mkdirat(s->fd, name, 0700);
+        CLEANUP_CLOSE int dir = openat(s->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(writers[i](AT_FDCWD, path, "1", 1, 0640, NULL), 0);
+        assert_int_equal(writers[i](dir, "f", "2", 1, 0600, NULL), 0);
+        assert_int_equal(entries(dir), 1);
+        CLEANUP_FREE char *data = NULL;
+        assert_int_equal(file_read(AT_FDCWD, path, 1, &data, NULL, NULL), 0);
+        assert_string_equal(data, "2");
+        struct stat st;
+        assert_int_equal(fstatat(dir, "f", &st, 0), 0);
+        assert_int_equal(st.st_mode & 07777, 0600);
+    }
+}
+
+/* A name that is opened holds the old file or the new one, whole, and is never missing. */
+static void readers_see_the_old_file_or_the_new_one(void **state)
+{
+    struct scratch *s = *state;
+    for (size_t i = 0; i < ARRAY_SIZE(writers); i++) {
+        assert_int_equal(writers[i](s->fd, "f", "old", 3, 0600, NULL), 0);
+        CLEANUP_CLOSE int before = openat(s->fd, "f", O_RDONLY | O_CLOEXEC);
+        pid_t pid = fork();
+        if (pid == 0) {
+            for (int n = 0; n < 300; n++)
+                if (writers[i](s->fd, "f", n % 2 ? "old" : "new", 3, 0600, NULL) < 0)
+                    _exit(1);
+            _exit(0);
+        }
+        int status;
+        size_t seen = 0;
+        while (waitpid(pid, &status, WNOHANG) == 0) {
+            CLEANUP_FREE char *data = NULL;
+            size_t size;
+            if (file_read(s->fd, "f", 10, &data, &size, NULL) < 0 || size != 3 ||
+                (memcmp(data, "old", 3) != 0 && memcmp(data, "new", 3) != 0))
+                seen++;
+        }
+        assert_int_equal(status, 0);
+        assert_int_equal(seen, 0);
+        CLEANUP_FREE char *old = NULL;
+        assert_int_equal(fd_read_all(before, 10, &old, NULL), 0);
+        assert_string_equal(old, "old");
+    }
 }
 
 static void a_write_that_fails_leaves_the_old_file_and_no_other(void **state)
 {
     struct scratch *s = *state;
-    struct error err = {0};
+    struct stat st;
     mkdirat(s->fd, "taken", 0700);
-    assert_int_equal(file_write_atomic(s->fd, "taken", "1", 1, 0600, &err), -EISDIR);
-    assert_string_equal(err.message, "write taken: Is a directory");
-    assert_int_equal(file_write_atomic(s->fd, "no/f", "1", 1, 0600, &err), -ENOENT);
-    assert_int_equal(entries(s->fd), 1);
+    for (size_t i = 0; i < ARRAY_SIZE(writers); i++) {
+        struct error err = {0};
+        assert_int_equal(writers[i](s->fd, "taken", "1", 1, 0600, &err), -EISDIR);
+        assert_string_equal(err.message, "write taken: Is a directory");
+        assert_int_equal(fstatat(s->fd, "taken", &st, AT_SYMLINK_NOFOLLOW), 0);
+        assert_true(S_ISDIR(st.st_mode));
+        assert_int_equal(writers[i](s->fd, "no/f", "1", 1, 0600, &err), -ENOENT);
+        assert_int_equal(entries(s->fd), 1);
+        error_clear(&err);
+    }
 }
 
 static void a_name_of_255_bytes_can_be_written(void **state)
@@ -170,6 +219,7 @@ int main(void)
         IN_SCRATCH(what_is_written_atomically_reads_back),
         IN_SCRATCH(the_mode_is_exact_whatever_the_umask),
         IN_SCRATCH(writing_replaces_and_leaves_no_temporary_file),
+        IN_SCRATCH(readers_see_the_old_file_or_the_new_one),
         IN_SCRATCH(a_write_that_fails_leaves_the_old_file_and_no_other),
         IN_SCRATCH(a_name_of_255_bytes_can_be_written),
         IN_SCRATCH(reading_says_which_file_and_why_not),
