@@ -144,6 +144,8 @@ static int prepare(struct engine *engine, const struct container_create *request
     if (r == 0)
         r = ports_collect(&c->config, &c->host, &c->ports, &c->port_count, err);
     if (r == 0)
+        r = container_networks_check_bridge(engine, c, c->port_count, err);
+    if (r == 0)
         r = volumes_from_collect(engine, c, &inherited, err);
     if (r == 0)
         r = mounts_collect(&c->config, &c->host, &inherited, &c->mounts, &c->mount_count, err);

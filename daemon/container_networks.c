@@ -105,6 +105,36 @@ void container_networks_remove(struct container *c, const char *network_id)
     c->network_count--;
 }
 
+/*
+ * A daemon without the default bridge still has containers of that network, which is what those are that name no other:
+ * they get the loopback interface alone, as docker's, and the bridge when the daemon has one again.
+ */
+static int find_network(struct engine *engine, const char *name, struct network_identity *ret, struct error *err)
+{
+    if (network_has_bridge(engine->networks) || strcmp(name, "bridge") != 0)
+        return network_registry_find(engine->registry, name, ret, err);
+    *ret = (struct network_identity){.name = xstrdup(name), .driver = xstrdup("bridge"), .predefined = true};
+    network_predefined_id(engine->networks, name, ret->id);
+    return 0;
+}
+
+static bool is_missing(struct engine *engine, const char *name)
+{
+    return strcmp(name, "bridge") == 0 && !network_has_bridge(engine->networks);
+}
+
+int container_networks_check_bridge(struct engine *engine, const struct container *c, size_t port_count,
+                                    struct error *err)
+{
+    if (!is_missing(engine, c->host.network_mode) || (port_count == 0 && c->host.links.count == 0))
+        return 0;
+    return error_set(
+        err, ERROR_INVALID, 0,
+        "container %s: %s need a network: the daemon has no default bridge (bridge: none), and no other is "
+        "named",
+        c->id, port_count > 0 ? "published ports" : "links");
+}
+
 /* The network of HostConfig.NetworkMode, with what HostConfig and Config ask of it. */
 static int resolve_mode(struct engine *engine, struct container *c, struct error *err)
 {
@@ -120,7 +150,7 @@ static int resolve_mode(struct engine *engine, struct container *c, struct error
         c->host.network_mode = xasprintf("container:%s", peer->id);
         return 0;
     }
-    int r = network_registry_find(engine->registry, mode, &network, err);
+    int r = find_network(engine, mode, &network, err);
     if (r < 0)
         return r;
     if (network.predefined)
@@ -160,7 +190,7 @@ static int resolve_endpoint(struct engine *engine, struct container *c, const ch
     CLEANUP_NETWORK_IDENTITY struct network_identity network = {0};
     struct endpoint_settings settings = {0};
     const char *mode = c->host.network_mode;
-    int r = network_registry_find(engine->registry, strcmp(name, "default") == 0 ? mode : name, &network, err);
+    int r = find_network(engine, strcmp(name, "default") == 0 ? mode : name, &network, err);
     if (r == 0)
         r = endpoint_settings_decode(value, &settings, err);
     if (r == 0)
@@ -253,7 +283,8 @@ static void told_release(struct told *told)
 
 static void tell(struct engine *engine, const struct container *c, struct told *ret)
 {
-    bool none = c->config.network_disabled || c->network_count == 0 || is_none(c->networks[0].name);
+    bool none = c->config.network_disabled || c->network_count == 0 || is_none(c->networks[0].name) ||
+                (c->network_count == 1 && is_missing(engine, c->networks[0].name));
     const struct strv *dns = c->host.dns.count ? &c->host.dns : &engine->options->dns;
     *ret = (struct told){.request = {.container_id = c->id,
                                      .mode = none ? NETWORK_NONE : NETWORK_BRIDGE,
@@ -264,10 +295,14 @@ static void tell(struct engine *engine, const struct container *c, struct told *
         return;
     ret->attachments = xcalloc(c->network_count, sizeof(*ret->attachments));
     ret->aliases = xcalloc(c->network_count, sizeof(*ret->aliases));
-    for (size_t i = 0; i < c->network_count; i++)
-        container_networks_attachment(c, &c->networks[i], &ret->aliases[i], &ret->attachments[i]);
     ret->request.attachments = ret->attachments;
-    ret->request.attachment_count = c->network_count;
+    for (size_t i = 0; i < c->network_count; i++) {
+        size_t *n = &ret->request.attachment_count;
+        if (is_missing(engine, c->networks[i].name))
+            continue;
+        container_networks_attachment(c, &c->networks[i], &ret->aliases[*n], &ret->attachments[*n]);
+        (*n)++;
+    }
 }
 
 int container_networks_identify(struct engine *engine, struct endpoint_settings *settings, struct error *err)
@@ -276,7 +311,7 @@ int container_networks_identify(struct engine *engine, struct endpoint_settings 
     if (is_set(settings->network_id) &&
         network_registry_find(engine->registry, settings->network_id, &network, NULL) == 0)
         return 0;
-    int r = network_registry_find(engine->registry, settings->name, &network, err);
+    int r = find_network(engine, settings->name, &network, err);
     if (r == 0)
         xstrset(&settings->network_id, network.id);
     return r;
@@ -291,6 +326,8 @@ int container_networks_attach(struct engine *engine, struct container *c, const 
     for (size_t i = 0; r == 0 && i < c->network_count; i++)
         r = container_networks_identify(engine, &c->networks[i], err);
     pthread_mutex_unlock(&c->lock);
+    if (r == 0)
+        r = container_networks_check_bridge(engine, c, c->port_count, err);
     if (r < 0)
         return r;
     tell(engine, c, &told); /* the turn is held: nobody changes the networks */

@@ -127,7 +127,9 @@ static int plan(struct container_update *u, struct error *err)
     int r = check_mode(c, err);
     if (r == 0)
         r = merge(&u->next.port_bindings, u->body, err);
-    return r < 0 ? r : ports_collect(&c->config, &u->next, &u->ports, &u->port_count, err);
+    if (r == 0)
+        r = ports_collect(&c->config, &u->next, &u->ports, &u->port_count, err);
+    return r < 0 ? r : container_networks_check_bridge(u->engine, c, u->port_count, err);
 }
 
 static int apply(struct container_update *u, struct error *err)

@@ -141,7 +141,11 @@ static int open_volumes(struct engine *engine, struct error *err)
 static int open_networks(struct engine *engine, struct error *err)
 {
     const struct daemon_options *o = engine->options;
-    struct network_options options = {.bridge = o->bridge,
+    bool no_bridge = strcmp(o->bridge, "none") == 0;
+    /* Several daemons without a bridge side by side have tables of their own, too. */
+    CLEANUP_FREE char *own = xasprintf("none-%.8s", engine->id);
+    struct network_options options = {.bridge = no_bridge ? own : o->bridge,
+                                      .no_bridge = no_bridge,
                                       .bip = o->bip,
                                       .default_address = o->ip,
                                       .mtu = (int)o->mtu,
@@ -151,6 +155,8 @@ static int open_networks(struct engine *engine, struct error *err)
                                       .address_pools = &o->address_pools,
                                       .seed = engine->id};
     int r = network_manager_open(&options, &engine->networks, err);
+    if (r == 0 && no_bridge)
+        log_info("no default bridge: the packet filter's tables are named dory-%s", own);
     return r < 0 ? r : network_registry_open(engine->db, engine->networks, &engine->registry, err);
 }
 

@@ -91,6 +91,9 @@ int container_find_running(struct engine *engine, const char *name, const char *
 /* ---- container_networks.c ---- */
 /* From HostConfig.NetworkMode and NetworkingConfig: which networks, and what is wanted of each. */
 int container_networks_resolve(struct engine *engine, const struct json *body, struct container *c, struct error *err);
+/* Ports and links on the default bridge are refused where the daemon has none. */
+int container_networks_check_bridge(struct engine *engine, const struct container *c, size_t port_count,
+                                    struct error *err);
 /* The namespace of a start. */
 int container_networks_attach(struct engine *engine, struct container *c, const char *name, int *ret_netns_fd,
                               struct network_sandbox *ret, struct error *err);

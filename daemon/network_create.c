@@ -73,7 +73,8 @@ static int check_name(struct engine *engine, const char *name, struct error *err
     if (network_registry_find(engine->registry, name, &existing, NULL) == 0 && existing.predefined &&
         strcmp(existing.name, name) == 0)
         return error_set(err, ERROR_FORBIDDEN, 0, "operation is not permitted on predefined %s network", name);
-    return strcmp(name, "default") == 0 || strncmp(name, "container:", 10) == 0
+    return strcmp(name, "default") == 0 || strcmp(name, "bridge") == 0 /* also where there is none */ ||
+                   strncmp(name, "container:", 10) == 0
                ? error_set(err, ERROR_FORBIDDEN, 0, "operation is not permitted on predefined %s network", name)
                : 0;
 }

@@ -15,9 +15,8 @@ const char *const network_prune_filters[] = {"until", "label", "label!", NULL};
 
 struct listed {
     struct network_config *items; /* the predefined ones first */
-    size_t count, capacity;
+    size_t predefined, count, capacity;
 };
-enum { PREDEFINED = 3 };
 
 static void listed_release(struct listed *listed)
 {
@@ -72,9 +71,9 @@ static void add_copy(const struct network_config *config, void *data)
 
 static void list_all(struct engine *engine, struct listed *ret)
 {
-    struct network_info predefined[PREDEFINED];
-    network_list(engine->networks, predefined);
-    for (size_t i = 0; i < PREDEFINED; i++)
+    struct network_info predefined[NETWORK_PREDEFINED_MAX];
+    ret->predefined = network_list(engine->networks, predefined);
+    for (size_t i = 0; i < ret->predefined; i++)
         add_predefined(engine, &predefined[i], ret);
     network_registry_each(engine->registry, add_copy, ret);
 }
@@ -282,7 +281,7 @@ int engine_network_list(struct engine *engine, const struct json *filters, struc
     json_writer_init(&w, out);
     json_begin_array(&w);
     for (size_t i = 0; i < listed.count; i++)
-        if (matches(engine, &listed.items[i], i < PREDEFINED, filters, dangling))
+        if (matches(engine, &listed.items[i], i < listed.predefined, filters, dangling))
             write_network(&w, engine, &listed.items[i], false);
     json_end_array(&w);
     listed_release(&listed);
@@ -302,7 +301,7 @@ int engine_network_prune(struct engine *engine, const struct json *filters, stru
     if (text != NULL && timestamp_parse_human(text, timestamp_now(), &until) < 0)
         return error_set(err, ERROR_INVALID, 0, "invalid until filter: %s", text);
     list_all(engine, &listed);
-    for (size_t i = PREDEFINED; i < listed.count; i++) {
+    for (size_t i = listed.predefined; i < listed.count; i++) {
         const struct network_config *config = &listed.items[i];
         if (config->config_only || (until != 0 && config->created > until) || has_members(engine, config->id) ||
             !filter_labels_match(json_get(filters, "label"), &config->labels) ||

@@ -213,27 +213,31 @@ static void identify(const struct network_config *config, struct network_identit
     snprintf(ret->id, sizeof(ret->id), "%s", config->id);
 }
 
+struct predefined {
+    struct network_info items[NETWORK_PREDEFINED_MAX];
+    size_t count;
+};
+
 /* A row of either kind. Lock held. */
-static size_t candidates(struct network_registry *registry, struct network_info predefined[3], size_t i,
-                         const char **ret_id, const char **ret_name)
+static bool candidate(struct network_registry *registry, const struct predefined *predefined, size_t i,
+                      const char **ret_id, const char **ret_name)
 {
-    if (i < 3) {
-        *ret_id = predefined[i].id;
-        *ret_name = predefined[i].name;
-    } else if (i - 3 < registry->count) {
-        *ret_id = registry->items[i - 3]->id;
-        *ret_name = registry->items[i - 3]->name;
+    if (i >= predefined->count + registry->count) {
+        return false;
     }
-    return i < 3 + registry->count;
+    bool own = i >= predefined->count;
+    *ret_id = own ? registry->items[i - predefined->count]->id : predefined->items[i].id;
+    *ret_name = own ? registry->items[i - predefined->count]->name : predefined->items[i].name;
+    return true;
 }
 
 /* Exact names before exact ids before prefixes, as docker. */
-static int search(struct network_registry *registry, struct network_info predefined[3], const char *name, size_t *ret,
+static int search(struct network_registry *registry, const struct predefined *predefined, const char *name, size_t *ret,
                   struct error *err)
 {
-    const char *id, *known;
+    const char *id = NULL, *known = NULL;
     size_t matches = 0, length = strlen(name);
-    for (size_t i = 0; candidates(registry, predefined, i, &id, &known); i++) {
+    for (size_t i = 0; candidate(registry, predefined, i, &id, &known); i++) {
         if (strcmp(known, name) == 0 || strcmp(id, name) == 0) {
             *ret = i;
             return 0;
@@ -253,17 +257,18 @@ static int search(struct network_registry *registry, struct network_info predefi
 int network_registry_find(struct network_registry *registry, const char *name, struct network_identity *ret,
                           struct error *err)
 {
-    struct network_info predefined[3];
+    struct predefined predefined;
     size_t i = 0;
-    network_list(registry->manager, predefined);
+    predefined.count = network_list(registry->manager, predefined.items);
     pthread_mutex_lock(&registry->lock);
-    int r = search(registry, predefined, name, &i, err);
-    if (r == 0 && i >= 3) {
-        identify(registry->items[i - 3], ret);
+    int r = search(registry, &predefined, name, &i, err);
+    if (r == 0 && i >= predefined.count) {
+        identify(registry->items[i - predefined.count], ret);
     } else if (r == 0) {
-        *ret = (struct network_identity){
-            .name = xstrdup(predefined[i].name), .driver = xstrdup(predefined[i].driver), .predefined = true};
-        memcpy(ret->id, predefined[i].id, sizeof(ret->id));
+        *ret = (struct network_identity){.name = xstrdup(predefined.items[i].name),
+                                         .driver = xstrdup(predefined.items[i].driver),
+                                         .predefined = true};
+        memcpy(ret->id, predefined.items[i].id, sizeof(ret->id));
     }
     pthread_mutex_unlock(&registry->lock);
     return r;

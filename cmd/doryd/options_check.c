@@ -83,9 +83,9 @@ int daemon_options_check(const struct daemon_options *options, struct error *err
         r = runtimes_check(options, err);
     if (r < 0)
         return r;
-    if (strcmp(options->bridge, "none") == 0)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                         "bridge none: a daemon without the default bridge is not supported");
+    if (strcmp(options->bridge, "none") == 0 && options->bip != NULL && *options->bip != '\0')
+        return error_set(err, ERROR_INVALID, 0, "bip %s: there is no default bridge that could have it (bridge: none)",
+                         options->bip);
     if (options->mtu != 0 && (options->mtu < 68 || options->mtu > 65535))
         return error_set(err, ERROR_INVALID, 0, "invalid default MTU: %" PRId64, options->mtu);
     if (options->max_concurrent_downloads < 0)

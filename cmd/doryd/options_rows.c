@@ -6,7 +6,7 @@ const struct row option_rows[] = {
      "OCI runtime that containers may ask for, name=path"},
     {"bip", 0, NULL, ROW_STRING, AT(bip), NULL, 0, "Address of the default bridge in CIDR form"},
     {"bridge", 'b', NULL, ROW_STRING, AT(bridge), "dory0", 0,
-     "Interface that containers are attached to; made if missing"},
+     "Interface that containers are attached to; made if missing; none: no default bridge"},
     {"cgroup-parent", 0, NULL, ROW_STRING, AT(cgroup_parent), "/dory", 0, "Parent cgroup of all containers"},
     {"default-address-pool", 0, "default-address-pools", ROW_LIST, AT(address_pools), NULL, ROW_POOLS,
      "Where networks get their subnets from, base=10.10.0.0/16,size=24"},

@@ -372,7 +372,7 @@ static int attach(struct network_manager *manager, struct record *record, const 
 int network_attach(struct network_manager *manager, const struct network_request *request, const char *container_name,
                    int *ret_netns_fd, struct network_sandbox *ret, struct error *err)
 {
-    if (request->attachment_count == 0 && request->mode == NETWORK_NONE) {
+    if (request->attachment_count == 0 && (request->mode == NETWORK_NONE || manager->no_bridge)) {
         return attach_none(manager, ret_netns_fd, ret, err);
     }
     struct network_attachment on_bridge = {.network_id = manager->bridge->id, .mac = request->mac};

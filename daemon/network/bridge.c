@@ -63,7 +63,7 @@ static int set_address(struct netlink *netlink, struct bridge *bridge, const str
 static int choose_subnet(struct netlink *netlink, struct bridge *bridge, const char *bip,
                          const struct ipam_subnet *present, size_t count, struct error *err)
 {
-    if (bip) {
+    if (bip && *bip) {
         return ipam_subnet_parse(bip, &bridge->subnet, err);
     }
     for (size_t i = 0; i < count; i++) {

@@ -124,11 +124,14 @@ static int open_pool(struct network_manager *manager, const struct network_optio
                   .segments = manager->bridge->segments,
                   .subnet = manager->bridge->bridge.subnet,
                   .mtu = manager->bridge->bridge.mtu},
-        .sizes = {[POOL_BRIDGE] = size < POOL_SIZE_MAX ? size : POOL_SIZE_MAX, [POOL_BARE] = BARE_POOL_SIZE},
+        .sizes = {[POOL_BARE] = BARE_POOL_SIZE},
         .allocate = allocate_address,
         .free = free_address,
         .data = manager,
     };
+    if (!manager->no_bridge) {
+        pool.sizes[POOL_BRIDGE] = size < POOL_SIZE_MAX ? size : POOL_SIZE_MAX;
+    }
     int r = pool_open(&pool, &manager->pool, err);
     if (r == 0) {
         TAKE_FD(netns);
@@ -179,8 +182,13 @@ static int parse_address_pools(struct network_manager *manager, const struct str
 static int open_default_bridge(struct network_manager *manager, const struct network_options *options,
                                uint32_t default_address, struct netlink *netlink, struct error *err)
 {
-    struct bridge bridge;
-    int r = bridge_open(netlink, options, &bridge, err);
+    struct bridge bridge = {.mtu = options->mtu > 0 ? options->mtu : 1500};
+    int r = 0;
+    if (options->no_bridge) {
+        snprintf(bridge.name, sizeof(bridge.name), "%s", options->bridge);
+    } else {
+        r = bridge_open(netlink, options, &bridge, err);
+    }
     if (r < 0) {
         return r;
     }
@@ -191,9 +199,13 @@ static int open_default_bridge(struct network_manager *manager, const struct net
                                 .no_masquerade = options->no_ip_masq,
                                 .bridge = bridge,
                                 .default_address = default_address};
-    ipam_init(&network->ipam, &bridge.subnet);
     manager->bridge = network;
+    manager->no_bridge = options->no_bridge;
     network_predefined_id(manager, "bridge", network->id);
+    if (options->no_bridge) {
+        return 0;
+    }
+    ipam_init(&network->ipam, &bridge.subnet);
     network->segments = segments_new(&bridge, network->id, false);
     network_add(manager, network);
     return 0;
@@ -264,6 +276,9 @@ void network_manager_close(struct network_manager *manager)
     for (i = 0; i < manager->count; i++) {
         network_unref(manager->networks[i]);
     }
+    if (manager->no_bridge) {
+        network_unref(manager->bridge);
+    }
     free(manager->networks);
     free(manager->address_pools);
     free(manager->address_pools6);
@@ -277,12 +292,16 @@ void network_manager_close(struct network_manager *manager)
 int network_manager_destroy(struct network_manager *manager, struct error *err)
 {
     struct bridge bridge = manager->bridge->bridge;
+    bool no_bridge = manager->no_bridge;
     struct segments *segments = TAKE_PTR(manager->bridge->segments);
     struct netlink *netlink;
     firewall_monitor_stop(manager->monitor);
     manager->monitor = NULL;
     int r = manager->firewall ? firewall_remove(manager->firewall, err) : 0;
     network_manager_close(manager);
+    if (no_bridge) {
+        return r;
+    }
     if (r == 0) {
         r = netlink_open(NETLINK_ROUTE, &netlink, err);
     }
@@ -370,7 +389,7 @@ static int restore_rules(void *data, struct error *err)
 int network_restore_done(struct network_manager *manager, struct error *err)
 {
     pthread_mutex_lock(&manager->lock);
-    bool changed = manager->firewall_found || manager->ports.count > 0 || manager->count > 1;
+    bool changed = manager->firewall_found || manager->ports.count > 0 || manager->count > (manager->no_bridge ? 0 : 1);
     pthread_mutex_unlock(&manager->lock);
     changed = changed || (manager->firewall && !firewall_is_joined(manager->firewall));
     int r = changed ? network_firewall_apply(manager, err) : 0;
@@ -414,12 +433,21 @@ void network_predefined_id(const struct network_manager *manager, const char *na
     } while (strspn(id, "0123456789") >= ID_SHORT_SIZE);
 }
 
-size_t network_list(struct network_manager *manager, struct network_info ret[3])
+bool network_has_bridge(const struct network_manager *manager)
 {
-    static const char *const names[3][2] = {{"bridge", "bridge"}, {"host", "host"}, {"none", "null"}};
-    for (size_t i = 0; i < 3; i++) {
-        ret[i] = (struct network_info){.name = names[i][0], .driver = names[i][1]};
-        network_predefined_id(manager, names[i][0], ret[i].id);
+    return !manager->no_bridge;
+}
+
+size_t network_list(struct network_manager *manager, struct network_info ret[NETWORK_PREDEFINED_MAX])
+{
+    static const char *const names[][2] = {{"bridge", "bridge"}, {"host", "host"}, {"none", "null"}};
+    size_t count = 0;
+    for (size_t i = manager->no_bridge ? 1 : 0; i < ARRAY_SIZE(names); i++) {
+        ret[count] = (struct network_info){.name = names[i][0], .driver = names[i][1]};
+        network_predefined_id(manager, names[i][0], ret[count++].id);
+    }
+    if (manager->no_bridge) {
+        return count;
     }
     char text[IPAM_TEXT_MAX];
     ipam_format_subnet(text, &manager->bridge->bridge.subnet);
@@ -428,5 +456,5 @@ size_t network_list(struct network_manager *manager, struct network_info ret[3])
     snprintf(ret[0].gateway, sizeof(ret[0].gateway), "%s", text);
     snprintf(ret[0].bridge, sizeof(ret[0].bridge), "%s", manager->bridge->bridge.name);
     ret[0].mtu = manager->bridge->bridge.mtu;
-    return 3;
+    return count;
 }

@@ -20,6 +20,7 @@ struct network_manager;
 
 struct network_options {
     const char *bridge;          /* name of the default bridge's interface; "dory0"; made if missing */
+    bool no_bridge;              /* there is none: the name is only what tables and ids derive from */
     const char *bip;             /* "172.18.0.1/16"; NULL: the first private subnet free of the host's routes */
     const char *default_address; /* host address for published ports; NULL: 0.0.0.0 */
     int mtu;                     /* 0: 1500 */
@@ -146,14 +147,19 @@ int network_create(struct network_manager *manager, const struct network_config 
 int network_remove(struct network_manager *manager, const char *network_id,
                    int (*before)(void *data, struct error *err), void *data, struct error *err);
 
-/* The three predefined networks, for the API and --network. Ids are stable across restarts (kept below state_dir by
- * the caller or derived). */
+/* The predefined networks, for the API and --network: bridge, unless there is none, host and none. Ids are stable
+ * across restarts (kept below state_dir by the caller or derived). */
+enum { NETWORK_PREDEFINED_MAX = 3 };
 struct network_info {
     char id[65];
     const char *name, *driver;
     char subnet[64], gateway[64], bridge[16];
     int mtu;
 };
-size_t network_list(struct network_manager *manager, struct network_info ret[3]);
+size_t network_list(struct network_manager *manager, struct network_info ret[NETWORK_PREDEFINED_MAX]);
+bool network_has_bridge(const struct network_manager *manager);
+/* A predefined network's id is a function of the bridge's and the network's name: the same after every restart, another
+ * for another daemon beside this one. Nothing about it is secret. Also of the bridge that is not there. */
+void network_predefined_id(const struct network_manager *manager, const char *name, char id[65]);
 
 #endif

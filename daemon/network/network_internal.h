@@ -84,7 +84,8 @@ struct record {
 };
 
 struct network_manager {
-    struct network *bridge; /* the default one; also among `networks` */
+    struct network *bridge; /* the default one; also among `networks`, unless there is none */
+    bool no_bridge;         /* then it has a name and an id, but no interface, no subnet and no endpoints */
     char *seed;             /* of the automatic IPv6 subnets */
     bool firewall_found;    /* the table was there when the daemon started */
     bool no_ip_forward;
@@ -167,10 +168,5 @@ int record_name_interface(const struct record *record, struct endpoint *endpoint
 int record_resolve(struct network_manager *manager, struct record *record, int netns_fd, struct error *err);
 /* Ports can be published on the gateway's network; NULL: no. */
 bool record_can_publish(const struct endpoint *gateway);
-
-/* ---- network.c ---- */
-/* A network's id is a function of the bridge's and the network's name: the same after every restart, another for
- * another daemon beside this one. Nothing about it is secret. */
-void network_predefined_id(const struct network_manager *manager, const char *name, char id[65]);
 
 #endif

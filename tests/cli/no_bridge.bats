@@ -1,0 +1,95 @@
+#!/usr/bin/env bats
+# A daemon without the default bridge (bridge: none).
+
+bats_require_minimum_version 1.5.0
+load ../lib/env
+
+NO_BRIDGE=(--bridge none --bip '')
+
+setup_file() {
+    env_start "${NO_BRIDGE[@]}"
+    env_images busybox
+}
+
+teardown_file() {
+    local tables family name
+    tables=$(sed -n "s/.*tables are named \(dory-none-[0-9a-f]*\).*/\1/p" "$ENV_DIR/doryd.log" | sort -u)
+    env_stop
+    [ -n "$tables" ] || return 0
+    nft list tables | grep -wF "$tables" | while read -r _ family name; do
+        nft delete table "$family" "$name"
+    done
+}
+
+interfaces() { # of a container's ip command
+    grep -c '^[0-9]*: [a-z0-9]*[@:]' || true
+}
+
+@test "there is no network bridge, and a container that names none has the loopback interface alone" {
+    run dory network ls --format '{{.Name}}'
+    [ "$status" -eq 0 ]
+    [ "${lines[*]}" = "host none" ]
+    [ ! -e "/sys/class/net/$ENV_BRIDGE" ]
+    run -1 dory network inspect bridge
+    [[ $output == *"bridge not found"* || $output == *"No such network: bridge"* ]]
+    for mode in default bridge none; do
+        run dory run --rm --network "$mode" busybox ip link
+        [ "$status" -eq 0 ]
+        [ "$(interfaces <<<"$output")" = 1 ]
+        [[ $output == *"lo:"*UP* ]]
+    done
+    dory run -d --name plain busybox sleep 1000
+    [ "$(dory inspect -f '{{.NetworkSettings.Networks.bridge.IPAddress}}{{.NetworkSettings.IPAddress}}' plain)" = "" ]
+    run -1 dory network create bridge
+    [[ $output == *"operation is not permitted on predefined bridge network"* ]]
+    dory rm -f plain
+}
+
+@test "networks of users work as ever, also for a container that began without one, and over a restart" {
+    dory network create mine
+    dory run -d --name peer --network mine busybox sleep 1000
+    dory run -d --name late busybox sleep 1000
+    dory network connect mine late
+    dory exec late ping -c 1 -w 20 peer
+    env_daemon_kill
+    ENV_OPTIONS=("${NO_BRIDGE[@]}")
+    env_daemon_start
+    dory exec late ping -c 1 -w 20 peer
+    dory restart -t 0 late
+    dory exec late ping -c 1 -w 20 peer
+    dory network disconnect mine late
+    [ "$(dory exec late ip link | interfaces)" = 1 ]
+    dory rm -f late peer
+    dory network rm mine
+}
+
+@test "what needs the bridge is refused: ports, links, a bip" {
+    [ "$ENV_ENGINE" = dory ] || skip "docker accepts them, and nothing is published"
+    run -125 dory run -d -p 127.0.0.1::80 --name ports busybox sleep 1000
+    [[ $output == *"published ports need a network: the daemon has no default bridge (bridge: none)"* ]]
+    dory run -d --name target busybox sleep 1000
+    run -125 dory run -d --link target:x busybox sleep 1000
+    [[ $output == *"links need a network: the daemon has no default bridge"* ]]
+    run -1 dory update --publish-add 127.0.0.1::80 target
+    [[ $output == *"published ports need a network"* ]]
+    run -1 dory network connect bridge target
+    [[ $output == *"network bridge not found"* ]]
+    [ "$(dory ps -aq | wc -l)" = 1 ]
+    dory rm -f target
+    run -1 doryd --validate --bridge none --bip 10.1.2.1/24 --config-file "$ENV_DIR/daemon.json"
+    [[ $output == *"bip 10.1.2.1/24: there is no default bridge that could have it"* ]]
+}
+
+@test "a container of the bridge gets it back when the daemon has one again" {
+    [ "$ENV_ENGINE" = dory ] || skip "the private dockerd's bridge is not made by the daemon"
+    dory create --name returns busybox ip -o -4 addr show eth0
+    run dory start -a returns
+    [ "$status" -ne 0 ]
+    ENV_OPTIONS=()
+    env_daemon_kill TERM
+    env_daemon_start
+    run dory start -a returns
+    [ "$status" -eq 0 ]
+    [[ $output == *"$ENV_SUBNET."* ]]
+    dory rm returns
+}
