@@ -11,6 +11,8 @@
 /* The thread stays a while after its last work, because removals come in rows. */
 #define FILL_DELAY_NS 3000000
 #define IDLE_SECONDS 5
+/* The layers of a build come one after the other, and syncfs(2) holds up everything else that writes there. */
+#define SYNC_DELAY_NS 500000000
 
 void store_cleaner_init(struct store_cleaner *cleaner)
 {
@@ -50,9 +52,28 @@ static void cleaner_sync(struct image_store *store)
     db_unlock(store->db);
 }
 
-static bool expiry_is_due(const struct store_cleaner *cleaner)
+/* at: 0 for never. */
+static bool is_due(int64_t at)
 {
-    return cleaner->expire_at != 0 && cleaner->expire_at <= timestamp_monotonic();
+    return at != 0 && at <= timestamp_monotonic();
+}
+
+/* With something to do at some time it does not count as idle. */
+static int64_t next_time(const struct store_cleaner *cleaner, int64_t idle)
+{
+    if (cleaner->sync_at == 0 && cleaner->expire_at == 0) {
+        return idle;
+    }
+    if (cleaner->sync_at == 0 || cleaner->expire_at == 0) {
+        return cleaner->sync_at + cleaner->expire_at;
+    }
+    return cleaner->sync_at < cleaner->expire_at ? cleaner->sync_at : cleaner->expire_at;
+}
+
+/* Not left to the next start: that may be of another boot, where a layer that is not known as safe counts as lost. */
+static bool sync_is_due(const struct store_cleaner *cleaner)
+{
+    return cleaner->stop ? cleaner->sync_at != 0 : is_due(cleaner->sync_at);
 }
 
 /* Waits for work. False when there has been none for a while or the store closes; then the thread must end. */
@@ -60,13 +81,13 @@ static bool cleaner_wait(struct store_cleaner *cleaner)
 {
     int64_t idle = timestamp_monotonic() + IDLE_SECONDS * INT64_C(1000000000);
     int r = 0;
-    while (cleaner->trash.count == 0 && !cleaner->sync && !cleaner->fill && !cleaner->stop && r == 0) {
-        /* With a download to forget at some time it does not count as idle. */
-        int64_t at = cleaner->expire_at != 0 ? cleaner->expire_at : idle;
+    while (cleaner->trash.count == 0 && !cleaner->fill && !cleaner->stop && r == 0) {
+        int64_t at = next_time(cleaner, idle);
         struct timespec until = {.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
         r = pthread_cond_timedwait(&cleaner->changed, &cleaner->lock, &until);
     }
-    return cleaner->trash.count > 0 || ((cleaner->sync || cleaner->fill || expiry_is_due(cleaner)) && !cleaner->stop);
+    bool due = cleaner->fill || is_due(cleaner->expire_at);
+    return cleaner->trash.count > 0 || sync_is_due(cleaner) || (due && !cleaner->stop);
 }
 
 static void *cleaner_main(void *data)
@@ -76,10 +97,10 @@ static void *cleaner_main(void *data)
     pthread_mutex_lock(&cleaner->lock);
     while (cleaner_wait(cleaner)) {
         struct strv trash = cleaner->trash;
-        bool sync = cleaner->sync && !cleaner->stop;
+        bool sync = sync_is_due(cleaner);
         cleaner->trash = (struct strv)STRV_INIT;
-        cleaner->sync = cleaner->sync && !sync;
-        bool expire = expiry_is_due(cleaner) && !cleaner->stop;
+        cleaner->sync_at = sync ? 0 : cleaner->sync_at;
+        bool expire = is_due(cleaner->expire_at) && !cleaner->stop;
         bool fill = cleaner->fill && !cleaner->stop;
         cleaner->fill = false;
         pthread_mutex_unlock(&cleaner->lock);
@@ -150,7 +171,9 @@ int store_trash(struct image_store *store, int dir_fd, const char *name)
 void store_sync_later(struct image_store *store)
 {
     pthread_mutex_lock(&store->cleaner.lock);
-    store->cleaner.sync = true;
+    if (store->cleaner.sync_at == 0) {
+        store->cleaner.sync_at = timestamp_monotonic() + SYNC_DELAY_NS;
+    }
     cleaner_wake(store);
     pthread_mutex_unlock(&store->cleaner.lock);
 }

@@ -20,8 +20,8 @@ struct store_cleaner {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct strv trash; /* names in tmp/ to delete */
-    bool sync;         /* layers are to be written to the disk */
     bool fill;         /* rootfs_pool_fill is to be called */
+    int64_t sync_at;   /* layers are to be written to the disk then (monotonic ns); 0: they are */
     int64_t expire_at; /* downloads_expire is to be called then (monotonic ns); 0: it need not */
     bool running, stop;
     bool joinable;
@@ -87,13 +87,13 @@ void store_pin_unseen(struct image_store *store, const char *diff_id);
 /* ---- cleaner.c ---- */
 
 void store_cleaner_init(struct store_cleaner *cleaner);
-/* Deletes what is queued and stops. */
+/* Deletes what is queued, writes down the layers that wait for it, and stops. */
 void store_cleaner_release(struct image_store *store);
 /* Renames dir_fd/name into tmp/ and has it deleted. Absent is fine. 0 or -errno. */
 int store_trash(struct image_store *store, int dir_fd, const char *name);
 /* Has tmp/NAME deleted. */
 void store_trash_tmp(struct image_store *store, const char *name);
-/* Layers came: has them written to the disk and then marked so. */
+/* Layers came: has them written to the disk in a moment, together with others that come until then, and marked so. */
 void store_sync_later(struct image_store *store);
 /* Has rootfs_pool_fill called in a few milliseconds. */
 void store_fill_later(struct image_store *store);

@@ -63,6 +63,21 @@ static void layers_that_a_power_failure_may_have_hit_are_dropped(void **state)
     assert_store_is_empty(t);
 }
 
+/* Layers are written to the disk in a moment; a store that closes before does it then. */
+static void layers_are_safe_once_the_store_is_closed(void **state)
+{
+    struct store_test *t = *state;
+    char id[DIGEST_TEXT_MAX];
+    add_image(t, "app", 1, "", id);
+    image_store_close(TAKE_PTR(t->store));
+    ASSERT_OK(t, db_exec(t->db, "UPDATE layer SET boot = 'another boot' WHERE boot IS NOT NULL", &t->err));
+    store_test_close(t);
+    store_test_open(t);
+    assert_int_equal(image_store_repairs(t->store)->count, 0);
+    CLEANUP_IMAGE struct image *image = NULL;
+    ASSERT_OK(t, image_lookup(t->store, "app", &image, &t->err));
+}
+
 static void a_second_daemon_is_kept_out(void **state)
 {
     struct store_test *t = *state;
@@ -105,6 +120,7 @@ int main(void)
         TEST(opening_removes_what_has_no_row_and_empties_tmp),
         TEST(opening_drops_images_whose_files_are_gone_and_tells),
         TEST(layers_that_a_power_failure_may_have_hit_are_dropped),
+        TEST(layers_are_safe_once_the_store_is_closed),
         TEST(a_second_daemon_is_kept_out),
         TEST(a_full_disk_leaves_nothing_behind),
     };
