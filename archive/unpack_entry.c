@@ -11,15 +11,18 @@
 #include "base/memory.h"
 
 #define OPAQUE_XATTR "trusted.overlay.opaque"
-#define OVERLAY_XATTRS "trusted.overlay."
+/* overlayfs's marks, and what dory has noted of a file's content: neither is for an archive to say. */
+static const char *const own_xattrs[] = {"trusted.overlay.", "trusted.dory."};
 
 /* ---- What an entry carries besides its content ---- */
 
 static int set_xattr(const struct unpack *unpack, const char *proc_path, const struct place *place,
                      const struct tar_xattr *x, struct error *err)
 {
-    if (strncmp(x->name, OVERLAY_XATTRS, strlen(OVERLAY_XATTRS)) == 0) {
-        return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(own_xattrs); i++) {
+        if (strncmp(x->name, own_xattrs[i], strlen(own_xattrs[i])) == 0) {
+            return 0;
+        }
     }
     if (lsetxattr(proc_path, x->name, x->value, x->size, 0) == 0) {
         return 0;

@@ -36,6 +36,10 @@ static int write_iidfile(const struct build_flags *flags, const struct build_out
 {
     if (!flags->iidfile)
         return 0;
+    if (!outcome->image_id && flags->outputs.count > 0) {
+        fprintf(stderr, "WARNING: %s is not written: an output of files has no image\n", flags->iidfile);
+        return 0;
+    }
     if (!outcome->image_id)
         return error_set(err, ERROR_SYSTEM, 0, "cannot write %s because server did not provide an image ID",
                          flags->iidfile);

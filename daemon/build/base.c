@@ -87,14 +87,19 @@ static int find_image(struct build *build, const struct build_step_info *info, c
     return r;
 }
 
-/* The id that a name got in this build. The caller frees; NULL: none yet. */
-static char *resolved_id(struct build *build, const char *name)
+/* The id that a name got in this build: it gets `found` when it has none yet. The caller frees; NULL: none. */
+static char *resolved_id(struct build *build, const char *name, const char *found)
 {
     char *id = NULL;
     pthread_mutex_lock(&build->lock);
     for (size_t i = 0; id == NULL && i + 1 < build->resolved.count; i += 2)
         if (strcmp(build->resolved.items[i], name) == 0)
             id = xstrdup(build->resolved.items[i + 1]);
+    if (id == NULL && found != NULL) {
+        strv_add(&build->resolved, name);
+        strv_add(&build->resolved, found);
+        id = xstrdup(found);
+    }
     pthread_mutex_unlock(&build->lock);
     return id;
 }
@@ -103,17 +108,20 @@ int build_image(struct build *build, const struct build_step_info *info, const c
                 bool pull, struct image **ret, struct error *err)
 {
     CLEANUP_FREE char *asked = xasprintf("%s %s", name, platform != NULL ? platform : "");
-    CLEANUP_FREE char *id = resolved_id(build, asked);
-    if (id != NULL)
-        return image_lookup(engine_images(build->engine), id, ret, err);
-    int r = find_image(build, info, name, platform, pull, ret, err);
-    if (r < 0)
-        return r;
-    pthread_mutex_lock(&build->lock);
-    strv_add(&build->resolved, asked);
-    strv_add(&build->resolved, (*ret)->id);
-    pthread_mutex_unlock(&build->lock);
-    return 0;
+    CLEANUP_FREE char *id = resolved_id(build, asked, NULL);
+    CLEANUP_IMAGE struct image *found = NULL;
+    if (id == NULL) {
+        int r = find_image(build, info, name, platform, pull, &found, err);
+        if (r < 0)
+            return r;
+        /* Another stage may have been quicker, and the tag may have moved in between: both get the same image. */
+        id = resolved_id(build, asked, found->id);
+        if (strcmp(id, found->id) == 0) {
+            *ret = TAKE_PTR(found);
+            return 0;
+        }
+    }
+    return image_lookup(engine_images(build->engine), id, ret, err);
 }
 
 /* ---- FROM ---- */

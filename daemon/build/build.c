@@ -397,7 +397,9 @@ int build_run(struct engine *engine, const struct build_options *options, const 
                           .options = options,
                           .events = events != NULL ? events : &nobody,
                           .result = ret,
-                          .working_max = processors > 2 && processors < 64 ? (unsigned)processors : 2,
+                          .working_max = processors < 2    ? 2
+                                         : processors < 64 ? (unsigned)processors
+                                                           : 64,
                           .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     *ret = (struct build_result){0};
     if (build.stop_fd < 0)

@@ -30,12 +30,11 @@ struct copy_job {
 
 /* ---- The key ---- */
 
-static void key_of_step(const struct copy_job *job, struct key *key)
+/* How files are copied, whatever they are and wherever they go. */
+static void key_of_options(const struct copy_job *job, struct key *key)
 {
     const struct step_copy *copy = &job->step->step->copy;
     const int64_t *epoch = job->step->run->build->options->source_date_epoch;
-    key_text(key, copy->link ? NULL : job->step->state->key);
-    key_text(key, copy->absolute);
     key_text(key, copy->chown);
     key_text(key, copy->chmod);
     key_int(key, copy->add | copy->link << 1 | copy->parents << 2 | copy->unpack << 3 | copy->unpack_set << 4 |
@@ -49,20 +48,33 @@ static void key_of_step(const struct copy_job *job, struct key *key)
     }
 }
 
+static void key_of_step(const struct copy_job *job, struct key *key)
+{
+    const struct step_copy *copy = &job->step->step->copy;
+    key_text(key, copy->link ? NULL : job->step->state->key);
+    key_text(key, copy->absolute);
+    key_of_options(job, key);
+}
+
+static void key_of_items(const struct copy_job *job, struct key *key)
+{
+    key_int(key, job->items.source.keeps_owner);
+    for (size_t i = 0; i < job->items.count; i++) {
+        const struct copy_item *item = &job->items.items[i];
+        key_text(key, item->is_dir && item->under == NULL ? NULL : item->name);
+        key_text(key, item->under);
+        key_int(key, item->downloaded);
+        key_text(key, item->digest);
+    }
+}
+
 /* By what the files are. */
 static void content_key(const struct copy_job *job, char ret[DIGEST_HEX_MAX])
 {
     struct key key;
     key_begin(&key, "copy 1");
     key_of_step(job, &key);
-    key_int(&key, job->items.source.keeps_owner);
-    for (size_t i = 0; i < job->items.count; i++) {
-        const struct copy_item *item = &job->items.items[i];
-        key_text(&key, item->is_dir && item->under == NULL ? NULL : item->name);
-        key_text(&key, item->under);
-        key_int(&key, item->downloaded);
-        key_text(&key, item->digest);
-    }
+    key_of_items(job, &key);
     key_final(&key, ret);
 }
 
@@ -80,7 +92,8 @@ static void source_key(const struct copy_job *job, char ret[DIGEST_HEX_MAX])
     key_final(&key, ret);
 }
 
-/* As docker's history has it: what was copied, and a digest. */
+/* As docker's history has it: what was copied, and a digest, of all that the rest of the line does not say, since
+ * --cache-from believes the line. */
 static char *content_text(const struct copy_job *job)
 {
     const struct copy_items *items = &job->items;
@@ -88,11 +101,9 @@ static char *content_text(const struct copy_job *job)
     const char *kind = count > 1 ? "multi" : items->count == 1 && items->items[0].is_dir ? "dir" : "file";
     char hex[DIGEST_HEX_MAX];
     struct key key;
-    key_begin(&key, "copied");
-    for (size_t i = 0; i < items->count; i++)
-        key_text(&key, items->items[i].digest);
-    for (size_t i = 0; i < job->step->step->copy.file_count; i++)
-        key_text(&key, job->step->step->copy.files[i].content);
+    key_begin(&key, "copied 2");
+    key_of_options(job, &key);
+    key_of_items(job, &key);
     key_final(&key, hex);
     return xasprintf("%s:%s", kind, hex);
 }

@@ -148,6 +148,17 @@ static char *history_line(const struct step_context *step, const char *content)
     return strbuf_take(&text);
 }
 
+/* Whether a line of history says all that the step's result comes from. What a RUN mounts it does not say. */
+static bool line_says_all(const struct step_context *step)
+{
+    const struct step_run *run = &step->step->run;
+    const struct host_config *host = &step->run->build->options->host;
+    if (step->step->kind != INSTRUCTION_RUN)
+        return true;
+    return run->mount_count == 0 && !run->network_set && run->security == RUN_SECURITY_SANDBOX && run->script == NULL &&
+           host->extra_hosts.count == 0;
+}
+
 /* In an image of --cache-from. The layer's digest is its nonce: what its history says is believed for this build only.
  */
 static int look_elsewhere(const struct step_context *step, const struct step_maker *maker, struct found *ret,
@@ -155,11 +166,13 @@ static int look_elsewhere(const struct step_context *step, const struct step_mak
 {
     CLEANUP_FREE char *line = history_line(step, maker->content);
     const char *diff_id = NULL;
-    if (!cache_from_find(step->run, line, &diff_id, &ret->created))
+    if (!line_says_all(step) || !cache_from_find(step->run, line, &diff_id, &ret->created))
         return 0;
     int r = diff_id != NULL ? build_layer_open(step->run->build->service, diff_id, &ret->layer, err) : 0;
     if (r < 0)
         return r;
+    if (step->run->build->options->source_date_epoch != NULL)
+        ret->created = build_time(step->run->build);
     snprintf(ret->nonce, sizeof(ret->nonce), "%.32s", diff_id != NULL ? diff_id + strlen("sha256:") : "none");
     ret->content = xstrdup(maker->content);
     ret->there = true;

@@ -47,7 +47,7 @@ int build_service_open(struct engine *engine, struct build_service **ret, struct
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     struct build_service *service = xcalloc(1, sizeof(*service));
     service->engine = engine;
-    service->digesting_max = processors > 0 && processors < 16 ? (unsigned)processors : 2;
+    service->digesting_max = processors < 1 ? 2 : processors < 16 ? (unsigned)processors : 16;
     pthread_mutex_init(&service->lock, NULL);
     pthread_cond_init(&service->changed, NULL);
     r = remove_containers(service, err);

@@ -49,7 +49,7 @@ static int config_time(const struct step_context *step, const char *config_key, 
         build_touch(build, id);
     if (found || cache_from_find(step->run, created_by, &none, ret_created)) {
         build_progress_cached(&build->progress, step->info);
-        *ret_created = found ? row->created : *ret_created;
+        *ret_created = found ? row->created : build->options->source_date_epoch ? build_time(build) : *ret_created;
         return 0;
     }
     *ret_created = build_time(build);

@@ -34,7 +34,9 @@ int step_workdir(const struct step_context *step, struct error *err)
 {
     char result[DIGEST_HEX_MAX];
     struct key key;
+    const int64_t *epoch = step->run->build->options->source_date_epoch;
     key_begin(&key, "workdir 1");
+    key_int(&key, epoch != NULL ? *epoch : -1);
     key_text(&key, step->state->key);
     key_text(&key, step->step->text);
     key_final(&key, result);

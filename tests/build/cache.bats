@@ -229,8 +229,10 @@ RUN echo in-image >/x'
     echo a >"$C/a"
     file='FROM busybox
 COPY a /d/a
+WORKDIR /w/x
 RUN mkdir /made && echo x >/made/x
 LABEL x=y'
+    build "$file" >/dev/null
     run build "$file" --no-cache --build-arg SOURCE_DATE_EPOCH=1000000000
     [ "$status" -eq 0 ]
     first=$(id_of)
@@ -273,4 +275,27 @@ CMD ["cat","/u"]'
     run build "$file" --cache-from not-there-at-all:1
     [ "$status" -eq 0 ]
     [[ $output == *"cache from not-there-at-all:1: "* ]]
+}
+
+@test "--cache-from: what a line of history does not say is not believed" {
+    echo same >"$C/a"
+    cp "$C/a" "$C/b"
+    echo one >"$C/f"
+    copied='FROM busybox
+COPY --chmod=644 a /d/'
+    mounted='FROM busybox
+RUN --mount=type=bind,source=f,target=/f cat /f >/out'
+    build "$copied" -t copied >/dev/null
+    build "$mounted" -t mounted >/dev/null
+    dory builder prune -af >/dev/null
+    echo two >"$C/f"
+    run build "${copied/--chmod=644 a/--chmod=755 b}" --cache-from copied
+    [ "$(cached)" -eq 0 ] || { echo "$output"; false; }
+    run dory run --rm t stat -c '%a %n' /d/b
+    [ "$output" = "755 /d/b" ]
+    run build "$mounted" --cache-from mounted
+    [ "$(cached)" -eq 0 ] || { echo "$output"; false; }
+    run dory run --rm t cat /out
+    [ "$output" = two ]
+    dory rmi -f copied mounted >/dev/null
 }

@@ -428,11 +428,13 @@ static void overlay_attributes_of_an_archive_are_dropped(void **state)
     TAR(&tar, {.name = "d/",
                .type = '5',
                .pax = "SCHILY.xattr.trusted.overlay.redirect=/etc\nSCHILY.xattr.trusted.overlay.opaque=y\n"
-                      "SCHILY.xattr.trusted.overlay.metacopy=\nSCHILY.xattr.user.ok=1\n"});
+                      "SCHILY.xattr.trusted.overlay.metacopy=\nSCHILY.xattr.trusted.dory.content=x\n"
+                      "SCHILY.xattr.user.ok=1\n"});
     unpack_ok(s, &tar);
     assert_null(xattr_of(s, "d", "trusted.overlay.redirect"));
     assert_null(xattr_of(s, "d", "trusted.overlay.opaque"));
     assert_null(xattr_of(s, "d", "trusted.overlay.metacopy"));
+    assert_null(xattr_of(s, "d", "trusted.dory.content"));
     CLEANUP_FREE char *ok = xattr_of(s, "d", "user.ok");
     assert_string_equal(ok, "1");
 }
