@@ -26,21 +26,38 @@ int namespace_write_setting(const char *path, const char *value, struct error *e
     return r < 0 && r != -ENOENT ? error_errno(err, r, "write %s", path) : 0;
 }
 
-static int add_eth0(const struct namespace_maker *maker, unsigned int bridge_index, struct namespace *ns,
-                    struct error *err)
+/*
+ * eth0 comes without IPv6. A write to its own disable_ipv6 spins in the kernel for as long as anybody on the host holds
+ * the lock of network devices, which containers that start and end one after the other keep busy; a write to the one
+ * that new devices get takes no lock.
+ */
+static int add_eth0_link(const struct namespace_maker *maker, unsigned int bridge_index, struct namespace *ns,
+                         struct error *err)
 {
+    static const char path[] = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
+    CLEANUP_FREE char *before = NULL;
     char random[9];
-    int r;
+    int r = file_read(AT_FDCWD, path, 16, &before, NULL, err);
+    if (r < 0 && r != -ENOENT) {
+        return r;
+    }
+    r = namespace_write_setting(path, "1", err);
+    if (r < 0) {
+        return r;
+    }
     do {
         error_clear(err);
         id_random_hex(random, 4);
         snprintf(ns->host_name, sizeof(ns->host_name), "veth%.7s", random);
         r = link_add_veth(maker->host, ns->host_name, "eth0", bridge_index, ns->netns, maker->mtu, err);
     } while (r == -EEXIST);
-    if (r < 0) {
-        return r;
-    }
-    r = namespace_write_setting("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1", err);
+    return r == 0 && before != NULL ? namespace_write_setting(path, before, err) : r;
+}
+
+static int add_eth0(const struct namespace_maker *maker, unsigned int bridge_index, struct namespace *ns,
+                    struct error *err)
+{
+    int r = add_eth0_link(maker, bridge_index, ns, err);
     if (r < 0) {
         return r;
     }

@@ -621,6 +621,9 @@ try_layer() { # fail|any ENTRY...
     dory run -d --name evil busybox sleep 1000
     run dory run --rm --network container:victim busybox sh -c 'cd /proc/sys/net/ipv6/conf/eth0; echo $(cat accept_ra disable_ipv6)'
     [[ $output == 0* || $output == *1 ]]
+    # eth0 alone is without IPv6: loopback has it, and so have devices that are made later.
+    run dory run --rm busybox sh -c 'cd /proc/sys/net/ipv6/conf; echo $(cat lo/disable_ipv6 default/disable_ipv6 eth0/disable_ipv6)'
+    [ "$output" = "0 0 1" ]
     [ "$(cat "/proc/sys/net/ipv6/conf/$ENV_BRIDGE/accept_ra")" = 0 ]
     local pid
     pid=$(dory inspect -f '{{.State.Pid}}' evil)
