@@ -1,9 +1,19 @@
 #include "daemon/container.h"
 
 #include <errno.h>
+#include <malloc.h>
 
 #include "base/fd.h"
 #include "daemon/engine_internal.h"
+
+/* Above that many ports the texts of a request and of a row are megabytes in small pieces. */
+#define MANY_PORTS 1000
+
+void container_memory_trim(const struct container *c)
+{
+    if (c->port_count >= MANY_PORTS)
+        malloc_trim(0);
+}
 
 struct container *container_new(void)
 {
@@ -66,6 +76,7 @@ void container_unref(struct container *c)
     free(c->networks);
     pthread_cond_destroy(&c->turn_free);
     pthread_mutex_destroy(&c->lock);
+    container_memory_trim(c);
     free(c);
 }
 

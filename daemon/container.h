@@ -101,6 +101,8 @@ struct container {
 
 struct container *container_ref(struct container *container);
 void container_unref(struct container *container); /* NULL is fine */
+/* After work on a container with a thousand ports or more: what that took goes back to the system. */
+void container_memory_trim(const struct container *container);
 void container_unref_ptr(struct container **container);
 #define CLEANUP_CONTAINER CLEANUP(container_unref_ptr)
 

@@ -385,6 +385,7 @@ int container_create(struct engine *engine, const struct container_create *reque
     if (r < 0)
         return creation_error(engine, c, &failed, err);
     container_event(engine, c, "create", NULL, NULL);
+    container_memory_trim(c);
     *ret = TAKE_PTR(c);
     return 0;
 }

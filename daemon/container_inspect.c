@@ -1,6 +1,7 @@
 /* GET /containers/{id}/json: the members, order and empty values of docker 27. */
 #include <errno.h>
 
+#include "base/groups.h"
 #include "base/timestamp.h"
 #include "daemon/engine_internal.h"
 #include "daemon/links.h"
@@ -97,19 +98,19 @@ static void put_ports(struct json_writer *w, const struct container *c)
     json_begin_object(w);
     bool running = container_state_is_running(c->state);
     const struct network_sandbox *e = &c->sandbox;
-    struct map written = MAP_INIT; /* there may be ten thousand */
+    CLEANUP_GROUPS struct groups published = GROUPS_INIT; /* there may be ten thousand */
+    char key[24];
     for (size_t i = 0; running && e->count > 0 && i < e->port_count; i++) {
-        char key[24];
-        snprintf(key, sizeof(key), "%u/%s", e->ports[i].container_port, e->ports[i].protocol);
-        if (map_get(&written, key) != NULL)
+        port_format(&e->ports[i], key, sizeof(key));
+        groups_add(&published, key);
+    }
+    for (size_t i = 0; i < published.count; i++) {
+        if (!groups_is_first(&published, i))
             continue;
-        map_set(&written, key, &e->ports[i]);
+        port_format(&e->ports[i], key, sizeof(key));
         json_key(w, key);
         json_begin_array(w);
-        for (size_t j = i; j < e->port_count; j++) {
-            if (e->ports[j].container_port != e->ports[i].container_port ||
-                strcmp(e->ports[j].protocol, e->ports[i].protocol) != 0)
-                continue;
+        for (size_t j = i; j != GROUPS_END; j = groups_next(&published, j)) {
             char number[8];
             snprintf(number, sizeof(number), "%u", e->ports[j].host_port);
             json_begin_object(w);
@@ -121,11 +122,10 @@ static void put_ports(struct json_writer *w, const struct container *c)
     }
     for (size_t i = 0; running && i < c->config.exposed_ports.count; i++) {
         const char *exposed = c->config.exposed_ports.items[i];
-        CLEANUP_FREE char *key = strchr(exposed, '/') ? xstrdup(exposed) : xasprintf("%s/tcp", exposed);
-        if (map_get(&written, key) == NULL && e->count > 0)
-            json_member_null(w, key);
+        CLEANUP_FREE char *name = strchr(exposed, '/') ? xstrdup(exposed) : xasprintf("%s/tcp", exposed);
+        if (e->count > 0 && !groups_has(&published, name))
+            json_member_null(w, name);
     }
-    map_release(&written);
     json_end_object(w);
 }
 

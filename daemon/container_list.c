@@ -1,6 +1,7 @@
 /* GET /containers/json and the state in words that `docker ps` shows. */
 #include <errno.h>
 
+#include "base/groups.h"
 #include "base/parse.h"
 #include "base/timestamp.h"
 #include "base/units.h"
@@ -133,9 +134,14 @@ static void put_ports(struct json_writer *w, const struct container *c)
     json_begin_array(w);
     bool running = container_state_is_running(c->state);
     const struct network_sandbox *e = &c->sandbox;
-    for (size_t i = 0; running && e->count > 0 && i < e->port_count; i++)
+    CLEANUP_GROUPS struct groups published = GROUPS_INIT; /* there may be ten thousand */
+    char key[24];
+    for (size_t i = 0; running && e->count > 0 && i < e->port_count; i++) {
+        port_format(&e->ports[i], key, sizeof(key));
+        groups_add(&published, key);
         put_port(w, e->ports[i].host_address[0] ? e->ports[i].host_address : "0.0.0.0", e->ports[i].container_port,
                  e->ports[i].host_port, e->ports[i].protocol);
+    }
     for (size_t i = 0; running && e->count > 0 && i < c->config.exposed_ports.count; i++) {
         const char *text = c->config.exposed_ports.items[i];
         size_t digits = strcspn(text, "/");
@@ -144,11 +150,8 @@ static void put_ports(struct json_writer *w, const struct container *c)
         if (parse_int64(number, 1, 65535, &port) < 0)
             continue;
         const char *protocol = text[digits] == '/' ? text + digits + 1 : "tcp";
-        bool published = false;
-        for (size_t j = 0; j < e->port_count; j++)
-            published =
-                published || (e->ports[j].container_port == port && strcmp(e->ports[j].protocol, protocol) == 0);
-        if (!published)
+        snprintf(key, sizeof(key), "%u/%.5s", (unsigned)port, protocol);
+        if (!groups_has(&published, key))
             put_port(w, NULL, (unsigned)port, 0, protocol);
     }
     json_end_array(w);
@@ -263,8 +266,11 @@ static bool matches(const struct container_list *request, const struct container
     CLEANUP_STRV struct strv ancestors = STRV_INIT;
     CLEANUP_STRV struct strv published = STRV_INIT;
     add_ancestors(c, image, &ancestors);
-    for (size_t i = 0; i < c->port_count; i++)
-        strv_addf(&published, "%u/%s", c->ports[i].container_port, c->ports[i].protocol);
+    for (size_t i = 0; i < c->port_count; i++) {
+        char port[24];
+        port_format(&c->ports[i], port, sizeof(port));
+        strv_add(&published, port);
+    }
     struct container_facts facts = {.id = c->id,
                                     .health = health_status_name(c->health.status),
                                     .name = name,

@@ -511,6 +511,7 @@ int container_launch(struct engine *engine, struct container *c, struct error *e
         return error_propagate(err, &failed);
     }
     catch_up(engine, c);
+    container_memory_trim(c);
     return 0;
 }
 

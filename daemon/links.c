@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/groups.h"
 #include "base/log.h"
 #include "daemon/engine_internal.h"
 
@@ -133,10 +134,14 @@ static char *host_names(struct engine *engine, struct container *peer, const cha
 
 static void exposed(const struct container *peer, struct strv *ret)
 {
+    CLEANUP_GROUPS struct groups groups = GROUPS_INIT;
     strv_add_all(ret, &peer->config.exposed_ports);
+    for (size_t i = 0; i < ret->count; i++)
+        groups_add(&groups, ret->items[i]);
     for (size_t i = 0; i < peer->port_count; i++) {
-        CLEANUP_FREE char *port = xasprintf("%u/%s", peer->ports[i].container_port, peer->ports[i].protocol);
-        if (!strv_contains(ret, port))
+        char port[24];
+        port_format(&peer->ports[i], port, sizeof(port));
+        if (groups_add(&groups, port))
             strv_add(ret, port);
     }
 }

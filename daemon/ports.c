@@ -8,6 +8,11 @@ struct port_list {
     size_t count, capacity;
 };
 
+void port_format(const struct network_port *port, char *buf, size_t size)
+{
+    snprintf(buf, size, "%u/%s", port->container_port, port->protocol);
+}
+
 static void port_list_release(struct port_list *list)
 {
     free(list->items);
@@ -111,6 +116,8 @@ int ports_collect(const struct container_config *config, const struct host_confi
         if (bound != NULL)
             add_unbound(&list, bound, first, last, protocol);
     }
+    if (list.count > 0)
+        list.items = xreallocarray(list.items, list.count, sizeof(*list.items)); /* it stays as long as the container */
     *ret_count = list.count;
     *ret = TAKE_PTR(list.items);
     return 0;

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include "base/file.h"
+#include "base/groups.h"
 #include "base/json.h"
 #include "base/parse.h"
 #include "cmd/dory/body_members.h"
@@ -64,8 +65,9 @@ static int put_ports(struct json_writer *w, const struct container_flags *f, con
                      struct error *err)
 {
     CLEANUP_STRV struct strv exposed = STRV_INIT;
+    CLEANUP_GROUPS struct groups groups = GROUPS_INIT;
     for (size_t i = 0; i < ports->count; i++) {
-        if (!strv_contains(&exposed, ports->items[i].container))
+        if (groups_add(&groups, ports->items[i].container))
             strv_add(&exposed, ports->items[i].container);
     }
     for (size_t i = 0; i < f->expose.count; i++) {
@@ -184,19 +186,17 @@ void port_bindings_write(struct json_writer *w, const char *member, const struct
 {
     if (ports->count == 0)
         return;
+    CLEANUP_GROUPS struct groups groups = GROUPS_INIT;
+    for (size_t i = 0; i < ports->count; i++)
+        groups_add(&groups, ports->items[i].container);
     json_key(w, member);
     json_begin_object(w);
     for (size_t i = 0; i < ports->count; i++) {
-        bool seen = false;
-        for (size_t j = 0; j < i; j++)
-            seen = seen || strcmp(ports->items[j].container, ports->items[i].container) == 0;
-        if (seen)
+        if (!groups_is_first(&groups, i))
             continue;
         json_key(w, ports->items[i].container);
         json_begin_array(w);
-        for (size_t j = i; j < ports->count; j++) {
-            if (strcmp(ports->items[j].container, ports->items[i].container) != 0)
-                continue;
+        for (size_t j = i; j != GROUPS_END; j = groups_next(&groups, j)) {
             json_begin_object(w);
             json_member_string(w, "HostIp", ports->items[j].host_ip);
             json_member_string(w, "HostPort", ports->items[j].host_port);

@@ -320,15 +320,13 @@ static size_t put_address(uint8_t *data, bool ipv6, uint32_t address, const stru
     return put_field(data, &big, sizeof(big));
 }
 
-/* One message with the claim's element: the same for all element requests but for the data, which a delete omits. */
-static void put_element(struct firewall *firewall, struct netlink_batch *batch, int message, uint16_t flags,
-                        const struct port_claim *claim)
+/* One element: the same for all requests but for the data, which a delete omits. */
+static void put_element(struct nlmsghdr *m, int message, const struct port_claim *claim)
 {
     uint8_t key[24], value[20];
     size_t key_size = 0, value_size = 0;
     uint16_t host_port = htons(claim->host_port), container_port = htons(claim->container_port);
-    bool specific = port_claim_is_specific(claim);
-    if (specific) {
+    if (port_claim_is_specific(claim)) {
         key_size += put_address(key, claim->ipv6, claim->host_address, &claim->host_address6);
     }
     key_size += put_field(key + key_size, &claim->protocol, sizeof(claim->protocol));
@@ -336,16 +334,31 @@ static void put_element(struct firewall *firewall, struct netlink_batch *batch, 
     value_size += put_address(value, claim->ipv6, claim->container_address, &claim->container_address6);
     value_size += put_field(value + value_size, &container_port, sizeof(container_port));
 
-    struct nlmsghdr *m = begin_nft(batch, message, flags, claim->ipv6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
-    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, firewall->table);
-    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, specific ? "ports_at" : "ports");
-    struct nlattr *list = mnl_attr_nest_start(m, NFTA_SET_ELEM_LIST_ELEMENTS);
     struct nlattr *element = mnl_attr_nest_start(m, NFTA_LIST_ELEM);
     put_data(m, NFTA_SET_ELEM_KEY, key, key_size);
     if (message == NFT_MSG_NEWSETELEM) {
         put_data(m, NFTA_SET_ELEM_DATA, value, value_size);
     }
     mnl_attr_nest_end(m, element);
+}
+
+static bool same_map(const struct port_claim *a, const struct port_claim *b)
+{
+    return a->ipv6 == b->ipv6 && port_claim_is_specific(a) == port_claim_is_specific(b);
+}
+
+/* One message with the elements from *position on that belong to one map, as many as fit. */
+static void put_elements(struct firewall *firewall, struct netlink_batch *batch, int message, uint16_t flags,
+                         const struct port_claim *claims, size_t count, size_t *position)
+{
+    const struct port_claim *first = &claims[*position];
+    struct nlmsghdr *m = begin_nft(batch, message, flags, first->ipv6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
+    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, firewall->table);
+    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, port_claim_is_specific(first) ? "ports_at" : "ports");
+    struct nlattr *list = mnl_attr_nest_start(m, NFTA_SET_ELEM_LIST_ELEMENTS);
+    do {
+        put_element(m, message, &claims[(*position)++]);
+    } while (*position < count && same_map(first, &claims[*position]) && netlink_batch_can_extend(batch, m));
     mnl_attr_nest_end(m, list);
     netlink_batch_end(batch, m);
 }
@@ -356,10 +369,9 @@ static int run_elements(struct firewall *firewall, int message, uint16_t flags, 
 {
     struct netlink_batch batch = {.used = 0};
     put_marker(&batch, NFNL_MSG_BATCH_BEGIN);
-    /* 16 elements of some 130 bytes leave room for the closing marker. */
-    for (int i = 0; i < 16 && *position < count; i++) {
-        put_element(firewall, &batch, message, flags, &claims[(*position)++]);
-    }
+    do {
+        put_elements(firewall, &batch, message, flags, claims, count, position);
+    } while (*position < count && netlink_batch_can_extend(&batch, NULL));
     put_marker(&batch, NFNL_MSG_BATCH_END);
     return netlink_run(firewall->netlink, &batch, NULL);
 }

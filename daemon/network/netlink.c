@@ -42,6 +42,11 @@ int netlink_batch_has_room(const struct netlink_batch *batch)
     return sizeof(batch->data) - batch->used >= MESSAGE_ROOM;
 }
 
+int netlink_batch_can_extend(const struct netlink_batch *batch, const struct nlmsghdr *message)
+{
+    return sizeof(batch->data) - batch->used - (message ? message->nlmsg_len : 0) >= 2 * (size_t)MESSAGE_ROOM;
+}
+
 struct nlmsghdr *netlink_batch_begin(struct netlink_batch *batch, uint16_t type, uint16_t flags)
 {
     if (!netlink_batch_has_room(batch)) {

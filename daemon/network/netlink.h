@@ -30,6 +30,8 @@ struct nlmsghdr *netlink_batch_begin(struct netlink_batch *batch, uint16_t type,
 void netlink_batch_end(struct netlink_batch *batch, struct nlmsghdr *message);
 /* There is room for one more message. */
 int netlink_batch_has_room(const struct netlink_batch *batch);
+/* There is room for 1 KiB more in a message that was begun (NULL: in a further one), and for one message after it. */
+int netlink_batch_can_extend(const struct netlink_batch *batch, const struct nlmsghdr *message);
 
 /*
  * Sends the batch and collects the kernel's answers, which are all there when send(2) returns: the first error, or 0.

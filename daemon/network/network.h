@@ -42,8 +42,9 @@ int network_firewall_apply(struct network_manager *manager, struct error *err);
 
 struct network_port {
     uint16_t container_port;
-    char protocol[8];       /* "tcp" "udp" "sctp" */
-    char host_address[64];  /* "" or "0.0.0.0": every address */
+    char protocol[5];       /* "tcp" "udp" "sctp" */
+    char host_address[46];  /* INET6_ADDRSTRLEN: a container may have ten thousand of these; "" or "0.0.0.0": every
+                               address */
     uint16_t host_port;     /* 0: choose from the ephemeral range */
     uint16_t host_port_end; /* when > host_port: any free one of the range */
 };

@@ -59,6 +59,9 @@ void port_table_release(struct port_table *table)
     for (size_t i = 0; i < table->count; i++) {
         fd_close(table->claims[i].socket);
     }
+    for (size_t i = 0; i < ARRAY_SIZE(table->used); i++) {
+        free(table->used[i]);
+    }
     free(table->claims);
     *table = (struct port_table){0};
 }
@@ -78,9 +81,40 @@ bool port_claim_has_target(const struct port_claim *claim)
     return !is_any(claim->ipv6, claim->container_address, &claim->container_address6);
 }
 
+/* ---- which ports are in use at all: whoever asks for ten thousand does not look through ten thousand for each ---- */
+
+static void mark_used(struct port_table *table, const struct port_claim *claim)
+{
+    uint64_t **used = &table->used[protocol_index(claim->protocol)];
+    if (!*used) {
+        *used = xcalloc((UINT16_MAX + 1) / 64, sizeof(**used));
+    }
+    (*used)[claim->host_port / 64] |= UINT64_C(1) << claim->host_port % 64;
+}
+
+static bool is_used(const struct port_table *table, uint8_t protocol, uint16_t port)
+{
+    const uint64_t *used = table->used[protocol_index(protocol)];
+    return used && (used[port / 64] >> port % 64 & 1);
+}
+
+static void mark_all_again(struct port_table *table)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table->used); i++) {
+        free(table->used[i]);
+        table->used[i] = NULL;
+    }
+    for (size_t i = 0; i < table->count; i++) {
+        mark_used(table, &table->claims[i]);
+    }
+}
+
 bool port_table_is_free(const struct port_table *table, const struct port_request *request, uint16_t port)
 {
     bool any = is_any(request->ipv6, request->host_address, &request->host_address6);
+    if (!is_used(table, request->protocol, port)) {
+        return true;
+    }
     for (size_t i = 0; i < table->count; i++) {
         const struct port_claim *claim = &table->claims[i];
         if (claim->host_port != port || claim->protocol != request->protocol || claim->ipv6 != request->ipv6) {
@@ -109,6 +143,7 @@ static void add_claim(struct port_table *table, const struct port_request *reque
         .socket = socket,
         .owner = owner,
     };
+    mark_used(table, &table->claims[table->count - 1]);
 }
 
 /* "0.0.0.0:80" or "[::]:80" */
@@ -253,5 +288,13 @@ void port_table_drop(struct port_table *table, const void *owner)
             table->claims[kept++] = table->claims[i];
         }
     }
+    if (kept == table->count) {
+        return;
+    }
     table->count = kept;
+    mark_all_again(table);
+    if (table->capacity > 64 && kept < table->capacity / 4) {
+        table->capacity = kept + 1;
+        table->claims = xreallocarray(table->claims, table->capacity, sizeof(*table->claims));
+    }
 }

@@ -42,7 +42,8 @@ struct port_table {
     struct port_claim *claims;
     size_t count, capacity;
     uint16_t ephemeral_first, ephemeral_last;
-    uint16_t next[3]; /* where the search of the ephemeral range goes on, per protocol */
+    uint64_t *used[3]; /* per protocol, a bit per port: some claim may stand on it; NULL: none does */
+    uint16_t next[3];  /* where the search of the ephemeral range goes on, per protocol */
 };
 
 /* 0 or -EINVAL. "" is tcp. */

@@ -1,7 +1,6 @@
 /* Published ports of a container: which network they lead to, claiming them, and putting them into the rules. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <malloc.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -9,7 +8,7 @@
 #include "daemon/network/network_internal.h"
 #include "daemon/network/port_socket.h"
 
-enum { PORTS_MAX = 65536, MANY_PORTS = 1000 };
+enum { PORTS_MAX = 65536 };
 
 /* Is `a` the better gateway? */
 static bool precedes(const struct endpoint *a, const struct endpoint *b)
@@ -184,9 +183,6 @@ int ports_publish(struct network_manager *manager, void *owner, const struct end
     }
     if (r == 0) {
         forget_udp_flows_to(manager, claims, count);
-    }
-    if (count >= MANY_PORTS) { /* as many requests and answers have been in memory */
-        malloc_trim(0);
     }
     return r;
 }

@@ -156,6 +156,24 @@ ask_from() { # container address port
     [ "$(ask_from_peer "[$LINK6:1]" "$port")" = "$LINK6:2" ]
 }
 
+@test "several ports of the host lead to one of a container, in the order they were given" {
+    dory run -d --name web -p 127.0.0.1::80 -p 81 -p 0:80 -p 127.0.0.2::80 -p 81/udp --expose 81 --expose 82 busybox sleep 1000
+    run dory inspect -f '{{range $k, $v := .HostConfig.PortBindings}}{{$k}}{{range $v}} {{.HostIp}}{{end}};{{end}}' web
+    [ "$output" = "80/tcp 127.0.0.1  127.0.0.2;81/tcp ;81/udp ;" ]
+    run dory inspect -f '{{range $k, $v := .NetworkSettings.Ports}}{{$k}}{{range $v}} {{.HostIp}}{{end}};{{end}}' web
+    [ "$output" = "80/tcp 127.0.0.1 0.0.0.0 127.0.0.2;81/tcp 0.0.0.0;81/udp 0.0.0.0;82/tcp;" ]
+    run dory inspect -f '{{range $k, $v := .Config.ExposedPorts}}{{$k}} {{end}}' web
+    [ "$output" = "80/tcp 81/tcp 81/udp 82/tcp " ]
+    run dory ps --format '{{.Ports}}'
+    [ "$(sed 's/:[0-9]*->/>/g; s/, /\n/g' <<<"$output" | LC_ALL=C sort | xargs)" = \
+        "0.0.0.0>80/tcp 0.0.0.0>81/tcp 0.0.0.0>81/udp 127.0.0.1>80/tcp 127.0.0.2>80/tcp 82/tcp" ]
+    # Both maps of the rules have theirs, and lose them.
+    [ "$(nft list map ip "dory-$ENV_BRIDGE" ports_at | grep -o ' \. [0-9]* :' | wc -l)" -eq 2 ]
+    [ "$(nft list map ip "dory-$ENV_BRIDGE" ports | grep -o ' \. [0-9]* :' | wc -l)" -eq 3 ]
+    dory rm -f web >/dev/null
+    [ "$(nft list table ip "dory-$ENV_BRIDGE" | grep -c ' \. [0-9]* :')" -eq 0 ]
+}
+
 @test "ten thousand ports are published and taken back" {
     dory network create one >/dev/null
     # Ten thousand in a row that no other program has, now that they are asked for.

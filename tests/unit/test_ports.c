@@ -144,6 +144,32 @@ static void a_restored_port_counts_even_when_another_process_has_it(void **state
     port_table_release(&t);
 }
 
+static void a_dropped_owner_leaves_the_others_ports_taken(void **state)
+{
+    (void)state;
+    struct port_table t;
+    struct error err;
+    uint16_t p;
+    port_table_init(&t, 40000, 60000);
+    for (int i = 0; i < 300; i++) { /* the owners take turns, on two addresses of the same port too */
+        assert_int_equal(claim(&t, i % 3 ? &one : &two, 0, IPPROTO_TCP, 1000 + i, 0, &p, &err), 0);
+    }
+    assert_int_equal(claim(&t, &one, LOOPBACK, IPPROTO_TCP, 2000, 0, &p, &err), 0);
+    assert_int_equal(claim(&t, &two, OTHER, IPPROTO_TCP, 2000, 0, &p, &err), 0);
+    port_table_drop(&t, &one);
+    for (int i = 0; i < 300; i++) {
+        int r = claim(&t, &one, 0, IPPROTO_TCP, 1000 + i, 0, &p, &err);
+        assert_int_equal(r, i % 3 ? 0 : -EADDRINUSE);
+    }
+    assert_int_equal(claim(&t, &one, LOOPBACK, IPPROTO_TCP, 2000, 0, &p, &err), 0);
+    assert_int_equal(claim(&t, &one, OTHER, IPPROTO_TCP, 2000, 0, &p, &err), -EADDRINUSE);
+    port_table_drop(&t, &one);
+    port_table_drop(&t, &two);
+    assert_int_equal(t.count, 0);
+    assert_int_equal(claim(&t, &one, 0, IPPROTO_TCP, 2000, 0, &p, &err), 0);
+    port_table_release(&t);
+}
+
 static void protocols_have_names(void **state)
 {
     (void)state;
@@ -210,6 +236,7 @@ int main(void)
         cmocka_unit_test(a_range_gives_its_free_ports_in_order),
         cmocka_unit_test(ephemeral_ports_go_round),
         cmocka_unit_test(a_restored_port_counts_even_when_another_process_has_it),
+        cmocka_unit_test(a_dropped_owner_leaves_the_others_ports_taken),
         cmocka_unit_test(protocols_have_names),
         cmocka_unit_test(the_table_has_the_bridges_name),
         cmocka_unit_test(the_rules_hold_every_claim_in_its_map),
