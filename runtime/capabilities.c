@@ -43,6 +43,21 @@ int capabilities_set(uint64_t effective, uint64_t permitted, uint64_t inheritabl
     return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
+static void warn_of_ambient(const struct oci_process *process, uint64_t grantable, runtime_warn *warn,
+                            void *warn_context)
+{
+    struct capability_sets sets = capabilities_wanted(process, grantable);
+    uint64_t lost = runtime_capability_set(&process->capabilities.ambient, NULL) & grantable & ~sets.ambient;
+    for (int c = 0; c <= runtime_capability_last(); c++) {
+        if (!(lost >> c & 1))
+            continue;
+        CLEANUP_FREE char *text = xasprintf("can't raise ambient capability %s: it is not both permitted and "
+                                            "inheritable",
+                                            runtime_capability_name(c));
+        warn(warn_context, text);
+    }
+}
+
 void capabilities_warn(const struct oci_process *process, bool all, runtime_warn *warn, void *warn_context)
 {
     const struct oci_capabilities *c = &process->capabilities;
@@ -69,4 +84,5 @@ void capabilities_warn(const struct oci_process *process, bool all, runtime_warn
         CLEANUP_FREE char *text = xasprintf("process.capabilities.%s: cannot be granted: %s", sets[i].name, list);
         warn(warn_context, text);
     }
+    warn_of_ambient(process, grantable, warn, warn_context);
 }

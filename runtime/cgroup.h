@@ -148,4 +148,8 @@ int cgroup_devices_program(const struct json_array *rules, struct bpf_insn **ret
 uint64_t cgroup_weight_from_shares(uint64_t shares);
 uint64_t cgroup_io_weight_from_blkio(uint64_t weight);
 
+/* What pids.max is to be for linux.resources.pids.limit; negative: "max". 0 is a limit (the spec since 1.3) and becomes
+ * 1, which allows as little and which systemd takes too. Pure. */
+int64_t cgroup_pids_limit(int64_t limit);
+
 #endif

@@ -76,6 +76,17 @@ static int limit_memory(struct runtime_cgroup *cgroup, const struct oci_memory *
     return r;
 }
 
+/* As with the quota below: a period that is too short for the old runtime is right after the new one. */
+static int limit_realtime(int fd, const struct oci_cpu *cpu, struct error *err)
+{
+    bool both = cpu->realtime_period != NULL && cpu->realtime_runtime != NULL;
+    int late = write_number(fd, "cpu.rt_period_us", cpu->realtime_period, both ? NULL : err);
+    if (late < 0 && !both)
+        return late;
+    int r = write_number(fd, "cpu.rt_runtime_us", cpu->realtime_runtime, err);
+    return r == 0 && late < 0 ? write_number(fd, "cpu.rt_period_us", cpu->realtime_period, err) : r;
+}
+
 static int limit_cpu(struct runtime_cgroup *cgroup, const struct oci_cpu *cpu, struct error *err)
 {
     int fd = cgroup->fds[CGROUP_CPU];
@@ -87,8 +98,7 @@ static int limit_cpu(struct runtime_cgroup *cgroup, const struct oci_cpu *cpu, s
     r = write_number(fd, "cpu.idle", cpu->idle, err);
     if (r == 0 && cpu->shares != NULL && *cpu->shares != 0)
         r = write_number(fd, "cpu.shares", cpu->shares, err);
-    r = r < 0 ? r : write_number(fd, "cpu.rt_period_us", cpu->realtime_period, err);
-    r = r < 0 ? r : write_number(fd, "cpu.rt_runtime_us", cpu->realtime_runtime, err);
+    r = r < 0 ? r : limit_realtime(fd, cpu, err);
     if (r < 0)
         return r;
     /* The kernel checks quota against period at each write; when the period goes first and is refused because of the
@@ -119,11 +129,12 @@ static int limit_pids(struct runtime_cgroup *cgroup, const struct oci_pids *pids
 {
     if (pids->limit == NULL)
         return 0;
-    int r = need(cgroup, CGROUP_PIDS, *pids->limit > 0, err);
+    int64_t limit = cgroup_pids_limit(*pids->limit);
+    int r = need(cgroup, CGROUP_PIDS, limit > 0, err);
     if (r < 0 || cgroup->fds[CGROUP_PIDS] < 0)
         return r;
-    return *pids->limit > 0 ? write_number(cgroup->fds[CGROUP_PIDS], "pids.max", pids->limit, err)
-                            : cgroup_write(cgroup->fds[CGROUP_PIDS], "pids.max", "max", err);
+    return limit > 0 ? write_number(cgroup->fds[CGROUP_PIDS], "pids.max", &limit, err)
+                     : cgroup_write(cgroup->fds[CGROUP_PIDS], "pids.max", "max", err);
 }
 
 /* The weight's file depends on the io scheduler that the kernel was built with. */

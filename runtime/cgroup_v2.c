@@ -22,6 +22,11 @@ uint64_t cgroup_weight_from_shares(uint64_t shares)
     return 1 + ((shares - 2) * 9999) / 262142;
 }
 
+int64_t cgroup_pids_limit(int64_t limit)
+{
+    return limit < 0 ? -1 : limit == 0 ? 1 : limit;
+}
+
 uint64_t cgroup_io_weight_from_blkio(uint64_t weight)
 {
     if (weight == 0)
@@ -184,12 +189,11 @@ static int limit_io(int fd, const struct oci_block_io *io, struct error *err)
 
 static int limit_pids(int fd, const struct oci_pids *pids, struct error *err)
 {
-    int r = 0;
-    if (pids->limit != NULL)
-        r = write_limit(fd, "pids.max", *pids->limit > 0 ? *pids->limit : -1, *pids->limit > 0 ? err : NULL);
-    if (r < 0 && *pids->limit <= 0)
-        r = 0; /* no controller, no limit: what was asked for */
-    return r;
+    if (pids->limit == NULL)
+        return 0;
+    int64_t limit = cgroup_pids_limit(*pids->limit);
+    int r = write_limit(fd, "pids.max", limit, limit < 0 ? NULL : err);
+    return limit < 0 ? 0 : r; /* no controller, no limit: what was asked for */
 }
 
 /* The member of linux.resources that an error is about. */

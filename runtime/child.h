@@ -65,10 +65,19 @@ int child_open_in_proc(const struct child *child, const char *path, int flags);
 
 /* rootfs.c */
 int child_attach_root(struct child *child, struct error *err);
+/* Covers a directory with an empty read-only tmpfs, which is made once (-1 before) and cloned. 0 or -errno. */
+int child_mask_directory(int target_fd, int *tmpfs_fd);
 int child_mask_paths(struct child *child, struct error *err);
 int child_readonly_paths(struct child *child, struct error *err);
 int child_finish_readonly(struct child *child, struct error *err);
 int child_pivot(struct child *child, struct error *err);
+
+/*
+ * host_proc.c: takes the host's procfs and sysfs off our mount namespace, which chroot(2) leaves there. As long as
+ * there is one without masks the kernel lets a user namespace in the container mount another one (mount_too_revealing()
+ * in fs/namespace.c). Before the root is changed.
+ */
+int child_hide_host_proc(struct child *child, struct error *err);
 
 /* mounts.c */
 int child_mount_all(struct child *child, struct error *err);

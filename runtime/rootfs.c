@@ -59,10 +59,8 @@ int child_attach_root(struct child *child, struct error *err)
 
 /* ---- covering ---- */
 
-/* What masks directories: an empty read-only tmpfs, made once and cloned. */
-static int mask_directory(struct child *child, int target_fd, int *tmpfs_fd)
+int child_mask_directory(int target_fd, int *tmpfs_fd)
 {
-    (void)child;
     if (*tmpfs_fd >= 0)
         return mount_clone_onto(*tmpfs_fd, false, MOUNT_ATTR_RDONLY, target_fd);
     CLEANUP_CLOSE int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
@@ -79,6 +77,12 @@ static int mask_directory(struct child *child, int target_fd, int *tmpfs_fd)
     return 0;
 }
 
+static bool is_same_file(const struct stat *st, int fd)
+{
+    struct stat other;
+    return fd >= 0 && fstat(fd, &other) == 0 && other.st_dev == st->st_dev && other.st_ino == st->st_ino;
+}
+
 int child_mask_paths(struct child *child, struct error *err)
 {
     const struct strv *paths = &child->spec->linux_.masked_paths;
@@ -91,8 +95,10 @@ int child_mask_paths(struct child *child, struct error *err)
         if (fd < 0 || fstat(fd, &st) < 0)
             return error_errno(err, fd < 0 ? fd : errno, "can't mask path \"%s\"", paths->items[i]);
         int r;
+        if (is_same_file(&st, tmpfs_fd) || is_same_file(&st, child->null_fd))
+            continue; /* the path is there twice */
         if (S_ISDIR(st.st_mode))
-            r = mask_directory(child, fd, &tmpfs_fd);
+            r = child_mask_directory(fd, &tmpfs_fd);
         else if (child->null_fd < 0)
             return error_set(err, ERROR_INVALID, 0, "can't mask path \"%s\": the container has no /dev/null",
                              paths->items[i]);
@@ -152,6 +158,9 @@ int child_pivot(struct child *child, struct error *err)
         return error_errno(err, errno, "cannot enter the root filesystem");
     /* pivot_root(2) would take everybody in a joined mount namespace along. */
     if (child->options->no_pivot || child->plan->joins_mount) {
+        int r = child->plan->joins_mount ? 0 : child_hide_host_proc(child, err);
+        if (r < 0)
+            return r;
         if (chroot(".") < 0 || chdir("/") < 0)
             return error_errno(err, errno, "cannot change the root");
         return set_root_propagation(child->spec, err);

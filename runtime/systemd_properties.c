@@ -205,8 +205,9 @@ static int put_devices(struct strbuf *body, const struct json_array *rules, stru
 int systemd_put_limits(struct strbuf *body, const struct oci_resources *resources, struct error *err)
 {
     put_memory(body, &resources->memory);
-    if (resources->pids.limit != NULL && *resources->pids.limit != 0)
-        systemd_put_number(body, "TasksMax", *resources->pids.limit < 0 ? NO_LIMIT : (uint64_t)*resources->pids.limit);
+    int64_t pids = resources->pids.limit != NULL ? cgroup_pids_limit(*resources->pids.limit) : 0;
+    if (resources->pids.limit != NULL)
+        systemd_put_number(body, "TasksMax", pids < 0 ? NO_LIMIT : (uint64_t)pids);
     if (resources->block_io.weight != NULL && *resources->block_io.weight > 0)
         systemd_put_number(body, "IOWeight", cgroup_io_weight_from_blkio((uint64_t)*resources->block_io.weight));
     int r = put_cpu(body, &resources->cpu, err);

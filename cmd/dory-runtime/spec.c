@@ -1,8 +1,10 @@
 /* spec: a config.json to start from; features: what the runtime can do, as the spec's features document. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -52,7 +54,10 @@ static void fill_process(struct oci_process *process)
 static void fill_linux(struct oci_linux *l)
 {
     static const char *const namespaces[] = {"pid", "network", "ipc", "uts", "mount", "cgroup"};
-    for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++) {
+    struct statfs fs;
+    bool v2 = statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+    /* A cgroup namespace is what one has on v2, for docker and podman too, and not with the hierarchies of v1. */
+    for (size_t i = 0; i < ARRAY_SIZE(namespaces) - !v2; i++) {
         struct oci_namespace *ns = oci_array_add(&l->namespaces, &oci_namespace_table);
         ns->type = xstrdup(namespaces[i]);
     }

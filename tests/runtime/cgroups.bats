@@ -21,6 +21,14 @@ load helper
     edit "r['pids'] = {'limit': 5}"
     run_container
     [[ "$output" == *"can't fork"* ]]
+    make_config sh -c 'sleep 5 & echo none'
+    edit "r['pids'] = {'limit': 0}"
+    run_container
+    [[ "$output" == *"can't fork"* ]]
+    make_config sh -c 'sleep 0 & echo any'
+    edit "r['pids'] = {'limit': -1}"
+    run_container
+    [[ "$output" == *any* ]]
 }
 
 @test "limits are written as asked" {

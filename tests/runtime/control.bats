@@ -123,6 +123,8 @@ SH
     [ "$(limit pids pids.max pids.max)" = 44 ]
     echo '{"pids": {"limit": -1}}' | rt update -r - "$ID"
     [ "$(limit pids pids.max pids.max)" = max ]
+    rt update --pids-limit 0 "$ID" # a limit, which systemd writes as 1
+    [ "$(limit pids pids.max pids.max)" = 1 ]
     rt update --memory-swap -1 "$ID"
     rt update --memory -1 "$ID"
 }

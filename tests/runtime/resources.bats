@@ -41,6 +41,22 @@ pure_v2() {
     [ "$(value cpu cpu.idle cpu.idle)" = 1 ]
 }
 
+@test "cpu: realtime period and runtime, in whatever order the kernel takes them" {
+    [ -e /sys/fs/cgroup/cpu/cpu.rt_runtime_us ] || skip "the kernel has no cpu.rt_runtime_us"
+    parent=/sys/fs/cgroup/cpu/dory-rt-$ID
+    mkdir "$parent"
+    echo 300000 >"$parent/cpu.rt_runtime_us" || { rmdir "$parent"; skip "no realtime left on this host"; }
+    make_config sleep 1000
+    edit "l['cgroupsPath'] = '/dory-rt-$ID/$ID'; r['cpu'] = {'realtimePeriod': 1000000, 'realtimeRuntime': 200000}"
+    rt run -d --bundle "$T/bundle" "$ID" </dev/null >/dev/null 2>&1
+    seen=$(cat "$parent/$ID"/cpu.rt_{period,runtime}_us)
+    rt update --cpu-rt-period 10000 --cpu-rt-runtime 2000 "$ID" # below the old runtime
+    seen+=" $(cat "$parent/$ID"/cpu.rt_{period,runtime}_us)"
+    rt delete --force "$ID"
+    [ ! -d "$parent" ] || rmdir "$parent"
+    [ "$(echo $seen)" = "1000000 200000 10000 2000" ]
+}
+
 @test "memory: swappiness and the OOM killer where the host has them, an error where not" {
     make_config sleep 1000
     edit "r['memory'] = {'limit': 64 << 20, 'swappiness': 10, 'useHierarchy': True, 'kernel': 32 << 20}"

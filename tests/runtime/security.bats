@@ -170,6 +170,35 @@ mount('/vol/a/x', 'bind', '$T/src', 'rbind')"
     [ "$(grep -c ' / / ' <<<"$output")" -le 1 ]
 }
 
+@test "without pivot_root, too, a user namespace inside gets no procfs without masks" {
+    make_config unshare -mrpf sh -c 'echo inside; mount -t proc none /proc && echo revealed; mount -t sysfs none /sys && echo revealed'
+    edit "
+for s in ('bounding', 'permitted', 'effective'): proc['capabilities'][s].append('CAP_SETFCAP')
+l['maskedPaths'] += ['/sys/kernel']"
+    cp "$T/bundle/config.json" "$T/good.json"
+    before=$(grep -c ' - proc \| - sysfs ' /proc/self/mountinfo)
+    chmod 755 "$T" "$T/bundle"
+    for change in "pass" "l['rootfsPropagation'] = 'shared'" "
+l['namespaces'].append({'type': 'user'})
+l['uidMappings'] = l['gidMappings'] = [{'containerID': 0, 'hostID': 200000, 'size': 65536}]"; do
+        cp "$T/good.json" "$T/bundle/config.json"
+        edit "$change"
+        run rt run --no-pivot --bundle "$T/bundle" "$ID" </dev/null
+        [[ "$output" == *inside*"mount: permission denied"* ]] || { echo "$change: $output"; false; }
+        [[ "$output" != *revealed* ]]
+        [ "$(grep -c ' - proc \| - sysfs ' /proc/self/mountinfo)" = "$before" ] # the host's stay
+    done
+}
+
+@test "a path that is masked twice is covered once" {
+    make_config sh -c 'grep -c " /etc " /proc/mounts; grep -c " /root/file " /proc/mounts; cat /root/file; ls /etc'
+    echo secret >"$ROOT/root/file"
+    edit "l['maskedPaths'] += ['/etc', '/root/file', '/root/../etc', '/root/file']"
+    run_container
+    [ "$status" = 0 ]
+    [ "$output" = 1$'\n'1 ]
+}
+
 @test "nothing but a procfs is mounted on /proc, under whatever name, and nothing inside of it (CVE-2019-16884)" {
     mkdir -p "$T/decoy/self/attr"
     ln -s /proc "$ROOT/alias"
