@@ -184,8 +184,8 @@ ROWS
     run -0 dory inspect -f '{{json .NetworkSettings.Networks}}' notes
     [ "$(jq -c '[.noted.DriverOpts, .other.DriverOpts, .other.Links]' <<<"$output")" = '[{"org.example.note":"1"},{"org.example.note":"2"},["nosuch:later"]]' ]
     dory start notes
-    run -1 dory create --network name=noted,driver-opt=com.docker.network.endpoint.sysctls=x busybox
-    [[ $output == *"com.docker.network.endpoint.sysctls"*"is not supported"* ]]
+    run -1 dory create --network name=noted,driver-opt=com.docker.network.endpoint.other=x busybox
+    [[ $output == *"com.docker.network.endpoint.other"*"is not supported"* ]]
     dory rm -f notes
     dory network rm noted other
 }

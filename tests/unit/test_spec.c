@@ -129,7 +129,7 @@ static void what_types_cannot_say_is_checked(void **state)
          "\"mount\"}],\"sysctl\":{\"kernel.core_pattern\":\"x\"}}}",
          "not in a separate kernel namespace"},
         {"{\"ociVersion\":\"1.0.2\",\"process\":{\"cwd\":\"/\",\"args\":[\"sh\"]},\"linux\":{\"namespaces\":[{\"type\":"
-         "\"mount\"}],\"intelRdt\":{\"closID\":\"x\"}}}",
+         "\"mount\"}],\"intelRdt\":{\"closID\":\"../x\"}}}",
          "linux.intelRdt"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
