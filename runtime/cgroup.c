@@ -213,9 +213,7 @@ int cgroup_refuse_inhabited(struct runtime_cgroup *cgroup, struct error *err)
     CLEANUP_FREE char *file = xasprintf("%s/cgroup.procs", cgroup->path);
     char text[16];
     ssize_t n = cgroup_read(root, file, text, sizeof(text));
-    if (n == -ENOENT)
-        return 0;
-    if (n < 0)
+    if (n < 0 && n != -ENOENT) /* with v1 there may be one of the freezer's all the same */
         return error_errno(err, (int)n, "cannot read cgroup.procs of cgroup %s", cgroup->path);
     if (n > 0)
         return error_set(err, ERROR_CONFLICT, EBUSY, "container's cgroup %s is not empty", cgroup->path);
