@@ -41,6 +41,14 @@ check:
 	$(MAKE) --no-print-directory -j2 $(UNIT_TESTS)
 	DORY_BIN=$(abspath $(BIN)) tests/run $(UNIT_TESTS) $(BATS_TESTS) tests/vm/check
 
+# dory-runtime with Debian's systemd as pid 1, in a virtual machine: after changes to runtime/systemd*.c and runtime/dbus.c.
+.PHONY: check-systemd
+check-systemd:
+	tests/deps check
+	$(MAKE) --no-print-directory -j2 all
+	DORY_BIN=$(abspath $(BIN)) tests/vm/check
+	DORY_BIN=$(abspath $(BIN)) tests/vm/run_systemd
+
 # The unit tests and the CLI's scenario once more with AddressSanitizer and UBSan.
 SAN_DIR := $(B)/asan
 .PHONY: check-asan
