@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -321,10 +322,11 @@ static int set_directory_times(struct unpack *unpack, struct error *err)
 static int unpack_entries(struct unpack *unpack, struct tar_reader *reader, struct error *err)
 {
     const struct tar_entry *entry;
+    int64_t max = unpack->options->entries_max > 0 ? unpack->options->entries_max : UNPACK_ENTRIES_MAX;
     int r;
     while ((r = tar_reader_next(reader, &entry, err)) > 0) {
-        if (++unpack->result.entries > UNPACK_ENTRIES_MAX) {
-            return error_set(err, ERROR_INVALID, EINVAL, "the layer has too many entries");
+        if (++unpack->result.entries > max) {
+            return error_set(err, ERROR_INVALID, E2BIG, "the archive has more than %" PRId64 " entries", max);
         }
         r = unpack_entry(unpack, reader, entry, err);
         if (r < 0) {
@@ -354,7 +356,8 @@ int unpack_tree(struct tar_reader *reader, int root_fd, const struct unpack_opti
     return 0;
 }
 
-int unpack_layer(struct tar_reader *reader, int root_fd, struct unpack_result *result, struct error *err)
+int unpack_layer(struct tar_reader *reader, int root_fd, int64_t entries_max, struct unpack_result *result,
+                 struct error *err)
 {
-    return unpack_tree(reader, root_fd, &(struct unpack_options){0}, result, err);
+    return unpack_tree(reader, root_fd, &(struct unpack_options){.entries_max = entries_max}, result, err);
 }

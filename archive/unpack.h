@@ -11,7 +11,7 @@
 
 #include "archive/tar.h"
 
-/* Limits; beyond them the layer is refused. */
+/* Limits; beyond them the archive is refused. The first is what counts when the caller names none. */
 #define UNPACK_ENTRIES_MAX 5000000
 #define UNPACK_DEPTH_MAX 256
 #define UNPACK_DIRECTORY_NAMES_MAX (128 * 1024 * 1024)
@@ -26,9 +26,11 @@ struct unpack_result {
 /*
  * Reads the archive to its end marker. Owners, modes, times with nanoseconds, device nodes and extended attributes are
  * kept (trusted.overlay.* of an archive is dropped: it is the host's). Later entries replace earlier ones of the same
- * name. The calling thread must own its umask (unshare(CLONE_FS)) and have set it to 0.
+ * name. More than entries_max entries are ERROR_INVALID; 0: UNPACK_ENTRIES_MAX. The calling thread must own its umask
+ * (unshare(CLONE_FS)) and have set it to 0.
  */
-int unpack_layer(struct tar_reader *reader, int root_fd, struct unpack_result *result, struct error *err);
+int unpack_layer(struct tar_reader *reader, int root_fd, int64_t entries_max, struct unpack_result *result,
+                 struct error *err);
 
 /* Unpacking into a tree that is in use (docker cp), which others may change meanwhile. Zeros: as unpack_layer. */
 struct unpack_options {
@@ -45,6 +47,7 @@ struct unpack_options {
     gid_t gid;
     /* Names that begin with the component rename_from begin with rename_to instead; "/": with it in front. */
     const char *rename_from, *rename_to;
+    int64_t entries_max; /* 0: UNPACK_ENTRIES_MAX */
 };
 int unpack_tree(struct tar_reader *reader, int root_fd, const struct unpack_options *options,
                 struct unpack_result *result, struct error *err);

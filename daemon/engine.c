@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/timestamp.h"
 #include "daemon/admission.h"
 #include "daemon/build/context.h"
@@ -129,7 +130,14 @@ static int load_id(struct engine *engine, struct error *err)
 
 static int open_images(struct engine *engine, struct error *err)
 {
-    return image_store_open(engine->options->data_root, engine->db, &engine->images, err);
+    const struct daemon_options *options = engine->options;
+    struct image_limits limits = {.layer_entries = options->max_layer_entries};
+    if (parse_size(options->max_layer_size, false, &limits.layer_bytes) < 0)
+        return error_set(err, ERROR_INVALID, EINVAL, "invalid max-layer-size: %s", options->max_layer_size);
+    int r = image_store_open(options->data_root, engine->db, &engine->images, err);
+    if (r == 0)
+        image_store_set_limits(engine->images, &limits);
+    return r;
 }
 
 static int open_volumes(struct engine *engine, struct error *err)

@@ -51,7 +51,9 @@ struct daemon_options {
     int64_t shutdown_timeout;
     int64_t max_concurrent_downloads, max_concurrent_uploads;
     int64_t keep_downloads; /* seconds */
-    bool live_restore;      /* always so; false makes an orderly stop end the containers, as dockerd does */
+    char *max_layer_size;   /* "256g": see struct image_limits */
+    int64_t max_layer_entries;
+    bool live_restore; /* always so; false makes an orderly stop end the containers, as dockerd does */
 };
 
 #endif

@@ -48,6 +48,17 @@ struct image {
  * left. `db` stays the caller's and open longer than the store. */
 int image_store_open(const char *data_root, struct db *db, struct image_store **ret, struct error *err);
 void image_store_close(struct image_store *store);
+/*
+ * What one layer may unpack to, however small it came: a bomb is ERROR_INVALID, and leaves nothing. Set before the
+ * first layer comes; until then the defaults hold.
+ */
+struct image_limits {
+    int64_t layer_bytes;   /* of its tar */
+    int64_t layer_entries; /* files, directories, links... */
+};
+#define IMAGE_LAYER_BYTES_DEFAULT ((int64_t)256 << 30)
+#define IMAGE_LAYER_ENTRIES_DEFAULT 5000000
+void image_store_set_limits(struct image_store *store, const struct image_limits *limits);
 /* What the opening had to remove because its files were gone: sentences for the daemon's log; owned by the store. */
 const struct strv *image_store_repairs(struct image_store *store);
 /* Directory descriptor of the data root, owned by the store. */

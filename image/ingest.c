@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -100,7 +101,11 @@ static void tar_publish(struct layer_ingest *ingest)
 static int tar_commit(void *data, size_t size, struct error *err)
 {
     struct layer_ingest *ingest = data;
-    (void)err;
+    int64_t max = ingest->store->limits.layer_bytes;
+    if ((int64_t)size > max - ingest->info.tar_size) {
+        return error_set(err, ERROR_INVALID, EFBIG,
+                         "the layer unpacks to more than %" PRId64 " bytes (max-layer-size in daemon.json)", max);
+    }
     if (ingest->info.tar_size == 0) {
         ingest->plain = inflate_is_plain(ingest->inflate);
     }
@@ -169,7 +174,7 @@ static int unpack_all(struct layer_ingest *ingest, struct tar_reader *reader, st
         return error_errno(err, errno, "unshare");
     }
     umask(0);
-    int r = unpack_layer(reader, ingest->dir_fd, &ingest->unpacked, err);
+    int r = unpack_layer(reader, ingest->dir_fd, ingest->store->limits.layer_entries, &ingest->unpacked, err);
     return r < 0 ? r : tar_reader_drain(reader, err); /* padding behind the end marker belongs to the digest */
 }
 
@@ -272,7 +277,8 @@ static int ingest_write_failed(struct layer_ingest *ingest, const void *data, si
 {
     struct error error = {0};
     int r = ingest_error(ingest, &error);
-    if (ingest->expected[0] != 0 && error.kind == ERROR_INVALID) {
+    bool bomb = error.errnum == EFBIG || error.errnum == E2BIG; /* not worth another byte */
+    if (ingest->expected[0] != 0 && error.kind == ERROR_INVALID && !bomb) {
         digest_stream_update(&ingest->stream_digest, data, size);
         return 0;
     }

@@ -156,6 +156,7 @@ int image_store_open(const char *data_root, struct db *db, struct image_store **
 {
     struct image_store *store = xcalloc(1, sizeof(*store));
     store->db = db;
+    store->limits = (struct image_limits){IMAGE_LAYER_BYTES_DEFAULT, IMAGE_LAYER_ENTRIES_DEFAULT};
     store->root_fd = store->overlay_fd = store->tmp_fd = store->blobs_fd = -1;
     store_cleaner_init(&store->cleaner);
     digest_pool_init(&store->digests);
@@ -191,6 +192,11 @@ void image_store_close(struct image_store *store)
     fd_close(store->root_fd);
     free(store->root_path);
     free(store);
+}
+
+void image_store_set_limits(struct image_store *store, const struct image_limits *limits)
+{
+    store->limits = *limits;
 }
 
 int image_store_root_fd(struct image_store *store)

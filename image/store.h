@@ -55,6 +55,7 @@ struct image_store {
     struct strv repairs;
     struct store_cleaner cleaner;
     struct digest_pool digests; /* of the layers on their way in */
+    struct image_limits limits;
     struct downloads downloads;
     pthread_mutex_t init_lock; /* one init layer is made at a time */
     struct rootfs_pool pool;

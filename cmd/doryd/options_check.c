@@ -97,6 +97,11 @@ int daemon_options_check(const struct daemon_options *options, struct error *err
     if (options->keep_downloads < 0 || options->keep_downloads > 86400)
         return error_set(err, ERROR_INVALID, 0, "invalid keep-downloads: %" PRId64 " (0 to 86400 seconds)",
                          options->keep_downloads);
+    int64_t layer_size;
+    if (parse_size(options->max_layer_size, false, &layer_size) < 0 || layer_size <= 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid max-layer-size: %s", options->max_layer_size);
+    if (options->max_layer_entries <= 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid max-layer-entries: %" PRId64, options->max_layer_entries);
     r = check_mirrors(&options->mirrors, err);
     if (r < 0)
         return r;

@@ -83,6 +83,9 @@ class Repository:
         if name == "escape":
             bad = tar([("../../../../tmp/dory-escaped", b"x")])
             layers, conf = [gzip.compress(bad)], config([digest(bad)])
+        if name == "bomb":
+            bad = tar([("zeros", bytes(40_000_000))])
+            layers, conf = [packed[1], gzip.compress(bad, 9, mtime=0)], config([ids[1], digest(bad)])
         items = [descriptor(LAYER, data) for data in layers]
         for data in layers + [conf]:
             self.blobs[digest(data)] = ALL_BLOBS[digest(data)] = data

@@ -195,7 +195,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct source source = {.data = &tar};
     struct tar_reader *reader = tar_reader_new(read_portion, &source);
     struct unpack_result result;
-    (void)unpack_layer(reader, root, &result, &err);
+    (void)unpack_layer(reader, root, 0, &result, &err);
     tar_reader_free(reader);
     check_cage(cage);
     if (beneath_remove_tree(cage, "root") < 0)

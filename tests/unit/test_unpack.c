@@ -30,7 +30,7 @@ static int unpack_portions(struct scratch *s, const struct strbuf *tar, size_t p
     CLEANUP_TAR_READER struct tar_reader *reader = tar_reader_new(source_read, &source);
     mkdirat(s->fd, "root", 0755);
     int CLEANUP_CLOSE root = openat(s->fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return unpack_layer(reader, root, result, err);
+    return unpack_layer(reader, root, 0, result, err);
 }
 
 static void unpack_ok(struct scratch *s, const struct strbuf *tar)
