@@ -1,6 +1,6 @@
 /*
- * The digest of a layer that lies unpacked: one thread packs it, the blocks are hashed as they fill, and the caller's
- * thread reads them as a tar again, to write down the way back (skeleton.h).
+ * The digest of a layer that lies unpacked: one thread packs it, and the caller's hashes what has been packed and reads
+ * it as a tar again, to write down the way back (skeleton.h).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -30,7 +30,6 @@ struct packing {
 static void publish(struct packing *p)
 {
     if (p->fill > 0) {
-        digest_stream_add(&p->digest, p->block, p->fill);
         block_pipe_publish(&p->tar, p->fill);
         p->block = NULL;
         p->fill = 0;
@@ -84,7 +83,10 @@ static ssize_t tar_source(void *data, const void **ret_data, struct error *err)
     struct packing *p = data;
     digest_stream_wait(&p->digest, p->taken);
     ssize_t n = block_pipe_take(&p->tar, ret_data);
-    p->taken += n > 0;
+    if (n > 0) {
+        digest_stream_add(&p->digest, *ret_data, (size_t)n);
+        p->taken++;
+    }
     return n >= 0 ? n : error_set(err, ERROR_CANCELLED, ECANCELED, "cancelled");
 }
 
