@@ -43,7 +43,7 @@ static void write_graph_driver(struct json_writer *w, const struct image *image,
 
 static void write_image(struct json_writer *w, const struct image *image, const char *data_root, int version)
 {
-    char created[TIMESTAMP_MAX];
+    char created[TIMESTAMP_MAX], tagged[TIMESTAMP_MAX];
 
     timestamp_format(created, image->created);
     json_begin_object(w);
@@ -73,7 +73,8 @@ static void write_image(struct json_writer *w, const struct image *image, const 
     json_end_object(w);
     json_key(w, "Metadata");
     json_begin_object(w);
-    json_member_string(w, "LastTagTime", TIMESTAMP_ZERO_TEXT);
+    timestamp_format(tagged, image->tagged);
+    json_member_string(w, "LastTagTime", tagged);
     json_end_object(w);
     json_end_object(w);
 }

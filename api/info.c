@@ -176,14 +176,22 @@ static void write_runtime(struct json_writer *w, const struct strmap_entry *entr
     json_end_object(w);
 }
 
+static void write_built_in(const char *name, struct json_writer *w)
+{
+    json_key(w, name);
+    json_begin_object(w);
+    json_member_string(w, "path", "dory-shim");
+    json_end_object(w);
+}
+
 static void write_runtimes(const struct daemon_options *options, struct json_writer *w)
 {
     json_key(w, "Runtimes");
     json_begin_object(w);
-    json_key(w, RUNTIME_BUILT_IN);
-    json_begin_object(w);
-    json_member_string(w, "path", "dory-shim");
-    json_end_object(w);
+    write_built_in(RUNTIME_BUILT_IN, w);
+    for (size_t i = 0; runtimes_aliases[i] != NULL; i++)
+        if (strmap_get(&options->runtimes, runtimes_aliases[i]) == NULL)
+            write_built_in(runtimes_aliases[i], w);
     for (size_t i = 0; i < options->runtimes.count; i++)
         write_runtime(w, &options->runtimes.items[i]);
     json_end_object(w);

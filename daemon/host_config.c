@@ -4,6 +4,7 @@
 #include "daemon/ulimits.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "daemon/options.h"
 #include "daemon/runtimes.h"
@@ -404,6 +405,9 @@ void host_config_set_defaults(struct host_config *host, const struct daemon_opti
     /* Unset: as much swap as memory, docker's rule. */
     if (host->memory > 0 && host->memory_swap == 0)
         host->memory_swap = host->memory <= INT64_MAX / 2 ? host->memory * 2 : -1;
+    /* docker says false where the kernel has the switch, and nothing where it has none (cgroup v2). */
+    if (host->oom_kill_disable == NULL && access("/sys/fs/cgroup/memory/memory.oom_control", F_OK) == 0)
+        host->oom_kill_disable = xcalloc(1, sizeof(*host->oom_kill_disable));
     if (host->shm_size == 0 &&
         (options->default_shm_size == NULL || parse_size(options->default_shm_size, false, &host->shm_size) < 0))
         host->shm_size = DEFAULT_SHM_SIZE;

@@ -38,6 +38,16 @@ static int unknown(const char *name, struct error *err)
     return error_set(err, ERROR_INVALID, 0, "unknown or invalid runtime name: %s", name);
 }
 
+const char *const runtimes_aliases[] = {"runc", "io.containerd.runc.v2", NULL};
+
+static bool is_alias(const char *name)
+{
+    for (size_t i = 0; runtimes_aliases[i]; i++)
+        if (strcmp(name, runtimes_aliases[i]) == 0)
+            return true;
+    return false;
+}
+
 int runtimes_check(const struct daemon_options *options, struct error *err)
 {
     for (size_t i = 0; i < options->runtimes.count; i++) {
@@ -50,7 +60,7 @@ int runtimes_check(const struct daemon_options *options, struct error *err)
             return error_set(err, ERROR_INVALID, 0, "runtime %s: its path must be configured", entry->key);
     }
     if (options->default_runtime && strcmp(options->default_runtime, RUNTIME_BUILT_IN) != 0 &&
-        !strmap_get(&options->runtimes, options->default_runtime))
+        !is_alias(options->default_runtime) && !strmap_get(&options->runtimes, options->default_runtime))
         return error_set(err, ERROR_INVALID, 0, "specified default runtime '%s' does not exist",
                          options->default_runtime);
     return 0;
@@ -90,6 +100,8 @@ int runtimes_find(const struct daemon_options *options, const char *name, struct
     if (value)
         r = runtimes_decode(value, &command);
     unlock(options);
+    if (!value && is_alias(name))
+        return 0;
     if (r < 0)
         return unknown(name, err);
     if (ret)

@@ -13,6 +13,9 @@
 #include "daemon/options.h"
 
 #define RUNTIME_BUILT_IN "dory"
+/* Names by which scripts written for docker know its own runtime, and which are the built-in one here unless the
+ * setting `runtimes` gives them to a program. NULL-terminated. */
+extern const char *const runtimes_aliases[];
 
 /* The settings `runtimes` and `default-runtime`: dockerd's words for what is wrong with them. */
 int runtimes_check(const struct daemon_options *options, struct error *err);

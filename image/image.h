@@ -41,6 +41,7 @@ struct image {
     int64_t *layer_sizes;     /* of each layer, base first, as many as diff_ids */
     int64_t size;             /* bytes of all unpacked layers */
     struct strv repo_tags;    /* familiar form, as of the look-up */
+    int64_t tagged;           /* ns, when it was given a name last, as of the look-up; 0: never */
     struct strv repo_digests; /* "name@sha256:..." */
 };
 

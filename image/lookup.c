@@ -181,6 +181,20 @@ static int load_names(struct image_store *store, struct image *image, struct err
     return r;
 }
 
+static int load_naming(struct image_store *store, struct image *image, struct error *err)
+{
+    struct db_statement *s;
+    bool row = true;
+    int r = db_query(store->db, "SELECT time FROM image_tagged WHERE image = ?", &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, image->id);
+    }
+    while (r == 0 && (r = db_step(s, &row, err)) == 0 && row) {
+        image->tagged = db_int(s, 0);
+    }
+    return r;
+}
+
 /* Directories of the layers, and what overlayfs gets: top first, nothing twice (it refuses that, and the upper of two
  * equal layers hides the lower one entirely), nothing beneath a layer whose root is opaque. */
 static int load_layers(struct image_store *store, struct image_object *object, struct error *err)
@@ -249,6 +263,9 @@ static int image_load_object(struct image_store *store, const char *id, struct i
     r = load_parent(store, &object->image, err);
     if (r == 0) {
         r = load_names(store, &object->image, err);
+    }
+    if (r == 0) {
+        r = load_naming(store, &object->image, err);
     }
     if (r == 0) {
         r = load_layers(store, object, err);
@@ -421,6 +438,21 @@ int image_list(struct image_store *store, struct image ***ret, size_t *ret_count
 
 /* ---- Names ---- */
 
+static int note_naming(struct image_store *store, const char *id, struct error *err)
+{
+    struct db_statement *s;
+    int r = db_query(
+        store->db,
+        "INSERT INTO image_tagged (image, time) VALUES (?, ?) ON CONFLICT (image) DO UPDATE SET time = excluded.time",
+        &s, err);
+    if (r < 0) {
+        return r;
+    }
+    db_bind_text(s, 1, id);
+    db_bind_int(s, 2, timestamp_now());
+    return db_run(s, err);
+}
+
 int image_name_set(struct image_store *store, const char *id, const struct reference *ref, struct error *err)
 {
     CLEANUP_FREE char *key = image_name_key(ref);
@@ -434,7 +466,8 @@ int image_name_set(struct image_store *store, const char *id, const struct refer
     }
     db_bind_text(s, 1, key);
     db_bind_text(s, 2, id);
-    return db_run(s, err);
+    r = db_run(s, err);
+    return r < 0 ? r : note_naming(store, id, err);
 }
 
 int image_add_refs(struct image_store *store, const char *id, const struct reference *refs, size_t count,

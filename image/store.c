@@ -30,6 +30,9 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS image_name (name TEXT PRIMARY KEY, image TEXT NOT NULL"
     " REFERENCES image ON DELETE CASCADE) WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS image_name_image ON image_name (image);"
+    /* When an image was given a name last, in ns. */
+    "CREATE TABLE IF NOT EXISTS image_tagged (image TEXT PRIMARY KEY REFERENCES image ON DELETE CASCADE,"
+    " time INTEGER NOT NULL) WITHOUT ROWID;"
     /* Manifests that are kept with an image. */
     "CREATE TABLE IF NOT EXISTS image_blob (image TEXT NOT NULL REFERENCES image ON DELETE CASCADE,"
     " digest TEXT NOT NULL, PRIMARY KEY (image, digest)) WITHOUT ROWID;"

@@ -235,3 +235,20 @@ check_two() { # image
     run dory images -q x
     [ -z "$output" ]
 }
+
+@test "LastTagTime is when an image was given a name last, also after a restart" {
+    tagged() { dory image inspect -f '{{.Metadata.LastTagTime}}' "$1"; }
+    before=$(date +%s)
+    dory load -qi "$ENV_DIR/two.tar"
+    first=$(tagged two:loaded)
+    [ "$(date -d "$first" +%s)" -ge "$before" ]
+    dory tag two:loaded two:again
+    second=$(tagged two:loaded)
+    [[ $second > $first ]]
+    [ "$(tagged two:again)" = "$second" ]
+    dory rmi two:again
+    env_daemon_kill
+    env_daemon_start
+    [ "$(date -d "$(tagged two:loaded)" +%s)" -ge "$before" ]
+    [ "$ENV_ENGINE" != dory ] || [ "$(tagged two:loaded)" = "$second" ]
+}

@@ -189,3 +189,18 @@ ROWS
     dory rm -f notes
     dory network rm noted other
 }
+
+@test "docker's runtime is known by its names, and is the linked one; OomKillDisable is false where the kernel has it" {
+    for name in runc io.containerd.runc.v2; do
+        dory run -d --name rt --runtime "$name" busybox sleep 1000
+        [ "$(dory inspect -f '{{.HostConfig.Runtime}}' rt)" = "$name" ]
+        dory exec rt true
+        dory rm -f rt
+    done
+    [ "$(dory info --format '{{json .Runtimes}}' | jq -r '.runc.path != null')" = true ]
+    expected='<nil>'
+    [ ! -e /sys/fs/cgroup/memory/memory.oom_control ] || expected=false
+    dory create --name oom busybox true
+    [ "$(dory inspect -f '{{json .HostConfig.OomKillDisable}}' oom | sed 's/null/<nil>/')" = "$expected" ]
+    dory rm oom
+}

@@ -48,6 +48,9 @@ runtimes="runc crun second"
     [ "$(jq -c '.second.runtimeArgs' <<<"${output% *}")" = '["--debug"]' ]
     [ "$(jq -r '.dory.path' <<<"${output% *}")" = dory-shim ]
     [ "${output##* }" = dory ]
+    # "runc" is the program that was configured; docker's long name is the linked one.
+    [ "$(jq -r '.["io.containerd.runc.v2"].path' <<<"${output% *}")" = dory-shim ]
+    [ "$(dory run --rm --runtime io.containerd.runc.v2 busybox echo long)" = long ]
     dory create --name told --runtime crun busybox
     [ "$(dory inspect -f '{{.HostConfig.Runtime}}' told)" = crun ]
     dory rm told
