@@ -182,7 +182,7 @@ int build_base(struct stage_run *run, struct error *err)
     const struct stage *stage = run->stage;
     if (stage->base_stage >= 0) {
         const struct build_state *base = NULL;
-        int r = stage_wait(run->build, (size_t)stage->base_stage, &base, err);
+        int r = stage_wait(run, (size_t)stage->base_stage, &base, err);
         if (r == 0)
             build_state_copy(state, base);
         state->cmd_set = false;

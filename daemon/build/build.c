@@ -18,6 +18,7 @@
 #include "daemon/engine_internal.h"
 
 #define STACK_SIZE DRAFT_STACK
+#define WATCH_STACK ((size_t)64 * 1024)
 
 /* ---- What steps ask of the build ---- */
 
@@ -178,20 +179,60 @@ static void start_stage(struct stage_run *run)
         return;
     struct error error = {0};
     error_errno(&error, r, "start a thread");
-    build_fail(run->build, &error);
     pthread_mutex_lock(&run->build->lock);
     run->status = STAGE_FAILED;
     pthread_mutex_unlock(&run->build->lock);
+    build_fail(run->build, &error); /* wakes who waits for it */
 }
 
+/* From the last to the first: a stage may start further ones (build_need_stage), and all of them come before it. */
 static void run_stages(struct build *build)
 {
     for (size_t i = 0; i < build->stages.count; i++)
-        if (build->runs[i].stage != NULL)
+        if (build->stages.items[i].needed)
             start_stage(&build->runs[i]);
-    for (size_t i = 0; i < build->stages.count; i++)
+    for (size_t i = build->stages.count; i-- > 0;)
         if (build->runs[i].threaded)
             pthread_join(build->runs[i].thread, NULL);
+}
+
+/* ---- The client ---- */
+
+/* Nothing that waits in a build has to look whether the client is still there: this thread does, and fails the build.
+ */
+static void *watch_main(void *data)
+{
+    struct build *build = data;
+    struct pollfd fds[] = {{.fd = build->options->cancel_fd, .events = POLLIN | POLLRDHUP},
+                           {.fd = build->watch_fd, .events = POLLIN},
+                           {.fd = build->stop_fd, .events = POLLIN}};
+    pthread_setname_np(pthread_self(), "build-watch");
+    while (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno == EINTR)
+        ;
+    if (fds[0].revents != 0)
+        (void)build_given_up(build);
+    return NULL;
+}
+
+static void run_watched(struct build *build)
+{
+    pthread_t thread;
+    pthread_attr_t attributes;
+    if (build->options->cancel_fd < 0)
+        return run_stages(build);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, WATCH_STACK);
+    int r = pthread_create(&thread, &attributes, watch_main, build);
+    pthread_attr_destroy(&attributes);
+    if (r != 0) {
+        struct error error = {0};
+        error_errno(&error, r, "start a thread");
+        build_fail(build, &error);
+        return;
+    }
+    run_stages(build);
+    eventfd_write(build->watch_fd, 1);
+    pthread_join(thread, NULL);
 }
 
 /* ---- Numbering ---- */
@@ -282,6 +323,26 @@ static void prepare_runs(struct build *build)
     }
 }
 
+void build_need_stage(struct stage_run *by, size_t index)
+{
+    struct build *build = by->build;
+    struct stage_run *run = &build->runs[index];
+    struct stage *stage = &build->stages.items[index];
+    pthread_mutex_lock(&build->lock);
+    bool begins = !stage->needed;
+    if (begins) {
+        stage->needed = true;
+        prepare_run(build, run, stage, by->number);
+        for (size_t i = 0; i < step_count(build, stage); i++) {
+            run->infos[i].number = by->number;
+            run->infos[i].first_line = run->infos[i].last_line = 0;
+        }
+    }
+    pthread_mutex_unlock(&build->lock);
+    if (begins)
+        start_stage(run);
+}
+
 /* ARGs before the first FROM are steps, too, as docker counts them. */
 static void tell_globals(struct build *build)
 {
@@ -359,6 +420,7 @@ static void release(struct build *build)
 static void destroy(struct build *build)
 {
     fd_close(build->stop_fd);
+    fd_close(build->watch_fd);
     pthread_mutex_destroy(&build->lock);
     pthread_cond_destroy(&build->changed);
 }
@@ -367,7 +429,7 @@ static void run_steps(struct build *build)
 {
     struct error failed = {0};
     tell_globals(build);
-    run_stages(build);
+    run_watched(build);
     if (!build->failed && build_finish(build, &failed) < 0)
         build_fail(build, &failed);
     if (!build->failed)
@@ -400,10 +462,15 @@ int build_run(struct engine *engine, const struct build_options *options, const 
                           .working_max = processors < 2    ? 2
                                          : processors < 64 ? (unsigned)processors
                                                            : 64,
-                          .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+                          .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                          .watch_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     *ret = (struct build_result){0};
-    if (build.stop_fd < 0)
-        return error_errno(err, errno, "eventfd");
+    if (build.stop_fd < 0 || build.watch_fd < 0) {
+        int r = error_errno(err, errno, "eventfd");
+        fd_close(build.stop_fd);
+        fd_close(build.watch_fd);
+        return r;
+    }
     pthread_mutex_init(&build.lock, NULL);
     pthread_cond_init(&build.changed, NULL);
     int r = read_dockerfile(&build, err);

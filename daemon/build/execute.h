@@ -98,6 +98,7 @@ struct build {
     size_t new_row_count, new_row_capacity;
     struct build *next; /* of the service's; under its lock */
     int stop_fd;        /* readable once the build has failed: what runs is to end */
+    int watch_fd;       /* readable once nobody needs to look at the client any more */
 };
 
 /* build.c */
@@ -113,13 +114,17 @@ void build_touch(struct build *build, const char *key);
 /* The time of what is made now: SOURCE_DATE_EPOCH, where it is set. ns */
 int64_t build_time(const struct build *build);
 
+/* Starts a stage that nothing in the Dockerfile needs: a trigger of the base takes from it. Its steps are told as part
+ * of the FROM that brought the trigger. Nothing is done where it runs already. */
+void build_need_stage(struct stage_run *by, size_t index);
+
 /* The text and place of a step that ONBUILD brought; the build keeps it. */
 struct build_step_info *build_trigger_info(struct stage_run *run, const char *text);
 
 /* stage.c */
 int stage_run_build(struct stage_run *run, struct error *err);
-/* Waits for a stage's end. Its state stays as it is from then on. */
-int stage_wait(struct build *build, size_t index, const struct build_state **ret, struct error *err);
+/* Waits for the end of an earlier stage, or of the build. Its state stays as it is from then on. */
+int stage_wait(struct stage_run *by, size_t index, const struct build_state **ret, struct error *err);
 
 /* base.c */
 /* The state of FROM. */

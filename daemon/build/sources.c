@@ -25,7 +25,7 @@ static int open_stage(const struct step_context *step, size_t index, struct buil
 {
     const struct build_state *state = NULL;
     struct build *build = step->run->build;
-    int r = stage_wait(build, index, &state, err);
+    int r = stage_wait(step->run, index, &state, err);
     if (r < 0)
         return r;
     bool empty = state->base == NULL && state->layer_count == 0;

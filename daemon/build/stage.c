@@ -225,15 +225,17 @@ int stage_run_build(struct stage_run *run, struct error *err)
     return r;
 }
 
-int stage_wait(struct build *build, size_t index, const struct build_state **ret, struct error *err)
+int stage_wait(struct stage_run *by, size_t index, const struct build_state **ret, struct error *err)
 {
+    struct build *build = by->build;
     struct stage_run *run = &build->runs[index];
+    build_need_stage(by, index);
     pthread_mutex_lock(&build->lock);
-    while (run->status == STAGE_WAITING)
+    while (run->status == STAGE_WAITING && !build->failed)
         pthread_cond_wait(&build->changed, &build->lock);
-    bool failed = run->status == STAGE_FAILED;
+    bool done = run->status == STAGE_DONE;
     pthread_mutex_unlock(&build->lock);
-    if (failed)
+    if (!done)
         return error_propagate(err, &build->error);
     *ret = &run->state;
     return 0;

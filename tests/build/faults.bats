@@ -18,6 +18,11 @@ setup() {
     C=$(mktemp -d "$ENV_DIR/context.XXXXXX")
 }
 
+teardown() {
+    [ ! -s "$ENV_DIR/server.pid" ] || kill "$(cat "$ENV_DIR/server.pid")" 2>/dev/null || true
+    rm -f "$ENV_DIR/server.pid"
+}
+
 # Waits until a step runs that prints "started".
 wait_for_step() { # log
     for _ in $(seq 300); do
@@ -102,5 +107,26 @@ RUN true' 'ADD http://127.0.0.1:1/x /'; do
     env_wait_gone "$pid"
     run -1 wait "$BUILD"
     env_daemon_start
+    leak_compare "$before"
+}
+
+@test "a client that goes away while git waits for a silent server ends git and the build" {
+    before=$(leak_snapshot)
+    /usr/bin/python3 -c 'import os, socket, time
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+kept = s.accept()
+time.sleep(1000)' >"$C.port" 2>/dev/null 3>&- 4>&- &
+    echo $! >"$ENV_DIR/server.pid"
+    for _ in $(seq 300); do [ ! -s "$C.port" ] || break; sleep 0.1; done
+    port=$(cat "$C.port")
+    begin "FROM busybox
+ADD http://127.0.0.1:$port/repository.git /x"
+    for _ in $(seq 300); do pgrep -f "gi[t].*127.0.0.1:$port" >/dev/null && break; sleep 0.1; done
+    pgrep -f "gi[t].*127.0.0.1:$port"
+    kill "$BUILD"
+    wait "$BUILD" || true
+    for _ in $(seq 300); do pgrep -f "gi[t].*127.0.0.1:$port" >/dev/null || break; sleep 0.1; done
+    run -1 pgrep -f "gi[t].*127.0.0.1:$port"
     leak_compare "$before"
 }

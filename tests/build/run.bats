@@ -246,3 +246,25 @@ CMD ["sh"]'
     [ "$(dory inspect -f '{{json .Config.Cmd}}' t)" = '["sh"]' ]
     [ "$(layer_paths | grep -c yes)" -eq 1 ]
 }
+
+@test "a trigger takes from a stage that nothing else needs, and that stage from others" {
+    build 'FROM busybox
+ONBUILD COPY --from=b /made /brought
+ONBUILD RUN --mount=from=b,target=/b cat /b/made >>/brought'
+    dory tag t trigger-from
+    run -0 timeout 120 "$ENV_CLI" build --progress plain -t t - <<'END'
+FROM busybox AS a
+RUN echo first >/made
+FROM busybox AS b
+COPY --from=a /made /made
+RUN echo second >>/made
+FROM trigger-from
+RUN echo last >>/brought
+END
+    [ "$(dory run --rm t cat /brought)" = $'first\nsecond\nfirst\nsecond\nlast' ]
+    run -7 timeout 120 "$ENV_CLI" build --progress plain - <<'END'
+FROM busybox AS b
+RUN exit 7
+FROM trigger-from
+END
+}
