@@ -264,11 +264,12 @@ static int make_views(struct engine *engine, struct container *c, struct error *
 
 /* ---- row and index ---- */
 
-/* Images are removed with the index locked: from here on nobody removes ours. index lock held. */
+/* Images are removed with the index locked: from here on nobody removes ours. Whoever lends the root sees to it that
+ * its layers stay, and the image may go. index lock held. */
 static int check_image_there(struct engine *engine, const struct container *c, struct error *err)
 {
     CLEANUP_IMAGE struct image *image = NULL;
-    return c->image_id != NULL ? image_lookup(engine->images, c->image_id, &image, err) : 0;
+    return c->image_id != NULL && !c->borrowed_root ? image_lookup(engine->images, c->image_id, &image, err) : 0;
 }
 
 static int insert(struct engine *engine, struct container *c, const char *name, struct error *err)
@@ -329,7 +330,7 @@ static int materialise(struct engine *engine, struct container *c, const struct 
 static int creation_error(struct engine *engine, const struct container *c, struct error *failed, struct error *err)
 {
     struct image *image = NULL;
-    int r = c->image_id != NULL ? image_lookup(engine->images, c->image_id, &image, NULL) : 0;
+    int r = c->image_id != NULL && !c->borrowed_root ? image_lookup(engine->images, c->image_id, &image, NULL) : 0;
     image_unref(image);
     if (r == -ENOENT)
         return error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", c->config.image);

@@ -62,11 +62,9 @@ int image_draft_create(struct image_store *store, const struct draft_base *base,
 
 int image_draft_make_init(struct image_store *store, const char *id, struct error *err)
 {
-    char path[STORE_ID_SIZE + sizeof("/diff")];
-    snprintf(path, sizeof(path), "%s/diff", id);
-    int CLEANUP_CLOSE root = openat(store->overlay_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int CLEANUP_CLOSE root = image_rootfs_mount_once(store, id, err); /* what is beneath keeps its modes */
     if (root < 0) {
-        return error_errno(err, errno, "overlay/%s", path);
+        return root;
     }
     init_layer_make_targets(root);
     return 0;

@@ -91,15 +91,20 @@ static void wait_a_little(struct build_service *service)
     pthread_cond_timedwait(&service->changed, &service->lock, &until);
 }
 
-/* *ret: the name of the one that was entered. */
-static int take(struct build *build, const struct run_mount *mount, char **ret, struct error *err)
+static bool is_there(int mounts_fd, const char *name)
+{
+    return faccessat(mounts_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* *ret: the name of the one that was entered: alone, where it still has to be made. */
+static int take(struct build *build, const struct run_mount *mount, bool alone, int mounts_fd, char **ret,
+                struct error *err)
 {
     struct build_service *service = build->service;
-    bool alone = mount->sharing != CACHE_SHARED;
     for (unsigned number = 0;;) {
         CLEANUP_FREE char *name = cache_mount_name(mount->id, number);
         pthread_mutex_lock(&service->lock);
-        bool entered = enter(service, name, alone);
+        bool entered = enter(service, name, alone || !is_there(mounts_fd, name));
         if (!entered && mount->sharing != CACHE_PRIVATE)
             wait_a_little(service);
         pthread_mutex_unlock(&service->lock);
@@ -154,19 +159,31 @@ static int make(const struct step_context *step, const struct run_mount *mount, 
     return cache_mount_note(step->run->build->engine, name, mount->id, err);
 }
 
-int cache_lease_take(const struct step_context *step, const struct run_mount *mount, struct cache_lease **ret,
-                     char **ret_path, struct error *err)
+/* It has been made: others may come. */
+static void share(struct build_service *service, const char *name)
+{
+    pthread_mutex_lock(&service->lock);
+    struct cache_use *use = map_get(&service->mounts, name);
+    use->alone = false;
+    pthread_cond_broadcast(&service->changed);
+    pthread_mutex_unlock(&service->lock);
+}
+
+int cache_lease_take(const struct step_context *step, const struct run_mount *mount, bool alone,
+                     struct cache_lease **ret, char **ret_path, struct error *err)
 {
     struct build *build = step->run->build;
     CLEANUP_FREE char *name = NULL;
     CLEANUP_CLOSE int mounts = cache_mounts_directory(build->engine, err);
     if (mounts < 0)
         return mounts;
-    int r = take(build, mount, &name, err);
+    int r = take(build, mount, alone, mounts, &name, err);
     if (r < 0)
         return r;
-    if (faccessat(mounts, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+    if (!is_there(mounts, name)) /* then nobody else is in it */
         r = make(step, mount, mounts, name, err);
+    if (r == 0 && !alone)
+        share(build->service, name);
     if (r == 0)
         r = cache_mount_touch(build->engine, name, err);
     if (r < 0) {

@@ -21,6 +21,7 @@
 struct copy_job {
     const struct step_context *step;
     struct copy_items items;
+    bool collected; /* items are known, not only where they come from */
     struct chmod_mode chmod;
     /* While it is made: */
     int root_fd;
@@ -295,7 +296,12 @@ static int make_copy(const struct step_context *step, struct build_layer **ret, 
     CLEANUP_FREE char *above = build_state_above(step->state);
     const struct draft_base over = {.above = above, .image = step->state->base};
     const struct draft_base nothing = {0};
-    int r = build_layer_new(build->service, step->step->copy.link ? &nothing : &over, &layer, err);
+    /* The result was there, and has been pruned in between. */
+    int r = job->collected ? 0 : copy_items_collect(step, &job->items, err);
+    job->collected = r == 0;
+    if (r < 0)
+        return r;
+    r = build_layer_new(build->service, step->step->copy.link ? &nothing : &over, &layer, err);
     if (r < 0)
         return r;
     CLEANUP_CLOSE int root = image_rootfs_mount_once(engine_images(build->engine), layer->dir, err);
@@ -346,6 +352,7 @@ static int run_job(struct copy_job *job, struct error *err)
     r = copy_items_collect(job->step, &job->items, err);
     if (r < 0)
         return r;
+    job->collected = true;
     content_key(job, key);
     content = content_text(job);
     return result(job, key, second, content, err);

@@ -42,6 +42,9 @@ struct build_state {
 };
 void build_state_copy(struct build_state *to, const struct build_state *from);
 void build_state_release(struct build_state *state);
+/* The layers stay, whoever removes the image. ERROR_NOT_FOUND: they have gone already. */
+int build_image_pin(struct image_store *store, const struct image *image, struct error *err);
+void build_image_unpin(struct image_store *store, const struct image *image);
 /* The base's layers stay, whoever removes the image. ERROR_NOT_FOUND: they have gone already. */
 int build_state_pin(struct build_state *state, struct image_store *store, struct error *err);
 /* Takes the layer. */
@@ -172,6 +175,8 @@ struct build_source {
     int fd;                   /* the root */
     char key[DIGEST_HEX_MAX]; /* of all its files; "": not known without reading them */
     bool keeps_owner;         /* owners mean something: not for contexts */
+    struct image *image;      /* whose files they are: its layers stay while it is open; NULL: of none */
+    struct image_store *store;
 };
 /* name NULL: the context of the build. */
 int build_source_open(const struct step_context *step, const char *name, struct build_source *ret, struct error *err);

@@ -206,8 +206,10 @@ int step_second(const struct step_context *step, const char *second_key, char re
     CLEANUP_CACHE_ROW struct cache_row *second = NULL;
     CLEANUP_CACHE_ROW struct cache_row *row = NULL;
     int r = cache_find(engine_db(build->engine), second_key, &second, err);
-    if (r == 0 && second != NULL)
+    if (r == 0 && second != NULL) {
+        build_touch(build, second->parent); /* before it is looked for: from then on it stays */
         r = cache_find(engine_db(build->engine), second->parent, &row, err);
+    }
     if (r < 0 || row == NULL)
         return r;
     memcpy(ret_key, row->key, sizeof(row->key));

@@ -291,14 +291,17 @@ static void job_release(struct run_job *job)
 
 /* ---- The layer ---- */
 
-/* The places of /etc/hosts and the like, where no image is beneath that has them. */
+/* The places of /etc/hosts and the like, where no image is beneath that has them: none at all, or one that was removed
+ * meanwhile, whose layers the build keeps. */
 static int make_init(const struct step_context *step, struct error *err)
 {
     struct build_state *state = step->state;
-    const struct draft_base nothing = {0};
-    if (state->base != NULL || state->init != NULL)
+    const struct draft_base beneath = {.image = state->base};
+    CLEANUP_IMAGE struct image *image = NULL;
+    if (state->init != NULL || (state->base != NULL && image_lookup(engine_images(step->run->build->engine),
+                                                                    state->base->id, &image, NULL) == 0))
         return 0;
-    int r = build_layer_new(step->run->build->service, &nothing, &state->init, err);
+    int r = build_layer_new(step->run->build->service, &beneath, &state->init, err);
     return r < 0 ? r : image_draft_make_init(engine_images(step->run->build->engine), state->init->dir, err);
 }
 
@@ -325,7 +328,7 @@ static int make_run(const struct step_context *step, struct build_layer **ret, v
     if (r < 0)
         return r;
     CLEANUP_FREE char *above = above_of(step, job.mounts.stubs);
-    const struct draft_base base = {.above = above, .image = step->state->base, .with_init = true};
+    const struct draft_base base = {.above = above, .image = step->state->base, .with_init = step->state->init == NULL};
     r = build_layer_new(build->service, &base, &layer, err);
     if (r == 0)
         r = make_container(&job, layer, err);

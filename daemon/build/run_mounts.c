@@ -9,6 +9,7 @@
 
 #include "base/beneath.h"
 #include "base/fd.h"
+#include "daemon/build/cache_mounts.h"
 #include "daemon/build/content.h"
 #include "daemon/engine_internal.h"
 #include "daemon/host_mounts.h"
@@ -161,9 +162,15 @@ static int add_bind_mount(struct run_mounts *m, const struct step_context *step,
     if (tree < 0)
         return tree;
     r = attach(m, tree, &path, err);
-    if (r == 0)
-        add_bind(m, path, mount->target, !mount->writable, S_ISDIR(st.st_mode));
-    return r;
+    if (r < 0)
+        return r;
+    add_bind(m, path, mount->target, !mount->writable, S_ISDIR(st.st_mode));
+    if (source.image != NULL) {
+        xgrow((void **)&m->sources, m->source_count, &m->source_capacity, sizeof(*m->sources));
+        m->sources[m->source_count++] = source;
+        source = (struct build_source){.fd = -1};
+    }
+    return 0;
 }
 
 /* ---- tmpfs and cache ---- */
@@ -189,17 +196,66 @@ static int add_tmpfs(struct run_mounts *m, const struct run_mount *mount)
     return 0;
 }
 
-static int add_cache(struct run_mounts *m, const struct step_context *step, const struct run_mount *mount,
-                     struct error *err)
+/* A cache mount of the step. */
+struct wanted_cache {
+    char *name; /* by which they are ordered */
+    const struct run_mount *mount;
+    char **path; /* where it goes */
+};
+
+/* By name; those that never wait behind the others. */
+static int compare_caches(const void *a, const void *b)
 {
-    CLEANUP_FREE char *path = NULL;
+    const struct wanted_cache *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    return order != 0 ? order : (x->mount->sharing == CACHE_PRIVATE) - (y->mount->sharing == CACHE_PRIVATE);
+}
+
+/* One lease for the first `*ret_count` of these: all mounts of the same id, but every private one by itself. */
+static int take_lease(struct run_mounts *m, const struct step_context *step, struct wanted_cache *caches, size_t count,
+                      size_t *ret_count, struct error *err)
+{
     struct cache_lease *lease = NULL;
-    int r = cache_lease_take(step, mount, &lease, &path, err);
+    size_t n = 0;
+    bool alone = false;
+    do {
+        alone = alone || caches[n].mount->sharing != CACHE_SHARED;
+        n++;
+    } while (n < count && caches[0].mount->sharing != CACHE_PRIVATE && caches[n].mount->sharing != CACHE_PRIVATE &&
+             strcmp(caches[0].name, caches[n].name) == 0);
+    int r = cache_lease_take(step, caches[0].mount, alone, &lease, caches[0].path, err);
     if (r < 0)
         return r;
+    for (size_t i = 1; i < n; i++)
+        *caches[i].path = xstrdup(*caches[0].path);
     xgrow((void **)&m->leases, m->lease_count, &m->lease_capacity, sizeof(*m->leases));
     m->leases[m->lease_count++] = lease;
-    add_bind(m, path, mount->target, !mount->writable, true);
+    *ret_count = n;
+    return 0;
+}
+
+static int take_leases(struct run_mounts *m, const struct step_context *step, struct error *err)
+{
+    const struct step_run *run = &step->step->run;
+    struct wanted_cache *caches = xcalloc(run->mount_count + 1, sizeof(*caches));
+    size_t count = 0, n = 0;
+    int r = 0;
+    for (size_t i = 0; i < run->mount_count; i++)
+        if (run->mounts[i].kind == RUN_MOUNT_CACHE)
+            caches[count++] = (struct wanted_cache){
+                .name = cache_mount_name(run->mounts[i].id, 0), .mount = &run->mounts[i], .path = &m->cache_paths[i]};
+    qsort(caches, count, sizeof(*caches), compare_caches);
+    for (size_t i = 0; r == 0 && i < count; i += n)
+        r = take_lease(m, step, &caches[i], count - i, &n, err);
+    for (size_t i = 0; i < count; i++)
+        free(caches[i].name);
+    free(caches);
+    return r;
+}
+
+static int add_cache(struct run_mounts *m, const struct step_context *step, const struct run_mount *mount)
+{
+    add_bind(m, m->cache_paths[mount - step->step->run.mounts], mount->target, !mount->writable, true);
     return 0;
 }
 
@@ -383,7 +439,7 @@ static int add_mount(struct run_mounts *m, const struct step_context *step, cons
     case RUN_MOUNT_BIND:
         return add_bind_mount(m, step, mount, err);
     case RUN_MOUNT_CACHE:
-        return add_cache(m, step, mount, err);
+        return add_cache(m, step, mount);
     case RUN_MOUNT_TMPFS:
         return add_tmpfs(m, mount);
     case RUN_MOUNT_SECRET:
@@ -397,8 +453,9 @@ static int add_mount(struct run_mounts *m, const struct step_context *step, cons
 int run_mounts_prepare(const struct step_context *step, const char *id, struct run_mounts *ret, struct error *err)
 {
     const struct step_run *run = &step->step->run;
-    *ret = (struct run_mounts){.engine = step->run->build->engine, .id = id};
-    int r = 0;
+    *ret = (struct run_mounts){.engine = step->run->build->engine, .id = id, .mount_count = run->mount_count};
+    ret->cache_paths = xcalloc(run->mount_count + 1, sizeof(*ret->cache_paths));
+    int r = take_leases(ret, step, err);
     for (size_t i = 0; r == 0 && i < run->mount_count; i++)
         r = add_mount(ret, step, &run->mounts[i], err);
     if (r == 0)
@@ -425,6 +482,12 @@ void run_mounts_release(struct run_mounts *m)
     for (size_t i = 0; i < m->draft_count; i++)
         build_layer_unref(m->drafts[i]);
     build_layer_unref(m->stubs);
+    for (size_t i = 0; i < m->source_count; i++)
+        build_source_close(&m->sources[i]);
+    for (size_t i = 0; i < m->mount_count; i++)
+        free(m->cache_paths[i]);
+    free(m->cache_paths);
+    free(m->sources);
     free(m->relays);
     free(m->leases);
     free(m->drafts);

@@ -25,6 +25,10 @@ struct run_mounts {
     size_t draft_count, draft_capacity;
     struct cache_lease **leases;
     size_t lease_count, lease_capacity;
+    char **cache_paths; /* of mount i of the step, where it is a cache; several may have the same one */
+    size_t mount_count;
+    struct build_source *sources; /* images that mounts are of stay */
+    size_t source_count, source_capacity;
     struct ssh_relay **relays;
     size_t relay_count, relay_capacity;
     char *private_path; /* a tmpfs on the host: secrets and sockets; NULL: none */
@@ -41,9 +45,11 @@ void run_mounts_release(struct run_mounts *mounts);
 
 /* ---- Cache mounts (cache_mounts.c) ---- */
 
-/* Waits for its turn where the mount is locked. The directory's path is in *ret_path (the caller frees). */
-int cache_lease_take(const struct step_context *step, const struct run_mount *mount, struct cache_lease **ret,
-                     char **ret_path, struct error *err);
+/* Waits for its turn where somebody is in it alone, or it is to be had alone. A step that needs several takes them in
+ * the order of their names (cache_mount_name), so that steps do not wait for each other in a circle; sharing=private
+ * never waits. The directory's path is in *ret_path (the caller frees). */
+int cache_lease_take(const struct step_context *step, const struct run_mount *mount, bool alone,
+                     struct cache_lease **ret, char **ret_path, struct error *err);
 void cache_lease_give_back(struct cache_lease *lease);
 
 /* ---- ssh agents (ssh_relay.c) ---- */

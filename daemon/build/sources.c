@@ -45,11 +45,18 @@ static int open_image(const struct step_context *step, const char *name, struct 
     int r = build_image(build, step->info, name, build->options->platform, build->options->pull, &image, err);
     if (r < 0)
         return r;
+    r = build_image_pin(engine_images(build->engine), image, err);
+    if (r < 0)
+        return r;
+    ret->store = engine_images(build->engine);
+    ret->image = image_ref(image);
     const struct draft_base base = {.image = image};
-    ret->fd =
-        image->diff_ids.count == 0 ? empty_directory(err) : image_layers_view(engine_images(build->engine), &base, err);
-    if (ret->fd < 0)
-        return ret->fd;
+    ret->fd = image->diff_ids.count == 0 ? empty_directory(err) : image_layers_view(ret->store, &base, err);
+    if (ret->fd < 0) {
+        r = ret->fd;
+        build_source_close(ret);
+        return r;
+    }
     ret->keeps_owner = true;
     key_begin(&key, "image");
     key_text(&key, image->id);
@@ -87,4 +94,9 @@ int build_source_open(const struct step_context *step, const char *name, struct 
 void build_source_close(struct build_source *source)
 {
     source->fd = fd_close(source->fd);
+    if (source->image == NULL)
+        return;
+    build_image_unpin(source->store, source->image);
+    image_unref(source->image);
+    source->image = NULL;
 }

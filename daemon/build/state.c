@@ -16,23 +16,34 @@ static void unpin(struct image_store *store, const struct image *image, size_t c
         image_layer_unpin(store, image->diff_ids.items[i]);
 }
 
+int build_image_pin(struct image_store *store, const struct image *image, struct error *err)
+{
+    for (size_t i = 0; i < image->diff_ids.count; i++) {
+        if (image_layer_pin_diff_id(store, image->diff_ids.items[i]))
+            continue;
+        unpin(store, image, i);
+        return error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", image->id);
+    }
+    return 0;
+}
+
+void build_image_unpin(struct image_store *store, const struct image *image)
+{
+    unpin(store, image, image->diff_ids.count);
+}
+
 int build_state_pin(struct build_state *state, struct image_store *store, struct error *err)
 {
-    const struct image *base = state->base;
-    for (size_t i = 0; base != NULL && i < base->diff_ids.count; i++) {
-        if (image_layer_pin_diff_id(store, base->diff_ids.items[i]))
-            continue;
-        unpin(store, base, i);
-        return error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", base->id);
-    }
-    state->store = base != NULL ? store : NULL;
-    return 0;
+    int r = state->base != NULL ? build_image_pin(store, state->base, err) : 0;
+    if (r == 0)
+        state->store = state->base != NULL ? store : NULL;
+    return r;
 }
 
 void build_state_release(struct build_state *state)
 {
     if (state->store != NULL)
-        unpin(state->store, state->base, state->base->diff_ids.count);
+        build_image_unpin(state->store, state->base);
     image_unref(state->base);
     free(state->base_name);
     free(state->platform);

@@ -268,3 +268,53 @@ RUN exit 7
 FROM trigger-from
 END
 }
+
+@test "cache mounts that stages meet at before they are made, that a step has twice, and whose orders cross" {
+    local i
+    for i in 1 2 3; do
+        cat >"$C/Dockerfile" <<END
+FROM busybox AS seed
+RUN mkdir /s && echo seed >/s/f && seq 2000 >/s/g
+FROM busybox AS a
+RUN --mount=type=cache,id=cold$i,target=/c,from=seed,source=/s cat /c/f >/a
+RUN --mount=type=cache,id=p$i,target=/p,sharing=locked --mount=type=cache,id=q$i,target=/q,sharing=locked echo a >>/p/f
+FROM busybox AS b
+RUN --mount=type=cache,id=cold$i,target=/c,from=seed,source=/s cat /c/f >/b
+RUN --mount=type=cache,id=q$i,target=/q,sharing=locked --mount=type=cache,id=p$i,target=/p,sharing=locked echo b >>/p/f
+FROM busybox
+COPY --from=a /a /
+COPY --from=b /b /
+RUN --mount=type=cache,id=p$i,target=/p --mount=type=cache,id=p$i,target=/p2,sharing=locked cat /p/f >/p.out; cp /p2/f /p2.out
+RUN --mount=type=cache,id=p$i,target=/x,sharing=private --mount=type=cache,id=p$i,target=/y,sharing=private echo x >/x/only; ls /y >/y.out
+END
+        run -0 timeout 120 "$ENV_CLI" build --progress plain -t t "$C"
+    done
+    run -0 dory run --rm t sh -c 'cat /a /b; sort /p.out /p2.out; cat /y.out'
+    [ "$output" = $'seed\nseed\na\na\nb\nb' ]
+}
+
+@test "the images that a build works with may be removed meanwhile" {
+    local i
+    dory build -q -t base-gone - <<<$'FROM busybox\nRUN echo base >/base' >/dev/null
+    dory build -q -t files-gone - <<<$'FROM busybox\nRUN mkdir /d && seq 100 >/d/f' >/dev/null
+    dory builder prune -af >/dev/null
+    cat >"$C/Dockerfile" <<'END'
+FROM base-gone AS early
+WORKDIR /w
+FROM busybox AS gate
+COPY --from=early /base /b
+RUN --mount=type=cache,id=gate,target=/g --mount=from=files-gone,source=/d,target=/d echo here >/g/started; i=0; while [ ! -e /g/go ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i+1)); done; cp /d/f /f
+FROM early
+COPY --from=gate /f /f
+RUN echo more >>/base
+END
+    "$ENV_CLI" build --progress plain -t t "$C" >"$C.log" 2>&1 3>&- &
+    for ((i = 0; i < 300; i++)); do
+        gate=$(find "$ENV_DIR/data/build/mounts" -name started -printf '%h') && [ -n "$gate" ] && break
+        sleep 0.1
+    done
+    dory rmi base-gone files-gone >/dev/null
+    touch "$gate/go"
+    wait $! || { cat "$C.log"; false; }
+    [ "$(dory run --rm t sh -c 'cat /base; wc -l </f')" = $'base\nmore\n100' ]
+}
