@@ -62,7 +62,8 @@ static int take_over(int fd)
 {
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return -EEXIST;
-    return faccessat(fd, STATE_FILE, F_OK, 0) == 0 ? -EEXIST : 0;
+    struct stat st;
+    return fstatat(fd, STATE_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > 0 ? -EEXIST : 0;
 }
 
 static int make_root(const char *root, struct error *err)
@@ -124,7 +125,8 @@ static int read_record(int fd, const char *id, struct state *ret, struct error *
     CLEANUP_FREE char *text = NULL;
     size_t size;
     int r = file_read(fd, STATE_FILE, STATE_MAX, &text, &size, err);
-    if (r == -ENOENT) {
+    /* Empty: the machine stopped before the disk had it (file_write_fleeting), and the container with it. */
+    if (r == -ENOENT || (r == 0 && size == 0)) {
         if (err != NULL)
             error_clear(err);
         return error_set(err, ERROR_NOT_FOUND, ENOENT, "container does not exist: %s", id);
