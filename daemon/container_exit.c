@@ -7,6 +7,7 @@
 #include "daemon/engine_internal.h"
 #include "daemon/ipc_share.h"
 #include "daemon/mount_sources.h"
+#include "daemon/runtimes.h"
 
 /* What an ended run leaves for the cleaner. */
 struct leftovers {
@@ -95,11 +96,22 @@ static void run_restart(void *data)
     restart_job_free(job);
 }
 
+/* Another runtime may take long, or hang: the restarts of all others do not wait for it. */
+static void begin_restart(void *data)
+{
+    struct restart_job *job = data;
+    CLEANUP_STRV struct strv command = STRV_INIT;
+    bool driven =
+        runtimes_find(job->engine->options, job->container->host.runtime, &command, NULL) == 0 && command.count > 0;
+    if (!driven || worker_run_beside(job->engine->timer, run_restart, job) < 0)
+        run_restart(job);
+}
+
 void container_schedule_restart(struct engine *engine, struct container *c, int64_t delay_ms)
 {
     struct restart_job *job = xcalloc(1, sizeof(*job));
     *job = (struct restart_job){.engine = engine, .container = container_ref(c), .ticket = ++c->restart_ticket};
-    worker_add(engine->timer, delay_ms, run_restart, restart_job_free, job);
+    worker_add(engine->timer, delay_ms, begin_restart, restart_job_free, job);
 }
 
 /* With the lock held: state and status of the end; true when the policy starts it again. */

@@ -42,11 +42,12 @@
 
 /* Names in exec_root/shim/ID/. */
 #define SHIM_SOCKET_NAME "sock"
-#define SHIM_EXIT_NAME "exit"           /* {"status":0,"oom_killed":false,"finished":NS} */
-#define SHIM_CONTAINER_NAME "container" /* {"pid":1,"start_time":TICKS,"cgroups_path":""} */
-#define SHIM_NETNS_NAME "netns"         /* where another runtime finds the network namespace */
-#define SHIM_EXEC_PREFIX "exec."        /* exec.EXECID: {"pid":1,"note":...} */
-#define SHIM_EXEC_EXIT_SUFFIX ".exit"   /* exec.EXECID.exit: {"status":0,"finished":NS} */
+#define SHIM_EXIT_NAME "exit" /* {"status":0,"oom_killed":false,"finished":NS} */
+/* {"shim":1,"shim_start_time":TICKS,"pid":1,"start_time":TICKS,"cgroups_path":""}; pid 0: another runtime makes it */
+#define SHIM_CONTAINER_NAME "container"
+#define SHIM_NETNS_NAME "netns"       /* where another runtime finds the network namespace */
+#define SHIM_EXEC_PREFIX "exec."      /* exec.EXECID: {"pid":1,"note":...} */
+#define SHIM_EXEC_EXIT_SUFFIX ".exit" /* exec.EXECID.exit: {"status":0,"finished":NS} */
 
 enum shim_message_type {
     /* requests */

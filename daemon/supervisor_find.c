@@ -10,8 +10,11 @@
 #include "base/timestamp.h"
 #include "daemon/supervisor_internal.h"
 
-/* A shim that is found answers at once, unless it is just starting its container. */
+/* A shim that is found answers at once, unless it is starting its container or waits for another runtime. A start that
+ * lasts is given up, for nobody was told of it yet; with a container that runs it has time for what it may be at: an
+ * exec, a signal and a delete (cmd/dory-shim/driver.c). */
 #define TALK_SECONDS 10
+#define TALK_RUNNING_SECONDS 40
 
 /* The directory of a container's shim, or -errno (-ENOENT: nothing is there). */
 static int open_directory(struct supervisor *s, const char *id)
@@ -23,7 +26,7 @@ static int open_directory(struct supervisor *s, const char *id)
 
 static int connect_shim(int dir_fd)
 {
-    struct timeval limit = {.tv_sec = TALK_SECONDS};
+    struct timeval limit = {.tv_sec = orphan_is_up(dir_fd) ? TALK_RUNNING_SECONDS : TALK_SECONDS};
     CLEANUP_CLOSE int fd = fd_connect_unix(dir_fd, SHIM_SOCKET_NAME, SOCK_SEQPACKET);
 
     if (fd < 0)
@@ -135,6 +138,7 @@ int supervisor_find(struct supervisor *s, const char *id, enum shim_found *ret_f
                     pid_t *ret_pid, struct shim_exit *ret_exit, struct error *err)
 {
     CLEANUP_CLOSE int dir_fd = open_directory(s, id);
+    struct error failure = {0};
     int r;
 
     if (dir_fd == -ENOENT) {
@@ -143,13 +147,16 @@ int supervisor_find(struct supervisor *s, const char *id, enum shim_found *ret_f
     }
     if (dir_fd < 0)
         return error_errno(err, dir_fd, "open %s/shim/%s", s->options.exec_root, id);
-    r = talk(s, id, dir_fd, ret_found, ret_shim, ret_pid, ret_exit, err);
-    if (r != 0)
-        return r < 0 ? r : 0;
+    r = talk(s, id, dir_fd, ret_found, ret_shim, ret_pid, ret_exit, &failure);
+    if (r > 0)
+        return 0;
+    /* One that does not answer is there all the same: it must not go on without us, and its container with it. */
+    if (r < 0)
+        log_error("container %s: %s", id, failure.message);
     if (read_exit_record(dir_fd, ret_exit)) {
         *ret_found = SHIM_ENDED;
     } else if (orphan_kill_recorded(dir_fd)) {
-        log_error("container %s: its shim is gone, ended the container", id);
+        log_error("container %s: its shim %s, ended the container", id, r < 0 ? "does not answer" : "is gone");
         *ret_exit = (struct shim_exit){.status = 137, .finished = timestamp_now()};
         *ret_found = SHIM_ENDED;
     } else {
@@ -170,6 +177,7 @@ static void end_unknown(int dir_fd)
     CLEANUP_CLOSE int socket_fd = connect_shim(dir_fd);
     struct shim_outgoing end = {.type = SHIM_END}, acknowledge = {.type = SHIM_ACKNOWLEDGE};
     char packet[SHIM_MESSAGE_SMALL];
+    int r;
 
     if (socket_fd < 0) {
         orphan_kill_recorded(dir_fd);
@@ -178,11 +186,13 @@ static void end_unknown(int dir_fd)
     if (shim_message_send(socket_fd, &end) < 0)
         return;
     /* When it has ended before us, EXITED was said to nobody: then the connection ends. */
-    while (shim_message_receive(socket_fd, packet, sizeof(packet), &message) == 1) {
+    while ((r = shim_message_receive(socket_fd, packet, sizeof(packet), &message)) == 1) {
         shim_message_release(&message);
         if (message.header.type == SHIM_EXITED)
             shim_message_send(socket_fd, &acknowledge);
     }
+    if (r < 0)
+        orphan_kill_recorded(dir_fd);
 }
 
 int supervisor_sweep(struct supervisor *s, bool (*known)(const char *id, void *data), void *data, struct error *err)

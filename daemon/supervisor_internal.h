@@ -104,7 +104,10 @@ void supervisor_remove_directory(struct supervisor *supervisor, const char *id);
 /* supervisor_orphan.c: what a shim that died has left */
 /* Kills the container behind the descriptor and waits for its end; removes its cgroup. */
 void orphan_kill(int container_fd, const char *cgroups_path);
-/* By the note in its directory. True when there was a container alive. */
+/* By the note in its directory: also the shim, should it live and hang, with the runtime that it waits for. True when
+ * there was a container, or a shim, alive. */
 bool orphan_kill_recorded(int dir_fd);
+/* By the note: the container's process lives. */
+bool orphan_is_up(int dir_fd);
 
 #endif

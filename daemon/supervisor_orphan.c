@@ -6,8 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "base/parse.h"
-#include "base/strv.h"
+#include "base/process_tree.h"
 #include "daemon/supervisor_internal.h"
 #include "runtime/container.h"
 
@@ -30,44 +29,70 @@ void orphan_kill(int container_fd, const char *cgroups_path)
     runtime_cgroup_remove_named(cgroups_path);
 }
 
-/* Field 22 of /proc/PID/stat, see cmd/dory-shim/start.c. -1: no such process. */
-static int64_t start_time(int64_t pid)
-{
-    CLEANUP_FREE char *path = xasprintf("/proc/%lld/stat", (long long)pid);
-    CLEANUP_FREE char *text = NULL;
-    CLEANUP_STRV struct strv fields = STRV_INIT;
-    const char *after_name;
-    int64_t time = -1;
+struct orphan {
+    int shim_fd, container_fd; /* pidfds, -1: it is gone */
+    pid_t shim;
+    char *cgroups_path;
+};
 
-    if (file_read(AT_FDCWD, path, 4096, &text, NULL, NULL) < 0)
-        return -1;
-    after_name = strrchr(text, ')');
-    if (!after_name || after_name[1] != ' ')
-        return -1;
-    strv_split(&fields, after_name + 2, ' ');
-    if (fields.count > 19)
-        parse_int64(fields.items[19], 0, INT64_MAX, &time);
-    return time;
+static void orphan_release(struct orphan *o)
+{
+    fd_close(o->shim_fd);
+    fd_close(o->container_fd);
+    free(o->cgroups_path);
 }
 
-bool orphan_kill_recorded(int dir_fd)
+/* First the descriptor, then the comparison: from there on it cannot become another process. */
+static int open_process(const struct json *record, const char *pid_name, const char *time_name, pid_t *ret)
+{
+    int64_t pid = json_get_int(record, pid_name, 0);
+    int fd;
+
+    if (pid <= 1 || pid > INT32_MAX)
+        return -1;
+    fd = pidfd_open((pid_t)pid, 0);
+    if (fd >= 0 && process_start_time((pid_t)pid) != json_get_int(record, time_name, -2))
+        return fd_close(fd);
+    *ret = (pid_t)pid;
+    return fd;
+}
+
+static bool read_record(int dir_fd, struct orphan *ret)
 {
     CLEANUP_FREE char *text = NULL;
     CLEANUP_JSON struct json *record = NULL;
-    CLEANUP_CLOSE int container_fd = -1;
     size_t size;
-    int64_t pid;
+    pid_t container;
 
     if (file_read(dir_fd, SHIM_CONTAINER_NAME, 4096, &text, &size, NULL) < 0 ||
         json_parse(text, size, &record, NULL) < 0)
         return false;
-    pid = json_get_int(record, "pid", 0);
-    if (pid <= 1 || pid > INT32_MAX)
+    ret->shim_fd = open_process(record, "shim", "shim_start_time", &ret->shim);
+    ret->container_fd = open_process(record, "pid", "start_time", &container);
+    if (json_get_string(record, "cgroups_path"))
+        ret->cgroups_path = xstrdup(json_get_string(record, "cgroups_path"));
+    return true;
+}
+
+bool orphan_is_up(int dir_fd)
+{
+    CLEANUP(orphan_release) struct orphan o = {.shim_fd = -1, .container_fd = -1};
+
+    return read_record(dir_fd, &o) && o.container_fd >= 0;
+}
+
+bool orphan_kill_recorded(int dir_fd)
+{
+    CLEANUP(orphan_release) struct orphan o = {.shim_fd = -1, .container_fd = -1};
+
+    if (!read_record(dir_fd, &o))
         return false;
-    /* First the descriptor, then the comparison: from there on it cannot become another process. */
-    container_fd = pidfd_open((pid_t)pid, 0);
-    if (container_fd >= 0 && start_time(pid) != json_get_int(record, "start_time", -2))
-        container_fd = fd_close(container_fd);
-    orphan_kill(container_fd, json_get_string(record, "cgroups_path"));
-    return container_fd >= 0;
+    if (o.shim_fd >= 0) {
+        struct pollfd ended = {.fd = o.shim_fd, .events = POLLIN};
+
+        process_kill_tree(o.shim);
+        poll(&ended, 1, KILL_WAIT_MS);
+    }
+    orphan_kill(o.container_fd, o.cgroups_path);
+    return o.container_fd >= 0 || o.shim_fd >= 0;
 }

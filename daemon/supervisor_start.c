@@ -159,6 +159,8 @@ static int receive_started(struct shim *shim, pid_t *ret_pid, struct error *err)
     struct shim_state state;
     int r = shim_message_receive(shim->socket_fd, packet, sizeof(packet), &message);
 
+    if (r <= 0) /* another runtime may have made something by then */
+        orphan_kill_recorded(shim->dir_fd);
     if (r < 0)
         return error_errno(err, r, "start the container");
     if (r == 0)

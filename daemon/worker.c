@@ -21,6 +21,7 @@ struct worker {
     struct job *jobs; /* by due time */
     bool running;     /* a job is being run */
     bool ending;
+    size_t beside; /* threads of worker_run_beside() */
     char name[16];
 };
 
@@ -95,6 +96,10 @@ void worker_free(struct worker *w)
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->lock);
     pthread_join(w->thread, NULL);
+    pthread_mutex_lock(&w->lock);
+    while (w->beside > 0)
+        pthread_cond_wait(&w->idle, &w->lock);
+    pthread_mutex_unlock(&w->lock);
     while (w->jobs != NULL) {
         struct job *job = w->jobs;
         w->jobs = job->next;
@@ -120,6 +125,47 @@ void worker_add(struct worker *w, int64_t delay_ms, worker_fn fn, worker_fn drop
     *at = job;
     pthread_cond_signal(&w->changed);
     pthread_mutex_unlock(&w->lock);
+}
+
+struct beside {
+    struct worker *worker;
+    worker_fn fn;
+    void *data;
+};
+
+static void *beside_main(void *data)
+{
+    struct beside *b = data;
+    struct worker *w = b->worker;
+    pthread_setname_np(pthread_self(), w->name);
+    b->fn(b->data);
+    free(b);
+    pthread_mutex_lock(&w->lock);
+    w->beside--;
+    pthread_cond_broadcast(&w->idle);
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+int worker_run_beside(struct worker *w, worker_fn fn, void *data)
+{
+    struct beside *b = xcalloc(1, sizeof(*b));
+    *b = (struct beside){.worker = w, .fn = fn, .data = data};
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, DAEMON_STACK_SIZE);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_mutex_lock(&w->lock);
+    w->beside++;
+    pthread_t thread;
+    int r = pthread_create(&thread, &attributes, beside_main, b);
+    if (r != 0)
+        w->beside--;
+    pthread_mutex_unlock(&w->lock);
+    pthread_attr_destroy(&attributes);
+    if (r != 0)
+        free(b);
+    return -r;
 }
 
 void worker_drain(struct worker *w)

@@ -18,6 +18,9 @@ int worker_new(const char *name, struct worker **ret, struct error *err);
 void worker_free(struct worker *worker);
 /* fn(data) after delay_ms. drop(data) instead if the worker ends before; may be NULL. */
 void worker_add(struct worker *worker, int64_t delay_ms, worker_fn fn, worker_fn drop, void *data);
+/* fn(data) now, on a thread of its own, for what may last: the worker's jobs do not wait for it, worker_free() does.
+ * -errno when there is no thread to be had; then nothing was run. */
+int worker_run_beside(struct worker *worker, worker_fn fn, void *data);
 /* Returns when every job that was due at the call has run. Not from a job. */
 void worker_drain(struct worker *worker);
 

@@ -10,7 +10,9 @@
  * call of create: the host's table never has them. Limits, statistics and freezing go straight to the cgroup that the
  * spec names, as for every container, and not through the runtime.
  *
- * Calls block, the shim does nothing else meanwhile, and a runtime that does not come back is killed.
+ * Calls block, the shim does nothing else meanwhile, and a runtime that does not come back is killed with everything
+ * that descends from it. It ends with the shim: what it has put into the cgroup by then the daemon finds by the note
+ * that lies in the bundle before the first call (SHIM_CONTAINER_NAME).
  */
 #ifndef DORY_CMD_SHIM_DRIVER_H
 #define DORY_CMD_SHIM_DRIVER_H

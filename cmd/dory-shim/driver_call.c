@@ -5,12 +5,14 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/process_tree.h"
 #include "base/timestamp.h"
 #include "cmd/dory-shim/driver.h"
 
@@ -36,12 +38,16 @@ static int redirect(const int stdio[3])
 
 /* In the child: becomes the runtime, or writes why it could not. */
 __attribute__((noreturn)) static void become(const struct driver_call *call, char *const *argv, const int stdio[3],
-                                             int failure_fd)
+                                             int failure_fd, pid_t shim)
 {
     struct error err = {0};
     sigset_t none;
     int r;
 
+    /* A shim that is killed takes the runtime along; what that has put into the container's cgroup ends with it. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != shim)
+        _exit(127);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     r = redirect(stdio);
@@ -63,7 +69,7 @@ static int start_process(const struct driver_call *call, char *const *argv, cons
     CLEANUP_CLOSE int read_fd = -1, write_fd = -1;
     struct error failure;
     int pair[2], r = fd_pipe(pair), status;
-    pid_t pid;
+    pid_t shim = getpid(), pid;
 
     if (r < 0)
         return error_errno(err, r, "start the runtime %s", argv[0]);
@@ -73,7 +79,7 @@ static int start_process(const struct driver_call *call, char *const *argv, cons
     if (pid < 0)
         return error_errno(err, errno, "start the runtime %s", argv[0]);
     if (pid == 0)
-        become(call, argv, stdio, write_fd);
+        become(call, argv, stdio, write_fd, shim);
     write_fd = fd_close(write_fd);
     /* The end of the file is its exec. */
     if (fd_read_full(read_fd, &failure, sizeof(failure)) == (ssize_t)sizeof(failure)) {
@@ -117,11 +123,12 @@ struct waiting {
     int timeout_ms;
 };
 
+/* With its helpers, and what it has begun to make: those would go on beside whoever cleans up. */
 static int kill_late(const struct waiting *w, const char *program, struct error *err)
 {
     int status;
 
-    kill(w->pid, SIGKILL);
+    process_kill_tree(w->pid);
     waitpid(w->pid, &status, 0);
     return error_set(err, ERROR_SYSTEM, ETIMEDOUT, "the runtime %s has not ended within %d s", program,
                      w->timeout_ms / 1000);

@@ -8,8 +8,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/parse.h"
-#include "base/strv.h"
+#include "base/process_tree.h"
 #include "cmd/dory-shim/shim.h"
 #include "daemon/shim_sink.h"
 
@@ -121,6 +120,23 @@ static int load_spec(struct shim *shim, const struct start *s, struct error *err
     return 0;
 }
 
+/* Where the container is, for a daemon that finds nobody who would tell it. */
+static void write_record(const struct shim *shim, int dir_fd)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    struct json_writer w;
+
+    json_writer_init(&w, &text);
+    json_begin_object(&w);
+    json_member_int(&w, "shim", getpid());
+    json_member_int(&w, "shim_start_time", process_start_time(getpid()));
+    json_member_int(&w, "pid", shim->container.pid);
+    json_member_int(&w, "start_time", shim->container.pid ? process_start_time(shim->container.pid) : 0);
+    json_member_string(&w, "cgroups_path", shim->cgroups_path);
+    json_end_object(&w);
+    file_write_atomic(dir_fd, SHIM_CONTAINER_NAME, text.data, text.size, 0600, NULL);
+}
+
 static int run_driven(struct shim *shim, struct start *s, struct error *err)
 {
     struct driver_start start = {
@@ -136,6 +152,9 @@ static int run_driven(struct shim *shim, struct start *s, struct error *err)
     };
     int r = driver_new(s->runtime, s->request.runtime_size, s->id, s->dir_fd, &shim->driver, err);
 
+    /* Another program may take its time, hang, or be killed with us: whoever comes finds what there is by then. */
+    if (r >= 0)
+        write_record(shim, s->dir_fd);
     return r < 0 ? r : driver_start(shim->driver, &start, &shim->container, err);
 }
 
@@ -216,45 +235,11 @@ int start_container(struct shim *shim, struct shim_message *message, struct erro
     return r;
 }
 
-/* Field 22 of /proc/PID/stat: with the pid it names a process for as long as the machine is up. */
-static int64_t start_time(pid_t pid)
-{
-    CLEANUP_FREE char *path = xasprintf("/proc/%d/stat", pid);
-    CLEANUP_FREE char *text = NULL;
-    CLEANUP_STRV struct strv fields = STRV_INIT;
-    const char *after_name;
-    int64_t time = 0;
-
-    if (file_read(AT_FDCWD, path, 4096, &text, NULL, NULL) < 0)
-        return 0;
-    after_name = strrchr(text, ')');
-    if (!after_name || after_name[1] != ' ')
-        return 0;
-    strv_split(&fields, after_name + 2, ' ');
-    if (fields.count > 19)
-        parse_int64(fields.items[19], 0, INT64_MAX, &time);
-    return time;
-}
-
-static void write_record(const struct shim *shim)
-{
-    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-    struct json_writer w;
-
-    json_writer_init(&w, &text);
-    json_begin_object(&w);
-    json_member_int(&w, "pid", shim->container.pid);
-    json_member_int(&w, "start_time", start_time(shim->container.pid));
-    json_member_string(&w, "cgroups_path", shim->cgroups_path);
-    json_end_object(&w);
-    file_write_atomic(shim->dir_fd, SHIM_CONTAINER_NAME, text.data, text.size, 0600, NULL);
-}
-
 void start_settle(struct shim *shim)
 {
     /* A container that ends at once is reported before anything else. */
     ending_reap(shim);
-    write_record(shim);
+    write_record(shim, shim->dir_fd);
     oci_spec_release(shim->spec);
     free(shim->spec);
     shim->spec = NULL;

@@ -15,8 +15,22 @@ setup_file() {
     fi
     # Fails without a word; hangs.
     printf '#!/bin/sh\nexit 7\n' >"$directory/mute"
+    # runc that hangs in the calls that a file asks for, with a child of its own.
+    cat >"$directory/slow" <<'END'
+#!/bin/sh
+directory=${0%/*}
+for argument; do
+    if [ -e "$directory/hang.$argument" ]; then
+        setsid sleep 1000 &
+        echo "$$ $!" >"$directory/hanging.new"
+        mv "$directory/hanging.new" "$directory/hanging"
+        wait
+    fi
+done
+exec runc "$@"
+END
     chmod 755 "$directory"/*
-    ENV_CONFIG='{"runtimes": {"runc": {"path": "runc"}, "crun": {"path": "'$directory/crun'"}, "mute": {"path": "'$directory/mute'"},
+    ENV_CONFIG='{"runtimes": {"runc": {"path": "runc"}, "crun": {"path": "'$directory/crun'"}, "mute": {"path": "'$directory/mute'"}, "slow": {"path": "'$directory/slow'"},
         "second": {"path": "'$DORY_BIN/dory-runtime'", "runtimeArgs": ["--debug"]}, "gone": {"path": "/nonexistent/runtime"}}}'
     env_start
     env_images busybox
@@ -25,6 +39,10 @@ setup_file() {
 teardown_file() {
     env_stop
     rm -rf "$(cat "$BATS_FILE_TMPDIR/programs")"
+}
+
+setup() {
+    rm -f "$(cat "$BATS_FILE_TMPDIR/programs")"/hang.*
 }
 
 eventually() { # command...: within 30 seconds it succeeds
@@ -191,6 +209,92 @@ runtimes="runc crun second"
         eventually eval '[ ! -e "$ENV_DIR/run/shim/$id" ]'
         eventually eval '[ -z "$(find /sys/fs/cgroup -type d -name "$id")" ]'
     done
+}
+
+# The slow runtime hangs in the given call from now on.
+hang_in() {
+    slow=$(cat "$BATS_FILE_TMPDIR/programs")
+    rm -f "$slow/hanging" "$slow"/hang.*
+    touch "$slow/hang.$1"
+}
+
+# It hangs: $runtime is its process, $helper its child.
+await_hanging() {
+    eventually test -e "$slow/hanging"
+    read -r runtime helper <"$slow/hanging"
+}
+
+@test "a runtime that hangs in exec is ended with all that it has begun" {
+    dory run -d --name late --runtime slow busybox sleep 1000
+    hang_in exec
+    run -126 dory exec late true
+    [[ $output == *"has not ended within 8 s"* ]]
+    await_hanging
+    env_wait_gone "$runtime"
+    env_wait_gone "$helper"
+    rm "$slow/hang.exec"
+    dory exec late true
+    dory rm -f late
+}
+
+@test "a shim that is killed while its runtime works leaves nothing" {
+    for call in create start; do
+        echo "# $call"
+        id=$(dory create --name "half$call" --runtime slow busybox sleep 1000)
+        hang_in "$call"
+        dory start "half$call" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+        client=$!
+        await_hanging
+        [ "$call" = create ] || [ -n "$(find /sys/fs/cgroup -type d -name "$id")" ]
+        shim=$(awk '$1 == "PPid:" {print $2}' "/proc/$runtime/status")
+        [ "$(tr -d '\0' <"/proc/$shim/comm")" = dory-shim ]
+        kill -9 "$shim"
+        status=0
+        wait "$client" || status=$?
+        [ "$status" -eq 1 ]
+        grep -q "shim has ended unexpectedly" "$BATS_TEST_TMPDIR/said"
+        env_wait_gone "$runtime"
+        eventually eval '[ -z "$(find /sys/fs/cgroup -type d -name "$id")" ]'
+        kill "$helper" # of nobody that the daemon could know
+        rm "$slow/hang.$call"
+        dory start "half$call"
+        dory rm -f "half$call"
+    done
+}
+
+@test "a restart that hangs in its runtime does not keep the others from theirs" {
+    dory run -d --name stuck --restart always --runtime slow busybox sleep 1000
+    dory run -d --name quick --restart always busybox sleep 1000
+    hang_in start
+    kill -9 "$(dory inspect -f '{{.State.Pid}}' stuck)"
+    await_hanging
+    kill -9 "$(dory inspect -f '{{.State.Pid}}' quick)"
+    eventually eval '[ "$(dory inspect -f "{{.RestartCount}} {{.State.Status}}" quick)" = "1 running" ]'
+    kill -0 "$runtime"
+    rm "$slow/hang.start"
+    kill "$helper"
+    eventually status_is stuck running
+    dory rm -f stuck quick
+}
+
+@test "a container whose start outlives its daemon is ended and started once" {
+    id=$(dory create --name twice --restart always --runtime slow busybox sh -c 'echo begun; exec sleep 1000')
+    hang_in start
+    dory start twice >/dev/null 2>&1 3>&- &
+    client=$!
+    await_hanging
+    shim=$(awk '$1 == "PPid:" {print $2}' "/proc/$runtime/status")
+    env_daemon_kill
+    rm "$slow/hang.start"
+    env_daemon_start
+    for pid in "$shim" "$runtime" "$helper" "$client"; do
+        env_wait_gone "$pid"
+    done
+    eventually status_is twice running
+    [ "$(dory logs twice)" = begun ]
+    [ -S "$ENV_DIR/run/shim/$id/sock" ]
+    dory exec twice true
+    dory rm -f twice
 }
 
 @test "SIGHUP takes new runtimes and another default; a container whose runtime has gone does not start" {
