@@ -188,10 +188,11 @@ void store_fill_later(struct image_store *store)
 
 void store_expire_later(struct image_store *store)
 {
-    int64_t next = downloads_expire(&store->downloads, false);
+    downloads_expire(&store->downloads, false);
+    /* Asked under the lock: who writes last has looked last. */
     pthread_mutex_lock(&store->cleaner.lock);
-    store->cleaner.expire_at = next;
-    if (next != 0) {
+    store->cleaner.expire_at = downloads_next_expiry(&store->downloads);
+    if (store->cleaner.expire_at != 0) {
         cleaner_wake(store);
     }
     pthread_mutex_unlock(&store->cleaner.lock);

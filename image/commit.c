@@ -41,8 +41,39 @@ static int layer_is_known(struct image_store *store, const char *diff_id, bool *
     return r;
 }
 
+/* Layers that came to overlay/ in this transaction. */
+struct moved {
+    struct layer_ingest **ingests;
+    struct strv names;
+};
+
+static void moved_release(struct moved *moved)
+{
+    free(moved->ingests);
+    strv_release(&moved->names);
+}
+
+static void moved_add(struct moved *moved, struct layer_ingest *ingest, const char *name)
+{
+    moved->ingests = xreallocarray(moved->ingests, moved->names.count + 1, sizeof(*moved->ingests));
+    moved->ingests[moved->names.count] = ingest;
+    strv_add(&moved->names, name);
+}
+
+/* Back to where they were: they are good, and other pulls may wait for them. What cannot be renamed now has no row and
+ * goes at the next start. */
+static void moved_undo(struct image_store *store, const struct moved *moved)
+{
+    for (size_t i = 0; i < moved->names.count; i++) {
+        const char *name = moved->names.items[i];
+        if (renameat2(store->overlay_fd, name, store->tmp_fd, name, RENAME_NOREPLACE) == 0) {
+            layer_ingest_give_back(moved->ingests[i], name);
+        }
+    }
+}
+
 /* tmp/NAME becomes overlay/NAME; `moved` remembers it for the case that the rest fails. */
-static int commit_new_layer(struct image_store *store, struct layer_ingest *ingest, struct strv *moved,
+static int commit_new_layer(struct image_store *store, struct layer_ingest *ingest, struct moved *moved,
                             struct error *err)
 {
     const struct layer_info *info = layer_ingest_info(ingest);
@@ -50,15 +81,15 @@ static int commit_new_layer(struct image_store *store, struct layer_ingest *inge
     bool opaque;
     struct db_statement *s;
     layer_ingest_take(ingest, name, &opaque);
-    if (name[0] == 0) { /* a pull that shared the download took it, and failed then */
+    if (name[0] == 0) { /* a pull that shared the download took it, and could not bring it back */
         return error_set(err, ERROR_SYSTEM, ENOENT, "layer %s is not in the store any more", info->diff_id);
     }
     if (renameat2(store->tmp_fd, name, store->overlay_fd, name, RENAME_NOREPLACE) < 0) {
         int r = error_errno(err, errno, "rename tmp/%s to overlay/%s", name, name);
-        store_trash_tmp(store, name);
+        layer_ingest_give_back(ingest, name);
         return r;
     }
-    strv_add(moved, name);
+    moved_add(moved, ingest, name);
     int r = db_query(store->db, "INSERT INTO layer (diff_id, dir, size, opaque, boot) VALUES (?, ?, ?, ?, ?)", &s, err);
     if (r < 0) {
         return r;
@@ -71,7 +102,7 @@ static int commit_new_layer(struct image_store *store, struct layer_ingest *inge
     return db_run(s, err);
 }
 
-static int commit_layer(struct image_store *store, const struct image_commit_layer *layer, struct strv *moved,
+static int commit_layer(struct image_store *store, const struct image_commit_layer *layer, struct moved *moved,
                         struct error *err)
 {
     bool known = false;
@@ -153,7 +184,7 @@ static int commit_manifest(struct image_store *store, const char *id, const char
 /* Everything within the transaction. Blobs that a failure leaves without rows go at the next start, and are harmless
  * until then: they are what their names say. */
 static int commit_rows(struct image_store *store, const struct image_commit *commit, const struct image *image,
-                       struct strv *moved, struct error *err)
+                       struct moved *moved, struct error *err)
 {
     bool is_new = false;
     int r = commit_image_row(store, image, commit->parent, &is_new, err);
@@ -178,23 +209,24 @@ static int commit_rows(struct image_store *store, const struct image_commit *com
 static int commit_transaction(struct image_store *store, const struct image_commit *commit, const struct image *image,
                               struct error *err)
 {
-    struct strv CLEANUP_STRV moved = STRV_INIT;
+    struct moved CLEANUP(moved_release) moved = {0};
     int r = db_begin(store->db, err);
     if (r < 0) {
         return r;
     }
     r = commit_rows(store, commit, image, &moved, err);
     store_cache_clear(store);
+    db_lock(store->db); /* nobody looks for the layers between the end of the transaction and their return */
     if (r < 0) {
         db_rollback(store->db);
     } else {
         r = db_commit(store->db, err);
     }
-    for (size_t i = 0; r < 0 && i < moved.count; i++) {
-        /* What cannot be renamed now has no row and goes at the next start. */
-        (void)store_trash(store, store->overlay_fd, moved.items[i]);
+    if (r < 0) {
+        moved_undo(store, &moved);
     }
-    if (r == 0 && moved.count > 0) {
+    db_unlock(store->db);
+    if (r == 0 && moved.names.count > 0) {
         store_sync_later(store);
     }
     return r;

@@ -11,6 +11,7 @@
 #define POLL_NS (100 * INT64_C(1000000))
 /* Each of them has two threads that wait and up to 2 MB of buffers. */
 #define KEPT_UNFINISHED_MAX 4
+#define KEPT_BYTES_MAX (INT64_C(4) << 30)
 
 struct download {
     struct download *next;
@@ -32,6 +33,7 @@ void downloads_init(struct downloads *downloads)
     pthread_cond_init(&downloads->changed, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&downloads->lock, NULL);
+    downloads->kept_max = KEPT_BYTES_MAX;
 }
 
 /* Nobody can find it any more. */
@@ -46,10 +48,21 @@ static void download_free(struct download *download)
     free(download);
 }
 
-int64_t downloads_expire(struct downloads *downloads, bool all)
+int64_t downloads_next_expiry(struct downloads *downloads)
+{
+    int64_t next = 0;
+    pthread_mutex_lock(&downloads->lock);
+    for (const struct download *d = downloads->first; d; d = d->next)
+        if (d->holders == 0 && (next == 0 || d->expires < next))
+            next = d->expires;
+    pthread_mutex_unlock(&downloads->lock);
+    return next;
+}
+
+void downloads_expire(struct downloads *downloads, bool all)
 {
     struct download *gone = NULL;
-    int64_t now = timestamp_monotonic(), next = 0;
+    int64_t now = timestamp_monotonic();
     pthread_mutex_lock(&downloads->lock);
     for (struct download **link = &downloads->first; *link;) {
         struct download *download = *link;
@@ -59,8 +72,6 @@ int64_t downloads_expire(struct downloads *downloads, bool all)
             gone = download;
             continue;
         }
-        if (download->holders == 0 && (next == 0 || download->expires < next))
-            next = download->expires;
         link = &download->next;
     }
     pthread_mutex_unlock(&downloads->lock);
@@ -69,7 +80,6 @@ int64_t downloads_expire(struct downloads *downloads, bool all)
         gone = download->next;
         download_free(download);
     }
-    return next;
 }
 
 void image_forget_downloads(struct image_store *store)
@@ -161,12 +171,16 @@ static void hand_over(struct download *download, bool finished)
     pthread_mutex_unlock(&downloads->lock);
 }
 
+void download_begin_anew(struct download *download)
+{
+    layer_ingest_free(TAKE_PTR(download->ingest));
+    download->received = 0;
+}
+
 void download_stop(struct download *download, bool keep)
 {
-    if (!keep) {
-        layer_ingest_free(TAKE_PTR(download->ingest));
-        download->received = 0;
-    }
+    if (!keep)
+        download_begin_anew(download);
     hand_over(download, false);
 }
 
@@ -177,10 +191,8 @@ int download_finish(struct download *download, struct error *err)
         rc = layer_ingest_open(download->store, download->digest, &download->ingest, err);
     if (rc == 0)
         rc = layer_ingest_finish(download->ingest, err);
-    if (rc < 0) {
-        download_stop(download, false);
+    if (rc < 0)
         return rc;
-    }
     /* Whoever commits first brings the layer; the others find it then, whatever becomes of the first one's image. */
     store_pin_unseen(download->store, layer_ingest_info(download->ingest)->diff_id);
     hand_over(download, true);
@@ -192,13 +204,23 @@ struct layer_ingest *download_ingest(const struct download *download)
     return download->ingest;
 }
 
+static int64_t unpacked_size(const struct download *download)
+{
+    return download->finished ? layer_ingest_info(download->ingest)->size : 0;
+}
+
 /* Lock held. */
 static bool may_be_kept(const struct downloads *downloads, const struct download *download)
 {
     size_t unfinished = 0;
-    for (const struct download *d = downloads->first; d; d = d->next)
-        unfinished += d->holders == 0 && !d->finished && d != download;
-    return download->ingest && (download->finished || unfinished < KEPT_UNFINISHED_MAX);
+    int64_t bytes = unpacked_size(download);
+    for (const struct download *d = downloads->first; d; d = d->next) {
+        if (d->holders > 0 || d == download)
+            continue;
+        unfinished += !d->finished;
+        bytes += unpacked_size(d);
+    }
+    return download->ingest && (download->finished ? bytes <= downloads->kept_max : unfinished < KEPT_UNFINISHED_MAX);
 }
 
 void download_leave(struct download *download, int64_t keep_seconds)

@@ -28,14 +28,16 @@ struct downloads {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct download *first;
+    int64_t kept_max; /* bytes of finished, unpacked layers that are kept */
 };
 
 void downloads_init(struct downloads *downloads);
 /* Nobody holds any. */
 void downloads_release(struct downloads *downloads);
-/* Forgets the kept ones whose time is over, or all that nobody holds. Returns when the next one's time is (monotonic
- * ns), 0: there are none. */
-int64_t downloads_expire(struct downloads *downloads, bool all);
+/* Forgets the kept ones whose time is over, or all that nobody holds. */
+void downloads_expire(struct downloads *downloads, bool all);
+/* When the time of the next kept one is over (monotonic ns); 0: there are none. */
+int64_t downloads_next_expiry(struct downloads *downloads);
 
 /* The download of the bytes with this digest; a new one when there is none. */
 struct download *download_join(struct image_store *store, const char *digest);
@@ -51,8 +53,10 @@ int download_wait(struct download *download, bool (*poll)(int64_t received, void
 /* Bytes that were written so far: where to go on. */
 int64_t download_received(const struct download *download);
 int download_write(struct download *download, const void *data, size_t size, struct error *err);
-/* The driver has everything: verifies it. Bytes that are wrong are forgotten, and the next one begins anew. */
+/* The driver has everything: verifies it. After a failure it still drives, and begins anew or stops. */
 int download_finish(struct download *download, struct error *err);
+/* The driver forgets what is there. */
+void download_begin_anew(struct download *download);
 /* The driver gives up. keep: what is there is good as far as it goes. */
 void download_stop(struct download *download, bool keep);
 /* Of a finished one; stays the download's (image_commit takes the directory). */

@@ -199,6 +199,9 @@ int image_draft_commit(struct image_store *store, const char *id, const struct d
         return r;
     }
     r = db_commit(store->db, err);
+    if (r < 0) {
+        image_layer_unpin(store, info->diff_id);
+    }
     if (r == 0 && *ret_kept) {
         remove_work(store, id);
         store_sync_later(store);

@@ -413,3 +413,8 @@ void layer_ingest_take(struct layer_ingest *ingest, char name[STORE_ID_SIZE + 1]
     *ret_opaque_root = ingest->unpacked.opaque_root;
     ingest->name[0] = 0;
 }
+
+void layer_ingest_give_back(struct layer_ingest *ingest, const char *name)
+{
+    snprintf(ingest->name, sizeof(ingest->name), "%s", name);
+}

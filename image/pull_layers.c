@@ -66,8 +66,8 @@ static bool is_passing(const struct error *error)
     return error->kind == ERROR_UNAVAILABLE || error->kind == ERROR_CANCELLED;
 }
 
-/* It is this pull's turn to bring the bytes. */
-static int drive(struct sink *sink, struct http_client *client, struct error *err)
+/* Fetches what is not there yet, and verifies the whole. */
+static int fetch(struct sink *sink, struct http_client *client, struct error *err)
 {
     struct pull *pull = sink->pull;
     struct pull_layer *layer = sink->layer;
@@ -80,14 +80,38 @@ static int drive(struct sink *sink, struct http_client *client, struct error *er
     int rc = 0;
     if (blob.offset < layer->descriptor->size || layer->descriptor->size == 0)
         rc = registry_get_blob(pull->registry, client, &blob, err);
-    if (rc < 0) {
-        download_stop(layer->download, is_passing(err));
-        return is_passing(err) || err->kind == ERROR_NOT_FOUND || err->kind == ERROR_UNAUTHORIZED ? rc
-                                                                                                  : ingest_failure(err);
-    }
+    if (rc < 0)
+        return rc;
     pull_progress(pull, layer->id, "Verifying Checksum", -1, -1);
-    rc = download_finish(layer->download, err);
-    return rc < 0 ? ingest_failure(err) : 0;
+    return download_finish(layer->download, err);
+}
+
+/* Is it of the registry or of the client, rather than of the bytes? */
+static bool is_refusal(const struct error *error)
+{
+    return is_passing(error) || error->kind == ERROR_NOT_FOUND || error->kind == ERROR_UNAUTHORIZED;
+}
+
+/* It is this pull's turn to bring the bytes. Those that were there may be another registry's, and nobody has verified
+ * them yet: when the whole is wrong it is fetched once more from its beginning. */
+static int drive(struct sink *sink, struct http_client *client, struct error *err)
+{
+    struct download *download = sink->layer->download;
+    struct error failure = {0};
+    bool resumed = download_received(download) > 0;
+    int rc = fetch(sink, client, &failure);
+    if (rc < 0 && resumed && !is_refusal(&failure)) {
+        failure = (struct error){0};
+        download_begin_anew(download);
+        rc = fetch(sink, client, &failure);
+    }
+    if (rc == 0)
+        return 0;
+    download_stop(download, is_passing(&failure));
+    if (failure.errnum == ENOSPC) /* what is kept may be what fills the disk */
+        image_forget_downloads(sink->pull->store);
+    rc = error_propagate(err, &failure);
+    return is_refusal(&failure) ? rc : ingest_failure(err);
 }
 
 static int download(struct pull *pull, struct http_client *client, struct pull_layer *layer, struct error *err)

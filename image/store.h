@@ -184,5 +184,7 @@ int init_layer_recover(struct image_store *store, struct error *err);
 
 /* Hands over tmp/NAME of a finished layer: the ingest does not delete it any more. */
 void layer_ingest_take(struct layer_ingest *ingest, char name[STORE_ID_SIZE + 1], bool *ret_opaque_root);
+/* It lies there again: can be taken once more, and goes with the ingest. */
+void layer_ingest_give_back(struct layer_ingest *ingest, const char *name);
 
 #endif

@@ -343,6 +343,22 @@ unconnected() {
     until_true tmp_is_empty
 }
 
+@test "what another pull has left is fetched again when it is wrong" {
+    rm -f "$ENV_DIR/faults.port.gate"
+    api_pull gate-poisoned "$ENV_DIR/broken" &
+    local pid=$!
+    until_true begun "$ENV_DIR/broken"
+    kill "$pid"
+    wait "$pid" || true
+    until_true unconnected
+    touch "$ENV_DIR/faults.port.gate"
+    dory pull -q "$FAULTS/gate-poisoned"
+    # The rest, then the whole.
+    [ "$(requests GET '/v2/gate-poisoned/blobs/.*"range": "bytes=[0-9]+-"')" -eq 1 ]
+    [ "$(requests GET '/v2/gate-poisoned/blobs/.*"range": null')" -eq 6 ]
+    until_true tmp_is_empty
+}
+
 @test "what is kept of a pull goes when its time is over; with keep-downloads 0 nothing is kept" {
     local options=("${ENV_OPTIONS[@]}") keep pid
     for keep in 1 0; do

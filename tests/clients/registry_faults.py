@@ -304,7 +304,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body[:1_000_000])
+            wrong = repo.name == "gate-poisoned" and count(repo.name) == 0
+            self.wfile.write(body[:999_999] + bytes([body[999_999] ^ wrong]))
             self.wfile.flush()
             while not os.path.exists(sys.argv[1] + ".gate"):
                 time.sleep(0.02)

@@ -2,6 +2,7 @@
 #include "tests/unit/image_samples.h"
 
 #include "base/json.h"
+#include "image/store.h"
 
 /* ---- Layers ---- */
 
@@ -191,6 +192,63 @@ static void the_digest_of_a_stored_layer_pins_it(void **state)
     assert_store_is_empty(t);
 }
 
+/* The layer goes back to its ingest, from which the next commit, perhaps of another pull, takes it. */
+static void a_commit_that_fails_leaves_its_layers_to_the_next(void **state)
+{
+    struct store_test *t = *state;
+    struct strbuf CLEANUP_STRBUF tar = STRBUF_INIT;
+    struct strbuf CLEANUP_STRBUF second = STRBUF_INIT;
+    char diff_id[DIGEST_TEXT_MAX], absent[DIGEST_TEXT_MAX], id[DIGEST_TEXT_MAX];
+    base_layer(&tar);
+    second_layer(&second);
+    digest_of(tar.data, tar.size, diff_id);
+    digest_of(second.data, second.size, absent);
+    CLEANUP_LAYER_INGEST struct layer_ingest *ingest = NULL;
+    ASSERT_OK(t, ingest_all(t, NULL, tar.data, tar.size, &ingest));
+    const char *diff_ids[] = {diff_id, absent};
+    CLEANUP_FREE char *two = make_config(diff_ids, 2, "two");
+    CLEANUP_FREE char *one = make_config(diff_ids, 1, "one");
+    struct image_commit_layer layers[] = {{.ingest = ingest}, {.diff_id = absent}};
+    struct image_commit commit = {.config = two, .config_size = strlen(two), .layers = layers, .layer_count = 2};
+    ASSERT_ERROR(t, image_commit(t->store, &commit, id, &t->err), ERROR_SYSTEM, "is not in the store any more");
+    assert_int_equal(store_count(t, "overlay"), 0);
+    commit = (struct image_commit){.config = one, .config_size = strlen(one), .layers = layers, .layer_count = 1};
+    ASSERT_OK(t, image_commit(t->store, &commit, id, &t->err));
+    assert_int_equal(store_count(t, "overlay"), 1);
+    assert_int_equal(store_count(t, "tmp"), 0);
+}
+
+static bool never(int64_t received, void *data)
+{
+    (void)received;
+    (void)data;
+    return false;
+}
+
+static void finished_layers_are_kept_within_a_bound(void **state)
+{
+    struct store_test *t = *state;
+    struct strbuf CLEANUP_STRBUF tar = STRBUF_INIT;
+    char digest[DIGEST_TEXT_MAX];
+    base_layer(&tar);
+    digest_of(tar.data, tar.size, digest);
+    const int64_t bounds[] = {1 << 20, 1};
+    for (size_t i = 0; i < ARRAY_SIZE(bounds); i++) {
+        enum download_turn turn;
+        t->store->downloads.kept_max = bounds[i];
+        struct download *download = download_join(t->store, digest);
+        ASSERT_OK(t, download_wait(download, never, NULL, &turn, &t->err));
+        assert_int_equal(turn, DOWNLOAD_DRIVE);
+        ASSERT_OK(t, download_write(download, tar.data, tar.size, &t->err));
+        ASSERT_OK(t, download_finish(download, &t->err));
+        download_leave(download, 3600);
+        download = download_join(t->store, digest);
+        assert_int_equal(download_received(download), i == 0 ? (int64_t)tar.size : 0);
+        download_leave(download, 0);
+    }
+    assert_store_is_empty(t);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
 
 int main(void)
@@ -203,6 +261,8 @@ int main(void)
         TEST(a_config_that_claims_other_layers_is_refused),
         TEST(configs_that_make_no_sense_are_refused),
         TEST(the_digest_of_a_stored_layer_pins_it),
+        TEST(a_commit_that_fails_leaves_its_layers_to_the_next),
+        TEST(finished_layers_are_kept_within_a_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
