@@ -11,21 +11,28 @@
 #define INIT_PROGRAM_MAX ((size_t)64 * 1024 * 1024)
 
 /* The copy is below the data root because /run, where exec roots are, is often mounted noexec. Containers see it and
- * not the shim itself: nothing that they could do to their pid 1 reaches a program that the host runs. */
+ * not the shim itself: nothing that they could do to their pid 1 reaches a program that the host runs. What a former
+ * daemon has copied counts for nothing: neither its time nor its size tells whether it is of this version. */
 static int copy_init(struct engine *engine, const char *to, struct error *err)
 {
     const char *from = engine->options->shim_path;
     CLEANUP_FREE char *program = NULL;
-    struct stat original, copy;
+    struct stat st, *copied = &engine->init_original;
     size_t size;
     int r;
 
-    if (stat(from, &original) < 0)
+    if (stat(from, &st) < 0)
         return error_errno(err, errno, "%s", from);
-    if (stat(to, &copy) == 0 && copy.st_size == original.st_size && copy.st_mtim.tv_sec > original.st_mtim.tv_sec)
-        return 0;
-    r = file_read(AT_FDCWD, from, INIT_PROGRAM_MAX, &program, &size, err);
-    return r < 0 ? r : file_write_atomic(AT_FDCWD, to, program, size, 0755, err);
+    pthread_mutex_lock(&engine->init_lock);
+    bool same = copied->st_ino == st.st_ino && copied->st_dev == st.st_dev && copied->st_size == st.st_size &&
+                copied->st_ctim.tv_sec == st.st_ctim.tv_sec && copied->st_ctim.tv_nsec == st.st_ctim.tv_nsec;
+    r = same && access(to, X_OK) == 0 ? 1 : file_read(AT_FDCWD, from, INIT_PROGRAM_MAX, &program, &size, err);
+    if (r == 0)
+        r = file_write_atomic(AT_FDCWD, to, program, size, 0755, err);
+    if (r == 0)
+        *copied = st;
+    pthread_mutex_unlock(&engine->init_lock);
+    return r < 0 ? r : 0;
 }
 
 static int choose_init(struct engine *engine, const struct container *c, struct container_runtime *ret,

@@ -282,6 +282,7 @@ static void engine_free(struct engine *engine)
     free(engine->etc_dir);
     pthread_mutex_destroy(&engine->index_lock);
     pthread_mutex_destroy(&engine->seccomp_lock);
+    pthread_mutex_destroy(&engine->init_lock);
     free(engine);
 }
 
@@ -295,6 +296,7 @@ int engine_open(const struct daemon_options *options, struct engine **ret, struc
     engine->health = health_monitor_new(engine);
     pthread_mutex_init(&engine->index_lock, NULL);
     pthread_mutex_init(&engine->seccomp_lock, NULL);
+    pthread_mutex_init(&engine->init_lock, NULL);
     engine->admission = admission_new(&(struct admission_options){0});
     for (size_t i = 0; i < ARRAY_SIZE(open_steps); i++) {
         int r = open_steps[i](engine, err);

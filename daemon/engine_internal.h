@@ -2,6 +2,8 @@
 #ifndef DORY_DAEMON_ENGINE_INTERNAL_H
 #define DORY_DAEMON_ENGINE_INTERNAL_H
 
+#include <sys/stat.h>
+
 #include "base/strmap.h"
 #include "daemon/container.h"
 #include "daemon/engine.h"
@@ -56,6 +58,8 @@ struct engine {
     size_t count, capacity;
 
     pthread_mutex_t seccomp_lock;
+    pthread_mutex_t init_lock;
+    struct stat init_original; /* what docker-init is a copy of; zeros: none was made yet */
     struct seccomp_program seccomp[SECCOMP_CACHE_MAX];
     size_t seccomp_count;
     char *seccomp_profile; /* --seccomp-profile: JSON text or "unconfined"; NULL: the built-in one */

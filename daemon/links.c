@@ -225,11 +225,16 @@ static int rewrite_hosts(struct engine *engine, const struct container *c, const
     return r < 0 ? error_errno(err, r, "%s", path) : 0;
 }
 
+/* Of links and of the lines in hosts files that are about them: whoever adds a line looks under it whether the link is
+ * still there. The file is rewritten in place, so that two writers would also mix. */
+static pthread_mutex_t lines_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void tell(struct engine *engine, struct container *from, struct container *peer, const char *address)
 {
     pthread_mutex_lock(&from->lock);
     bool running = container_state_is_running(from->state);
     pthread_mutex_unlock(&from->lock);
+    pthread_mutex_lock(&lines_lock);
     for (size_t i = 0; running && i < from->link_ids.count; i++) {
         if (strcmp(from->link_ids.items[i], peer->id) != 0)
             continue;
@@ -238,6 +243,7 @@ static void tell(struct engine *engine, struct container *from, struct container
         if (rewrite_hosts(engine, from, names, address, &err) < 0)
             log_warn("container %s: the new address of %s: %s", from->id, names, err.message);
     }
+    pthread_mutex_unlock(&lines_lock);
 }
 
 void links_address_changed(struct engine *engine, struct container *c)
@@ -306,12 +312,18 @@ static int remove_one(struct engine *engine, struct container *c, const char *al
     int r = save_without(engine, c, i, err);
     if (r < 0)
         return r;
+    struct error failure = {0};
+    pthread_mutex_lock(&lines_lock);
     pthread_mutex_lock(&c->lock);
     bool running = container_state_is_running(c->state);
     take_out(c, &c->host.links, i);
     take_out(c, &c->link_ids, i);
     pthread_mutex_unlock(&c->lock);
-    return running && names != NULL ? rewrite_hosts(engine, c, names, NULL, err) : 0;
+    /* The link is gone already: a line that stays is no reason to say otherwise. */
+    if (running && names != NULL && rewrite_hosts(engine, c, names, NULL, &failure) < 0)
+        log_warn("container %s: the line of %s stays: %s", c->id, names, failure.message);
+    pthread_mutex_unlock(&lines_lock);
+    return 0;
 }
 
 int links_remove(struct engine *engine, struct container *c, const char *alias, struct error *err)

@@ -297,6 +297,19 @@ await_hanging() {
     dory rm -f twice
 }
 
+@test "the init of other runtimes is that of this daemon, whatever a former one has left" {
+    if env_sanitized; then
+        skip "the shim is no static program"
+    fi
+    dory run --rm --init --runtime runc busybox true
+    env_daemon_kill TERM
+    # Of the same size, and newer.
+    tr '\0-\377' '\0' <"$DORY_BIN/dory-shim" >"$ENV_DIR/data/docker-init"
+    env_daemon_start
+    run -0 dory run --rm --init --runtime runc busybox cat /proc/1/comm
+    [ "$output" = docker-init ]
+}
+
 @test "SIGHUP takes new runtimes and another default; a container whose runtime has gone does not start" {
     jq '. + {"default-runtime": "second", "runtimes": (.runtimes + {"late": .runtimes.second} | del(.mute))}' "$ENV_DIR/daemon.json" >"$ENV_DIR/new.json"
     dory create --name orphan --runtime mute busybox true

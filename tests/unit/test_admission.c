@@ -98,6 +98,8 @@ static void those_who_did_not_move_leave_no_room_when_they_go(void **state)
     begin_visit(&late);
     while (admission_waiting(a) == 0 && late.place == 0)
         nap();
+    assert_int_equal(late.place, 0);
+    assert_int_equal(admission_waiting(a), 1);
     admission_leave(a, next);
     pthread_join(late.thread, NULL);
     assert_int_equal(late.place, 1);
