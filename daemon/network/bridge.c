@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "daemon/network/link.h"
+#include "daemon/network/segments.h"
 
 #define IP6_FORWARD "/proc/sys/net/ipv6/conf/all/forwarding"
 #define IP_FORWARD "/proc/sys/net/ipv4/ip_forward"
@@ -19,6 +20,12 @@ int bridge_check_name(const char *name, struct error *err)
     size_t size = strlen(name);
     if (size == 0 || size >= IF_NAMESIZE || strspn(name, allowed) != size || name[0] == '.') {
         return error_set(err, ERROR_INVALID, EINVAL, "invalid bridge name: %s", name);
+    }
+    if (strncmp(name, SEGMENTS_PREFIX, strlen(SEGMENTS_PREFIX)) == 0) {
+        return error_set(err, ERROR_INVALID, EINVAL,
+                         "invalid bridge name: %s: names that begin with " SEGMENTS_PREFIX
+                         " are for the extensions of full bridges",
+                         name);
     }
     return 0;
 }

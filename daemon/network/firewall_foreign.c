@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <endian.h>
+#include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -9,6 +10,7 @@
 
 #define FILTER "filter"
 #define FORWARD "FORWARD"
+#define TRIES 8
 
 void firewall_foreign_chain(const char *bridge, char *buf, size_t size)
 {
@@ -103,7 +105,8 @@ static bool leads_to(const struct nlattr *expression, const char *chain)
 
 struct search {
     const char *chain;
-    uint64_t handle;
+    struct foreign_forward *found;
+    bool interrupted; /* somebody changed the rules meanwhile */
 };
 
 static int on_rule(const struct nlmsghdr *message, void *data)
@@ -112,6 +115,7 @@ static int on_rule(const struct nlmsghdr *message, void *data)
     uint64_t handle = 0;
     bool found = false;
     const struct nlattr *attr, *expression;
+    search->interrupted = search->interrupted || (message->nlmsg_flags & NLM_F_DUMP_INTR);
     mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg))
     {
         if (mnl_attr_get_type(attr) == NFTA_RULE_HANDLE) {
@@ -123,8 +127,8 @@ static int on_rule(const struct nlmsghdr *message, void *data)
             }
         }
     }
-    if (found) {
-        search->handle = handle;
+    if (found && search->found->jump_count < FOREIGN_JUMPS_MAX) {
+        search->found->jumps[search->found->jump_count++] = handle;
     }
     return 0;
 }
@@ -138,15 +142,21 @@ static struct nlmsghdr *begin_dump(struct netlink_batch *batch, int message, uin
     return m;
 }
 
-static uint64_t find_jump(struct netlink *netlink, uint8_t family, const char *chain)
+static int find_jumps(struct netlink *netlink, uint8_t family, const char *chain, struct foreign_forward *ret)
 {
-    struct netlink_batch batch = {.used = 0};
-    struct search search = {.chain = chain};
-    struct nlmsghdr *m = begin_dump(&batch, NFT_MSG_GETRULE, family);
-    mnl_attr_put_strz(m, NFTA_RULE_TABLE, FILTER);
-    mnl_attr_put_strz(m, NFTA_RULE_CHAIN, FORWARD);
-    netlink_batch_end(&batch, m);
-    return netlink_dump(netlink, &batch, on_rule, &search) == 0 ? search.handle : 0;
+    struct search search = {.chain = chain, .found = ret, .interrupted = true};
+    int r = 0;
+    for (int i = 0; i < TRIES && search.interrupted && r == 0; i++) {
+        struct netlink_batch batch = {.used = 0};
+        struct nlmsghdr *m = begin_dump(&batch, NFT_MSG_GETRULE, family);
+        mnl_attr_put_strz(m, NFTA_RULE_TABLE, FILTER);
+        mnl_attr_put_strz(m, NFTA_RULE_CHAIN, FORWARD);
+        netlink_batch_end(&batch, m);
+        search.interrupted = false;
+        ret->jump_count = 0;
+        r = netlink_dump(netlink, &batch, on_rule, &search);
+    }
+    return r == -ENOENT ? 0 : r;
 }
 
 void firewall_foreign_look(struct netlink *netlink, const char *bridge, struct firewall_foreign *ret)
@@ -159,15 +169,20 @@ void firewall_foreign_look(struct netlink *netlink, const char *bridge, struct f
     if (netlink_dump(netlink, &batch, on_chain, ret) < 0) {
         return;
     }
-    ret->ip.jump = find_jump(netlink, NFPROTO_IPV4, chain);
-    ret->ip6.jump = find_jump(netlink, NFPROTO_IPV6, chain);
+    /* Not known whether there is one: then a second one must not be added. The next look may tell. */
+    if (find_jumps(netlink, NFPROTO_IPV4, chain, &ret->ip) < 0) {
+        ret->ip = (struct foreign_forward){0};
+    }
+    if (find_jumps(netlink, NFPROTO_IPV6, chain, &ret->ip6) < 0) {
+        ret->ip6 = (struct foreign_forward){0};
+    }
 }
 
 /* ---- joining and leaving ---- */
 
 static bool is_joined(const struct foreign_forward *forward)
 {
-    return !forward->drops || forward->jump != 0;
+    return !forward->drops || forward->jump_count > 0;
 }
 
 bool firewall_foreign_is_joined(const struct firewall_foreign *found, bool ip6)
@@ -179,7 +194,7 @@ bool firewall_foreign_is_joined(const struct firewall_foreign *found, bool ip6)
 static void join(const char *family, const char *chain, const struct firewall_rules *rules,
                  const struct foreign_forward *forward, struct strbuf *out)
 {
-    if (!forward->drops && !forward->jump) {
+    if (!forward->drops && forward->jump_count == 0) {
         return;
     }
     strbuf_addf(out, "add chain %s " FILTER " %s\nflush chain %s " FILTER " %s\n", family, chain, family, chain);
@@ -190,7 +205,7 @@ static void join(const char *family, const char *chain, const struct firewall_ru
                         rules->networks[i].bridge);
         }
     }
-    if (!forward->jump) {
+    if (forward->jump_count == 0) {
         strbuf_addf(out, "add rule %s " FILTER " " FORWARD " counter jump %s\n", family, chain);
     }
 }
@@ -208,9 +223,11 @@ void firewall_foreign_join(const char *bridge, const struct firewall_rules *rule
 
 static void leave(const char *family, const char *chain, const struct foreign_forward *forward, struct strbuf *out)
 {
-    if (forward->jump) {
+    for (size_t i = 0; i < forward->jump_count; i++) {
         strbuf_addf(out, "delete rule %s " FILTER " " FORWARD " handle %llu\n", family,
-                    (unsigned long long)forward->jump);
+                    (unsigned long long)forward->jumps[i]);
+    }
+    if (forward->jump_count > 0) {
         strbuf_addf(out, "flush chain %s " FILTER " %s\ndelete chain %s " FILTER " %s\n", family, chain, family, chain);
     }
 }

@@ -14,10 +14,12 @@
 #include "daemon/network/firewall.h"
 #include "daemon/network/netlink.h"
 
+#define FOREIGN_JUMPS_MAX 8
 /* iptables' chain of one family. */
 struct foreign_forward {
-    bool drops;    /* by default */
-    uint64_t jump; /* handle of the rule that asks our chain; 0: there is none */
+    bool drops;                        /* by default */
+    uint64_t jumps[FOREIGN_JUMPS_MAX]; /* handles of the rules that ask our chain: one, unless two daemons met */
+    size_t jump_count;
 };
 
 struct firewall_foreign {

@@ -172,13 +172,14 @@ static int make(struct segments *segments, size_t n, struct netlink *host, unsig
 {
     struct bridge bridge = {.mtu = segments->bridge.mtu};
     name_part(segments, segment_part, n, bridge.name);
+    bool was_there = link_index(bridge.name) != 0; /* and has containers, perhaps, of before the daemon's restart */
     int r = make_room_for_neighbours(err);
     if (r == 0) {
         r = bridge_make_plain(host, &bridge, err);
     }
     if (r == 0) {
         r = join(segments, n, bridge.index, host, err);
-        if (r < 0) {
+        if (r < 0 && !was_there) {
             (void)remove_one(segments, n, host, NULL);
         }
     }

@@ -6,7 +6,8 @@ bats_require_minimum_version 1.5.0
 load ../lib/env
 
 setup_file() {
-    ENV_CONFIG='{"default-address-pools": [{"base": "10.219.0.0/16", "size": 26}, {"base": "fd13:aaaa::/63", "size": 64}]}' env_start
+    export POOL6=fd13:$(printf %x $((4096 + RANDOM)))
+    ENV_CONFIG='{"default-address-pools": [{"base": "10.219.0.0/16", "size": 26}, {"base": "'$POOL6'::/63", "size": 64}]}' env_start
     env_images busybox
     # The other host: a namespace with a veth to this one.
     export PEER=${ENV_BRIDGE}q LINK=${ENV_SUBNET/10.213/10.220} LINK6=fd13:${ENV_SUBNET##*.}:
@@ -127,7 +128,7 @@ ask_from() { # container address port
     [ -e /proc/sys/net/ipv6 ] || skip "the kernel has no IPv6"
     dory network create --ipv6 six >/dev/null
     subnet=$(dory network inspect -f '{{(index .IPAM.Config 1).Subnet}}' six)
-    [[ "$subnet" == fd13:aaaa:*:/64 ]] # the daemon's pool
+    [[ "$subnet" == $POOL6:*:/64 ]] # the daemon's pool
     server web --network six -p 80
     dory run -d --name app --network six busybox sleep 1000 >/dev/null
     address=$(dory inspect -f '{{.NetworkSettings.Networks.six.GlobalIPv6Address}}' web)
