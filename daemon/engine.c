@@ -155,6 +155,7 @@ static int open_networks(struct engine *engine, struct error *err)
     struct network_options options = {.bridge = no_bridge ? own : o->bridge,
                                       .no_bridge = no_bridge,
                                       .bip = o->bip,
+                                      .fixed_cidr = o->fixed_cidr,
                                       .default_address = o->ip,
                                       .mtu = (int)o->mtu,
                                       .no_firewall = !o->iptables,

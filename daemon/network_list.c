@@ -54,6 +54,8 @@ static void add_predefined(struct engine *engine, const struct network_info *inf
     if (!info->subnet[0])
         return;
     config->v4.subnet = xstrdup(info->subnet);
+    if (info->range[0])
+        config->v4.range = xstrdup(info->range);
     config->v4.gateway = xstrdup(info->gateway);
     snprintf(mtu, sizeof(mtu), "%d", info->mtu);
     strmap_set(&config->options, "com.docker.network.bridge.default_bridge", "true");

@@ -24,6 +24,7 @@ struct daemon_options {
     bool debug;
     char *bridge; /* dory0 */
     char *bip;
+    char *fixed_cidr;
     char *ip; /* default address for published ports */
     int64_t mtu;
     struct strv address_pools;          /* "base=10.10.0.0/16,size=24": where networks get their subnets from */

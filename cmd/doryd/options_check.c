@@ -5,6 +5,8 @@
 #include "base/parse.h"
 #include "cmd/doryd/options.h"
 #include "daemon/log_options.h"
+#include "daemon/network/ipam.h"
+#include "daemon/network/network.h"
 #include "daemon/runtimes.h"
 #include "daemon/ulimits.h"
 
@@ -86,6 +88,11 @@ int daemon_options_check(const struct daemon_options *options, struct error *err
     if (strcmp(options->bridge, "none") == 0 && options->bip != NULL && *options->bip != '\0')
         return error_set(err, ERROR_INVALID, 0, "bip %s: there is no default bridge that could have it (bridge: none)",
                          options->bip);
+    struct network_options network = {
+        .bip = options->bip, .fixed_cidr = options->fixed_cidr, .no_bridge = strcmp(options->bridge, "none") == 0};
+    r = network_check_fixed_cidr(&network, &(struct ipam_subnet){0}, err);
+    if (r < 0)
+        return r;
     if (options->mtu != 0 && (options->mtu < 68 || options->mtu > 65535))
         return error_set(err, ERROR_INVALID, 0, "invalid default MTU: %" PRId64, options->mtu);
     if (options->max_concurrent_downloads < 0)

@@ -28,6 +28,8 @@ const struct row option_rows[] = {
     {"exec-opt", 0, "exec-opts", ROW_LIST, AT(exec_options), NULL, 0,
      "Option of the runtime; native.cgroupdriver=cgroupfs is the only one"},
     {"exec-root", 0, NULL, ROW_STRING, AT(exec_root), "/run/dory", 0, "Root directory of execution state"},
+    {"fixed-cidr", 0, NULL, ROW_STRING, AT(fixed_cidr), NULL, 0,
+     "Part of bip's subnet that containers on the default bridge get their addresses from"},
     {"group", 'G', NULL, ROW_STRING, AT(group), NULL, 0,
      "Group that may use the Unix socket; dory or docker when not given and there is one"},
     {"host", 'H', "hosts", ROW_LIST, AT(hosts), "unix:///run/dory.sock", 0,

@@ -179,11 +179,38 @@ static int parse_address_pools(struct network_manager *manager, const struct str
     return r;
 }
 
+int network_check_fixed_cidr(const struct network_options *options, struct ipam_subnet *ret, struct error *err)
+{
+    struct ipam_subnet subnet;
+    if (!options->fixed_cidr || !options->fixed_cidr[0]) {
+        return 0;
+    }
+    if (options->no_bridge || !options->bip || !options->bip[0]) {
+        return error_set(err, ERROR_INVALID, 0, "fixed-cidr %s: %s", options->fixed_cidr,
+                         options->no_bridge ? "there is no default bridge that could have it (bridge: none)"
+                                            : "it needs bip, whose subnet it is a part of");
+    }
+    int r = ipam_subnet_parse(options->bip, &subnet, err);
+    if (r == 0) {
+        r = ipam_subnet_parse(options->fixed_cidr, ret, err);
+    }
+    if (r == 0 &&
+        (ret->prefix < subnet.prefix || !ipam_overlaps(ret->network, ret->prefix, subnet.network, subnet.prefix))) {
+        r = error_set(err, ERROR_INVALID, 0, "fixed-cidr %s: it is not part of bip's subnet %s", options->fixed_cidr,
+                      options->bip);
+    }
+    return r;
+}
+
 static int open_default_bridge(struct network_manager *manager, const struct network_options *options,
                                uint32_t default_address, struct netlink *netlink, struct error *err)
 {
     struct bridge bridge = {.mtu = options->mtu > 0 ? options->mtu : 1500};
-    int r = 0;
+    struct ipam_subnet range = {0};
+    int r = network_check_fixed_cidr(options, &range, err);
+    if (r < 0) {
+        return r;
+    }
     if (options->no_bridge) {
         snprintf(bridge.name, sizeof(bridge.name), "%s", options->bridge);
     } else {
@@ -206,6 +233,10 @@ static int open_default_bridge(struct network_manager *manager, const struct net
         return 0;
     }
     ipam_init(&network->ipam, &bridge.subnet);
+    if (range.prefix) {
+        manager->bridge_range = range;
+        ipam_set_range(&network->ipam, range.network, range.prefix); /* checked above */
+    }
     network->segments = segments_new(&bridge, network->id, false);
     network_add(manager, network);
     return 0;
@@ -456,5 +487,9 @@ size_t network_list(struct network_manager *manager, struct network_info ret[NET
     snprintf(ret[0].gateway, sizeof(ret[0].gateway), "%s", text);
     snprintf(ret[0].bridge, sizeof(ret[0].bridge), "%s", manager->bridge->bridge.name);
     ret[0].mtu = manager->bridge->bridge.mtu;
+    if (manager->bridge_range.prefix) {
+        ipam_format_subnet(text, &manager->bridge_range);
+        snprintf(ret[0].range, sizeof(ret[0].range), "%s", text);
+    }
     return count;
 }

@@ -22,6 +22,7 @@ struct network_options {
     const char *bridge;          /* name of the default bridge's interface; "dory0"; made if missing */
     bool no_bridge;              /* there is none: the name is only what tables and ids derive from */
     const char *bip;             /* "172.18.0.1/16"; NULL: the first private subnet free of the host's routes */
+    const char *fixed_cidr;      /* the part of bip's subnet that addresses are given out of; NULL or "": all of it */
     const char *default_address; /* host address for published ports; NULL: 0.0.0.0 */
     int mtu;                     /* 0: 1500 */
     bool no_firewall;            /* daemon.json "iptables": false */
@@ -32,6 +33,9 @@ struct network_options {
 };
 
 int network_manager_open(const struct network_options *options, struct network_manager **ret, struct error *err);
+/* Whether options->fixed_cidr can be; *ret is untouched when there is none. Touches nothing of the host. */
+struct ipam_subnet;
+int network_check_fixed_cidr(const struct network_options *options, struct ipam_subnet *ret, struct error *err);
 /* Leaves bridge and rules in place (containers go on). */
 void network_manager_close(struct network_manager *manager);
 /* Closes it and removes the bridge and the rules: for those who set up a network of their own for a while (tests, the
@@ -155,6 +159,7 @@ struct network_info {
     char id[65];
     const char *name, *driver;
     char subnet[64], gateway[64], bridge[16];
+    char range[64]; /* "": the whole subnet */
     int mtu;
 };
 size_t network_list(struct network_manager *manager, struct network_info ret[NETWORK_PREDEFINED_MAX]);

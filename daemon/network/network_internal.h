@@ -84,10 +84,11 @@ struct record {
 };
 
 struct network_manager {
-    struct network *bridge; /* the default one; also among `networks`, unless there is none */
-    bool no_bridge;         /* then it has a name and an id, but no interface, no subnet and no endpoints */
-    char *seed;             /* of the automatic IPv6 subnets */
-    bool firewall_found;    /* the table was there when the daemon started */
+    struct ipam_subnet bridge_range; /* fixed-cidr; prefix 0: none */
+    struct network *bridge;          /* the default one; also among `networks`, unless there is none */
+    bool no_bridge;                  /* then it has a name and an id, but no interface, no subnet and no endpoints */
+    char *seed;                      /* of the automatic IPv6 subnets */
+    bool firewall_found;             /* the table was there when the daemon started */
     bool no_ip_forward;
     struct ipam_pool *address_pools; /* none: docker's */
     size_t address_pool_count;
