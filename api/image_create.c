@@ -269,12 +269,17 @@ int images_load(struct api_request *request, struct engine *engine, struct error
 {
     struct images_stream stream = {.request = request, .quiet = api_query_bool(request, "quiet", false)};
     CLEANUP_FREE char *platform = NULL;
+    CLEANUP_STRV struct strv ids = STRV_INIT;
     struct error error = {0};
     int r = images_platform(request, &platform, &error);
-    const struct image_load_options options = {.platform = platform, .progress = load_progress, .data = &stream};
+    const struct image_load_options options = {
+        .platform = platform, .ids = &ids, .progress = load_progress, .data = &stream};
 
     if (r == 0) {
         r = image_load(engine_images(engine), api_body_fd(request), &options, &error);
+        /* Those before one that fails stay. */
+        for (size_t i = 0; i < ids.count; i++)
+            engine_image_event(engine, "load", ids.items[i], ids.items[i]);
         /* As with docker an archive that cannot be loaded is told in the stream, where clients look for it. */
         if (r < 0 && !stream.begun) {
             CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;

@@ -104,6 +104,7 @@ typedef bool (*image_gone_fn)(void *data);
 
 struct image_load_options {
     const char *platform; /* of images in an index: NULL or "": this machine's */
+    struct strv *ids;     /* the id of each image is added once it is in the store; may be NULL */
     image_progress_fn progress;
     void *data;
 };

@@ -84,6 +84,9 @@ static int found_commit(struct load *load, const struct found *found, struct err
     if (r == 0) {
         r = image_commit(load->store, &commit, id, err);
     }
+    if (r == 0 && load->options->ids != NULL) {
+        strv_add(load->options->ids, id);
+    }
     return r < 0 ? r : report_loaded(load, found, id, err);
 }
 

@@ -114,9 +114,25 @@ PY
     [[ $output == *"linux/s390x"* ]]
 }
 
+@test "save and load are events of each image, with its id" {
+    local since id
+    since=$(date +%s.%N)
+    id=$(id_of saved:1)
+    dory save -o both.tar saved:1 saved:2
+    dory load -q -i both.tar >/dev/null
+    run -0 dory events --since "$since" --until "$(date +%s.%N)" --filter type=image \
+        --format '{{.Action}} {{.Actor.ID}} {{.Actor.Attributes.name}}'
+    [ "$output" = "save $id $id"$'\n'"load $id $id" ]
+}
+
 @test "refusals come before the first byte" {
     run -1 dory save nosuch
     [[ $output == *"No such image: nosuch"* ]]
+    # the name of a container is none of an image, whatever else has it
+    dory create --name holder saved:1 >/dev/null
+    run -1 dory save holder
+    dory rm holder >/dev/null
+    [[ $output == *"No such image: holder"* ]]
     run -1 dory save saved:1 nosuch:2 -o out.tar
     [ ! -e out.tar ]
     run -1 dory save -o /nosuch/x saved:1
