@@ -11,6 +11,9 @@
 #include "daemon/engine.h"
 #include "daemon/events.h"
 
+/* Other builds may wait for this one's steps, and those for their client. */
+#define CLIENT_PATIENCE_MS 150000
+
 /* The context and the Dockerfile. *ret_name is the caller's. */
 static int receive(struct api_request *request, const struct build_parameters *parameters, struct build_files *files,
                    struct strbuf *dockerfile, char **ret_name, struct error *err)
@@ -39,6 +42,7 @@ static int handle_build(struct api_request *request, struct engine *engine, stru
     if (r == 0) {
         struct build_options *options = &parameters.options;
         events.data = &stream;
+        request->patience_ms = CLIENT_PATIENCE_MS;
         stream.quiet = parameters.quiet;
         options->context_fd = files.fd;
         options->dockerfile = strbuf_str(&dockerfile);

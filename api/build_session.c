@@ -4,17 +4,23 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "api/request.h"
 #include "base/base64.h"
 #include "base/fd.h"
+#include "base/log.h"
+
+#define SEND_PATIENCE_S 150
 
 int build_session_send(struct build_session *session, enum session_type type, unsigned channel, const void *data,
                        size_t size)
 {
     pthread_mutex_lock(&session->send_lock);
     int r = session_send(session->fd, type, channel, data, size);
+    if (r < 0)
+        shutdown(session->fd, SHUT_RDWR); /* ends the watcher, and with it the build */
     pthread_mutex_unlock(&session->send_lock);
     return r;
 }
@@ -210,7 +216,11 @@ int build_session_handle(struct api_request *request, struct engine *engine, str
     if (r == 0)
         r = api_hijack(request, "application/vnd.dory.build-session", &session->fd, err);
     if (r == 0) {
+        const struct timeval patience = {.tv_sec = SEND_PATIENCE_S};
         session->reader.fd = session->fd;
+        /* Other builds may wait for this one's steps, and those for their client. */
+        if (setsockopt(session->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+            log_warn("build: a limit for a client that does not read: %s", strerror(errno));
         run(session);
     }
     release(session);

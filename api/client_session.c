@@ -8,6 +8,8 @@
 #include <sys/uio.h>
 
 #define READ_SIZE 65536
+/* The other side takes nothing for so long: it is given up. */
+#define SEND_PATIENCE_MS 150000
 
 int session_send(int fd, enum session_type type, unsigned channel, const void *data, size_t size)
 {
@@ -21,7 +23,8 @@ int session_send(int fd, enum session_type type, unsigned channel, const void *d
         ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL);
         if (n < 0 && errno == EAGAIN) {
             struct pollfd room = {.fd = fd, .events = POLLOUT};
-            poll(&room, 1, -1);
+            if (poll(&room, 1, SEND_PATIENCE_MS) == 0)
+                return -ETIMEDOUT;
             continue;
         }
         if (n < 0 && errno == EINTR)

@@ -129,7 +129,10 @@ int request_send(struct api_request *request, const void *data, size_t size)
         } else if (errno == EAGAIN) {
             struct pollfd p = {.fd = request_socket(request), .events = POLLOUT};
 
-            if (poll(&p, 1, -1) < 0 && errno != EINTR)
+            int n_ready = poll(&p, 1, request->patience_ms > 0 ? request->patience_ms : -1);
+            if (n_ready == 0)
+                shutdown(request_socket(request), SHUT_RDWR); /* api_client_fd tells it */
+            if (n_ready == 0 || (n_ready < 0 && errno != EINTR))
                 request->broken = true;
         } else if (errno != EINTR) {
             request->broken = true;

@@ -61,7 +61,8 @@ struct api_request {
     struct strmap reply_headers;
     bool streaming; /* straight on the socket */
     bool chunked;
-    bool broken; /* the client is gone */
+    bool broken;     /* the client is gone */
+    int patience_ms; /* a client that takes nothing for so long is gone; 0: never */
     int hangup_epoll;
 
     /* a handler in a thread of its own */

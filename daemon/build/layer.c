@@ -116,15 +116,21 @@ static int commit(struct digest_job *job, const struct draft_info *info, bool *r
         return r;
     if (!info->empty)
         r = image_draft_commit(engine_images(engine), job->layer->dir, info, ret_kept, err);
+    bool pinned = r == 0 && !info->empty;
     if (r == 0)
         r = put_record(engine, job->what.record, info, err);
     if (r == 0)
         r = put_record(engine, job->what.second, info, err);
-    if (r < 0) {
+    if (r < 0)
         db_rollback(db);
-        return r;
+    else
+        r = db_commit(db, err);
+    if (r < 0) {
+        *ret_kept = false; /* it is a draft again */
+        if (pinned)
+            image_layer_unpin(engine_images(engine), info->diff_id);
     }
-    return db_commit(db, err);
+    return r;
 }
 
 static int digest(struct digest_job *job, struct draft_info *info, bool *ret_kept, struct error *err)

@@ -19,7 +19,7 @@ struct ssh_connection {
     struct ssh_relay *relay;
     int client, agent;
     pthread_t thread;
-    bool started;
+    bool done; /* atomic: the thread is about to end */
 };
 
 struct ssh_relay {
@@ -27,7 +27,7 @@ struct ssh_relay {
     char *id;
     int listen_fd, stop_fd;
     pthread_t thread;
-    struct ssh_connection connections[CONNECTIONS_MAX];
+    struct ssh_connection *connections[CONNECTIONS_MAX];
     size_t count;
 };
 
@@ -50,7 +50,28 @@ static void *connection_main(void *data)
     relay_release(&ways[1]);
     shutdown(c->client, SHUT_RDWR);
     shutdown(c->agent, SHUT_RDWR);
+    __atomic_store_n(&c->done, true, __ATOMIC_RELEASE);
     return NULL;
+}
+
+static void connection_end(struct ssh_connection *c)
+{
+    pthread_join(c->thread, NULL);
+    fd_close(c->client);
+    fd_close(c->agent);
+}
+
+/* Those that have ended make room: a step may have any number, one after the other. */
+static void drop_done(struct ssh_relay *relay)
+{
+    for (size_t i = relay->count; i-- > 0;) {
+        struct ssh_connection *c = relay->connections[i];
+        if (!__atomic_load_n(&c->done, __ATOMIC_ACQUIRE))
+            continue;
+        connection_end(c);
+        free(c);
+        relay->connections[i] = relay->connections[--relay->count];
+    }
 }
 
 static int start_thread(pthread_t *thread, void *(*run)(void *), void *data)
@@ -67,6 +88,7 @@ static void serve(struct ssh_relay *relay, int client)
 {
     const struct build_suppliers *s = &relay->build->options->suppliers;
     struct error err = {0};
+    drop_done(relay);
     int agent = relay->count < CONNECTIONS_MAX ? s->ssh_agent(relay->id, s->data, &err)
                                                : error_set(&err, ERROR_UNAVAILABLE, 0, "too many connections");
     if (agent < 0) {
@@ -74,14 +96,15 @@ static void serve(struct ssh_relay *relay, int client)
         fd_close(client);
         return;
     }
-    struct ssh_connection *c = &relay->connections[relay->count];
+    struct ssh_connection *c = xcalloc(1, sizeof(*c));
     *c = (struct ssh_connection){.relay = relay, .client = client, .agent = agent};
     if (start_thread(&c->thread, connection_main, c) < 0) {
         fd_close(client);
         fd_close(agent);
+        free(c);
         return;
     }
-    relay->count++;
+    relay->connections[relay->count++] = c;
 }
 
 static void *relay_main(void *data)
@@ -99,9 +122,8 @@ static void *relay_main(void *data)
             serve(relay, client);
     }
     for (size_t i = 0; i < relay->count; i++) {
-        pthread_join(relay->connections[i].thread, NULL);
-        fd_close(relay->connections[i].client);
-        fd_close(relay->connections[i].agent);
+        connection_end(relay->connections[i]);
+        free(relay->connections[i]);
     }
     return NULL;
 }

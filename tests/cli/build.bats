@@ -280,7 +280,8 @@ int main(void)
 }
 EOF
     gcc -static -o "$C/ask" "$C.c"
-    printf 'FROM busybox\nCOPY ask /\nRUN --mount=type=ssh /ask && /ask\n' >"$C/Dockerfile"
+    # More connections, one after the other, than may be open at once.
+    printf 'FROM busybox\nCOPY ask /\nRUN --mount=type=ssh for i in $(seq 70); do /ask || exit 1; done\n' >"$C/Dockerfile"
     dory build -q --ssh default="$C.sock" "$C"
     run -1 dory build --ssh default="$C/Dockerfile" "$C"
     [[ $output == *"is no agent's socket"* ]]
