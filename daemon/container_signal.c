@@ -3,10 +3,12 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "daemon/engine_internal.h"
 #include "runtime/container.h"
 
 #define DEFAULT_STOP_TIMEOUT 10
+#define FAILED_SIGNAL_PATIENCE_S 2
 #define KILL_PATIENCE_MS 10000
 
 static int freeze(struct engine *engine, struct container *c, bool frozen, struct error *err)
@@ -88,13 +90,18 @@ static int64_t stop_timeout(const struct container *c, const int64_t *asked)
     return c->config.stop_timeout != NULL ? *c->config.stop_timeout : DEFAULT_STOP_TIMEOUT;
 }
 
-/* Signal, patience, SIGKILL. The waiter was registered before. */
+/* Signal, patience, SIGKILL. The waiter was registered before. A signal that cannot be sent (a shim that hangs) is no
+ * reason to leave the container running: it gets FAILED_SIGNAL_PATIENCE_S to be gone, then SIGKILL, which needs no
+ * shim. */
 static int end_process(struct engine *engine, struct container *c, struct container_waiter *waiter, int signal,
                        int64_t timeout, struct error *err)
 {
-    int r = send_signal(engine, c, signal, err);
-    if (r < 0 && r != -ESRCH)
-        return r;
+    struct error failed = {0};
+    int r = send_signal(engine, c, signal, &failed);
+    if (r < 0 && r != -ESRCH) {
+        log_warn("container %s: %s: it is killed", c->id, failed.message);
+        timeout = FAILED_SIGNAL_PATIENCE_S;
+    }
     thaw_if_paused(engine, c);
     int wait_ms = timeout < 0 ? -1 : timeout > INT32_MAX / 1000 ? INT32_MAX : (int)timeout * 1000;
     r = container_wait_for(waiter, -1, wait_ms, NULL);

@@ -44,7 +44,7 @@ hang() { # shim
     kill -STOP "$1"
 }
 
-@test "kill and rm -f work on a container whose shim hangs" {
+@test "kill, stop and rm -f work on a container whose shim hangs" {
     dory run --rm busybox true # what the first one makes stays
     before=$(leak_snapshot)
     dory run -d --name found busybox sleep 1000
@@ -52,9 +52,10 @@ hang() { # shim
     env_daemon_start # this one has found a shim, and is not its parent
     dory run -d --name killed busybox sleep 1000
     dory run -d --name removed busybox sleep 1000
-    processes=("$(process_of found)" "$(process_of killed)" "$(process_of removed)")
-    found_shim=$(shim_of found) killed_shim=$(shim_of killed) removed_shim=$(shim_of removed)
-    for shim in "$found_shim" "$killed_shim" "$removed_shim"; do
+    dory run -d --name stopped busybox sleep 1000
+    processes=("$(process_of found)" "$(process_of killed)" "$(process_of removed)" "$(process_of stopped)")
+    found_shim=$(shim_of found) killed_shim=$(shim_of killed) removed_shim=$(shim_of removed) stopped_shim=$(shim_of stopped)
+    for shim in "$found_shim" "$killed_shim" "$removed_shim" "$stopped_shim"; do
         hang "$shim"
     done
     # Each waits for the shim's answer first: together it is one wait.
@@ -64,14 +65,20 @@ hang() { # shim
     removing=$!
     dory rm -f found 3>&- &
     removing_found=$!
+    dory stop stopped 3>&- &
+    stopping=$!
     wait $killing
     wait $removing
     wait $removing_found
+    wait $stopping
     for pid in "${processes[@]}"; do
         wait_ended "$pid"
     done
     env_wait_gone "$killed_shim"
     env_wait_gone "$removed_shim"
+    env_wait_gone "$stopped_shim"
+    [ "$(dory inspect -f '{{.State.Status}} {{.State.ExitCode}}' stopped)" = "exited 137" ]
+    dory rm stopped
     kill -CONT "$found_shim"
     env_wait_gone "$found_shim"
     [ "$(dory inspect -f '{{.State.Status}} {{.State.ExitCode}}' killed)" = "exited 137" ]
