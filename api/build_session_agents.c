@@ -126,6 +126,20 @@ int build_session_agent(const char *id, void *data, struct error *err)
     return pair[1];
 }
 
+/* The thread that receives frames must not wait for a step that does not read: then its cancelling would not be seen.
+ * The socket's buffer holds more than an agent's answers. */
+static bool hand_over(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno != EINTR)
+            return false;
+        data += n > 0 ? n : 0;
+        size -= n > 0 ? (size_t)n : 0;
+    }
+    return true;
+}
+
 int build_session_agent_data(struct build_session *session, const struct session_frame *frame)
 {
     pthread_mutex_lock(&session->agent_lock);
@@ -136,7 +150,7 @@ int build_session_agent_data(struct build_session *session, const struct session
         return 0; /* the step was quicker */
     if (frame->size == 0)
         shutdown(fd, SHUT_WR);
-    else if (fd_write_all(fd, frame->data, frame->size) < 0)
+    else if (!hand_over(fd, frame->data, frame->size))
         shutdown(fd, SHUT_RDWR); /* the relay ends with it */
     return 0;
 }

@@ -42,6 +42,12 @@ int fd_read_all(int fd, size_t limit, char **ret_data, size_t *ret_size);
 int fd_set_nonblock(int fd, int on);
 int fd_set_cloexec(int fd, int on);
 
+/*
+ * What poll(2) is to wait for to learn that nobody is at the other end of a socket any more, where data that waits to
+ * be read is no end; and of anything else (an eventfd, a pipe): POLLIN.
+ */
+short fd_end_events(int fd);
+
 /* A connected pair; type is SOCK_STREAM or SOCK_SEQPACKET. Both close-on-exec. 0 or -errno. */
 int fd_socketpair(int type, int ret_pair[2]);
 /* pipe2(2) with O_CLOEXEC. 0 or -errno. */

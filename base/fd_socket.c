@@ -12,6 +12,13 @@
 
 #include "base/fd.h"
 
+short fd_end_events(int fd)
+{
+    int type;
+    socklen_t size = sizeof(type);
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 ? POLLRDHUP : POLLIN;
+}
+
 /*
  * The socket's directory, opened, and its name there. The address goes through /proc/self/fd, as bind(2) and connect(2)
  * have no dirfd and sun_path has 108 bytes.

@@ -30,7 +30,7 @@ static int on_bytes(const struct http_response *response, const void *bytes, siz
 static bool is_cancelled(void *data)
 {
     const struct download *download = data;
-    struct pollfd fd = {.fd = download->cancel_fd, .events = POLLIN};
+    struct pollfd fd = {.fd = download->cancel_fd, .events = fd_end_events(download->cancel_fd)};
     return download->cancel_fd >= 0 && poll(&fd, 1, 0) > 0;
 }
 

@@ -78,7 +78,7 @@ int git_source_parse(const char *text, struct git_source *ret, struct error *err
 static int wait_git(pid_t pid, int cancel_fd, int *ret_status, struct error *err)
 {
     CLEANUP_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    struct pollfd fds[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = cancel_fd, .events = fd_end_events(cancel_fd)}};
     int n;
     do
         n = poll(fds, 2, -1);

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/id.h"
 #include "base/json_edit.h"
+#include "base/log.h"
 #include "base/stream_frame.h"
 #include "daemon/build/execute.h"
 #include "daemon/build/key.h"
@@ -266,27 +267,37 @@ static int run_container(struct run_job *job, struct error *err)
     return r == 0 && result.exit_code != 0 ? failed_command(job, result.exit_code, err) : r;
 }
 
-/* It has removed itself, unless it never started or does not end. */
-static void remove_container(struct run_job *job)
+/* It has removed itself, unless it never started or does not end. False: it is still there; the note of it is kept, and
+ * the next start of the daemon tries again. */
+static bool remove_container(struct run_job *job)
 {
+    struct error err = {0};
+    int r = 0;
+
     const struct container_remove how = {.force = true, .volumes = true};
     struct build *build = job->step->run->build;
     pthread_mutex_lock(&job->container->lock);
     bool removed = job->container->removed || job->container->state == CONTAINER_REMOVING;
     pthread_mutex_unlock(&job->container->lock);
     if (!removed)
-        (void)container_remove(build->engine, job->container, &how, NULL);
-    build_progress_container(&build->progress, job->step->info, job->id, true);
+        r = container_remove(build->engine, job->container, &how, &err);
+    if (r < 0)
+        log_error("container %s of a build: %s", job->id, err.message);
+    else
+        build_progress_container(&build->progress, job->step->info, job->id, true);
+    return r == 0;
 }
 
 static void job_release(struct run_job *job)
 {
+    bool gone = true;
     if (job->container != NULL) {
-        remove_container(job);
+        gone = remove_container(job);
         container_unref(job->container);
     }
     run_mounts_release(&job->mounts);
-    build_container_forget(job->step->run->build->service, job->id);
+    if (gone)
+        build_container_forget(job->step->run->build->service, job->id);
 }
 
 /* ---- The layer ---- */

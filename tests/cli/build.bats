@@ -148,6 +148,7 @@ EOF
     mkdir "$C.git/sub"
     cp "$C/Dockerfile" "$C.git/sub/"
     echo in-git >"$C.git/sub/file"
+    printf 'FROM busybox\nCOPY --from=n f /f\n' >"$C.git/sub/Dockerfile.besides"
     ln -s / "$C.git/away"
     commit() { git -C "$C.git" -c user.name=t -c user.email=t@t "$@"; }
     commit add -A
@@ -161,6 +162,11 @@ EOF
     [ "$(in_image remote cat /f)" = later ]
     dory build -q -t remote "$HTTP/r.git#v1:sub"
     [ "$(in_image remote cat /f)" = in-git ]
+    # A directory of the client's besides: its list of files arrives while git runs, and is no end of the client.
+    mkdir "$C.besides"
+    echo besides >"$C.besides/f"
+    dory build -q -t remote -f Dockerfile.besides --build-context n="$C.besides" "$HTTP/r.git#v1:sub"
+    [ "$(in_image remote cat /f)" = besides ]
     # A directory that leads out of the repository leads nowhere, and no other transport is spoken.
     run -1 dory build "$HTTP/r.git#v1:away/etc"
     [[ $output == *"subdirectory away/etc"* ]]
