@@ -138,7 +138,9 @@ static int command_error(const char *name, int r, struct error *err)
         return error_set(err, ERROR_NOT_FOUND, ENOENT, "exec: \"%s\": stat %s: %s", name, name,
                          r == -ENOENT ? "no such file or directory" : "not a directory");
     return error_set(err, ERROR_FORBIDDEN, EACCES, "exec: \"%s\": %s", name,
-                     r == -EISDIR ? "is a directory" : "permission denied");
+                     r == -EISDIR  ? "is a directory"
+                     : r == -ELOOP ? "too many levels of symbolic links"
+                                   : "permission denied");
 }
 
 int child_find_command(struct child *child, char **ret, struct error *err)

@@ -98,6 +98,9 @@ teardown() {
     refused 127 'exec: "nosuch": executable file not found in $PATH' --rm busybox nosuch
     refused 127 'exec: "/no/such": stat /no/such: no such file or directory' --rm busybox /no/such
     refused 126 "permission denied" --rm busybox /etc/passwd
+    mkdir "$ENV_DIR/loop"
+    ln -s itself "$ENV_DIR/loop/itself"
+    refused 125 "too many levels of symbolic links" --rm -v "$ENV_DIR/loop:/loop" busybox /loop/itself
     refused 126 "is a directory" --rm busybox /etc
     for size in 12potatoes 12x x '1 2' 0x10 1e3q; do
         refused 125 "invalid argument \"$size\" for \"-m, --memory\" flag: invalid s" --rm -m "$size" busybox true
