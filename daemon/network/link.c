@@ -382,14 +382,14 @@ static int dump_addresses(struct netlink *netlink, struct subnet_list *list)
     return netlink_dump(netlink, &batch, on_address, list);
 }
 
-static int dump_routes(struct netlink *netlink, struct subnet_list *list)
+static int dump_routes(struct netlink *netlink, uint8_t family, netlink_dump_fn on_message, void *list)
 {
     struct netlink_batch batch = {.used = 0};
     struct nlmsghdr *m = netlink_batch_begin(&batch, RTM_GETROUTE, NLM_F_DUMP);
     struct rtmsg *route = mnl_nlmsg_put_extra_header(m, sizeof(*route));
-    route->rtm_family = AF_INET;
+    route->rtm_family = family;
     netlink_batch_end(&batch, m);
-    return netlink_dump(netlink, &batch, on_route, list);
+    return netlink_dump(netlink, &batch, on_message, list);
 }
 
 int link_used_subnets(struct netlink *netlink, unsigned int skip_index, struct ipam_subnet **ret, size_t *ret_count,
@@ -398,11 +398,50 @@ int link_used_subnets(struct netlink *netlink, unsigned int skip_index, struct i
     struct subnet_list list = {.skip = skip_index};
     int r = dump_addresses(netlink, &list);
     if (r == 0) {
-        r = dump_routes(netlink, &list);
+        r = dump_routes(netlink, AF_INET, on_route, &list);
     }
     if (r < 0) {
         free(list.items);
         return error_errno(err, r, "list the host's routes");
+    }
+    *ret = list.items;
+    *ret_count = list.count;
+    return 0;
+}
+
+struct subnet6_list {
+    struct ipam6_subnet *items;
+    size_t count, capacity;
+};
+
+static int on_route6(const struct nlmsghdr *m, void *data)
+{
+    struct subnet6_list *list = data;
+    const struct rtmsg *route = mnl_nlmsg_get_payload(m);
+    if (m->nlmsg_type != RTM_NEWROUTE || route->rtm_family != AF_INET6 || route->rtm_dst_len == 0) {
+        return 0;
+    }
+    const struct nlattr *attr;
+    mnl_attr_for_each(attr, m, sizeof(*route))
+    {
+        if (mnl_attr_get_type(attr) == RTA_DST && mnl_attr_get_payload_len(attr) == sizeof(struct in6_addr)) {
+            xgrow((void **)&list->items, list->count, &list->capacity, sizeof(*list->items));
+            struct ipam6_subnet *subnet = &list->items[list->count++];
+            *subnet = (struct ipam6_subnet){.prefix = route->rtm_dst_len};
+            memcpy(&subnet->network, mnl_attr_get_payload(attr), sizeof(subnet->network));
+        }
+    }
+    return 0;
+}
+
+/* The kernel has routes to all of the host's own addresses. */
+int link_used_subnets6(struct netlink *netlink, struct ipam6_subnet **ret, size_t *ret_count, struct error *err)
+{
+    struct subnet6_list list = {0};
+    int r = dump_routes(netlink, AF_INET6, on_route6, &list);
+    if (r < 0) {
+        free(list.items);
+        return error_errno(err, r, "list the host's IPv6 routes");
     }
     *ret = list.items;
     *ret_count = list.count;

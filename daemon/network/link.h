@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "daemon/network/ipam.h"
+#include "daemon/network/ipam6.h"
 #include "daemon/network/netlink.h"
 
 /* Index of the interface in the calling thread's namespace, or 0 (if_nametoindex(3)). -errno never. */
@@ -95,6 +96,9 @@ int link_set_lo_up(struct netlink *netlink, struct error *err);
  * caller frees *ret. For an interface's own address `gateway` is the address, for routes it is 0. */
 int link_used_subnets(struct netlink *netlink, unsigned int skip_index, struct ipam_subnet **ret, size_t *ret_count,
                       struct error *err);
+/* Every IPv6 subnet the host has an address in or a route to, except default routes; without gateways. The caller frees
+ * *ret. */
+int link_used_subnets6(struct netlink *netlink, struct ipam6_subnet **ret, size_t *ret_count, struct error *err);
 /* The interface's addresses (network, gateway = the address, prefix). The caller frees *ret. */
 int link_addresses(struct netlink *netlink, unsigned int index, struct ipam_subnet **ret, size_t *ret_count,
                    struct error *err);

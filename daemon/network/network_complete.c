@@ -147,23 +147,55 @@ static bool overlaps6(struct network_manager *manager, const struct ipam6_subnet
     return overlaps;
 }
 
-/* The first free one of the daemon's pools; without pools, of those that follow from the host's own seed. */
-static int choose_subnet6(struct network_manager *manager, struct ipam6_subnet *ret, struct error *err)
+static int no_pool6(struct error *err)
 {
-    for (size_t i = 0; i < manager->address_pool6_count; i++) {
+    return error_set(err, ERROR_SYSTEM, ENOSPC, "could not find an available, non-overlapping IPv6 address pool");
+}
+
+static int used_subnets6(struct ipam6_subnet **ret, size_t *ret_count, struct error *err)
+{
+    struct netlink *host;
+    int r = netlink_open(NETLINK_ROUTE, &host, err);
+    if (r == 0) {
+        r = link_used_subnets6(host, ret, ret_count, err);
+        netlink_close(host);
+    }
+    return r;
+}
+
+/* The first one of the daemon's pools that neither the host nor a network has. */
+static int choose_from_pools6(struct network_manager *manager, struct ipam6_subnet *ret, struct error *err)
+{
+    CLEANUP_FREE struct ipam6_subnet *used = NULL;
+    size_t count = 0;
+    int r = used_subnets6(&used, &count, err);
+    for (size_t i = 0; r == 0 && i < manager->address_pool6_count; i++) {
         for (unsigned int n = 0; ipam6_pool_subnet(&manager->address_pools6[i], n, ret); n++) {
-            if (!overlaps6(manager, ret)) {
+            bool overlaps = overlaps6(manager, ret);
+            for (size_t k = 0; !overlaps && k < count; k++) {
+                overlaps = ipam6_overlaps(ret, &used[k]);
+            }
+            if (!overlaps) {
                 return 0;
             }
         }
     }
-    for (unsigned int n = 0; manager->address_pool6_count == 0 && n <= UINT16_MAX; n++) {
+    return r < 0 ? r : no_pool6(err);
+}
+
+/* Without pools, of those that follow from the host's own seed, which nobody else has. */
+static int choose_subnet6(struct network_manager *manager, struct ipam6_subnet *ret, struct error *err)
+{
+    if (manager->address_pool6_count > 0) {
+        return choose_from_pools6(manager, ret, err);
+    }
+    for (unsigned int n = 0; n <= UINT16_MAX; n++) {
         ipam6_ula(manager->seed, n, ret);
         if (!overlaps6(manager, ret)) {
             return 0;
         }
     }
-    return error_set(err, ERROR_SYSTEM, ENOSPC, "could not find an available, non-overlapping IPv6 address pool");
+    return no_pool6(err);
 }
 
 static int complete_ipv6(struct network_manager *manager, struct network_config *config, struct error *err)

@@ -7,7 +7,7 @@ load ../lib/env
 
 setup_file() {
     export POOL6=fd13:$(printf %x $((4096 + RANDOM)))
-    ENV_CONFIG='{"default-address-pools": [{"base": "10.219.0.0/16", "size": 26}, {"base": "'$POOL6'::/63", "size": 64}]}' env_start
+    ENV_CONFIG='{"default-address-pools": [{"base": "10.219.0.0/16", "size": 26}, {"base": "'$POOL6'::/62", "size": 64}]}' env_start
     env_images busybox
     # The other host: a namespace with a veth to this one.
     export PEER=${ENV_BRIDGE}q LINK=${ENV_SUBNET/10.213/10.220} LINK6=fd13:${ENV_SUBNET##*.}:
@@ -126,9 +126,12 @@ ask_from() { # container address port
 
 @test "IPv6: addresses, the way out, and ports of both families" {
     [ -e /proc/sys/net/ipv6 ] || skip "the kernel has no IPv6"
+    # The pool has four; two of them are the host's: an address, and a route.
+    ip -6 addr add "$POOL6::9/64" dev "${PEER}0" nodad
+    ip -6 route add "$POOL6:0:2::/64" via "$LINK6:2"
     dory network create --ipv6 six >/dev/null
     subnet=$(dory network inspect -f '{{(index .IPAM.Config 1).Subnet}}' six)
-    [[ "$subnet" == $POOL6:*:/64 ]] # the daemon's pool
+    [ "$subnet" = "$POOL6:0:1::/64" ]
     server web --network six -p 80
     dory run -d --name app --network six busybox sleep 1000 >/dev/null
     address=$(dory inspect -f '{{.NetworkSettings.Networks.six.GlobalIPv6Address}}' web)
@@ -146,9 +149,9 @@ ask_from() { # container address port
     [ -z "$output" ]
     # A second one has another subnet; a given one is taken as it is.
     dory network create --ipv6 more >/dev/null
-    [ "$(dory network inspect -f '{{(index .IPAM.Config 1).Subnet}}' more)" != "$subnet" ]
+    [ "$(dory network inspect -f '{{(index .IPAM.Config 1).Subnet}}' more)" = "$POOL6:0:3::/64" ]
     run dory network create --ipv6 third
-    [ "$status" -eq 1 ] # the pool has two
+    [ "$status" -eq 1 ]
     [[ "$output" == *"could not find an available, non-overlapping IPv6 address pool"* ]]
     dory network create --ipv6 --subnet fd13:ffff:${ENV_SUBNET##*.}::/80 given >/dev/null
     [ "$(dory run --rm --network given --ip6 fd13:ffff:${ENV_SUBNET##*.}::99 busybox ip -6 -o addr show eth0 scope global | awk '{ print $4 }')" = "fd13:ffff:${ENV_SUBNET##*.}::99/80" ]
