@@ -134,23 +134,28 @@ static int is_dory(struct cli *cli, bool *ret, struct error *err)
     return r;
 }
 
-static int check_output(const struct build_flags *flags, struct build_output *ret, struct error *err)
+/* The names of an output are names of the image as --tag gives them. */
+static int read_output(struct build_flags *flags, struct build_output *ret, struct error *err)
 {
     if (flags->outputs.count > 1)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "multiple outputs currently unsupported");
     int r = flags->outputs.count == 1 ? build_output_parse(flags->outputs.items[0], ret, err) : 0;
+    for (size_t i = 0; r == 0 && i < ret->names.count; i++) {
+        if (!strv_contains(&flags->tags, ret->names.items[i]))
+            strv_add(&flags->tags, ret->names.items[i]);
+    }
     if (r == 0 && (flags->push || ret->push) && flags->tags.count == 0)
         r = error_set(err, ERROR_INVALID, 0, "tag is needed when pushing to registry");
     return r;
 }
 
 /* Everything that can be refused before the daemon is asked. */
-static int prepare(const struct build_flags *flags, const char *context, struct build_source *source,
+static int prepare(struct build_flags *flags, const char *context, struct build_source *source,
                    struct build_output *output, struct error *err)
 {
     int r = build_flags_check(flags, err);
     if (r == 0)
-        r = check_output(flags, output, err);
+        r = read_output(flags, output, err);
     if (r == 0)
         r = build_source_open(context, flags->file, keeps_git(flags), source, err);
     return r < 0 ? r : remove_iidfile(flags, err);

@@ -56,9 +56,11 @@ struct build_output {
         OUTPUT_ARCHIVE, /* the image as `save` writes it: docker's and OCI's layout in one */
     } kind;
     char *destination; /* "-": standard output */
+    struct strv names; /* that the image gets besides those of --tag */
     bool push;
 };
-/* "type=local,dest=out", "out" (a directory) or "-" (a tar). Released by the caller in every case. */
+/* "type=local,dest=out", "type=image,\"name=a,b\",push=true", "out" (a directory) or "-" (a tar). Released by the
+ * caller in every case. */
 int build_output_parse(const char *text, struct build_output *ret, struct error *err);
 void build_output_release(struct build_output *output);
 

@@ -8,18 +8,20 @@
 #include "base/strmap.h"
 #include "base/strv.h"
 #include "cmd/dory/build.h"
+#include "cmd/dory/csv_fields.h"
 
 void build_output_release(struct build_output *output)
 {
     free(output->destination);
+    strv_release(&output->names);
     *output = (struct build_output){0};
 }
 
-/* "a=1,b=2"; false: there is something else in it. */
+/* a=1,"b=2,3"; false: there is something else in it. */
 static bool split_pairs(const char *text, struct strmap *ret)
 {
     CLEANUP_STRV struct strv words = STRV_INIT;
-    strv_split(&words, text, ',');
+    csv_fields_split(text, &words);
     for (size_t i = 0; i < words.count; i++) {
         char *equals = strchr(words.items[i], '=');
         if (!equals)
@@ -55,6 +57,30 @@ static int need_destination(const struct build_output *output, const char *text,
     return 0;
 }
 
+/* What a kind has no use for is not passed over. */
+static int check_use(const struct build_output *output, const char *text, const char *type, struct error *err)
+{
+    bool files = output->kind == OUTPUT_LOCAL || output->kind == OUTPUT_TAR;
+    const char *key = files && output->names.count > 0                      ? "name"
+                      : files && output->push                               ? "push"
+                      : output->kind == OUTPUT_IMAGE && output->destination ? "dest"
+                                                                            : NULL;
+    return key ? error_set(err, ERROR_INVALID, 0, "--output %s: %s is not for type %s", text, key, type) : 0;
+}
+
+static int read_kind(struct build_output *output, const char *text, const char *type, struct error *err)
+{
+    if (strcmp(type, "local") == 0)
+        output->kind = OUTPUT_LOCAL;
+    else if (strcmp(type, "tar") == 0)
+        output->kind = OUTPUT_TAR;
+    else if (strcmp(type, "oci") == 0 || (strcmp(type, "docker") == 0 && output->destination))
+        output->kind = OUTPUT_ARCHIVE;
+    else if (strcmp(type, "image") != 0 && strcmp(type, "docker") != 0 && strcmp(type, "registry") != 0)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "--output %s: type %s is not supported", text, type);
+    return output->kind == OUTPUT_IMAGE ? 0 : need_destination(output, text, err);
+}
+
 int build_output_parse(const char *text, struct build_output *ret, struct error *err)
 {
     CLEANUP_STRMAP struct strmap pairs = STRMAP_INIT;
@@ -69,22 +95,18 @@ int build_output_parse(const char *text, struct build_output *ret, struct error 
     int r = check_keys(&pairs, text, err);
     if (r < 0)
         return r;
-    const char *type = strmap_get(&pairs, "type"), *push = strmap_get(&pairs, "push");
+    const char *type = strmap_get(&pairs, "type"), *push = strmap_get(&pairs, "push"),
+               *names = strmap_get(&pairs, "name");
     ret->destination = xstrdup(strmap_get(&pairs, "dest"));
+    if (names && *names)
+        strv_split(&ret->names, names, ',');
     if (push && parse_bool(push, &ret->push) < 0)
         return error_set(err, ERROR_INVALID, 0, "--output %s: push is neither true nor false", text);
     if (!type || !*type)
         return error_set(err, ERROR_INVALID, 0, "type is required for output");
-    if (strcmp(type, "local") == 0 || strcmp(type, "tar") == 0) {
-        ret->kind = strcmp(type, "tar") == 0 ? OUTPUT_TAR : OUTPUT_LOCAL;
-        return need_destination(ret, text, err);
-    }
-    if (strcmp(type, "oci") == 0 || (strcmp(type, "docker") == 0 && ret->destination)) {
-        ret->kind = OUTPUT_ARCHIVE;
-        return need_destination(ret, text, err);
-    }
+    r = read_kind(ret, text, type, err);
+    if (r == 0)
+        r = check_use(ret, text, type, err);
     ret->push = ret->push || strcmp(type, "registry") == 0;
-    if (strcmp(type, "image") == 0 || strcmp(type, "docker") == 0 || strcmp(type, "registry") == 0)
-        return 0;
-    return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "--output %s: type %s is not supported", text, type);
+    return r;
 }

@@ -318,6 +318,24 @@ EOF
     dory build -q -t archived --output type=docker,dest="$C.docker" "$C" >/dev/null
     dory rmi archived
     dory load -i "$C.docker" | grep -q 'archived:latest'
+    # Names of an output are the image's; --load makes one beside the files.
+    dory build -q -t named:tag -o 'type=image,"name=named:one,named:two"' "$C"
+    [ "$(dory images --format '{{.Tag}}' named | sort | xargs)" = 'one tag two' ]
+    [ "$(dory images -q named | sort -u | wc -l)" -eq 1 ]
+    dory rmi named:tag named:one named:two
+    dory build -q -o type=docker,name=named:three,dest="$C.named" "$C"
+    dory rmi named:three
+    dory load -i "$C.named" | grep -q named:three
+    dory rmi named:three
+    id=$(dory build -q --load -o "$C.loaded" "$C")
+    [ "$(cat "$C.loaded/out/file")" = content ]
+    dory rmi "$id"
+    run -1 dory build -o type=local,dest=x,name=y "$C"
+    [[ $output == *"name is not for type local" ]]
+    run -1 dory build -o type=tar,dest=x,push=true "$C"
+    [[ $output == *"push is not for type tar" ]]
+    run -1 dory build -o type=image,dest=x "$C"
+    [[ $output == *"dest is not for type image" ]]
     run -1 dory build -o type=local "$C"
     [[ $output == *"dest is required"* ]]
     run -1 dory build -o type=strange,dest=x "$C"
