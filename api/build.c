@@ -72,7 +72,7 @@ static int prune_contexts(struct engine *engine, const struct build_prune *how, 
                                    strcmp(json_string(json_at(types, 0)), "source.local") == 0);
     int64_t freed = 0;
     size_t count = 0;
-    if (!meant || how->keep_storage > 0)
+    if (!meant || build_prune_is_limited(how))
         return 0;
     int r = context_sync_usage(engine, true, &freed, &count, err);
     if (r == 0 && count > 0)
@@ -89,10 +89,14 @@ static int handle_prune(struct api_request *request, struct engine *engine, stru
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     struct build_prune how = {.all = api_query_bool(request, "all", false)};
     struct json_writer w;
-    int64_t reserved, bytes = 0;
+    int64_t reserved = 0, bytes = 0;
     int r = api_query_int(request, "keep-storage", 0, &how.keep_storage, err);
     if (r == 0) /* its name since 1.48 */
         r = api_query_int(request, "reserved-space", how.keep_storage, &reserved, err);
+    if (r == 0)
+        r = api_query_int(request, "max-used-space", 0, &how.max_used, err);
+    if (r == 0)
+        r = api_query_int(request, "min-free-space", 0, &how.min_free, err);
     if (r == 0)
         r = api_filters(request, NULL, &filters, err);
     if (r < 0)

@@ -159,11 +159,17 @@ int build_cache_list(struct engine *engine, struct build_cache_record **ret, siz
 void build_cache_records_free(struct build_cache_record *records, size_t count);
 
 struct build_prune {
-    bool all;                   /* also what images share and what would still serve; else unused records only */
-    int64_t keep_storage;       /* bytes that may stay: the least recently used go first; 0: none */
+    bool all; /* also what images share and what would still serve; else unused records only */
+    /* Bytes, 0: not given. With any of them the least recently used go first, until the others are within the limits.
+     */
+    int64_t keep_storage;       /* so much may stay, whatever the others say */
+    int64_t max_used;           /* not more may stay */
+    int64_t min_free;           /* the disk is to have so much room */
     const struct json *filters; /* normalised as api/filters.h does: until, unused-for, id, parent, type, description,
                                    inuse, shared, private; may be NULL. Others are refused by name */
 };
+/* Is there a limit below which records stay? */
+bool build_prune_is_limited(const struct build_prune *how);
 /* Ids of what went are added to ret_ids. Records that a build is using stay. */
 int build_prune(struct engine *engine, const struct build_prune *how, struct strv *ret_ids, int64_t *ret_bytes,
                 struct error *err);

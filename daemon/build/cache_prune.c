@@ -1,4 +1,8 @@
 /* What of the cache goes: everything that matches and that nobody uses, the least recently used first. */
+#include <errno.h>
+#include <sys/param.h>
+#include <sys/statvfs.h>
+
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "daemon/build/cache_list.h"
@@ -129,18 +133,42 @@ static int remove_followers(struct engine *engine, bool all, struct error *err)
     return r;
 }
 
+bool build_prune_is_limited(const struct build_prune *how)
+{
+    return how->keep_storage > 0 || how->max_used > 0 || how->min_free > 0;
+}
+
+/* Bytes of the total that may stay. */
+static int may_stay(struct engine *engine, const struct build_prune *how, int64_t total, int64_t *ret,
+                    struct error *err)
+{
+    const char *root = engine_options(engine)->data_root;
+    int64_t keep = how->max_used > 0 ? how->max_used : how->min_free > 0 ? total : 0;
+    if (how->min_free > 0) {
+        struct statvfs disk;
+        if (statvfs(root, &disk) < 0)
+            return error_errno(err, errno, "the room below %s", root);
+        int64_t room = (int64_t)(disk.f_bavail * disk.f_frsize);
+        if (room < how->min_free)
+            keep = MIN(keep, total - (how->min_free - room));
+    }
+    *ret = MAX(keep, how->keep_storage);
+    return 0;
+}
+
 static int prune(struct engine *engine, const struct build_prune *how, int64_t before,
                  const struct build_cache_record *records, size_t count, struct strv *ret_ids, int64_t *ret_bytes,
                  struct error *err)
 {
-    int64_t total = 0;
-    int r = 0;
+    bool limited = build_prune_is_limited(how);
+    int64_t total = 0, keep = 0;
     for (size_t i = 0; i < count; i++)
         total += records[i].size;
+    int r = may_stay(engine, how, total, &keep, err);
     for (size_t i = 0; r == 0 && i < count; i++) {
         const struct build_cache_record *record = &records[i];
         bool removed = false;
-        if ((how->keep_storage > 0 && total <= how->keep_storage) || record->in_use || (!how->all && record->shared) ||
+        if ((limited && total <= keep) || record->in_use || (!how->all && record->shared) ||
             !matches(record, how->filters, before))
             continue;
         r = remove_record(engine, record, &removed, err);
@@ -169,6 +197,7 @@ int build_prune(struct engine *engine, const struct build_prune *how, struct str
         r = prune(engine, how, before, records, count, ret_ids, ret_bytes, err);
     }
     build_cache_records_free(records, count);
-    bool everything = how->all && how->keep_storage == 0 && (how->filters == NULL || how->filters->object.count == 0);
+    bool everything =
+        how->all && !build_prune_is_limited(how) && (how->filters == NULL || how->filters->object.count == 0);
     return r < 0 ? r : remove_followers(engine, everything, err);
 }

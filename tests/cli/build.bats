@@ -443,6 +443,37 @@ EOF
     [ "$(in_image brought cat /f)" = brought ]
 }
 
+prune_cache() { # query
+    curl -sSf -X POST --unix-socket "$ENV_DIR/dory.sock" "http://d/build/prune?all=1&$1"
+}
+
+cache_size() { # of all but contexts, in bytes
+    curl -sSf --unix-socket "$ENV_DIR/dory.sock" 'http://d/system/df?type=build-cache' | /usr/bin/python3 -c '
+import json, sys
+print(sum(r["Size"] for r in json.load(sys.stdin)["BuildCache"] if r["Type"] != "source.local"))'
+}
+
+@test "pruning stops at the room that the cache may have, and goes on until the disk has what is asked for" {
+    printf 'FROM busybox\nRUN head -c 200000 /dev/zero >/a\nRUN head -c 300000 /dev/zero >/b\n' >"$C/Dockerfile"
+    dory build -q "$C"
+    before=$(cache_size)
+    [ "$before" -ge 500000 ]
+    [[ $(prune_cache min-free-space=1) == *'"CachesDeleted":null'* ]]
+    [[ $(prune_cache max-used-space=1\&reserved-space="$before") == *'"CachesDeleted":null'* ]]
+    [[ $(prune_cache max-used-space="$before") == *'"CachesDeleted":null'* ]]
+    dory builder prune -af --keep-storage "$((before - 1))"
+    kept=$(cache_size)
+    [ "$kept" -lt "$before" ]
+    [ "$kept" -gt 0 ]
+    prune_cache max-used-space="$((kept - 1))"
+    [ "$(cache_size)" -lt "$kept" ]
+    dory build -q "$C"
+    [ "$(cache_size)" -ge 500000 ]
+    [[ $(prune_cache min-free-space=$((1 << 60))) == *'"CachesDeleted":["'* ]]
+    [ "$(cache_size)" -eq 0 ]
+    run -22 prune_cache max-used-space=much
+}
+
 @test "a full disk is an error that says so, and leaves nothing" {
     wait_until no_leftovers
     mount -t tmpfs -o size=1m none "$ENV_DIR/data/build-contexts"
