@@ -113,17 +113,6 @@ static bool blob_is_right(struct image_store *store, const char *digest)
     return strcmp(computed, digest) == 0;
 }
 
-static int delete_row(struct image_store *store, const char *sql, const char *argument, struct error *err)
-{
-    struct db_statement *s;
-    int r = db_query(store->db, sql, &s, err);
-    if (r < 0) {
-        return r;
-    }
-    db_bind_text(s, 1, argument);
-    return db_run(s, err);
-}
-
 /* The blobs that a query names: each must be there and be what its name says. */
 static int check_blobs(struct image_store *store, struct store_check *check, const char *type, const char *query,
                        const char *repair, int64_t *count, struct error *err)
@@ -139,7 +128,7 @@ static int check_blobs(struct image_store *store, struct store_check *check, con
             continue;
         }
         if (check->repair) {
-            r = delete_row(store, repair, digest, err);
+            r = store_run(store, repair, digest, err);
         }
         if (r == 0) {
             store_check_add(check, type, digest, xasprintf("its text is gone from the disk or damaged"), check->repair);

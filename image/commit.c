@@ -28,19 +28,6 @@ static int commit_check(const struct image_commit *commit, const struct image *i
     return match ? 0 : error_set(err, ERROR_INVALID, EINVAL, "layers from manifest don't match image configuration");
 }
 
-static int layer_is_known(struct image_store *store, const char *diff_id, bool *ret_known, struct error *err)
-{
-    struct db_statement *s;
-    int r = db_query(store->db, "SELECT 1 FROM layer WHERE diff_id = ?", &s, err);
-    if (r < 0) {
-        return r;
-    }
-    db_bind_text(s, 1, diff_id);
-    r = db_step(s, ret_known, err);
-    db_reset(s);
-    return r;
-}
-
 /* Layers that came to overlay/ in this transaction. */
 struct moved {
     struct layer_ingest **ingests;
@@ -107,7 +94,7 @@ static int commit_layer(struct image_store *store, const struct image_commit_lay
 {
     bool known = false;
     const char *diff_id = commit_diff_id(layer);
-    int r = layer_is_known(store, diff_id, &known, err);
+    int r = store_has_layer(store, diff_id, &known, err);
     if (r < 0) {
         return r;
     }

@@ -26,15 +26,8 @@ static char *base_lowers(struct image_store *store, const struct draft_base *bas
 static int insert_row(struct image_store *store, const char *id, const struct image *image, const char *lowers,
                       struct error *err)
 {
-    struct db_statement *s;
     db_lock(store->db);
-    int r = db_query(store->db, "INSERT INTO rootfs (id, image, lowers) VALUES (?, ?, ?)", &s, err);
-    if (r == 0) {
-        db_bind_text(s, 1, id);
-        db_bind_text(s, 2, image != NULL ? image->id : NULL);
-        db_bind_text(s, 3, lowers);
-        r = db_run(s, err);
-    }
+    int r = rootfs_insert_row(store, id, image, lowers, err);
     db_unlock(store->db);
     return r;
 }
@@ -109,19 +102,6 @@ int image_layers_view(struct image_store *store, const struct draft_base *base, 
 
 /* ---- A draft becomes a layer ---- */
 
-static int layer_known(struct image_store *store, const char *diff_id, bool *ret_known, struct error *err)
-{
-    struct db_statement *s;
-    int r = db_query(store->db, "SELECT 1 FROM layer WHERE diff_id = ?", &s, err);
-    if (r < 0) {
-        return r;
-    }
-    db_bind_text(s, 1, diff_id);
-    r = db_step(s, ret_known, err);
-    db_reset(s);
-    return r;
-}
-
 static int insert_layer(struct image_store *store, const char *id, const struct draft_info *info, struct error *err)
 {
     struct db_statement *s;
@@ -135,36 +115,20 @@ static int insert_layer(struct image_store *store, const char *id, const struct 
     db_bind_text(s, 4, store->boot);
     r = db_run(s, err);
     if (r == 0) {
-        r = db_query(store->db, "DELETE FROM rootfs WHERE id = ?", &s, err);
+        r = store_run(store, "DELETE FROM rootfs WHERE id = ?", id, err);
     }
-    if (r < 0) {
-        return r;
-    }
-    db_bind_text(s, 1, id);
-    return db_run(s, err);
-}
-
-static int insert_digest(struct image_store *store, const char *diff_id, struct error *err)
-{
-    struct db_statement *s;
-    int r = db_query(store->db, "INSERT OR IGNORE INTO layer_digest (digest, diff_id) VALUES (?1, ?1)", &s, err);
-    if (r < 0) {
-        return r;
-    }
-    db_bind_text(s, 1, diff_id);
-    return db_run(s, err);
+    return r < 0 ? r
+                 : store_run(store, "INSERT OR IGNORE INTO layer_digest (digest, diff_id) VALUES (?1, ?1)",
+                             info->diff_id, err);
 }
 
 static int commit_locked(struct image_store *store, const char *id, const struct draft_info *info, bool *ret_kept,
                          struct error *err)
 {
     bool known = false;
-    int r = layer_known(store, info->diff_id, &known, err);
+    int r = store_has_layer(store, info->diff_id, &known, err);
     if (r == 0 && !known) {
         r = insert_layer(store, id, info, err);
-        if (r == 0) {
-            r = insert_digest(store, info->diff_id, err);
-        }
     }
     *ret_kept = !known;
     return r;

@@ -40,17 +40,6 @@ int store_select_set(struct image_store *store, const char *sql, struct map *set
     return r;
 }
 
-static int run_with(struct image_store *store, const char *sql, const char *argument, struct error *err)
-{
-    struct db_statement *s;
-    int r = db_query(store->db, sql, &s, err);
-    if (r < 0) {
-        return r;
-    }
-    db_bind_text(s, 1, argument);
-    return db_run(s, err);
-}
-
 bool store_layer_exists(struct image_store *store, const char *id)
 {
     CLEANUP_FREE char *path = xasprintf("%s/diff", id);
@@ -114,13 +103,13 @@ int store_drop_lost_layer(struct image_store *store, const char *diff_id, const 
     const char *id;
     void *value;
     while (r == 0 && map_next(&images, &i, &id, &value)) {
-        r = run_with(store, "DELETE FROM image WHERE id = ?", id, err);
+        r = store_run(store, "DELETE FROM image WHERE id = ?", id, err);
         strv_addf(said, "image %s removed: its layer %s %s", id, diff_id, why);
     }
     map_release(&images);
     if (r == 0) {
         strv_addf(said, "layer %s removed: it %s", diff_id, why);
-        r = run_with(store, "DELETE FROM layer WHERE diff_id = ?", diff_id, err);
+        r = store_run(store, "DELETE FROM layer WHERE diff_id = ?", diff_id, err);
     }
     return r;
 }
@@ -149,7 +138,7 @@ static int recover_images(struct image_store *store, struct error *err)
     while (r == 0 && map_next(&images, &i, &id, &value)) {
         if (fstatat(store->blobs_fd, digest_hex(id), &st, AT_SYMLINK_NOFOLLOW) < 0) {
             strv_addf(&store->repairs, "image %s removed: its config is gone from the disk", id);
-            r = run_with(store, "DELETE FROM image WHERE id = ?", id, err);
+            r = store_run(store, "DELETE FROM image WHERE id = ?", id, err);
         }
     }
     map_release(&images);
@@ -166,7 +155,7 @@ static int recover_rootfs(struct image_store *store, struct error *err)
     while (r == 0 && map_next(&roots, &i, &id, &value)) {
         if (!store_layer_exists(store, id)) {
             strv_addf(&store->repairs, "root file system %s removed: it is gone from the disk", id);
-            r = run_with(store, "DELETE FROM rootfs WHERE id = ?", id, err);
+            r = store_run(store, "DELETE FROM rootfs WHERE id = ?", id, err);
         }
     }
     map_release(&roots);

@@ -64,7 +64,7 @@ int rootfs_make_directories(struct image_store *store, const char *id, const cha
     return copy_root_attributes(store, dir, lowers, err);
 }
 
-static int insert_row(struct image_store *store, const char *id, const struct image *image, const char *lowers,
+int rootfs_insert_row(struct image_store *store, const char *id, const struct image *image, const char *lowers,
                       struct error *err)
 {
     struct db_statement *s;
@@ -110,7 +110,7 @@ static int insert_checked(struct image_store *store, const char *id, const struc
     }
     r = check_layers(store, image, lowers, err);
     if (r == 0) {
-        r = insert_row(store, id, image, lowers, err);
+        r = rootfs_insert_row(store, id, image, lowers, err);
     }
     if (r < 0) {
         db_rollback(store->db);
@@ -305,6 +305,18 @@ static int set_string(int fs_fd, const char *key, const char *value)
     return syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_STRING, key, value, 0) < 0 ? -errno : 0;
 }
 
+static int set_upper(struct image_store *store, int fs_fd, const char *id, struct error *err)
+{
+    char path[FSCONFIG_VALUE_MAX + 1];
+    overlay_path(store, path, sizeof(path), id, "diff");
+    int r = set_string(fs_fd, "upperdir", path);
+    if (r == 0) {
+        overlay_path(store, path, sizeof(path), id, "work");
+        r = set_string(fs_fd, "workdir", path);
+    }
+    return r < 0 ? mount_failed(fs_fd, r, path, err) : 0;
+}
+
 static int set_layers(struct image_store *store, int fs_fd, const char *id, const char *lowers, struct error *err)
 {
     char path[FSCONFIG_VALUE_MAX + 1];
@@ -324,13 +336,26 @@ static int set_layers(struct image_store *store, int fs_fd, const char *id, cons
     if (id == NULL) {
         return 0; /* a view without an upper directory is read-only */
     }
-    overlay_path(store, path, sizeof(path), id, "diff");
-    int r = set_string(fs_fd, "upperdir", path);
-    if (r == 0) {
-        overlay_path(store, path, sizeof(path), id, "work");
-        r = set_string(fs_fd, "workdir", path);
+    return set_upper(store, fs_fd, id, err);
+}
+
+/* What all overlays have; then the mount itself. once: its writes need not outlive it. */
+static int finish_mount(int fs_fd, bool once, struct error *err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(overlay_options); i++) {
+        int r = set_string(fs_fd, overlay_options[i].key, overlay_options[i].value);
+        if (r < 0) {
+            return mount_failed(fs_fd, r, overlay_options[i].key, err);
+        }
     }
-    return r < 0 ? mount_failed(fs_fd, r, path, err) : 0;
+    if (once && syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0) {
+        return mount_failed(fs_fd, errno, "volatile", err);
+    }
+    if (syscall(SYS_fsconfig, fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
+        return mount_failed(fs_fd, errno, "create", err);
+    }
+    int fd = (int)syscall(SYS_fsmount, fs_fd, FSMOUNT_CLOEXEC, 0);
+    return fd < 0 ? mount_failed(fs_fd, errno, "fsmount", err) : fd;
 }
 
 static int mount_new(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err)
@@ -341,53 +366,18 @@ static int mount_new(struct image_store *store, const char *id, const char *lowe
     }
     int r = set_string(fs_fd, "source", "overlay"); /* what df and mount(8) show */
     r = r < 0 ? mount_failed(fs_fd, r, "source", err) : set_layers(store, fs_fd, id, lowers, err);
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(overlay_options); i++) {
-        r = set_string(fs_fd, overlay_options[i].key, overlay_options[i].value);
-        if (r < 0) {
-            mount_failed(fs_fd, r, overlay_options[i].key, err);
-        }
-    }
-    if (r == 0 && once && syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0) {
-        r = mount_failed(fs_fd, errno, "volatile", err);
-    }
-    if (r < 0) {
-        return r;
-    }
-    if (syscall(SYS_fsconfig, fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
-        return mount_failed(fs_fd, errno, "create", err);
-    }
-    int fd = (int)syscall(SYS_fsmount, fs_fd, FSMOUNT_CLOEXEC, 0);
-    return fd < 0 ? mount_failed(fs_fd, errno, "fsmount", err) : fd;
+    return r < 0 ? r : finish_mount(fs_fd, once, err);
 }
 
 int rootfs_mount_over(struct image_store *store, const char *id, const char *lower, struct error *err)
 {
-    char upper[FSCONFIG_VALUE_MAX + 1], work[FSCONFIG_VALUE_MAX + 1];
-    overlay_path(store, upper, sizeof(upper), id, "diff");
-    overlay_path(store, work, sizeof(work), id, "work");
-    const char *const options[][2] = {{"lowerdir", lower}, {"upperdir", upper}, {"workdir", work}};
     int CLEANUP_CLOSE fs_fd = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
     if (fs_fd < 0) {
         return error_errno(err, errno, "mount overlay: fsopen");
     }
-    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-        int r = set_string(fs_fd, options[i][0], options[i][1]);
-        if (r < 0) {
-            return mount_failed(fs_fd, r, options[i][0], err);
-        }
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(overlay_options); i++) {
-        int r = set_string(fs_fd, overlay_options[i].key, overlay_options[i].value);
-        if (r < 0) {
-            return mount_failed(fs_fd, r, overlay_options[i].key, err);
-        }
-    }
-    if (syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0 ||
-        syscall(SYS_fsconfig, fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
-        return mount_failed(fs_fd, errno, "create", err);
-    }
-    int fd = (int)syscall(SYS_fsmount, fs_fd, FSMOUNT_CLOEXEC, 0);
-    return fd < 0 ? mount_failed(fs_fd, errno, "fsmount", err) : fd;
+    int r = set_string(fs_fd, "lowerdir", lower);
+    r = r < 0 ? mount_failed(fs_fd, r, "lowerdir", err) : set_upper(store, fs_fd, id, err);
+    return r < 0 ? r : finish_mount(fs_fd, true, err);
 }
 
 /* Kernels before 6.5 take all lower directories in one string of a page: they are named relative to overlay/, so that

@@ -212,6 +212,32 @@ const struct strv *image_store_repairs(struct image_store *store)
     return &store->repairs;
 }
 
+/* ---- Rows ---- */
+
+int store_run(struct image_store *store, const char *sql, const char *argument, struct error *err)
+{
+    struct db_statement *s;
+    int r = db_query(store->db, sql, &s, err);
+    if (r < 0) {
+        return r;
+    }
+    db_bind_text(s, 1, argument);
+    return db_run(s, err);
+}
+
+int store_has_layer(struct image_store *store, const char *diff_id, bool *ret, struct error *err)
+{
+    struct db_statement *s;
+    int r = db_query(store->db, "SELECT 1 FROM layer WHERE diff_id = ?", &s, err);
+    if (r < 0) {
+        return r;
+    }
+    db_bind_text(s, 1, diff_id);
+    r = db_step(s, ret, err);
+    db_reset(s);
+    return r;
+}
+
 /* ---- Pins ---- */
 
 static void pin_add(struct image_store *store, const char *diff_id)
@@ -222,16 +248,10 @@ static void pin_add(struct image_store *store, const char *diff_id)
 
 bool store_pin(struct image_store *store, const char *diff_id)
 {
-    struct db_statement *s;
-    bool row = false;
-    if (db_query(store->db, "SELECT 1 FROM layer WHERE diff_id = ?", &s, NULL) < 0) {
+    bool known = false;
+    if (store_has_layer(store, diff_id, &known, NULL) < 0 || !known) {
         return false;
     }
-    db_bind_text(s, 1, diff_id);
-    if (db_step(s, &row, NULL) < 0 || !row) {
-        return false;
-    }
-    db_reset(s);
     pin_add(store, diff_id);
     return true;
 }

@@ -75,6 +75,10 @@ void store_new_id(char id[STORE_ID_SIZE + 1]);
 bool store_is_id(const char *name);
 /* Makes tmp/NAME (0710) and returns its descriptor, or -errno. */
 int store_make_tmp(struct image_store *store, char name[STORE_ID_SIZE + 1], struct error *err);
+/* Runs SQL that returns nothing, with one text bound. Lock held. */
+int store_run(struct image_store *store, const char *sql, const char *argument, struct error *err);
+/* Is there a row for the layer? Lock held. */
+int store_has_layer(struct image_store *store, const char *diff_id, bool *ret, struct error *err);
 /* Keeps a layer from being removed until image_layer_unpin(). false: there is none of this diffID. Lock held. */
 bool store_pin(struct image_store *store, const char *diff_id);
 /* The blob's file: written under a temporary name, appears whole. */
@@ -144,6 +148,9 @@ int store_drop_unused_layer(struct image_store *store, const char *diff_id, stru
 
 /* overlay/ID with diff (mode and owner of the top one of `lowers`) and work. */
 int rootfs_make_directories(struct image_store *store, const char *id, const char *lowers, struct error *err);
+/* Its row. Lock held. */
+int rootfs_insert_row(struct image_store *store, const char *id, const struct image *image, const char *lowers,
+                      struct error *err);
 /* A detached overlay mount of overlay/ID over `lowers`; once: its writes need not outlive the mount. */
 int rootfs_mount_layers(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err);
 
