@@ -76,18 +76,26 @@ static bool sync_is_due(const struct store_cleaner *cleaner)
     return cleaner->stop ? cleaner->sync_at != 0 : is_due(cleaner->sync_at);
 }
 
-/* Waits for work. False when there has been none for a while or the store closes; then the thread must end. */
+static bool has_work(const struct store_cleaner *cleaner)
+{
+    bool due = cleaner->fill || is_due(cleaner->expire_at);
+    return cleaner->trash.count > 0 || sync_is_due(cleaner) || (due && !cleaner->stop);
+}
+
+/* Waits for work. False when there has been none for a while or the store closes; then the thread must end. What comes
+ * while the wait times out counts as well: whoever asked for it believes the thread there. */
 static bool cleaner_wait(struct store_cleaner *cleaner)
 {
     int64_t idle = timestamp_monotonic() + IDLE_SECONDS * INT64_C(1000000000);
-    int r = 0;
-    while (cleaner->trash.count == 0 && !cleaner->fill && !cleaner->stop && r == 0) {
+    while (!has_work(cleaner) && !cleaner->stop) {
         int64_t at = next_time(cleaner, idle);
+        if (at <= timestamp_monotonic()) {
+            return has_work(cleaner); /* what is to be done has become due just now, or it is idle */
+        }
         struct timespec until = {.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
-        r = pthread_cond_timedwait(&cleaner->changed, &cleaner->lock, &until);
+        pthread_cond_timedwait(&cleaner->changed, &cleaner->lock, &until);
     }
-    bool due = cleaner->fill || is_due(cleaner->expire_at);
-    return cleaner->trash.count > 0 || sync_is_due(cleaner) || (due && !cleaner->stop);
+    return has_work(cleaner);
 }
 
 static void *cleaner_main(void *data)
