@@ -15,8 +15,9 @@
 
 /* What is known before anything is repaired: of that, what is unknown afterwards goes at once, however young. */
 struct former {
-    char waits[STORE_ID_SIZE + 1]; /* the root that waits for a container has no row until it gets one */
     struct map dirs, blobs;
+    /* When the directories are looked at: the root that waits for a container has no row until it gets one. */
+    char waits[STORE_ID_SIZE + 1];
 };
 
 static void former_release(struct former *former)
@@ -180,6 +181,17 @@ static int nowhere(void *data, const void *bytes, size_t size, struct error *err
     return 0;
 }
 
+/* It says nothing of the layer: another time the reading may go well. */
+static bool is_passing(const struct error *failure)
+{
+    static const int errnums[] = {EMFILE, ENFILE, ENOMEM, EAGAIN, EINTR};
+    bool passing = false;
+    for (size_t i = 0; i < ARRAY_SIZE(errnums); i++) {
+        passing = passing || failure->errnum == errnums[i];
+    }
+    return passing;
+}
+
 /* Without the lock: it takes as long as reading the layer. */
 static int check_contents(struct image_store *store, struct store_check *check, const char *diff_id, struct error *err)
 {
@@ -195,6 +207,9 @@ static int check_contents(struct image_store *store, struct store_check *check, 
     image_layer_unpin(store, diff_id);
     if (r == 0 || failure.kind == ERROR_CONFLICT) { /* one that cannot be made again cannot be compared */
         return 0;
+    }
+    if (is_passing(&failure)) {
+        return error_propagate(err, &failure);
     }
     CLEANUP_FREE char *why = xasprintf("is not what its digest says (%s)", failure.message);
     r = db_begin(store->db, err);
@@ -267,9 +282,12 @@ static int drop_unused(struct image_store *store, struct error *err)
     return r;
 }
 
-static int check_files(struct image_store *store, struct store_check *check, const struct former *former,
-                       struct error *err)
+/* Lock held: a root that is taken from the pool now gets its row afterwards, and is still the pool's last one. */
+static int check_files(struct image_store *store, struct store_check *check, struct former *former, struct error *err)
 {
+    pthread_mutex_lock(&store->pool.lock);
+    memcpy(former->waits, store->pool.ready.id, sizeof(former->waits));
+    pthread_mutex_unlock(&store->pool.lock);
     int r = check->repair ? drop_unused(store, err) : 0;
     if (r == 0) {
         r = check_unknown(store, check, store->overlay_fd, "directory", former, &former->dirs, DIRECTORIES, err);
@@ -282,9 +300,6 @@ static int check_files(struct image_store *store, struct store_check *check, con
 
 static int remember(struct image_store *store, struct former *former, struct error *err)
 {
-    pthread_mutex_lock(&store->pool.lock);
-    memcpy(former->waits, store->pool.ready.id, sizeof(former->waits));
-    pthread_mutex_unlock(&store->pool.lock);
     db_lock(store->db);
     int r = store_select_set(store, DIRECTORIES, &former->dirs, err);
     if (r == 0) {

@@ -202,10 +202,13 @@ static int close_content(struct rebuild *rebuild, struct error *err)
     bool zero = true;
     while (rebuild->file_fd >= 0 && zero && at < rebuild->file_size) {
         off_t data = lseek(rebuild->file_fd, at, SEEK_DATA);
-        if (data < 0) {
-            break; /* ENXIO: nothing but the hole */
+        if (data < 0 && errno == ENXIO) {
+            break; /* nothing but the hole */
         }
-        ssize_t n = pread(rebuild->file_fd, rebuild->buffer, READ_SIZE, data);
+        ssize_t n = data < 0 ? -1 : pread(rebuild->file_fd, rebuild->buffer, READ_SIZE, data);
+        if (n < 0) {
+            return error_errno(err, errno, "read file %s of the layer", strbuf_str(&rebuild->path));
+        }
         for (ssize_t i = 0; zero && i < n; i++) {
             zero = rebuild->buffer[i] == 0;
         }
