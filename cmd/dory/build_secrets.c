@@ -8,11 +8,13 @@
 
 #include "base/base64.h"
 #include "base/file.h"
+#include "cmd/dory/csv_fields.h"
 
 /* ---- --secret ---- */
 
 struct secret {
     char *id, *file, *variable;
+    bool of_variable; /* type=env */
 };
 
 static void secret_release(struct secret *secret)
@@ -39,6 +41,8 @@ static int take_pair(struct secret *secret, const char *pair, struct error *err)
         return error_set(err, ERROR_INVALID, 0, "unexpected key '%s' in '%s'", key, pair);
     else if (strcmp(value, "file") != 0 && strcmp(value, "env") != 0)
         return error_set(err, ERROR_INVALID, 0, "unsupported secret type \"%s\"", value);
+    else
+        secret->of_variable = strcmp(value, "env") == 0;
     return 0;
 }
 
@@ -46,14 +50,13 @@ static int take_pair(struct secret *secret, const char *pair, struct error *err)
 static int parse_secret(const char *text, struct secret *ret, struct error *err)
 {
     CLEANUP_STRV struct strv pairs = STRV_INIT;
-    bool env = strstr(text, "type=env") != NULL;
     int r = 0;
-    strv_split(&pairs, text, ',');
+    csv_fields_split(text, &pairs);
     for (size_t i = 0; i < pairs.count && r == 0; i++)
         r = take_pair(ret, pairs.items[i], err);
     if (r < 0)
         return r;
-    if (env && ret->file && !ret->variable) {
+    if (ret->of_variable && ret->file && !ret->variable) {
         ret->variable = ret->file;
         ret->file = NULL;
     }
@@ -61,7 +64,7 @@ static int parse_secret(const char *text, struct secret *ret, struct error *err)
         ret->id = xstrdup(ret->variable ? ret->variable : ret->file ? ret->file : "");
     if (!*ret->id)
         return error_set(err, ERROR_INVALID, 0, "invalid secret \"%s\": id is missing", text);
-    if (!ret->file && !ret->variable && (env || getenv(ret->id)))
+    if (!ret->file && !ret->variable && (ret->of_variable || getenv(ret->id)))
         ret->variable = xstrdup(ret->id);
     else if (!ret->file && !ret->variable)
         ret->file = xstrdup(ret->id);

@@ -1,4 +1,4 @@
-/* The fields of options that docker reads as one line of CSV (--mount, --network). */
+/* The fields of options that docker reads as one line of CSV (--mount, --network, --output, --secret). */
 #ifndef DORY_CMD_DORY_CSV_FIELDS_H
 #define DORY_CMD_DORY_CSV_FIELDS_H
 

@@ -244,6 +244,8 @@ transferred() {
     VAR=from-env run -0 dory build --progress plain -t secret --secret id=file,src="$C.secret" --secret id=VAR "$C"
     [[ $output != *from-file* ]]
     [ -z "$(grep -rla from-file "$ENV_DIR/data")" ]
+    cp "$C.secret" "$C.type=env,x"
+    VAR=from-env dory build --no-cache -q --secret "id=file,\"src=$C.type=env,x\"" --secret type=env,id=VAR "$C"
     run -1 dory build --secret id=VAR,env=NOT_THERE "$C"
     [[ $output == *"the environment has no NOT_THERE"* ]]
     run -1 dory build --secret src= "$C"
