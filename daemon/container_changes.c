@@ -2,13 +2,13 @@
  * docker diff: the container's own layer against what lies beneath it. The layer is walked in overlay form (whiteouts
  * are devices 0:0, a directory that replaces one is opaque); the rest is a read-only mount of the layers beneath.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "archive/pack.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "daemon/container_files.h"
 #include "daemon/engine_internal.h"
@@ -33,20 +33,11 @@ static int walk_errno(const struct changes *changes, int errnum, struct error *e
 
 static int list(int dir_fd, struct strv *ret)
 {
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *entry;
-    if (dir == NULL) {
-        int r = -errno;
-        fd_close(fd);
-        return r;
-    }
-    errno = 0;
-    while ((entry = readdir(dir)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            strv_add(ret, entry->d_name);
-    int r = -errno;
-    closedir(dir);
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
+    int r = directory_open(dir_fd, ".", &dir);
+    while (r >= 0 && (r = directory_next(dir, &name)) > 0)
+        strv_add(ret, name);
     strv_sort(ret);
     return r;
 }

@@ -1,11 +1,11 @@
 #include "daemon/devices.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/parse.h"
 #include "daemon/host_config.h"
@@ -51,35 +51,24 @@ static bool is_private_entry(const char *name)
     return false;
 }
 
-static void close_dir(DIR **dir)
+/* Every node below a directory; symlinks in it are not followed. */
+static int walk(struct device_list *list, int dir_fd, const char *directory, const char *inside, const char *access,
+                int depth)
 {
-    if (*dir != NULL)
-        closedir(*dir);
-}
-
-/* Every node below an open directory; symlinks are not followed. Consumes fd. */
-static int walk(struct device_list *list, int fd, const char *inside, const char *access, int depth)
-{
-    CLEANUP(close_dir) DIR *dir = fdopendir(fd);
-    if (dir == NULL) {
-        fd_close(fd);
-        return -errno;
-    }
-    const struct dirent *entry;
-    while ((entry = readdir(dir)) != NULL) {
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
+    int r = directory_open(dir_fd, directory, &dir);
+    while (r >= 0 && (r = directory_next(dir, &name)) > 0) {
         struct stat st;
-        if (is_private_entry(entry->d_name) || fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        if (is_private_entry(name) || fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             continue;
-        CLEANUP_FREE char *path = xasprintf("%s/%s", inside, entry->d_name);
+        CLEANUP_FREE char *path = xasprintf("%s/%s", inside, name);
         if (is_device(st.st_mode))
             add_node(list, path, &st, access);
-        if (!S_ISDIR(st.st_mode) || depth >= DEPTH_MAX)
-            continue;
-        int sub = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (sub >= 0)
-            walk(list, sub, path, access, depth + 1);
+        if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
+            walk(list, dirfd(dir), name, path, access, depth + 1);
     }
-    return 0;
+    return r;
 }
 
 static int add_mapping(struct device_list *list, const struct device_mapping *m, struct error *err)
@@ -95,8 +84,8 @@ static int add_mapping(struct device_list *list, const struct device_mapping *m,
     }
     size_t before = list->count;
     if (r == 0 && S_ISDIR(st.st_mode)) {
-        int fd = open(host, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        r = fd < 0 ? -errno : walk(list, fd, inside, access, 0);
+        CLEANUP_CLOSE int fd = open(host, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        r = fd < 0 ? -errno : walk(list, fd, ".", inside, access, 0);
         if (r == 0 && list->count > before)
             return 0;
     }
@@ -110,8 +99,7 @@ static int add_mapping(struct device_list *list, const struct device_mapping *m,
 int devices_collect(const struct host_config *host, struct device_list *ret, struct error *err)
 {
     if (host->privileged) {
-        int fd = open("/dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int r = fd < 0 ? -errno : walk(ret, fd, "/dev", "rwm", 0);
+        int r = walk(ret, AT_FDCWD, "/dev/.", "/dev", "rwm", 0);
         if (r < 0)
             return error_errno(err, r, "/dev");
     }

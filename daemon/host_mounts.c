@@ -1,11 +1,11 @@
 #include "daemon/host_mounts.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -47,28 +47,20 @@ int host_mount_attach(struct engine *engine, const char *id, const char *name, i
     return 0;
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir != NULL)
-        closedir(*dir);
-}
-
 void host_mounts_remove(struct engine *engine, const char *id, const char *keep)
 {
     CLEANUP_FREE char *path = xasprintf("%s/mounts/%s", engine->options->exec_root, id);
-    CLEANUP(close_dir) DIR *dir = opendir(path);
-    if (dir == NULL)
-        return;
-    const struct dirent *entry;
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
     bool empty = true;
-    while ((entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        if (keep != NULL && strcmp(entry->d_name, keep) == 0) {
+    if (directory_open(AT_FDCWD, path, &dir) < 0)
+        return;
+    while (directory_next(dir, &name) > 0) {
+        if (keep != NULL && strcmp(name, keep) == 0) {
             empty = false;
             continue;
         }
-        CLEANUP_FREE char *one = host_mount_path(engine, id, entry->d_name);
+        CLEANUP_FREE char *one = host_mount_path(engine, id, name);
         while (umount2(one, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
             continue;
         if (rmdir(one) < 0 && errno == ENOTDIR)
@@ -81,11 +73,11 @@ void host_mounts_remove(struct engine *engine, const char *id, const char *keep)
 void host_mounts_sweep(struct engine *engine, bool (*runs)(const char *id, void *data), void *data)
 {
     CLEANUP_FREE char *path = xasprintf("%s/mounts", engine->options->exec_root);
-    CLEANUP(close_dir) DIR *dir = opendir(path);
-    if (dir == NULL)
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
+    if (directory_open(AT_FDCWD, path, &dir) < 0)
         return;
-    const struct dirent *entry;
-    while ((entry = readdir(dir)) != NULL)
-        if (entry->d_name[0] != '.')
-            host_mounts_remove(engine, entry->d_name, runs(entry->d_name, data) ? "shm" : NULL);
+    while (directory_next(dir, &name) > 0)
+        if (name[0] != '.')
+            host_mounts_remove(engine, name, runs(name, data) ? "shm" : NULL);
 }

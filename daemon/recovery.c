@@ -2,12 +2,11 @@
  * Bringing the rows in line with what is really there, when the daemon starts: after an orderly stop, after kill -9 and
  * after a reboot of the machine alike. Runs before anybody is served.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 
 #include "base/beneath.h"
-#include "base/fd.h"
+#include "base/directory.h"
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "daemon/engine_internal.h"
@@ -141,31 +140,17 @@ static int sweep_rootfs(struct engine *engine, struct error *err)
     return r;
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir != NULL)
-        closedir(*dir);
-}
-
 static int sweep_directories(struct engine *engine, int parent_fd, const char *path, struct error *err)
 {
-    int fd = openat(parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, errno, "%s", path);
-    CLEANUP(close_dir) DIR *dir = fdopendir(fd);
-    if (dir == NULL) {
-        fd_close(fd);
-        return error_errno(err, errno, "%s", path);
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
+    int r = directory_open(parent_fd, ".", &dir);
+    while (r >= 0 && (r = directory_next(dir, &name)) > 0) {
+        int removed = name[0] == '.' || known_container(name, engine) ? 0 : beneath_remove_tree(parent_fd, name);
+        if (removed < 0)
+            log_warn("%s/%s: %s", path, name, strerror(-removed));
     }
-    const struct dirent *entry;
-    while ((entry = readdir(dir)) != NULL) {
-        if (entry->d_name[0] == '.' || known_container(entry->d_name, engine))
-            continue;
-        int r = beneath_remove_tree(parent_fd, entry->d_name);
-        if (r < 0)
-            log_warn("%s/%s: %s", path, entry->d_name, strerror(-r));
-    }
-    return 0;
+    return r < 0 ? error_errno(err, r, "%s", path) : 0;
 }
 
 static bool is_running(const char *id, void *data)

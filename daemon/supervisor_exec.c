@@ -1,9 +1,9 @@
 /* Execs, the daemon's half: see cmd/dory-shim/exec.c for the other. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 
 #include "base/detach_keys.h"
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/id.h"
 #include "base/json.h"
@@ -154,24 +154,21 @@ void supervisor_find_execs(struct supervisor *s, const char *id,
                                          const struct shim_exit *exit, void *data),
                            void *data)
 {
-    CLEANUP_CLOSE int dir_fd = openat(s->root_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    CLEANUP_CLOSE int list_fd = dir_fd < 0 ? -1 : openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct dirent *entry;
-    DIR *dir;
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
 
-    if (list_fd < 0 || !(dir = fdopendir(list_fd)))
+    if (directory_open(s->root_fd, id, &dir) < 0)
         return;
-    TAKE_FD(list_fd);
-    while ((entry = readdir(dir))) {
-        CLEANUP_FREE char *exit_name = xasprintf("%s" SHIM_EXEC_EXIT_SUFFIX, entry->d_name);
+    while (directory_next(dir, &name) > 0) {
+        CLEANUP_FREE char *exit_name = xasprintf("%s" SHIM_EXEC_EXIT_SUFFIX, name);
         CLEANUP_JSON struct json *record = NULL, *end = NULL;
-        const char *exec_id = exec_id_of(entry->d_name);
+        const char *exec_id = exec_id_of(name);
 
-        if (!exec_id || !(record = read_record(dir_fd, entry->d_name)))
+        if (!exec_id || !(record = read_record(dirfd(dir), name)))
             continue;
         /* First it is made known, then its end looked for: whatever comes between is told to exec_exited(). */
         found(exec_id, (pid_t)json_get_int(record, "pid", 0), json_get(record, "note"), NULL, data);
-        end = read_record(dir_fd, exit_name);
+        end = read_record(dirfd(dir), exit_name);
         if (end) {
             struct shim_exit exit = {.status = (int)json_get_int(end, "status", 0),
                                      .finished = json_get_int(end, "finished", 0)};
@@ -179,7 +176,6 @@ void supervisor_find_execs(struct supervisor *s, const char *id,
             found(exec_id, 0, json_get(record, "note"), &exit, data);
         }
     }
-    closedir(dir);
 }
 
 void supervisor_forget_exec(struct supervisor *s, const char *id, const char *exec_id)

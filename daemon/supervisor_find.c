@@ -1,9 +1,9 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -197,24 +197,20 @@ static void end_unknown(int dir_fd)
 
 int supervisor_sweep(struct supervisor *s, bool (*known)(const char *id, void *data), void *data, struct error *err)
 {
-    CLEANUP_CLOSE int list_fd = openat(s->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct dirent *entry;
-    DIR *dir;
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
+    int r = directory_open(s->root_fd, ".", &dir);
 
-    if (list_fd < 0 || !(dir = fdopendir(list_fd)))
-        return error_errno(err, errno, "read %s/shim", s->options.exec_root);
-    TAKE_FD(list_fd);
-    while ((entry = readdir(dir))) {
+    while (r >= 0 && (r = directory_next(dir, &name)) > 0) {
         CLEANUP_CLOSE int dir_fd = -1;
 
-        if (entry->d_name[0] == '.' || known(entry->d_name, data))
+        if (name[0] == '.' || known(name, data))
             continue;
-        log_warn("container %s: ending what is left of it", entry->d_name);
-        dir_fd = open_directory(s, entry->d_name);
+        log_warn("container %s: ending what is left of it", name);
+        dir_fd = open_directory(s, name);
         if (dir_fd >= 0)
             end_unknown(dir_fd);
-        supervisor_remove_directory(s, entry->d_name);
+        supervisor_remove_directory(s, name);
     }
-    closedir(dir);
-    return 0;
+    return r < 0 ? error_errno(err, r, "read %s/shim", s->options.exec_root) : 0;
 }

@@ -2,41 +2,26 @@
  * Filling a new volume from the image. The image's tree is hostile: every step is by descriptor, symlinks are copied as
  * they are, and nothing is opened that is not a regular file or a directory.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "base/beneath.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "daemon/volumes.h"
 
 #define DEPTH_MAX 256
 #define XATTR_MAX 65536
 
-static void close_dir(DIR **dir)
-{
-    if (*dir != NULL)
-        closedir(*dir);
-}
-
 static int is_empty(int fd)
 {
-    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (copy < 0)
-        return -errno;
-    CLEANUP(close_dir) DIR *dir = fdopendir(copy);
-    if (dir == NULL) {
-        int r = -errno;
-        fd_close(copy);
-        return r;
-    }
-    const struct dirent *entry;
-    while ((entry = readdir(dir)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            return 0;
-    return 1;
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
+    int r = directory_open(fd, ".", &dir);
+    r = r < 0 ? r : directory_next(dir, &name);
+    return r < 0 ? r : r == 0;
 }
 
 /* Extended attributes; filesystems without them, and names the target refuses, are passed over. */
@@ -149,26 +134,14 @@ static int copy_entry(int from_dir, const char *name, int to_dir, int depth)
 /* The descriptors stay the caller's. */
 static int copy_tree(int from, int to, int depth)
 {
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
     if (depth > DEPTH_MAX)
         return -ELOOP;
-    int copy = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (copy < 0)
-        return -errno;
-    CLEANUP(close_dir) DIR *dir = fdopendir(copy);
-    if (dir == NULL) {
-        int r = -errno;
-        fd_close(copy);
-        return r;
-    }
-    const struct dirent *entry;
-    while ((entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        int r = copy_entry(dirfd(dir), entry->d_name, to, depth);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    int r = directory_open(from, ".", &dir);
+    while (r == 0 && (r = directory_next(dir, &name)) > 0)
+        r = copy_entry(dirfd(dir), name, to, depth);
+    return r;
 }
 
 int volume_populate(struct volumes *v, const char *name, int root_fd, const char *path, struct error *err)

@@ -1,11 +1,11 @@
 #include "daemon/volumes.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/beneath.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/id.h"
@@ -248,12 +248,6 @@ int volume_trash(struct volumes *v, const char *name, char ret_trash[VOLUME_TRAS
     return renameat(v->root_fd, name, v->root_fd, ret_trash) < 0 ? -errno : 0;
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir != NULL)
-        closedir(*dir);
-}
-
 int volume_settle(struct volumes *v, const char *name, struct error *err)
 {
     db_lock(v->db);
@@ -274,31 +268,25 @@ int volumes_sweep(struct volumes *v, struct error *err)
         r = db_exec(v->db, "DELETE FROM volumes WHERE anonymous = 2", err);
     if (r < 0)
         return r;
-    int fd = openat(v->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, errno, "%s", v->root);
-    CLEANUP(close_dir) DIR *dir = fdopendir(fd);
-    if (dir == NULL) {
-        fd_close(fd);
-        return error_errno(err, errno, "%s", v->root);
-    }
-    const struct dirent *entry;
-    while ((entry = readdir(dir)) != NULL) {
-        if (strncmp(entry->d_name, TRASH_PREFIX, strlen(TRASH_PREFIX)) == 0)
-            beneath_remove_tree(v->root_fd, entry->d_name);
-        if (entry->d_name[0] == '.')
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
+    r = directory_open(v->root_fd, ".", &dir);
+    while (r >= 0 && (r = directory_next(dir, &name)) > 0) {
+        if (strncmp(name, TRASH_PREFIX, strlen(TRASH_PREFIX)) == 0)
+            beneath_remove_tree(v->root_fd, name);
+        if (name[0] == '.')
             continue;
-        volume_unmount_unused(v, entry->d_name);
+        volume_unmount_unused(v, name);
         bool found = false;
         struct volume volume = {0};
-        r = volume_find(v, entry->d_name, &found, &volume, err);
+        int read = volume_find(v, name, &found, &volume, err);
         volume_release(&volume);
-        if (r < 0)
-            return r;
+        if (read < 0)
+            return read;
         if (!found)
-            beneath_remove_tree(v->root_fd, entry->d_name);
+            beneath_remove_tree(v->root_fd, name);
     }
-    return 0;
+    return r < 0 ? error_errno(err, r, "%s", v->root) : 0;
 }
 
 char *volume_path(struct volumes *v, const char *name)
@@ -319,36 +307,13 @@ int volume_open_data(struct volumes *v, const char *name, struct error *err)
     return fd < 0 ? error_errno(err, errno, "volume %s", name) : fd;
 }
 
-static int64_t tree_size(int fd, int depth)
-{
-    CLEANUP(close_dir) DIR *dir = fdopendir(fd);
-    if (dir == NULL) {
-        fd_close(fd);
-        return 0;
-    }
-    int64_t total = 0;
-    const struct dirent *entry;
-    while ((entry = readdir(dir)) != NULL) {
-        struct stat st;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-            continue;
-        total += S_ISREG(st.st_mode) ? st.st_size : 0;
-        int sub = S_ISDIR(st.st_mode) && depth < 256
-                      ? openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-                      : -1;
-        if (sub >= 0)
-            total += tree_size(sub, depth + 1);
-    }
-    return total;
-}
-
 int volume_size(struct volumes *v, const char *name, int64_t *ret, struct error *err)
 {
     CLEANUP_FREE char *path = xasprintf("%s/_data", name);
-    int fd = openat(v->root_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno != ENOENT) /* not there yet, or not any more: nothing is made by looking */
-        return error_errno(err, errno, "volume %s", name);
-    *ret = fd < 0 ? 0 : tree_size(fd, 0);
+    int64_t bytes = 0;
+    int r = directory_size(v->root_fd, path, &bytes);
+    if (r < 0 && r != -ENOENT) /* not there yet, or not any more: nothing is made by looking */
+        return error_errno(err, r, "volume %s", name);
+    *ret = bytes;
     return 0;
 }

@@ -1,6 +1,5 @@
 #include "daemon/build/cache_list.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,6 +8,7 @@
 #include "archive/unpack.h"
 #include "base/beneath.h"
 #include "base/db.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/timestamp.h"
 #include "daemon/build/cache_mounts.h"
@@ -90,32 +90,6 @@ int cache_mount_remove(struct engine *engine, const char *name, bool *ret_remove
     return r;
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir != NULL)
-        closedir(*dir);
-}
-
-/* Bytes of regular files. What goes away meanwhile does not count. */
-static int64_t tree_size(int dir_fd, const char *name, unsigned depth)
-{
-    int64_t size = 0;
-    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *entry;
-    while (dir != NULL && depth < PACK_DEPTH_MAX && (entry = readdir(dir)) != NULL) {
-        struct stat st;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-            continue;
-        if (S_ISREG(st.st_mode))
-            size += st.st_size;
-        else if (S_ISDIR(st.st_mode))
-            size += tree_size(fd, entry->d_name, depth + 1);
-    }
-    return size;
-}
-
 /* ---- The list ---- */
 
 struct record_list {
@@ -184,7 +158,7 @@ static int measure_mounts(struct engine *engine, struct record_list *list, struc
         struct build_cache_record *record = &list->items[i];
         if (!cache_record_is_mount(record))
             continue;
-        record->size = tree_size(mounts, record->id, 0);
+        (void)directory_size(mounts, record->id, &record->size); /* one that is gone has none */
         record->in_use = !cache_mount_enter(engine->builds, record->id);
         if (!record->in_use)
             cache_mount_leave(engine->builds, record->id);

@@ -1,6 +1,5 @@
 #include "daemon/build/content.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,6 +9,7 @@
 
 #include "archive/pack.h"
 #include "base/beneath.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/strbuf.h"
 #include "daemon/build/key.h"
@@ -125,27 +125,15 @@ static void add_stat(struct walk *w, const char *name, const struct stat *st)
 
 static int add_entry(struct walk *w, int dir_fd, const char *name, unsigned depth, struct error *err);
 
-static void close_dir(DIR **dir)
-{
-    if (*dir != NULL)
-        closedir(*dir);
-}
-
 static int list_names(int fd, struct strv *ret, struct error *err)
 {
-    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    CLEANUP(close_dir) DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    const struct dirent *entry;
-    if (dir == NULL) {
-        int r = error_errno(err, errno, "read a directory");
-        fd_close(copy);
-        return r;
-    }
-    while ((errno = 0, entry = readdir(dir)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            strv_add(ret, entry->d_name);
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
+    int r = directory_open(fd, ".", &dir);
+    while (r >= 0 && (r = directory_next(dir, &name)) > 0)
+        strv_add(ret, name);
     strv_sort(ret);
-    return errno != 0 ? error_errno(err, errno, "read a directory") : 0;
+    return r < 0 ? error_errno(err, r, "read a directory") : 0;
 }
 
 static int add_directory(struct walk *w, int fd, unsigned depth, struct error *err)
