@@ -7,6 +7,45 @@
 #include "base/memory.h"
 #include "runtime/cgroup.h"
 
+/* Both are set together or not at all; a quota of -1 is none. */
+static int read_bandwidth(const struct runtime_cgroup *cgroup, int64_t *quota, int64_t *period)
+{
+    char text[64];
+    uint64_t n = 0, us = 0;
+    int fd = cgroup->fds[CGROUP_CPU];
+    if (fd >= 0) {
+        int r = cgroup_read_number(fd, "cpu.cfs_quota_us", &n);
+        r = r < 0 ? r : cgroup_read_number(fd, "cpu.cfs_period_us", &us);
+        if (r < 0)
+            return r;
+    } else {
+        ssize_t size = cgroup_read(cgroup->unified_fd, "cpu.max", text, sizeof(text));
+        if (size < 0)
+            return (int)size;
+        n = UINT64_MAX;
+        if (sscanf(text, "%" SCNu64 " %" SCNu64, &n, &us) != 2 && sscanf(text, "max %" SCNu64, &us) != 1)
+            return -EBADMSG;
+    }
+    *quota = n > INT64_MAX ? -1 : (int64_t)n;
+    *period = (int64_t)us;
+    return 0;
+}
+
+int runtime_cgroup_complete_cpu(const struct runtime_cgroup *cgroup, struct oci_cpu *cpu, struct error *err)
+{
+    bool quota = cpu->quota != NULL && *cpu->quota != 0, period = cpu->period != NULL && *cpu->period > 0;
+    int64_t has_quota, has_period;
+    if (quota == period)
+        return 0;
+    int r = read_bandwidth(cgroup, &has_quota, &has_period);
+    if (r < 0) /* without the controller it is the limit itself that cannot be set, and says so */
+        return r == -ENOENT || r == -EBADF ? 0 : error_errno(err, r, "cannot read the CPU quota of the cgroup");
+    int64_t **missing = quota ? &cpu->period : &cpu->quota;
+    free(*missing);
+    *missing = xmemdup(quota ? &has_period : &has_quota, sizeof(**missing));
+    return 0;
+}
+
 int cgroup_limit_rdma(int dir_fd, const struct json_array *limits, struct error *err)
 {
     const struct oci_rdma *items = limits->items;

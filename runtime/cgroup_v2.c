@@ -141,7 +141,8 @@ static int limit_cpu(int fd, const struct oci_cpu *cpu, struct error *err)
             if (n > 0)
                 snprintf(text, sizeof(text), "%.*s", (int)strcspn(now, " \n"), now);
         }
-        r = cgroup_writef(fd, "cpu.max", err, "%s %" PRId64, text, period ? *cpu->period : 100000);
+        r = period ? cgroup_writef(fd, "cpu.max", err, "%s %" PRId64, text, *cpu->period)
+                   : cgroup_write(fd, "cpu.max", text, err); /* the period stays */
     }
     if (r == 0 && cpu->burst != NULL)
         r = cgroup_writef(fd, "cpu.max.burst", err, "%" PRId64, *cpu->burst);

@@ -96,7 +96,10 @@ int runtime_cgroup_frozen(struct runtime_cgroup *cgroup, bool *ret, struct error
 int runtime_cgroup_oom_kills(struct runtime_cgroup *cgroup, uint64_t *ret, struct error *err);
 /* Pids of every process in it; the caller frees. */
 int runtime_cgroup_pids(struct runtime_cgroup *cgroup, pid_t **ret, size_t *ret_count, struct error *err);
-/* Changes limits of a running container. */
+/* Gives a CPU quota that comes without its period the one that the cgroup has, and a period its quota: for whoever
+ * needs both. A cgroup that has neither is no error. */
+int runtime_cgroup_complete_cpu(const struct runtime_cgroup *cgroup, struct oci_cpu *cpu, struct error *err);
+/* Changes limits of a running container. What is not given stays as it is. */
 int runtime_cgroup_update(struct runtime_cgroup *cgroup, const struct oci_resources *resources, struct error *err);
 
 struct runtime_stats {

@@ -86,15 +86,17 @@ static int put_cpu(struct strbuf *body, const struct oci_cpu *cpu, struct error 
 {
     if (cpu->shares != NULL && *cpu->shares > 0)
         systemd_put_number(body, "CPUWeight", cgroup_weight_from_shares((uint64_t)*cpu->shares));
+    bool period_given = cpu->period != NULL && *cpu->period > 0;
     if (cpu->quota != NULL && *cpu->quota > 0) {
-        uint64_t period = cpu->period != NULL && *cpu->period > 0 ? (uint64_t)*cpu->period : 100000;
+        uint64_t period = period_given ? (uint64_t)*cpu->period : 100000; /* the kernel's, of a new cgroup */
         /* systemd counts in hundredths of a CPU and would round down to none. */
         uint64_t share = ((uint64_t)*cpu->quota * 1000000 / period + 9999) / 10000 * 10000;
         systemd_put_number(body, "CPUQuotaPerSecUSec", share);
-        systemd_put_number(body, "CPUQuotaPeriodUSec", period);
     } else if (cpu->quota != NULL && *cpu->quota < 0) {
         systemd_put_number(body, "CPUQuotaPerSecUSec", NO_LIMIT);
     }
+    if (period_given)
+        systemd_put_number(body, "CPUQuotaPeriodUSec", (uint64_t)*cpu->period);
     int r = put_set(body, "AllowedCPUs", "linux.resources.cpu.cpus", cpu->cpus, err);
     return r < 0 ? r : put_set(body, "AllowedMemoryNodes", "linux.resources.cpu.mems", cpu->mems, err);
 }

@@ -114,7 +114,7 @@ static int apply_schemata(const struct state *state, const struct update *u, str
     return r < 0 ? r : resctrl_update(root, state->resctrl_clos, &rdt, err);
 }
 
-static int apply(const struct global *global, const char *id, const struct update *u, struct error *err)
+static int apply(const struct global *global, const char *id, struct update *u, struct error *err)
 {
     struct state state = {0};
     CLEANUP_CLOSE int dir = -1;
@@ -126,6 +126,8 @@ static int apply(const struct global *global, const char *id, const struct updat
         r = error_set(err, ERROR_CONFLICT, ESRCH, "container not running");
     r = r < 0 ? r : apply_schemata(&state, u, err);
     r = r < 0 ? r : state_open_cgroup(&state, &cgroup, err);
+    if (r == 0 && state.systemd_unit != NULL) /* counts in a share of a second */
+        r = runtime_cgroup_complete_cpu(cgroup, &u->resources.cpu, err);
     if (r == 0 && state.systemd_unit != NULL)
         r = systemd_unit_update(state.systemd_unit, &u->resources, err);
     r = r < 0 ? r : runtime_cgroup_update(cgroup, &u->resources, err);

@@ -106,6 +106,26 @@ PY
     [ "$status" = 0 ] || [[ "$output" == *"linux.resources.unified"* ]]
 }
 
+@test "an update of the CPU quota or of its period leaves the other one, for systemd as well" {
+    start_systemd
+    make_config sleep 1000
+    edit "l['cgroupsPath'] = 'dorytest$$.slice:dory:$ID'; r['cpu'] = {'quota': 50000, 'period': 50000}"
+    rt_systemd run -d --bundle "$T/bundle" "$ID" </dev/null >"$T/out" 2>&1
+    rt_systemd update --cpu-quota 20000 "$ID"
+    rt_systemd update --cpu-period 40000 "$ID"
+    rt_systemd update --cpu-quota -1 "$ID"
+    rt_systemd update --cpu-period 80000 "$ID"
+    python3 - "$T/calls" <<'PY'
+import json, sys
+told = [c["properties"] for c in map(json.loads, open(sys.argv[1])) if c["call"] == "set"]
+want = [(400000, 50000), (500000, 40000), (2**64 - 1, 40000), (2**64 - 1, 80000)]
+assert [(p["CPUQuotaPerSecUSec"], p["CPUQuotaPeriodUSec"]) for p in told] == want, told
+PY
+    path=dorytest$$.slice/dory-$ID.scope
+    [ ! -e "/sys/fs/cgroup/cpu/$path" ] || [ "$(cd "/sys/fs/cgroup/cpu/$path" && cat cpu.cfs_quota_us cpu.cfs_period_us | tr '\n' ' ')" = "-1 80000 " ]
+    [ -e "/sys/fs/cgroup/cpu/$path" ] || [ "$(cat "/sys/fs/cgroup/$path/cpu.max")" = "max 80000" ]
+}
+
 @test "a unit that failed, whose cgroup systemd has removed, is forgotten" {
     start_systemd
     make_config sleep 1000

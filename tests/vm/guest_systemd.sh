@@ -35,6 +35,11 @@ out=$(rt exec scope sh -c 'echo x >/dev/null && echo null; mknod /tmp/mem c 1 1;
 check "exec may use null" has null
 check "and not memory" has "Operation not permitted"
 
+rt update --cpu-period 50000 scope
+rt update --cpu-quota 20000 scope
+out="$(property CPUQuotaPerSecUSec) $(property CPUQuotaPeriodUSec) $(cat $cgroup/cpu.max)"
+check "an update of the CPU quota keeps the period" [ "$out" = "400ms 50ms 20000 50000" ]
+rt update --cpu-period 100000 scope
 out=$(echo '{"memory": {"limit": 33554432, "swap": 33554432}, "pids": {"limit": 9}, "cpu": {"quota": -1}}' | rt update -r - scope 2>&1)
 check "update" [ $? = 0 ]
 systemctl daemon-reload
