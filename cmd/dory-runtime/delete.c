@@ -12,6 +12,14 @@
 
 #define KILL_WAIT_MS 10000
 
+/* systemd removes the cgroup of a unit that has failed, and keeps the unit. One that does not run has neither. */
+static int forget_unit(const char *name, struct error *err)
+{
+    struct error said = {0};
+    int r = name != NULL ? systemd_unit_stop(name, &said) : 0;
+    return r < 0 && r != -ENOTCONN ? error_propagate(err, &said) : 0;
+}
+
 static int remove_cgroup(const struct state *state, struct error *err)
 {
     struct runtime_cgroup *cgroup = NULL;
@@ -21,8 +29,7 @@ static int remove_cgroup(const struct state *state, struct error *err)
     if (r == -ENOENT) {
         if (err != NULL)
             error_clear(err);
-        /* systemd removes the cgroup of a unit that has failed, and keeps the unit. */
-        return state->systemd_unit != NULL ? systemd_unit_stop(state->systemd_unit, err) : 0;
+        return forget_unit(state->systemd_unit, err);
     }
     if (r < 0)
         return r;

@@ -138,6 +138,23 @@ PY
     grep -q '"call": "reset", "unit": "dory-'"$ID"'.scope"' "$T/calls"
 }
 
+@test "delete needs systemd only where something is left to stop" {
+    start_systemd
+    make_config sleep 1000
+    edit "l['cgroupsPath'] = 'dorytest$$.slice:dory:$ID'"
+    rt_systemd run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" </dev/null >"$T/out" 2>&1
+    away() { DBUS_SYSTEM_BUS_ADDRESS="unix:path=$T/nosuch" rt delete "$ID"; }
+    kill -9 "$(cat "$T/pid")"
+    wait_for '[ -z "$(cat /sys/fs/cgroup/{,*/}dorytest$$.slice/dory-$ID.scope/cgroup.procs 2>/dev/null)" ]'
+    run away
+    [ "$status" = 1 ]
+    [[ "$output" == *"systemd not running"* ]]
+    [ "$(ls "$T/state")" = "$ID" ]
+    rmdir $(ls -d /sys/fs/cgroup/{,*/}dorytest$$.slice/dory-$ID.scope 2>/dev/null)
+    away
+    [ -z "$(ls "$T/state")" ]
+}
+
 @test "a container that runs to its end takes its unit along" {
     start_systemd
     make_config sh -c 'echo hello; exit 3'
