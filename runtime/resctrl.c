@@ -95,17 +95,20 @@ bool resctrl_matches(const char *existing, const char *wanted)
     return true;
 }
 
-int resctrl_check(const struct oci_intel_rdt *rdt, struct error *err)
+static int check_name(const char *name, struct error *err)
 {
     static const char *const taken[] = {".", "..", "info", "mon_groups", "mon_data"};
-    if (rdt->clos_id == NULL)
-        return 0;
-    bool good = rdt->clos_id[0] != '\0' && strchr(rdt->clos_id, '/') == NULL && strchr(rdt->clos_id, '\n') == NULL;
+    bool good = name[0] != '\0' && strchr(name, '/') == NULL && strchr(name, '\n') == NULL;
     for (size_t i = 0; good && i < ARRAY_SIZE(taken); i++)
-        good = strcmp(rdt->clos_id, taken[i]) != 0;
+        good = strcmp(name, taken[i]) != 0;
     return good ? 0
                 : error_set(err, ERROR_INVALID, EINVAL,
-                            "linux.intelRdt.closID: \"%s\" is no name for a class of service", rdt->clos_id);
+                            "linux.intelRdt.closID: \"%s\" is no name for a class of service", name);
+}
+
+int resctrl_check(const struct oci_intel_rdt *rdt, struct error *err)
+{
+    return rdt->clos_id != NULL ? check_name(rdt->clos_id, err) : 0;
 }
 
 /* ---- the file system ---- */
@@ -184,11 +187,29 @@ static int enter(int root_fd, int dir_fd, const struct oci_intel_rdt *rdt, const
     return rdt->enable_monitoring ? enter_monitoring(root_fd, dir_fd, group->clos, id, number, ret_monitoring, err) : 0;
 }
 
+/* A class with a name of its own may be used by others, and stays. `class_new`: it has not been there. */
+static char *name_own(const struct oci_intel_rdt *rdt, const char *id, bool class_new)
+{
+    if (rdt->clos_id == NULL && class_new)
+        return xstrdup(id);
+    return rdt->enable_monitoring ? xasprintf("%s/mon_groups/%s", rdt->clos_id != NULL ? rdt->clos_id : id, id) : NULL;
+}
+
+char *resctrl_plan(int root_fd, const struct oci_intel_rdt *rdt, const char *id)
+{
+    CLEANUP_FREE char *own =
+        name_own(rdt, id, rdt->clos_id == NULL && faccessat(root_fd, id, F_OK, AT_SYMLINK_NOFOLLOW) < 0);
+    return own != NULL && faccessat(root_fd, own, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? TAKE_PTR(own) : NULL;
+}
+
 int resctrl_enter(int root_fd, const struct oci_intel_rdt *rdt, const char *id, pid_t pid, struct resctrl_group *ret,
                   struct error *err)
 {
     CLEANUP_FREE char *schemata = resctrl_schemata(rdt);
     const char *clos = rdt->clos_id != NULL ? rdt->clos_id : id;
+    int r = check_name(clos, err);
+    if (r < 0)
+        return r;
     bool must_exist = rdt->clos_id != NULL && schemata[0] == '\0';
     bool created = !must_exist && mkdirat(root_fd, clos, 0755) == 0;
     if (!created && !must_exist && errno != EEXIST)
@@ -199,18 +220,15 @@ int resctrl_enter(int root_fd, const struct oci_intel_rdt *rdt, const char *id, 
                            must_exist ? ", which must exist where no schemata are given" : "");
     struct resctrl_group group = {.clos = xstrdup(clos)};
     bool monitoring = false;
-    int r = enter(root_fd, dir, rdt, &group, schemata, rdt->clos_id != NULL && !created, id, pid, &monitoring, err);
+    r = enter(root_fd, dir, rdt, &group, schemata, !created, id, pid, &monitoring, err);
     if (r < 0) {
         if (created)
             unlinkat(root_fd, clos, AT_REMOVEDIR);
         resctrl_group_release(&group);
         return r;
     }
-    /* A class with a name of its own may be used by others. */
-    if (created && rdt->clos_id == NULL)
-        group.made = xstrdup(clos);
-    else if (monitoring)
-        group.made = xasprintf("%s/mon_groups/%s", clos, id);
+    if (monitoring || (created && rdt->clos_id == NULL))
+        group.made = name_own(rdt, id, created);
     *ret = group;
     return 0;
 }
@@ -231,11 +249,22 @@ int resctrl_remove(int root_fd, const char *made, struct error *err)
     return 0;
 }
 
+char *runtime_resctrl_plan(const struct oci_intel_rdt *rdt, const char *id)
+{
+    CLEANUP_CLOSE int root = -1;
+    return rdt != NULL && resctrl_open(&root, NULL) == 0 ? resctrl_plan(root, rdt, id) : NULL;
+}
+
 int runtime_resctrl_remove(const char *made, struct error *err)
 {
     CLEANUP_CLOSE int root = -1;
-    int r = made != NULL ? resctrl_open(&root, err) : 0;
-    return r < 0 || made == NULL ? r : resctrl_remove(root, made, err);
+    struct error said = {0};
+    int r = made != NULL ? resctrl_open(&root, &said) : 0;
+    if (r == -ENOTSUP) /* whoever unmounts it removes its groups */
+        return 0;
+    if (r < 0)
+        return error_propagate(err, &said);
+    return made != NULL ? resctrl_remove(root, made, err) : 0;
 }
 
 void resctrl_group_release(struct resctrl_group *group)

@@ -21,6 +21,7 @@ struct launch {
 
     int bundle_fd, state_fd, fifo_fd;
     char *bundle_path;
+    char *resctrl_planned; /* runtime_resctrl_plan(); NULL */
     struct oci_spec spec;
     void *seccomp;
     size_t seccomp_size;

@@ -126,7 +126,7 @@ static int write_record(struct launch *l, struct error *err)
         .cgroups_path = l->without_cgroup ? (char *)"" : l->spec.linux_.cgroups_path,
         .systemd_unit = l->unit.name,
         .resctrl_clos = l->container.resctrl.clos,
-        .resctrl_made = l->container.resctrl.made,
+        .resctrl_made = l->container.pid > 0 ? l->container.resctrl.made : l->resctrl_planned,
         .shared_pids = pids == NULL || (pids->path != NULL && pids->path[0] != '\0'),
         .no_new_keyring = l->no_keyring,
         .annotations = l->spec.annotations,
@@ -143,6 +143,7 @@ static int make_state(struct launch *l, struct error *err)
     if (r < 0)
         return r;
     l->state_made = true;
+    l->resctrl_planned = runtime_resctrl_plan(l->spec.linux_.intel_rdt, l->id);
     r = write_record(l, err);
     if (r < 0 || !l->create)
         return r;
@@ -237,6 +238,7 @@ static void release(struct launch *l)
     systemd_unit_release(&l->unit);
     free(l->seccomp);
     free(l->bundle_path);
+    free(l->resctrl_planned);
     fd_close(l->bundle_fd);
     fd_close(l->state_fd);
     fd_close(l->fifo_fd);

@@ -114,6 +114,54 @@ static void a_container_enters_a_class_that_is_there(void **state)
     assert_file(s->fd, "gold/schemata", "L3:0=f\n;1=ff\n"); /* in the place of what was there: no kernel reads this */
 }
 
+static void a_class_with_the_name_of_the_container_is_taken_as_it_is_or_not_at_all(void **state)
+{
+    const struct scratch *s = *state;
+    struct error err = {0};
+    struct resctrl_group group = {0};
+    make_class(s->fd, "c1", "L3:0=ff\n");
+    struct oci_intel_rdt rdt = {.l3_cache_schema = TEXT("L3:0=f")};
+    assert_int_equal(resctrl_enter(s->fd, &rdt, "c1", 44, &group, &err), -EEXIST);
+    assert_file(s->fd, "c1/schemata", "L3:0=ff\n");
+    assert_file(s->fd, "c1/tasks", "");
+    rdt.l3_cache_schema = TEXT("L3:0=ff");
+    assert_int_equal(resctrl_enter(s->fd, &rdt, "c1", 44, &group, &err), 0);
+    assert_file(s->fd, "c1/tasks", "44");
+    assert_null(group.made);
+    resctrl_group_release(&group);
+    static const char *const kernels[] = {"info", "mon_groups", "mon_data"};
+    for (size_t i = 0; i < ARRAY_SIZE(kernels); i++) {
+        error_clear(&err);
+        assert_int_equal(resctrl_enter(s->fd, &rdt, kernels[i], 44, &group, &err), -EINVAL);
+        assert_non_null(strstr(err.message, kernels[i]));
+        assert_int_equal(faccessat(s->fd, kernels[i], F_OK, 0), -1);
+    }
+}
+
+static void what_will_be_made_is_known_before(void **state)
+{
+    const struct scratch *s = *state;
+    make_class(s->fd, "gold", "");
+    make_class(s->fd, "old", "");
+    assert_int_equal(mkdirat(s->fd, "gold/mon_groups/old", 0755), 0);
+    const struct {
+        const char *clos, *id;
+        bool monitoring;
+        const char *want;
+    } cases[] = {
+        {NULL, "c1", false, "c1"},   {NULL, "c1", true, "c1"},
+        {NULL, "old", false, NULL},  {NULL, "old", true, "old/mon_groups/old"},
+        {"gold", "c1", false, NULL}, {"gold", "c1", true, "gold/mon_groups/c1"},
+        {"gold", "old", true, NULL}, {"new", "c1", false, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct oci_intel_rdt rdt = {.clos_id = TEXT(cases[i].clos), .enable_monitoring = cases[i].monitoring};
+        CLEANUP_FREE char *plan = resctrl_plan(s->fd, &rdt, cases[i].id);
+        if (cases[i].want == NULL ? plan != NULL : plan == NULL || strcmp(plan, cases[i].want) != 0)
+            fail_msg("case %zu: %s instead of %s", i, plan, cases[i].want);
+    }
+}
+
 static void what_is_missing_or_fails_is_told_and_leaves_nothing(void **state)
 {
     const struct scratch *s = *state;
@@ -164,6 +212,8 @@ int main(void)
         cmocka_unit_test(schemata_are_compared_by_their_values),
         cmocka_unit_test(names_that_lead_elsewhere_are_refused),
         IN_SCRATCH(a_container_enters_a_class_that_is_there),
+        IN_SCRATCH(a_class_with_the_name_of_the_container_is_taken_as_it_is_or_not_at_all),
+        IN_SCRATCH(what_will_be_made_is_known_before),
         IN_SCRATCH(what_is_missing_or_fails_is_told_and_leaves_nothing),
         IN_SCRATCH(a_monitoring_group_is_the_containers_own),
     };
