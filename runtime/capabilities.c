@@ -48,14 +48,17 @@ static void warn_of_ambient(const struct oci_process *process, uint64_t grantabl
 {
     struct capability_sets sets = capabilities_wanted(process, grantable);
     uint64_t lost = runtime_capability_set(&process->capabilities.ambient, NULL) & grantable & ~sets.ambient;
+    if (lost == 0)
+        return;
+    CLEANUP_STRV struct strv names = STRV_INIT;
     for (int c = 0; c <= runtime_capability_last(); c++) {
-        if (!(lost >> c & 1))
-            continue;
-        CLEANUP_FREE char *text = xasprintf("can't raise ambient capability %s: it is not both permitted and "
-                                            "inheritable",
-                                            runtime_capability_name(c));
-        warn(warn_context, text);
+        if (lost >> c & 1)
+            strv_add(&names, runtime_capability_name(c));
     }
+    CLEANUP_FREE char *list = strv_join(&names, ", ");
+    CLEANUP_FREE char *text =
+        xasprintf("process.capabilities.ambient: not both permitted and inheritable, left out: %s", list);
+    warn(warn_context, text);
 }
 
 void capabilities_warn(const struct oci_process *process, bool all, runtime_warn *warn, void *warn_context)

@@ -321,14 +321,14 @@ EOF
     dory rmi archived
     dory load -i "$C.docker" | grep -q 'archived:latest'
     # Names of an output are the image's; --load makes one beside the files.
-    dory build -q -t named:tag -o 'type=image,"name=named:one,named:two"' "$C"
-    [ "$(dory images --format '{{.Tag}}' named | sort | xargs)" = 'one tag two' ]
-    [ "$(dory images -q named | sort -u | wc -l)" -eq 1 ]
-    dory rmi named:tag named:one named:two
-    dory build -q -o type=docker,name=named:three,dest="$C.named" "$C"
-    dory rmi named:three
-    dory load -i "$C.named" | grep -q named:three
-    dory rmi named:three
+    dory build -q -t result:tag -o 'type=image,"name=result:one,result:two"' "$C"
+    [ "$(dory images --format '{{.Tag}}' result | sort | xargs)" = 'one tag two' ]
+    [ "$(dory images -q result | sort -u | wc -l)" -eq 1 ]
+    dory rmi result:tag result:one result:two
+    dory build -q -o type=docker,name=result:three,dest="$C.named" "$C"
+    dory rmi result:three
+    dory load -i "$C.named" | grep -q result:three
+    dory rmi result:three
     id=$(dory build -q --load -o "$C.loaded" "$C")
     [ "$(cat "$C.loaded/out/file")" = content ]
     dory rmi "$id"

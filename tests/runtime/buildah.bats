@@ -28,7 +28,7 @@ oci=(--isolation oci --runtime "$DORY_BIN/dory-runtime")
     run -0 buildah_cmd run "${oci[@]}" --network none work -- sh -c 'echo made >/made; echo from inside'
     [[ "$output" == *"from inside"* ]]
     run -0 buildah_cmd run "${oci[@]}" --network none work -- cat /made
-    [ "${lines[-1]}" = made ] || { echo "$output"; false; }
+    grep -qx made <<<"$output" || { echo "$output"; false; }
     run -0 buildah_cmd run "${oci[@]}" --network none --user 33 --workingdir /tmp work -- sh -c 'id -u; pwd'
     [[ "$output" == *$'33\n/tmp'* ]]
 }
@@ -43,7 +43,7 @@ oci=(--isolation oci --runtime "$DORY_BIN/dory-runtime")
     run -0 buildah_cmd build "${oci[@]}" --network none --layers=false -t built "$BATS_TEST_TMPDIR"
     buildah_cmd from --name check built >/dev/null
     run -0 buildah_cmd run "${oci[@]}" --network none check -- cat /built
-    [ "${lines[-1]}" = built ] || { echo "$output"; false; }
+    grep -qx built <<<"$output" || { echo "$output"; false; }
     printf 'FROM base\nRUN exit 3\n' >"$BATS_TEST_TMPDIR/Dockerfile"
     run buildah_cmd build "${oci[@]}" --network none "$BATS_TEST_TMPDIR"
     [ "$status" -ne 0 ]

@@ -28,10 +28,10 @@ quick=(--ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --network none --cgrou
 
 @test "podman runs containers: output, exit status, input, terminal" {
     run -0 podman_cmd run --rm "${quick[@]}" busybox echo hello
-    [ "${lines[-1]}" = hello ]
+    grep -qx hello <<<"$output"
     run -7 podman_cmd run --rm "${quick[@]}" busybox sh -c 'exit 7'
     run -0 podman_cmd run --rm -i "${quick[@]}" busybox cat <<<"through podman"
-    [ "${lines[-1]}" = "through podman" ]
+    grep -qx "through podman" <<<"$output"
     run -0 podman_cmd run --rm -t "${quick[@]}" busybox sh -c 'test -t 0 && echo a terminal'
     [[ "$output" == *"a terminal"* ]]
     run -127 podman_cmd run --rm "${quick[@]}" busybox no-such-command
@@ -75,7 +75,7 @@ quick=(--ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --network none --cgrou
 @test "podman's pods, volumes, read-only roots, users and capabilities work" {
     run -0 podman_cmd run --rm "${quick[@]}" --read-only --tmpfs /scratch -v vol1:/data busybox \
         sh -c 'echo x >/data/f && echo y >/scratch/f && ! touch /f 2>/dev/null && cat /data/f'
-    [ "${lines[-1]}" = x ]
+    grep -qx x <<<"$output"
     run -0 podman_cmd run --rm "${quick[@]}" --cap-drop all --security-opt no-new-privileges -u nobody busybox \
         sh -c 'id -u; grep -E "CapEff|NoNewPrivs" /proc/self/status'
     [ "$output" = $'65534\nCapEff:\t0000000000000000\nNoNewPrivs:\t1' ]
