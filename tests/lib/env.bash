@@ -27,8 +27,13 @@ env_sanitized() {
 }
 
 # env_start [doryd option...]: sets ENV_DIR, ENV_BRIDGE, ENV_SUBNET, DORY_HOST and DOCKER_HOST, and waits for the daemon.
+# With ENV_RUN_TMPFS set the state of what runs lies in memory, as /run does on a machine that systemd booted.
 env_start() {
     ENV_DIR=$(mktemp -d "${TMPDIR:-/tmp}/dory-env.XXXXXX")
+    if [ -n "${ENV_RUN_TMPFS:-}" ]; then
+        mkdir "$ENV_DIR/run"
+        mount -t tmpfs dory "$ENV_DIR/run"
+    fi
     # A third octet that no other environment on this machine uses at the moment: the bridge's name claims it.
     local n
     for n in $(shuf -i 1-250); do
@@ -130,6 +135,7 @@ env_stop() {
     env_daemon_kill TERM
     env_remove_network
     [ ! -e "$ENV_DIR/iptables" ] || iptables-restore <"$ENV_DIR/iptables"
+    [ -z "${ENV_RUN_TMPFS:-}" ] || umount "$ENV_DIR/run"
     rm -rf "$ENV_DIR"
     ENV_DIR=
 }
