@@ -1,6 +1,6 @@
 # Unit tests: every tests/unit/test_NAME.c is one cmocka program, linked with all archives.
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
-BATS_TESTS := $(sort $(wildcard tests/cli/*.bats tests/build/*.bats tests/network/*.bats tests/clients/*.bats tests/runtime/*.bats tests/faults/*.bats))
+BATS_TESTS := $(sort $(wildcard tests/cli/*.bats tests/build/*.bats tests/network/*.bats tests/clients/*.bats tests/runtime/*.bats tests/faults/*.bats tests/compose/*.bats))
 
 # The CLI's files without its main, so that their pure parts can be tested like a library's.
 CLI_ARCHIVE := $(B)/libcli.a
@@ -9,7 +9,7 @@ $(CLI_ARCHIVE): $(filter-out %/main.o,$(call cmd_objects,dory))
 $(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES) $(CLI_ARCHIVE)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	$(Q)$(CC) $(ALL_CFLAGS) $< $(ALL_LDFLAGS) -Wl,--start-group $(CLI_ARCHIVE) $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -lcmocka -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $< $(ALL_LDFLAGS) -Wl,--start-group $(CLI_ARCHIVE) $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -l:libfyaml.a -lcmocka -o $@
 
 # The network as containers and other hosts see it: programs that make namespaces of their own (root).
 UNIT_TESTS += $(patsubst tests/network/%.c,$(B)/tests/network/%,$(wildcard tests/network/test_*.c))
@@ -74,7 +74,7 @@ fuzz-programs: $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(ARCHIVES) $(CLI_ARCHIVE)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(ALL_LDFLAGS) -Wl,--start-group $(CLI_ARCHIVE) $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(ALL_LDFLAGS) -Wl,--start-group $(CLI_ARCHIVE) $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -l:libfyaml.a -o $@
 
 .PHONY: bench
 bench:

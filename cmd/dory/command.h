@@ -27,6 +27,7 @@ struct cli {
     const char *context;          /* name of the context in use; "default" when none is */
     const struct client_tls *tls; /* for tcp://; NULL for local commands */
     bool debug;                   /* -D */
+    void *group_flags;            /* of the group that the command was called in (its flags_size); NULL without */
     struct client *client;        /* see cli_client() */
 };
 
@@ -65,6 +66,12 @@ extern const size_t command_count;
 /* "container", "image", ...: the first word of the names of subcommands. */
 struct command_group {
     const char *name, *summary;
+    const struct option *options; /* between the group's word and the command's; NULL: none */
+    size_t flags_size;            /* of the struct they point into */
+    int usage_status;             /* exit status of a wrong command line; 0: EXIT_CLI */
+    void (*defaults)(void *flags);
+    /* Takes what the environment says and checks values, once the flags are read. May be NULL. */
+    int (*prepare)(void *flags, struct error *err);
 };
 extern const struct command_group command_groups[];
 extern const size_t command_group_count;

@@ -86,8 +86,9 @@ void command_find(char *const *words, size_t count, struct command_match *ret)
         return;
     ret->group = command_group_find(words[0]);
     if (ret->group) {
-        ret->words = 1;
-        CLEANUP_FREE char *name = count > 1 ? xasprintf("%s %s", words[0], words[1]) : NULL;
+        ret->words = 1 + (int)(ret->group->options ? options_skip(ret->group->options, words + 1, count - 1, NULL) : 0);
+        const char *word = (size_t)ret->words < count ? words[ret->words] : NULL;
+        CLEANUP_FREE char *name = word ? xasprintf("%s %s", words[0], word) : NULL;
         ret->command = name ? find(name) : NULL;
         ret->words += ret->command != NULL;
         return;

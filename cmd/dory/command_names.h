@@ -15,7 +15,7 @@ const struct command_group *command_group_find(const char *word);
 struct command_match {
     const struct command *command;     /* NULL: only the group, or nothing */
     const struct command_group *group; /* NULL: outside of groups */
-    int words;                         /* how many of the words the name took */
+    int words;                         /* how many of the words the name took, with the group's flags */
 };
 /* Finds what words[0..count) begin with. */
 void command_find(char *const *words, size_t count, struct command_match *ret);

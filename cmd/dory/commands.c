@@ -1,5 +1,5 @@
 /* The table of commands: the common ones in the order of --help, then the rest by name. */
-#include "cmd/dory/command.h"
+#include "cmd/dory/compose/compose.h"
 
 #define COMMANDS(X)                                                                                                    \
     X(run)                                                                                                             \
@@ -42,6 +42,8 @@
     X(unpause)                                                                                                         \
     X(update)                                                                                                          \
     X(wait)                                                                                                            \
+    X(compose_config)                                                                                                  \
+    X(compose_version)                                                                                                 \
     X(completion_bash)                                                                                                 \
     X(completion_fish)                                                                                                 \
     X(completion_zsh)                                                                                                  \
@@ -97,10 +99,21 @@ const struct command *const commands[] = {COMMANDS(ENTRY)};
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);
 
 const struct command_group command_groups[] = {
-    {"builder", "Manage builds"},       {"completion", "Generate the autocompletion script for a shell"},
-    {"container", "Manage containers"}, {"context", "Manage contexts"},
-    {"image", "Manage images"},         {"manifest", "Manage Docker image manifests and manifest lists"},
-    {"network", "Manage networks"},     {"system", "Manage Dory"},
-    {"volume", "Manage volumes"},
+    {.name = "builder", .summary = "Manage builds"},
+    {.name = "completion", .summary = "Generate the autocompletion script for a shell"},
+    {.name = "compose",
+     .summary = "Define and run multi-container applications",
+     .options = compose_global_options,
+     .flags_size = sizeof(struct compose_options),
+     .usage_status = 1,
+     .defaults = compose_options_defaults,
+     .prepare = compose_options_prepare},
+    {.name = "container", .summary = "Manage containers"},
+    {.name = "context", .summary = "Manage contexts"},
+    {.name = "image", .summary = "Manage images"},
+    {.name = "manifest", .summary = "Manage Docker image manifests and manifest lists"},
+    {.name = "network", .summary = "Manage networks"},
+    {.name = "system", .summary = "Manage Dory"},
+    {.name = "volume", .summary = "Manage volumes"},
 };
 const size_t command_group_count = sizeof(command_groups) / sizeof(command_groups[0]);

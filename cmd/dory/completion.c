@@ -92,6 +92,7 @@ static const struct {
     enum complete what;
     const char *words;
 } option_values[] = {
+    {"ansi", COMPLETE_WORDS, "never always auto"},
     {"cgroupns", COMPLETE_WORDS, "host private"},
     {"cidfile", COMPLETE_FILES, NULL},
     {"config", COMPLETE_FILES, NULL},
@@ -113,6 +114,8 @@ static const struct {
     {"network", COMPLETE_NETWORKS, NULL},
     {"output", COMPLETE_FILES, NULL},
     {"pid", COMPLETE_WORDS, "host"},
+    {"progress", COMPLETE_WORDS, "auto tty plain json quiet"},
+    {"project-directory", COMPLETE_FILES, NULL},
     {"pull", COMPLETE_WORDS, "always missing never"},
     {"restart", COMPLETE_WORDS, "no always on-failure unless-stopped"},
     {"signal", COMPLETE_WORDS, "SIGTERM SIGKILL SIGHUP SIGINT SIGUSR1 SIGUSR2 SIGQUIT SIGSTOP SIGCONT"},
@@ -195,34 +198,6 @@ static int print_values(struct cli *cli, enum complete what, const char *words, 
     return what == COMPLETE_VOLUMES && strchr(prefix, '/') ? DIRECTIVE_FILES : DIRECTIVE_NO_FILES;
 }
 
-/* The flag whose value the next word is, after `word`; NULL when it takes none or has it already. */
-static const struct option *waits_for_value(const struct option *options, const char *word)
-{
-    const struct option *o;
-    if (word[0] != '-' || word[1] == '\0' || strchr(word, '='))
-        return NULL;
-    if (word[1] == '-')
-        o = options_find(options, word + 2, strlen(word + 2));
-    else
-        o = options_find_letter(options, word[strlen(word) - 1]);
-    return o && o->type != OPTION_BOOL ? o : NULL;
-}
-
-/* Skips the flags at the front of words; *ret_waiting is the last one when its value is missing. */
-static size_t skip_options(const struct option *options, char *const *words, size_t count,
-                           const struct option **ret_waiting)
-{
-    size_t i = 0;
-    *ret_waiting = NULL;
-    while (i < count && words[i][0] == '-') {
-        const struct option *o = waits_for_value(options, words[i++]);
-        if (o && i == count)
-            *ret_waiting = o;
-        i += o && i < count;
-    }
-    return i;
-}
-
 /* The words behind a command's name. */
 static int complete_arguments(struct cli *cli, const struct command *command, char *const *words, size_t count,
                               const char *current)
@@ -231,7 +206,7 @@ static int complete_arguments(struct cli *cli, const struct command *command, ch
     const char *list;
     size_t arguments = 0;
     for (size_t i = 0; i < count;) {
-        i += skip_options(command->options, words + i, count - i, &waiting);
+        i += options_skip(command->options, words + i, count - i, &waiting);
         if (i < count) {
             arguments++;
             i++;
@@ -269,6 +244,24 @@ static int complete_first(struct cli *cli, const struct option *waiting, const c
     return DIRECTIVE_NO_FILES;
 }
 
+/* Behind a group's word and flags: a command of it, a flag of its own, or the value of one. */
+static int complete_in_group(struct cli *cli, const struct command_group *group, char *const *words, size_t count,
+                             const char *current)
+{
+    const struct option *waiting = NULL;
+    options_skip(group->options, words + 1, count - 1, &waiting);
+    if (waiting) {
+        const char *list;
+        enum complete what = completion_of_option(waiting, &list);
+        return print_values(cli, what, list, current);
+    }
+    if (current[0] == '-' && group->options)
+        print_options(group->options, current);
+    else
+        print_commands(group, current);
+    return DIRECTIVE_NO_FILES;
+}
+
 /* The daemon that the line so far names. Without one, lists of objects are empty. */
 static void connect_daemon(struct cli *cli, const struct endpoint_choice *choice, struct endpoint *endpoint)
 {
@@ -288,7 +281,7 @@ int completion_answer(struct cli *cli, const struct endpoint_choice *choice, con
     size_t count = words->count - 2;
     const char *current = words->items[words->count - 1];
     int directive = DIRECTIVE_NO_FILES;
-    size_t skipped = skip_options(global_options, before, count, &waiting);
+    size_t skipped = options_skip(global_options, before, count, &waiting);
     before += skipped;
     count -= skipped;
     if (count > 0 && strcmp(before[0], "help") == 0) {
@@ -301,8 +294,8 @@ int completion_answer(struct cli *cli, const struct endpoint_choice *choice, con
         directive = complete_first(cli, waiting, current);
     else if (match.command)
         directive = complete_arguments(cli, match.command, before + match.words, count - (size_t)match.words, current);
-    else if (match.group && count == 1)
-        print_commands(match.group, current);
+    else if (match.group && count == (size_t)match.words)
+        directive = complete_in_group(cli, match.group, before, count, current);
     client_free(cli->client);
     cli->client = NULL;
     printf(":%d\n", directive);

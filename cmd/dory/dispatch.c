@@ -101,6 +101,29 @@ static int run_found(struct cli *cli, const struct endpoint_choice *choice, cons
     return r;
 }
 
+/*
+ * Reads the flags between a group's word and its command into cli->group_flags. Returns 0, or the exit status (> 0) of
+ * a failure that was reported; *ret_help tells whether --help was among them.
+ */
+static int read_group_flags(struct cli *cli, const struct command_match *match, char **words, bool *ret_help)
+{
+    const struct command_group *group = match->group;
+    struct error err = {0};
+    CLEANUP_STRV struct strv rest = STRV_INIT;
+    struct option_parse parse = {group->options, true};
+    int count = match->words - 1 - (match->command != NULL);
+    cli->group_flags = xcalloc(1, group->flags_size);
+    if (group->defaults)
+        group->defaults(cli->group_flags);
+    int r = options_parse(&parse, count, words + 1, cli->group_flags, &rest, ret_help, &err);
+    if (r == 0 && !*ret_help && group->prepare)
+        r = group->prepare(cli->group_flags, &err);
+    if (r == 0)
+        return 0;
+    fprintf(stderr, "%s\n\nRun '%s %s --help' for more information\n", err.message, cli->program, group->name);
+    return group->usage_status ? group->usage_status : EXIT_CLI;
+}
+
 static int run_command(struct cli *cli, const struct endpoint_choice *choice, const struct command_match *match,
                        int argc, char **argv)
 {
@@ -116,7 +139,7 @@ static int run_command(struct cli *cli, const struct endpoint_choice *choice, co
     if (options_parse(&parse, argc, argv, flags, &arguments, &help, &err) < 0) {
         fprintf(stderr, "%s", err.message);
         usage_hint(cli->program, match);
-        status = EXIT_CLI;
+        status = match->group && match->group->usage_status ? match->group->usage_status : EXIT_CLI;
     } else if (help) {
         help_command(stdout, cli->program, match);
     } else if ((status = check_arguments(cli->program, match, arguments.count)) == 0) {
@@ -127,9 +150,10 @@ static int run_command(struct cli *cli, const struct endpoint_choice *choice, co
 }
 
 /* "dory container", "dory container --help", "dory container nonsense". */
-static int run_group(const char *program, const struct command_group *group, const struct strv *words)
+static int run_group(const char *program, const struct command_match *match, const struct strv *words)
 {
-    const char *word = words->count > 1 ? words->items[1] : NULL;
+    const struct command_group *group = match->group;
+    const char *word = words->count > (size_t)match->words ? words->items[match->words] : NULL;
     if (!word) {
         help_group(stderr, program, group);
         return 0;
@@ -146,7 +170,26 @@ static int run_group(const char *program, const struct command_group *group, con
         fprintf(stderr, "%s: unknown command: %s %s %s", program, program, group->name, word);
     fprintf(stderr, "\n\nUsage:  %s %s\n\nRun '%s %s --help' for more information\n", program, group->name, program,
             group->name);
-    return word[0] == '-' ? EXIT_CLI : 1;
+    return word[0] == '-' && !group->usage_status ? EXIT_CLI : 1;
+}
+
+/* What begins with a group's word: its flags, then the command. */
+static int run_in_group(struct cli *cli, const struct endpoint_choice *choice, const struct command_match *match,
+                        const struct strv *words)
+{
+    bool help = false;
+    int status = match->group->options ? read_group_flags(cli, match, words->items, &help) : 0;
+    if (status == 0 && help)
+        help_group(stdout, cli->program, match->group);
+    else if (status == 0 && match->command)
+        status = run_command(cli, choice, match, (int)words->count - match->words, words->items + match->words);
+    else if (status == 0)
+        status = run_group(cli->program, match, words);
+    if (cli->group_flags)
+        options_release(match->group->options, cli->group_flags);
+    free(cli->group_flags);
+    cli->group_flags = NULL;
+    return status;
 }
 
 /* "dory help", "dory help container ls". */
@@ -175,10 +218,10 @@ int dispatch(struct cli *cli, const struct endpoint_choice *choice, const struct
     struct command_match match;
     const char *word = words->items[0];
     command_find(words->items, words->count, &match);
+    if (match.group)
+        return run_in_group(cli, choice, &match, words);
     if (match.command)
         return run_command(cli, choice, &match, (int)words->count - match.words, words->items + match.words);
-    if (match.group)
-        return run_group(cli->program, match.group, words);
     if (strcmp(word, "help") == 0)
         return run_help(cli->program, words);
     if (strcmp(word, "__complete") == 0)

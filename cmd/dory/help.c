@@ -88,7 +88,13 @@ void help_group(FILE *out, const char *program, const struct command_group *grou
 {
     struct lines lines = {0};
     collect(&lines, group, PLACE_COMMANDS);
-    fprintf(out, "Usage:  %s %s COMMAND\n\n%s\n\nCommands:\n", program, group->name, group->summary);
+    fprintf(out, "Usage:  %s %s%s COMMAND\n\n%s\n", program, group->name, group->options ? " [OPTIONS]" : "",
+            group->summary);
+    if (group->options) {
+        fprintf(out, "\nOptions:\n");
+        options_print(out, group->options, help_width());
+    }
+    fprintf(out, "\nCommands:\n");
     print_lines(out, &lines, true);
     fprintf(out, "\nRun '%s %s COMMAND --help' for more information on a command.\n", program, group->name);
 }

@@ -160,8 +160,9 @@ static int write_group(const char *directory, const struct command_group *group,
     if (!out)
         return -err->errnum;
     put_head(out, page, group->summary);
-    fprintf(out, "\\fBdory %s\\fR COMMAND\n.SH COMMANDS\n", group->name);
+    fprintf(out, "\\fBdory %s\\fR %sCOMMAND\n.SH COMMANDS\n", group->name, group->options ? "[OPTIONS] " : "");
     put_command_list(out, group);
+    put_options(out, group->options, "OPTIONS");
     put_see_also(out, (const char *const[]){"dory", NULL});
     return close_page(out, page, err);
 }

@@ -189,6 +189,33 @@ int options_parse(const struct option_parse *parse, int argc, char **argv, void 
     return 0;
 }
 
+/* The flag whose value the next word is, after `word`; NULL when it takes none or has it already. */
+static const struct option *waits_for_value(const struct option *options, const char *word)
+{
+    const struct option *o;
+    if (word[0] != '-' || word[1] == '\0' || strchr(word, '='))
+        return NULL;
+    if (word[1] == '-')
+        o = options_find(options, word + 2, strlen(word + 2));
+    else
+        o = options_find_letter(options, word[strlen(word) - 1]);
+    return o && o->type != OPTION_BOOL ? o : NULL;
+}
+
+size_t options_skip(const struct option *options, char *const *words, size_t count, const struct option **ret_waiting)
+{
+    size_t i = 0;
+    if (ret_waiting)
+        *ret_waiting = NULL;
+    while (i < count && words[i][0] == '-') {
+        const struct option *o = waits_for_value(options, words[i++]);
+        if (o && i == count && ret_waiting)
+            *ret_waiting = o;
+        i += o && i < count;
+    }
+    return i;
+}
+
 void options_release(const struct option *options, void *flags)
 {
     for (const struct option *o = options; o && o->name; o++) {

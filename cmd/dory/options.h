@@ -65,5 +65,8 @@ bool options_visible(const struct option *options);
 /* The row of "--name" (size bytes of it) or of a letter; NULL when there is none. */
 const struct option *options_find(const struct option *options, const char *name, size_t size);
 const struct option *options_find_letter(const struct option *options, char letter);
+/* How many of the words at the front are flags and their values, whether known or not; ret_waiting (may be NULL) is the
+ * last flag when its value is missing, else NULL. */
+size_t options_skip(const struct option *options, char *const *words, size_t count, const struct option **ret_waiting);
 
 #endif

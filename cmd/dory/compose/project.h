@@ -1,0 +1,56 @@
+/*
+ * A project: what the Compose files, .env, the environment and the flags say, as one canonical model.
+ *
+ * The model is a JSON object of the shape that `docker compose config --format json` of Compose 2.40 prints: "name",
+ * "services", "networks", "volumes", "secrets", "configs", x- extensions. Short forms are expanded, files merged,
+ * variables interpolated, extends and include resolved, env_file is read into "environment" (an object; a variable
+ * without a value that the environment does not set is null), relative paths are absolute, every service has "networks"
+ * (the default one where none was named) unless it has network_mode, top-level networks, volumes, secrets and configs
+ * have their "name" ("PROJECT_default"), and services of profiles that are not active are in `disabled`. "command" and
+ * "entrypoint" are arrays or null; ports are {"mode","host_ip","target","published" (text),"protocol"}; volumes
+ * {"type","source","target","read_only","bind":{},"volume":{},"tmpfs":{}}; depends_on {"SERVICE":
+ * {"condition","required", "restart"}}, with what links, volumes_from and "service:" modes imply; sizes (mem_limit,
+ * shm_size) are texts with the number of bytes; durations are texts as Go prints them ("1m30s").
+ */
+#ifndef DORY_CMD_DORY_COMPOSE_PROJECT_H
+#define DORY_CMD_DORY_COMPOSE_PROJECT_H
+
+#include "base/json.h"
+#include "base/strv.h"
+#include "cmd/dory/compose/compose.h"
+
+struct compose_project {
+    char *name;              /* [a-z0-9][a-z0-9_-]* */
+    char *directory;         /* absolute: the working directory of the label com.docker.compose.project.working_dir */
+    struct strv files;       /* the Compose files, absolute, in order of merging (label ...project.config_files) */
+    struct strv environment; /* "NAME=value": what interpolation saw, .env included */
+    struct strv profiles;    /* active ones */
+    struct json *model;      /* the canonical model */
+    struct json *disabled;   /* services (an object like the model's) of profiles that are not active */
+    struct strv warnings;    /* sentences for standard error; compose_project_warn() prints them */
+};
+#define CLEANUP_COMPOSE_PROJECT CLEANUP(compose_project_release)
+
+/*
+ * Loads everything (blocks on the files). Errors are ERROR_INVALID with "FILE:LINE:COLUMN: ..." where a file is at
+ * fault, ERROR_NOT_FOUND "no configuration file provided: not found" when there is none. `project` need not be
+ * initialised; on failure there is nothing to release.
+ */
+int compose_project_load(const struct compose_options *options, struct compose_project *project, struct error *err);
+void compose_project_release(struct compose_project *project);
+/* Prints the warnings to standard error and forgets them. */
+void compose_project_warn(struct compose_project *project);
+
+/*
+ * The project's name for commands that work from labels: of -p or COMPOSE_PROJECT_NAME without looking at a file, else
+ * of the project that the files make. The caller frees *ret_name.
+ */
+int compose_project_name(const struct compose_options *options, char **ret_name, struct error *err);
+
+/* A service of the model; NULL when there is none, or it is disabled. */
+const struct json *compose_service(const struct compose_project *project, const char *name);
+/* Takes the services that are named on a command line out of `disabled` (naming one enables it), with what they depend
+ * on. Unknown names: ERROR_NOT_FOUND "no such service: NAME". */
+int compose_project_enable(struct compose_project *project, const struct strv *names, struct error *err);
+
+#endif
