@@ -141,6 +141,8 @@ static int v1_open(struct runtime_cgroup *cgroup, struct error *err)
 static int v1_freeze(struct runtime_cgroup *cgroup, bool frozen, struct error *err)
 {
     int fd = cgroup->fds[CGROUP_FREEZER];
+    if (fd < 0 && cgroup->root_fds[CGROUP_FREEZER] >= 0) /* others of its cgroups may still be there */
+        return error_set(err, ERROR_NOT_FOUND, ENOENT, "cgroup %s does not exist", cgroup->path);
     if (fd < 0)
         return error_set(err, ERROR_UNAVAILABLE, ENOTSUP, "the freezer cgroup controller is not available");
     const char *want = frozen ? "FROZEN" : "THAWED";

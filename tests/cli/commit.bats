@@ -170,8 +170,8 @@ PY
 
 @test "a container that ends while it is committed is committed" {
     local i id
-    for i in 1 2 3 4 5 6 7 8 9 10; do
-        id=$(dory run -d busybox sh -c 'touch /made')
+    for i in {1..30}; do
+        id=$(dory run -d busybox usleep $((i * 300)))
         dory commit "$id" "ending:$i"
         dory rm -f "$id"
         dory rmi "ending:$i"
