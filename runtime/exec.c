@@ -20,6 +20,7 @@
 #include "base/parse.h"
 #include "base/timestamp.h"
 #include "runtime/cgroup.h"
+#include "runtime/cgroup_below.h"
 #include "runtime/exec_child.h"
 #include "runtime/rlimits.h"
 #include "runtime/seccomp_listener.h"
@@ -96,8 +97,8 @@ static int step_cgroup(struct exec *exec, struct error *err)
     const struct runtime_exec_options *o = exec->options;
     if (o->cgroups_path == NULL)
         return 0;
-    CLEANUP_FREE char *below = o->sub_cgroup != NULL ? xasprintf("%s/%s", o->cgroups_path, o->sub_cgroup) : NULL;
-    return runtime_cgroup_open(below != NULL ? below : o->cgroups_path, &exec->cgroup, err);
+    int r = runtime_cgroup_open(o->cgroups_path, &exec->cgroup, err);
+    return r < 0 || o->below == NULL ? r : cgroup_descend(exec->cgroup, o->below, err);
 }
 
 static int step_pair(struct exec *exec, struct error *err)
@@ -162,7 +163,9 @@ static int set_affinity(pid_t pid, const char *field, const char *list, struct e
 static int join_cgroup(struct exec *exec, struct error *err)
 {
     int r = runtime_cgroup_join(exec->cgroup, exec->helper, exec->in_unified, err);
-    if (r != -EBUSY || exec->cgroup->unified_fd < 0 || exec->in_unified || exec->options->sub_cgroup != NULL)
+    const struct strmap *below = exec->options->below;
+    bool named = below != NULL && below->count > 0;
+    if (r != -EBUSY || exec->cgroup->unified_fd < 0 || exec->in_unified || named)
         return r;
     if (err != NULL)
         error_clear(err);

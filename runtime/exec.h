@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "base/strmap.h"
 #include "runtime/hooks.h"
 #include "runtime/spec.h"
 
@@ -20,7 +21,9 @@ struct runtime_exec_options {
     pid_t pid;                /* the container's init, as this process's /proc names it */
     int pid_fd;               /* a pidfd of it; borrowed */
     const char *cgroups_path; /* as runtime_cgroup_open() takes it; NULL: the process stays in the caller's cgroups */
-    const char *sub_cgroup;   /* a cgroup below that one, which must exist; NULL: that one */
+    /* Cgroups below that one, as cgroup_below_parse() names them; NULL or empty: that one, or the one below it that the
+     * container's init has moved to. Borrowed. */
+    const struct strmap *below;
     const struct oci_process *process; /* what to run: all of it is honoured. args, env and cwd must be complete; cwd
                                           must exist. terminal: *ret console_fd is the pty master. Borrowed */
     const void *seccomp_bpf;           /* a ready cBPF program (struct sock_filter[]), or NULL */

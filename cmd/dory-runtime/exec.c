@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "cmd/dory-runtime/runtime.h"
 #include "cmd/dory-runtime/state.h"
+#include "runtime/cgroup_below.h"
 #include "runtime/container.h"
 #include "runtime/defaults.h"
 #include "runtime/exec.h"
@@ -22,6 +23,7 @@ struct exec {
     const char *process_file, *console_socket, *pidfd_socket, *pid_file, *cwd, *user, *apparmor, *label, *preserve_text;
     bool detach, tty, no_new_privs, no_new_privs_given, ignore_paused;
     struct strv env, gids, caps, cgroups;
+    struct strmap below; /* what cgroups says */
     struct state state;
     int state_fd, pid_fd;
     struct oci_spec spec;
@@ -53,7 +55,8 @@ static int parse(struct exec *e, int argc, char **argv, int *ret_first, struct e
         OPTION_TEXT("process-label", 0, &e->label, "SELinux label of the process"),
         OPTION_TEXT("pidfd-socket", 0, &e->pidfd_socket, "Unix socket that is sent a pidfd of the process"),
         OPTION_TEXT("preserve-fds", 0, &e->preserve_text, "number of descriptors from 3 on that the process gets"),
-        OPTION_LIST("cgroup", 0, &e->cgroups, "cgroup below the container's, which exists"),
+        OPTION_LIST("cgroup", 0, &e->cgroups,
+                    "cgroup below the container's, which exists: PATH, or CONTROLLER[,CONTROLLER]:PATH with v1"),
         OPTION_FLAG("ignore-paused", 0, &e->ignore_paused, "wait in a paused container instead of failing"),
         OPTION_END,
     };
@@ -62,7 +65,8 @@ static int parse(struct exec *e, int argc, char **argv, int *ret_first, struct e
         return r;
     if (e->process_file == NULL && *ret_first >= argc)
         return error_set(err, ERROR_INVALID, 0, "process args cannot be empty");
-    return preserve_fds(e->preserve_text, &e->preserve_fds, &e->listen_fds, err);
+    r = cgroup_below_parse(&e->cgroups, &e->below, err);
+    return r < 0 ? r : preserve_fds(e->preserve_text, &e->preserve_fds, &e->listen_fds, err);
 }
 
 /* ---- the container ---- */
@@ -195,11 +199,8 @@ static int start(struct exec *e, struct error *err)
         .personality = e->spec.linux_.personality,
         .memory_policy = e->spec.linux_.memory_policy,
         .no_new_keyring = e->state.no_new_keyring,
+        .below = &e->below,
     };
-    if (e->cgroups.count > 1 || (e->cgroups.count == 1 && strchr(e->cgroups.items[0], ':') != NULL))
-        return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "--cgroup: one path for all controllers is supported");
-    if (e->cgroups.count > 0)
-        options.sub_cgroup = e->cgroups.items[0];
     if (e->spec.linux_.seccomp != NULL) {
         int r = runtime_seccomp_compile(e->spec.linux_.seccomp, &seccomp, &options.seccomp_size, &options.seccomp_flags,
                                         err);
@@ -257,6 +258,7 @@ static void release(struct exec *e)
     strv_release(&e->gids);
     strv_release(&e->caps);
     strv_release(&e->cgroups);
+    strmap_release(&e->below);
 }
 
 int command_exec(const struct global *global, int argc, char **argv, struct error *err)

@@ -225,10 +225,12 @@ JSON
     start_container
     ex --cgroup nosuch "$ID" true
     [ "$status" = 255 ]
-    [[ "$output" == *"/nosuch does not exist"* ]]
-    ex --cgroup cpu:x "$ID" true
+    [[ "$output" == *"/nosuch of "*"does not exist"* ]]
+    ex --cgroup .. "$ID" true
     [ "$status" = 255 ]
-    [[ "$output" == *"one path for all controllers"* ]]
+    [[ "$output" == *".. is not a sub cgroup path"* ]]
+    ex --cgroup / "$ID" grep -cE '^0::|pids' /proc/self/cgroup
+    [ "$status" = 0 ]
     for file in $(find /sys/fs/cgroup -maxdepth 4 -type d -name "$ID"); do
         mkdir "$file/inner"
         [ ! -e "$file/inner/cpuset.cpus" ] || { cat "$file/cpuset.cpus" >"$file/inner/cpuset.cpus"; cat "$file/cpuset.mems" >"$file/inner/cpuset.mems"; } 2>/dev/null || true
@@ -237,6 +239,35 @@ JSON
     ex --cgroup inner "$ID" grep -E '^0::|pids' /proc/self/cgroup
     [ "$status" = 0 ]
     [[ "$output" == */inner* ]]
+}
+
+@test "with v1 each controller can have a cgroup of its own below the container's" {
+    start_container
+    local pids memory pid
+    for bad in nosuch:x "pids:x|pids" ":x|empty <controller> prefix" "pids:x memory,pids:y|multiple times" "x pids:y|missing <controller>: prefix"; do
+        local want=${bad#*|} options=()
+        for argument in ${bad%|*}; do options+=(--cgroup "$argument"); done
+        [ "$bad" != nosuch:x ] || want="unknown controller nosuch"
+        [ "$bad" != "pids:x|pids" ] || [ -d /sys/fs/cgroup/pids ] || want="unknown controller pids"
+        ex "${options[@]}" "$ID" true
+        [ "$status" = 255 ]
+        [[ "$output" == *"$want"* ]]
+    done
+    [ -d /sys/fs/cgroup/pids ] || skip "no v1 hierarchies"
+    pids=$(dirname "$(cgroup_file pids pids.max pids.max)") memory=$(dirname "$(cgroup_file memory x x)")
+    mkdir "$pids/first" "$memory/second"
+    rt exec -d --cgroup pids:first --cgroup memory,cpu:/second --pid-file "$T/exec.pid" "$ID" sleep 999 </dev/null >"$T/out" 2>&1 && false
+    grep "second of cpu: it does not exist" "$T/out"
+    rt exec -d --cgroup pids:first --cgroup memory:/second --pid-file "$T/exec.pid" "$ID" sleep 999 </dev/null >/dev/null 2>&1
+    pid=$(cat "$T/exec.pid")
+    grep -qx "$pid" "$pids/first/cgroup.procs"
+    grep -qx "$pid" "$memory/second/cgroup.procs"
+    grep -qx "$pid" "$(dirname "$(cgroup_file cpu x x)")/cgroup.procs"
+    [ ! -d /sys/fs/cgroup/unified ] || grep -qx "0::/dory/$ID" "/proc/$pid/cgroup"
+    # One that is in one hierarchy alone is not enough for all of them.
+    ex --cgroup first "$ID" true
+    [ "$status" = 255 ]
+    [[ "$output" == *"/first of "*"does not exist"* ]]
 }
 
 @test "a container that has handed its controllers on is entered where its init is" {

@@ -123,6 +123,10 @@ check "cgroup.kill ends a frozen container" gone oom
 
 dory-runtime --root /run/state run -d --bundle /tests/sub sub </dev/null >/dev/null 2>&1
 for i in $(seq 1500); do [ -d /sys/fs/cgroup/dory/sub/inner ] && break; usleep 20000; done
+out=$(dory-runtime --root /run/state exec --cgroup inner sub cat /proc/self/cgroup 2>&1)
+check "exec --cgroup puts a process below the container's cgroup" has "/inner"
+out=$(dory-runtime --root /run/state exec --cgroup memory:inner sub true 2>&1)
+check "v2 has no cgroups of one controller" has "unknown controller memory"
 out=$(dory-runtime --root /run/state ps --format json sub)
 check "ps lists the processes" has ,
 dory-runtime --root /run/state kill --all sub KILL
