@@ -141,6 +141,53 @@ static void a_removal_gets_its_turn_beside_starts_without_end(void **state)
     admission_free(crowd.admission);
 }
 
+/* Two who remove wait for one who starts; the first of them then goes in and out. */
+static void let_the_first_of_two_removals_in(struct admission *a, struct visitor removals[2])
+{
+    uint64_t start = admission_enter(a, ADMISSION_START);
+    for (size_t i = 0; i < 2; i++) {
+        begin_visit(&removals[i]);
+        while (admission_waiting(a) <= i)
+            nap();
+    }
+    admission_leave(a, start);
+    pthread_join(removals[0].thread, NULL);
+    assert_int_equal(removals[0].place, 1);
+}
+
+static void among_starts_the_place_of_a_removal_is_kept_for_a_start(void **state)
+{
+    (void)state;
+    struct admission *a =
+        admission_new(&(struct admission_options){.limit = 1, .patience_ms = 600000, .vacancy_ms = 600000});
+    atomic_int order = 0;
+    struct visitor removals[] = {{.admission = a, .kind = ADMISSION_REMOVAL, .order = &order},
+                                 {.admission = a, .kind = ADMISSION_REMOVAL, .order = &order}};
+    let_the_first_of_two_removals_in(a, removals);
+    assert_int_equal(admission_waiting(a), 1); /* the other one */
+    uint64_t start = admission_enter(a, ADMISSION_START);
+    assert_int_equal(removals[1].place, 0);
+    admission_leave(a, start);
+    pthread_join(removals[1].thread, NULL);
+    assert_int_equal(removals[1].place, 2);
+    admission_free(a);
+}
+
+static void a_place_that_no_start_takes_is_the_next_removals(void **state)
+{
+    (void)state;
+    struct admission *a =
+        admission_new(&(struct admission_options){.limit = 1, .patience_ms = 600000, .vacancy_ms = 1});
+    atomic_int order = 0;
+    struct visitor removals[] = {{.admission = a, .kind = ADMISSION_REMOVAL, .order = &order},
+                                 {.admission = a, .kind = ADMISSION_REMOVAL, .order = &order}};
+    let_the_first_of_two_removals_in(a, removals);
+    pthread_join(removals[1].thread, NULL);
+    assert_int_equal(removals[1].place, 2);
+    assert_int_equal(admission_waiting(a), 0);
+    admission_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +195,8 @@ int main(void)
         cmocka_unit_test(as_many_as_the_limit_go_in_without_waiting),
         cmocka_unit_test(nobody_waits_for_those_who_do_not_move),
         cmocka_unit_test(those_who_did_not_move_leave_no_room_when_they_go),
+        cmocka_unit_test(among_starts_the_place_of_a_removal_is_kept_for_a_start),
+        cmocka_unit_test(a_place_that_no_start_takes_is_the_next_removals),
         cmocka_unit_test(a_removal_gets_its_turn_beside_starts_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
