@@ -43,6 +43,7 @@
     X(update)                                                                                                          \
     X(wait)                                                                                                            \
     X(compose_config)                                                                                                  \
+    X(compose_ps)                                                                                                      \
     X(compose_version)                                                                                                 \
     X(completion_bash)                                                                                                 \
     X(completion_fish)                                                                                                 \

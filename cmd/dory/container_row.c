@@ -68,34 +68,39 @@ static void add_command(struct json_writer *w, const struct json *row, bool no_t
     json_member_string(w, "Command", strbuf_str(&quoted));
 }
 
+void container_row_put(struct json_writer *w, const struct json *row, const struct row_options *options)
+{
+    bool no_trunc = options->no_trunc;
+    char id[13], ago[80];
+    add_command(w, row, no_trunc);
+    format_ago(ago, sizeof(ago), json_get_int(row, "Created", 0));
+    json_member_string(w, "RunningFor", ago);
+    listing_put_time(w, "CreatedAt", json_get_int(row, "Created", 0));
+    json_member_string(w, "ID", format_id(json_get_string(row, "Id"), no_trunc, id));
+    const char *image = json_get_string(row, "Image");
+    char short_image[13];
+    bool by_id = image && strncmp(image, "sha256:", 7) == 0;
+    json_member_string(w, "Image", by_id ? format_id(image, no_trunc, short_image) : image);
+    listing_put_labels(w, json_get(row, "Labels"));
+    add_mounts(w, json_get(row, "Mounts"), no_trunc);
+    add_names(w, json_get(row, "Names"), no_trunc);
+    add_networks(w, row);
+    CLEANUP_FREE char *ports = ports_format(json_get(row, "Ports"));
+    json_member_string(w, "Ports", ports);
+    add_size(w, row, options->no_virtual);
+    json_member_string(w, "State", json_get_string(row, "State"));
+    json_member_string(w, "Status", json_get_string(row, "Status"));
+}
+
 int container_row_add(struct listing *listing, const struct json *row, const struct row_options *options,
                       struct error *err)
 {
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
     struct json_writer w;
-    bool no_trunc = options->no_trunc;
-    char id[13], ago[80];
     json_writer_init(&w, &text);
     json_begin_object(&w);
-    add_command(&w, row, no_trunc);
-    format_ago(ago, sizeof(ago), json_get_int(row, "Created", 0));
-    json_member_string(&w, "RunningFor", ago);
-    listing_put_time(&w, "CreatedAt", json_get_int(row, "Created", 0));
-    json_member_string(&w, "ID", format_id(json_get_string(row, "Id"), no_trunc, id));
-    const char *image = json_get_string(row, "Image");
-    char short_image[13];
-    bool by_id = image && strncmp(image, "sha256:", 7) == 0;
-    json_member_string(&w, "Image", by_id ? format_id(image, no_trunc, short_image) : image);
-    listing_put_labels(&w, json_get(row, "Labels"));
+    container_row_put(&w, row, options);
     json_member_null(&w, "Platform");
-    add_mounts(&w, json_get(row, "Mounts"), no_trunc);
-    add_names(&w, json_get(row, "Names"), no_trunc);
-    add_networks(&w, row);
-    CLEANUP_FREE char *ports = ports_format(json_get(row, "Ports"));
-    json_member_string(&w, "Ports", ports);
-    add_size(&w, row, options->no_virtual);
-    json_member_string(&w, "State", json_get_string(row, "State"));
-    json_member_string(&w, "Status", json_get_string(row, "Status"));
     json_end_object(&w);
     return listing_add(listing, &text, err);
 }

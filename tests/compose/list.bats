@@ -1,0 +1,106 @@
+# The commands of `dory compose` that list: what they print about a project that Compose 2.x made.
+bats_require_minimum_version 1.5.0
+load ../lib/env
+load ../lib/clients
+load ../lib/compose
+
+setup_file() {
+    clients_newer
+    env_start
+    env_images busybox
+    export PROJECT=$BATS_FILE_TMPDIR/shop
+    mkdir "$PROJECT"
+    cat >"$PROJECT/compose.yaml" <<'YAML'
+services:
+  web:
+    image: busybox:latest
+    command: sh -c 'echo hello; exec httpd -f -p 80 -h /etc'
+    ports: ["127.0.0.1::80", "127.0.0.1::53/udp", "9000"]
+    healthcheck: {test: ["CMD", "true"], interval: 200ms}
+    stop_grace_period: 1s
+  worker:
+    image: busybox:latest
+    command: sh -c 'exec sleep 1000'
+    init: true
+    deploy: {replicas: 2}
+    volumes: ["data:/data"]
+  once:
+    image: busybox:latest
+    command: sh -c 'exit 3'
+  tool:
+    image: busybox:latest
+    profiles: [tools]
+volumes: {data: {}, more: {}}
+YAML
+    compose_reference up -d
+    compose_reference wait once >/dev/null 2>&1 || true
+    compose_reference up -d --wait web worker
+}
+
+teardown_file() {
+    compose_reference down -v -t 0 >/dev/null 2>&1 || true
+    env_stop
+}
+
+@test "ps prints the table of the reference" {
+    compose_same ps
+    compose_same ps -a
+    compose_same ps web
+    compose_same ps once
+    compose_same ps --no-trunc
+    compose_same ps -a --format 'table {{.Name}}\t{{.Service}}\t{{.State}}\t{{.ExitCode}}'
+    run -0 compose ps -a --format '{{.Service}} {{.ExitCode}}'
+    [[ "$output" == *"once 3"* ]]
+}
+
+@test "ps --format json is the same tree" {
+    local tree='del(.Labels, .RunningFor, .Status, .CreatedAt)'
+    diff <(compose_reference ps -a --format json | jq -S "$tree") <(compose ps -a --format json | jq -S "$tree")
+    [ "$(compose ps --format json web | jq -r .Health)" = healthy ]
+}
+
+@test "ps -q, --services, --status and --filter choose" {
+    compose_same ps -q
+    compose_same ps -aq once
+    compose_same ps --services
+    compose_same ps -a --services
+    compose_same ps --status exited
+    compose_same ps --status running --status exited
+    compose_same ps --filter status=exited
+    compose_same ps --filter nonsense
+    compose_same ps --filter name=web
+    compose_same ps nonesuch
+    run -0 compose ps --status exited --services
+    [ "$output" = once ]
+}
+
+@test "ps finds the project by name alone, from anywhere" {
+    local ids
+    ids=$(compose ps -q)
+    cd /
+    run -0 "$DORY_BIN/dory" compose -p shop ps -q
+    [ "$output" = "$ids" ]
+    COMPOSE_PROJECT_NAME=shop run -0 "$DORY_BIN/dory" compose ps -q
+    [ "$output" = "$ids" ]
+    run -0 "$DORY_BIN/dory" compose -p other ps -q
+    [ -z "$output" ]
+    run -1 "$DORY_BIN/dory" compose ps -q
+    [ "$output" = "no configuration file provided: not found" ]
+}
+
+@test "ps --orphans=false leaves out what the file does not declare" {
+    printf 'services:\n  web: {image: "busybox:latest"}\n' >"$BATS_TEST_TMPDIR/less.yaml"
+    run -0 compose -p shop -f "$BATS_TEST_TMPDIR/less.yaml" ps --orphans=false --format '{{.Service}}'
+    [ "$output" = web ]
+    run -0 compose -p shop -f "$BATS_TEST_TMPDIR/less.yaml" ps --services
+    [ "$output" = $'web\nworker' ]
+}
+
+@test "containers of run are shown by ps -a only" {
+    compose_reference run -d --name shop-extra worker sleep 1000 >/dev/null
+    run -0 compose ps --format '{{.Name}}'
+    [[ "$output" != *shop-extra* ]]
+    run -0 compose ps -a --format '{{.Name}}'
+    [[ "$output" == *shop-extra* ]]
+    dory rm -f shop-extra
+}
