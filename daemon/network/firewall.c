@@ -8,23 +8,14 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <malloc.h>
 #include <nftables/libnftables.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "daemon/network/firewall_foreign.h"
-#include "daemon/network/netlink.h"
+#include "daemon/network/firewall_internal.h"
 
 /* For the administrator: made once, and never changed. Asked before ours; what it accepts ours still has a say in. */
 #define USER_CHAIN " {\n\tchain forward {\n\t\ttype filter hook forward priority -5; policy accept;\n\t}\n}\n"
-
-struct firewall {
-    char *bridge;
-    char table[64], user_table[64];
-    bool ip6; /* the IPv6 table is there, or may be */
-    pthread_mutex_t lock;
-    struct netlink *netlink;
-};
 
 static bool table_exists(struct firewall *firewall, const char *table, uint8_t family);
 
@@ -183,20 +174,27 @@ static struct nlmsghdr *begin_nfnetlink(struct netlink_batch *batch, uint16_t ty
     return m;
 }
 
-static void put_marker(struct netlink_batch *batch, uint16_t type)
+void firewall_put_marker(struct netlink_batch *batch, uint16_t type)
 {
     netlink_batch_end(batch, begin_nfnetlink(batch, type, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
 }
 
-static struct nlmsghdr *begin_nft(struct netlink_batch *batch, int message, uint16_t flags, uint8_t family)
+struct nlmsghdr *firewall_begin(struct netlink_batch *batch, int message, uint16_t flags, uint8_t family)
 {
     return begin_nfnetlink(batch, NFNL_SUBSYS_NFTABLES << 8 | message, flags | NLM_F_ACK, family, 0);
+}
+
+void firewall_put_data(struct nlmsghdr *m, int type, const uint8_t *data, size_t size)
+{
+    struct nlattr *nest = mnl_attr_nest_start(m, type);
+    mnl_attr_put(m, NFTA_DATA_VALUE, size, data);
+    mnl_attr_nest_end(m, nest);
 }
 
 static bool table_exists(struct firewall *firewall, const char *table, uint8_t family)
 {
     struct netlink_batch batch = {.used = 0};
-    struct nlmsghdr *m = begin_nft(&batch, NFT_MSG_GETTABLE, 0, family);
+    struct nlmsghdr *m = firewall_begin(&batch, NFT_MSG_GETTABLE, 0, family);
     mnl_attr_put_strz(m, NFTA_TABLE_NAME, table);
     netlink_batch_end(&batch, m);
     return netlink_run(firewall->netlink, &batch, NULL) == 0;
@@ -271,11 +269,11 @@ static int leave_foreign(struct firewall *firewall, struct error *err)
 static int remove_table(struct firewall *firewall, const char *table, uint8_t family)
 {
     struct netlink_batch batch = {.used = 0};
-    put_marker(&batch, NFNL_MSG_BATCH_BEGIN);
-    struct nlmsghdr *m = begin_nft(&batch, NFT_MSG_DELTABLE, 0, family);
+    firewall_put_marker(&batch, NFNL_MSG_BATCH_BEGIN);
+    struct nlmsghdr *m = firewall_begin(&batch, NFT_MSG_DELTABLE, 0, family);
     mnl_attr_put_strz(m, NFTA_TABLE_NAME, table);
     netlink_batch_end(&batch, m);
-    put_marker(&batch, NFNL_MSG_BATCH_END);
+    firewall_put_marker(&batch, NFNL_MSG_BATCH_END);
     int r = netlink_run(firewall->netlink, &batch, NULL);
     return r == -ENOENT ? 0 : r;
 }
@@ -303,13 +301,6 @@ static size_t put_field(uint8_t *data, const void *value, size_t size)
     return 4;
 }
 
-static void put_data(struct nlmsghdr *m, int type, const uint8_t *data, size_t size)
-{
-    struct nlattr *nest = mnl_attr_nest_start(m, type);
-    mnl_attr_put(m, NFTA_DATA_VALUE, size, data);
-    mnl_attr_nest_end(m, nest);
-}
-
 static size_t put_address(uint8_t *data, bool ipv6, uint32_t address, const struct in6_addr *address6)
 {
     uint32_t big = htonl(address);
@@ -335,9 +326,9 @@ static void put_element(struct nlmsghdr *m, int message, const struct port_claim
     value_size += put_field(value + value_size, &container_port, sizeof(container_port));
 
     struct nlattr *element = mnl_attr_nest_start(m, NFTA_LIST_ELEM);
-    put_data(m, NFTA_SET_ELEM_KEY, key, key_size);
+    firewall_put_data(m, NFTA_SET_ELEM_KEY, key, key_size);
     if (message == NFT_MSG_NEWSETELEM) {
-        put_data(m, NFTA_SET_ELEM_DATA, value, value_size);
+        firewall_put_data(m, NFTA_SET_ELEM_DATA, value, value_size);
     }
     mnl_attr_nest_end(m, element);
 }
@@ -352,7 +343,7 @@ static void put_elements(struct firewall *firewall, struct netlink_batch *batch,
                          const struct port_claim *claims, size_t count, size_t *position)
 {
     const struct port_claim *first = &claims[*position];
-    struct nlmsghdr *m = begin_nft(batch, message, flags, first->ipv6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
+    struct nlmsghdr *m = firewall_begin(batch, message, flags, first->ipv6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
     mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, firewall->table);
     mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, port_claim_is_specific(first) ? "ports_at" : "ports");
     struct nlattr *list = mnl_attr_nest_start(m, NFTA_SET_ELEM_LIST_ELEMENTS);
@@ -368,11 +359,11 @@ static int run_elements(struct firewall *firewall, int message, uint16_t flags, 
                         size_t count, size_t *position)
 {
     struct netlink_batch batch = {.used = 0};
-    put_marker(&batch, NFNL_MSG_BATCH_BEGIN);
+    firewall_put_marker(&batch, NFNL_MSG_BATCH_BEGIN);
     do {
         put_elements(firewall, &batch, message, flags, claims, count, position);
     } while (*position < count && netlink_batch_can_extend(&batch, NULL));
-    put_marker(&batch, NFNL_MSG_BATCH_END);
+    firewall_put_marker(&batch, NFNL_MSG_BATCH_END);
     return netlink_run(firewall->netlink, &batch, NULL);
 }
 

@@ -1,8 +1,8 @@
 /*
  * The packet filter of all bridges of one daemon: nftables tables of our own ("ip", and "ip6" once a network has IPv6)
  * with sets of bridges and subnets and maps from published ports to containers. Tables are written as text through
- * libnftables when networks come and go; publishing a port is one transaction of set elements over nfnetlink and
- * changes no rule. Rules do not grow with the number of networks. A further table, "inet <table>-user" with the chain
+ * libnftables; what comes and goes, ports and networks, is a transaction of set elements over nfnetlink and changes no
+ * rule. Rules do not grow with the number of networks. A further table, "inet <table>-user" with the chain
  * "forward", is the administrator's: it is made empty when it is missing and never touched again. Thread-safe.
  */
 #ifndef DORY_DAEMON_NETWORK_FIREWALL_H
@@ -56,6 +56,14 @@ int firewall_apply(struct firewall *firewall, firewall_snapshot_fn snapshot, voi
 bool firewall_is_intact(struct firewall *firewall);
 /* Removes the tables, the administrator's only when it is empty; absent is fine. */
 int firewall_remove(struct firewall *firewall, struct error *err);
+
+/*
+ * One network more or less in tables that are there: elements of their sets, one transaction. -errno when that is not
+ * enough (the tables are not what they were, IPv6 comes with this network, a chain of others has to be changed): then
+ * firewall_apply, whose snapshot knows of the change, does the whole.
+ */
+int firewall_add_network(struct firewall *firewall, const struct firewall_network *network);
+int firewall_remove_network(struct firewall *firewall, const struct firewall_network *network);
 
 /* Adds the elements of the claims. Fails when the table is missing or a stale element stands in the way, and may have
  * added some then: firewall_apply puts everything right. */

@@ -8,6 +8,8 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
+#include "daemon/network/firewall_internal.h"
+
 #define FILTER "filter"
 #define FORWARD "FORWARD"
 #define TRIES 8
@@ -218,6 +220,73 @@ void firewall_foreign_join(const char *bridge, const struct firewall_rules *rule
     join("ip", chain, rules, &found->ip, out);
     if (ip6) {
         join("ip6", chain, rules, &found->ip6, out);
+    }
+}
+
+bool firewall_foreign_has_chain(const struct firewall_foreign *found)
+{
+    return found->ip.jump_count > 0 || found->ip6.jump_count > 0;
+}
+
+static struct nlattr *begin_expression(struct nlmsghdr *m, const char *name, struct nlattr **ret_data)
+{
+    struct nlattr *expression = mnl_attr_nest_start(m, NFTA_LIST_ELEM);
+    mnl_attr_put_strz(m, NFTA_EXPR_NAME, name);
+    *ret_data = mnl_attr_nest_start(m, NFTA_EXPR_DATA);
+    return expression;
+}
+
+static void end_expression(struct nlmsghdr *m, struct nlattr *expression, struct nlattr *data)
+{
+    mnl_attr_nest_end(m, data);
+    mnl_attr_nest_end(m, expression);
+}
+
+/* "iifname X counter accept", or oifname: as join() writes it. */
+static void put_rule(uint8_t family, const char *chain, uint32_t way, const char *interface,
+                     struct netlink_batch *batch)
+{
+    uint8_t name[IF_NAMESIZE] = {0};
+    struct nlattr *data;
+    memcpy(name, interface, strlen(interface));
+    struct nlmsghdr *m = firewall_begin(batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, family);
+    mnl_attr_put_strz(m, NFTA_RULE_TABLE, FILTER);
+    mnl_attr_put_strz(m, NFTA_RULE_CHAIN, chain);
+    struct nlattr *list = mnl_attr_nest_start(m, NFTA_RULE_EXPRESSIONS);
+    struct nlattr *expression = begin_expression(m, "meta", &data);
+    mnl_attr_put_u32(m, NFTA_META_KEY, htonl(way));
+    mnl_attr_put_u32(m, NFTA_META_DREG, htonl(NFT_REG_1));
+    end_expression(m, expression, data);
+    expression = begin_expression(m, "cmp", &data);
+    mnl_attr_put_u32(m, NFTA_CMP_SREG, htonl(NFT_REG_1));
+    mnl_attr_put_u32(m, NFTA_CMP_OP, htonl(NFT_CMP_EQ));
+    firewall_put_data(m, NFTA_CMP_DATA, name, sizeof(name));
+    end_expression(m, expression, data);
+    expression = begin_expression(m, "counter", &data);
+    end_expression(m, expression, data);
+    expression = begin_expression(m, "immediate", &data);
+    mnl_attr_put_u32(m, NFTA_IMMEDIATE_DREG, htonl(NFT_REG_VERDICT));
+    struct nlattr *value = mnl_attr_nest_start(m, NFTA_IMMEDIATE_DATA);
+    struct nlattr *verdict = mnl_attr_nest_start(m, NFTA_DATA_VERDICT);
+    mnl_attr_put_u32(m, NFTA_VERDICT_CODE, htonl(NF_ACCEPT));
+    mnl_attr_nest_end(m, verdict);
+    mnl_attr_nest_end(m, value);
+    end_expression(m, expression, data);
+    mnl_attr_nest_end(m, list);
+    netlink_batch_end(batch, m);
+}
+
+void firewall_foreign_admit(const char *bridge, const char *interface, const struct firewall_foreign *found, bool ip6,
+                            struct netlink_batch *batch)
+{
+    char chain[64];
+    firewall_foreign_chain(bridge, chain, sizeof(chain));
+    for (int i = 0; i <= ip6; i++) {
+        uint8_t family = i ? NFPROTO_IPV6 : NFPROTO_IPV4;
+        if ((i ? &found->ip6 : &found->ip)->jump_count > 0) {
+            put_rule(family, chain, NFT_META_IIFNAME, interface, batch);
+            put_rule(family, chain, NFT_META_OIFNAME, interface, batch);
+        }
     }
 }
 

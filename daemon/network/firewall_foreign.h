@@ -35,6 +35,11 @@ bool firewall_foreign_is_joined(const struct firewall_foreign *found, bool ip6);
 /* Appends nft text that makes it so. Pure. */
 void firewall_foreign_join(const char *bridge, const struct firewall_rules *rules, bool ip6,
                            const struct firewall_foreign *found, struct strbuf *out);
+/* Some of our bridges are named in a chain of theirs. */
+bool firewall_foreign_has_chain(const struct firewall_foreign *found);
+/* Puts into a transaction what lets one more interface pass, where our chain is asked already. */
+void firewall_foreign_admit(const char *bridge, const char *interface, const struct firewall_foreign *found, bool ip6,
+                            struct netlink_batch *batch);
 /* Appends nft text that takes our chains away. Pure. */
 void firewall_foreign_leave(const char *bridge, const struct firewall_foreign *found, struct strbuf *out);
 

@@ -4,6 +4,7 @@
 
 #include "base/strbuf.h"
 #include "daemon/network/firewall.h"
+#include "daemon/network/firewall_sets.h"
 #include "daemon/network/segments.h"
 
 void firewall_table_name(const char *bridge, char *buf, size_t size)
@@ -16,102 +17,6 @@ void firewall_table_name(const char *bridge, char *buf, size_t size)
 }
 
 /* ---- sets and maps: what changes when networks and ports come and go ---- */
-
-/* `element` appends one element for the network, or nothing. */
-static void add_set(struct strbuf *out, const struct firewall_rules *rules, const char *name, const char *type,
-                    bool interval, bool (*element)(const struct firewall_network *network, struct strbuf *out))
-{
-    CLEANUP_STRBUF struct strbuf elements = STRBUF_INIT;
-    for (size_t i = 0; i < rules->network_count; i++) {
-        CLEANUP_STRBUF struct strbuf one = STRBUF_INIT;
-        if (element(&rules->networks[i], &one)) {
-            strbuf_addf(&elements, "%s%s", elements.size ? ", " : "", strbuf_str(&one));
-        }
-    }
-    strbuf_addf(out, "\tset %s {\n\t\ttype %s\n%s", name, type, interval ? "\t\tflags interval\n" : "");
-    if (elements.size > 0) {
-        strbuf_addf(out, "\t\telements = { %s }\n", strbuf_str(&elements));
-    }
-    strbuf_adds(out, "\t}\n");
-}
-
-static bool bridge_element(const struct firewall_network *network, struct strbuf *out)
-{
-    strbuf_addf(out, "\"%s\"", network->bridge);
-    return true;
-}
-
-static bool internal_element(const struct firewall_network *network, struct strbuf *out)
-{
-    return network->internal && bridge_element(network, out);
-}
-
-static bool icc_element(const struct firewall_network *network, struct strbuf *out)
-{
-    strbuf_addf(out, "\"%s\" . \"%s\"", network->bridge, network->bridge);
-    return !network->no_icc;
-}
-
-static bool subnet_element(const struct firewall_network *network, struct strbuf *out)
-{
-    char subnet[IPAM_TEXT_MAX];
-    ipam_format_subnet(subnet, &network->subnet);
-    strbuf_adds(out, subnet);
-    return network->subnet.prefix != 0;
-}
-
-static bool masquerade_element(const struct firewall_network *network, struct strbuf *out)
-{
-    return !network->no_masquerade && !network->internal && subnet_element(network, out);
-}
-
-static bool direct_element(const struct firewall_network *network, struct strbuf *out)
-{
-    strbuf_addf(out, "\"%s\" . ", network->bridge);
-    return !network->no_masquerade && subnet_element(network, out);
-}
-
-static bool guarded_element(const struct firewall_network *network, struct strbuf *out)
-{
-    return !network->no_masquerade && subnet_element(network, out);
-}
-
-static bool subnet6_element(const struct firewall_network *network, struct strbuf *out)
-{
-    char text[INET6_ADDRSTRLEN];
-    inet_ntop(AF_INET6, &network->subnet6.network, text, sizeof(text));
-    strbuf_addf(out, "%s/%d", text, network->subnet6.prefix);
-    return network->subnet6.prefix != 0;
-}
-
-static bool masquerade6_element(const struct firewall_network *network, struct strbuf *out)
-{
-    return !network->no_masquerade && !network->internal && subnet6_element(network, out);
-}
-
-static bool direct6_element(const struct firewall_network *network, struct strbuf *out)
-{
-    strbuf_addf(out, "\"%s\" . ", network->bridge);
-    return !network->no_masquerade && subnet6_element(network, out);
-}
-
-static bool guarded6_element(const struct firewall_network *network, struct strbuf *out)
-{
-    return !network->no_masquerade && subnet6_element(network, out);
-}
-
-static void add_sets(struct strbuf *out, const struct firewall_rules *rules, bool ip6)
-{
-    const char *subnet = ip6 ? "ipv6_addr" : "ipv4_addr";
-    const char *direct = ip6 ? "ifname . ipv6_addr" : "ifname . ipv4_addr";
-    add_set(out, rules, "bridges", "ifname", false, bridge_element);
-    add_set(out, rules, "internal", "ifname", false, internal_element);
-    add_set(out, rules, "neighbours", "ifname . ifname", false, icc_element);
-    add_set(out, rules, "subnets", subnet, true, ip6 ? subnet6_element : subnet_element);
-    add_set(out, rules, "outbound", subnet, true, ip6 ? masquerade6_element : masquerade_element);
-    add_set(out, rules, "guarded", subnet, true, ip6 ? guarded6_element : guarded_element);
-    add_set(out, rules, "direct", direct, true, ip6 ? direct6_element : direct_element);
-}
 
 static void format_ends(const struct port_claim *claim, char host[INET6_ADDRSTRLEN], char container[INET6_ADDRSTRLEN])
 {
@@ -223,7 +128,7 @@ char *firewall_ruleset(const char *bridge, const struct firewall_rules *rules, b
         const char *ip = families[i];
         /* "add" first, so that "delete" finds one. */
         strbuf_addf(&out, "add table %s %s\ndelete table %s %s\ntable %s %s {\n", ip, table, ip, table, ip, table);
-        add_sets(&out, rules, i == 1);
+        firewall_sets_write(rules, i == 1, &out);
         add_maps(&out, rules, i == 1);
         add_guard(&out, ip);
         add_translation(&out, ip);

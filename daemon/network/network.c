@@ -39,7 +39,7 @@ static void free_address(uint32_t address, void *owner, void *data)
 
 /* ---- the firewall ---- */
 
-static void add_network(const struct network *network, struct firewall_network *ret)
+void network_in_rules(const struct network *network, struct firewall_network *ret)
 {
     *ret = (struct firewall_network){
         .subnet = network->bridge.subnet,
@@ -59,7 +59,7 @@ static void snapshot(struct firewall_rules *ret, void *data)
     ret->networks = xcalloc(manager->count + 1, sizeof(*ret->networks));
     for (size_t i = 0; i < manager->count; i++) {
         if (manager->networks[i]->driver->publishes) {
-            add_network(manager->networks[i], &ret->networks[ret->network_count++]);
+            network_in_rules(manager->networks[i], &ret->networks[ret->network_count++]);
         }
     }
     for (size_t i = 0; i < manager->ports.count; i++) {

@@ -107,6 +107,10 @@ struct network_manager {
     pthread_cond_t idle; /* a record is busy no more */
 };
 
+/* ---- network.c ---- */
+/* What the packet filter has to know of a network. */
+void network_in_rules(const struct network *network, struct firewall_network *ret);
+
 /* ---- network_object.c: with the manager's lock held ---- */
 struct network *network_find(struct network_manager *manager, const char *id);
 void network_add(struct network_manager *manager, struct network *network);

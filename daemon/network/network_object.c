@@ -197,6 +197,28 @@ static void take_out(struct network_manager *manager, struct network *network)
     pthread_mutex_unlock(&manager->lock);
 }
 
+/* The lists of the rules know of it already: whoever replaces them meanwhile does this, too. */
+static int add_rules(struct network_manager *manager, const struct network *network, struct error *err)
+{
+    struct firewall_network rules;
+    network_in_rules(network, &rules);
+    if (manager->firewall && firewall_add_network(manager->firewall, &rules) == 0) {
+        return 0;
+    }
+    return network_firewall_apply(manager, err);
+}
+
+static void remove_rules(struct network_manager *manager, const struct firewall_network *rules)
+{
+    struct error err = {0};
+    if (manager->firewall && firewall_remove_network(manager->firewall, rules) == 0) {
+        return;
+    }
+    if (network_firewall_apply(manager, &err) < 0) {
+        log_error("network: %s", err.message); /* rules for an interface that is gone: the next change drops them */
+    }
+}
+
 int network_create(struct network_manager *manager, const struct network_config *config, bool restoring,
                    struct error *err)
 {
@@ -219,7 +241,7 @@ int network_create(struct network_manager *manager, const struct network_config 
     if (restoring || !network->driver->publishes) {
         return 0;
     }
-    r = network_firewall_apply(manager, err);
+    r = add_rules(manager, network, err);
     if (r < 0) {
         (void)remove_interface(network, NULL);
         take_out(manager, network);
@@ -274,10 +296,11 @@ int network_remove(struct network_manager *manager, const char *network_id,
         pthread_mutex_unlock(&manager->lock);
         return r;
     }
+    struct firewall_network rules;
+    network_in_rules(network, &rules);
     take_out(manager, network);
-    struct error rules = {0};
-    if (in_rules && network_firewall_apply(manager, &rules) < 0) {
-        log_error("network: %s", rules.message); /* rules for an interface that is gone: the next change drops them */
+    if (in_rules) {
+        remove_rules(manager, &rules);
     }
     return 0;
 }
