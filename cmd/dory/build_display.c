@@ -1,5 +1,6 @@
 #include "cmd/dory/build_display.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 /* Lines around the failing step. */
 #define EXCERPT 3
 
-void build_display_init(struct build_display *display, const char *kind, bool quiet)
+int build_display_init(struct build_display *display, const char *kind, bool quiet, struct error *err)
 {
     *display = (struct build_display){.started = timestamp_now()};
     bool terminal = isatty(STDERR_FILENO);
@@ -25,8 +26,11 @@ void build_display_init(struct build_display *display, const char *kind, bool qu
         display->kind = DISPLAY_RAW;
     else if (terminal && (!kind || strcmp(kind, "plain") != 0))
         display->kind = DISPLAY_TTY;
+    else if (kind && strcmp(kind, "tty") == 0)
+        return error_set(err, ERROR_INVALID, ENOTTY, "failed to get console: provided file is not a console");
     else
         display->kind = DISPLAY_PLAIN;
+    return 0;
 }
 
 void build_display_release(struct build_display *display)

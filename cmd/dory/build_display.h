@@ -33,8 +33,8 @@ struct build_display {
     struct strbuf out;
 };
 
-/* kind: --progress's value or NULL; quiet: -q. */
-void build_display_init(struct build_display *display, const char *kind, bool quiet);
+/* kind: --progress's value or NULL; quiet: -q. "tty" without a terminal is ERROR_INVALID. */
+int build_display_init(struct build_display *display, const char *kind, bool quiet, struct error *err);
 /* One event of the daemon (api/build_session_events.c). */
 void build_display_event(struct build_display *display, const struct json *event);
 /* What the CLI does itself: "transferring context", with the bytes that travelled. */

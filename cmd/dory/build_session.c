@@ -533,8 +533,9 @@ int build_session(struct cli *cli, const struct build_flags *flags, const struct
     const char *headers[] = {header, NULL};
     for (size_t i = 0; i < AGENTS_MAX; i++)
         session.agents[i].fd = -1;
-    build_display_init(&session.display, flags->progress, flags->quiet);
-    int r = build_ssh_read(&flags->ssh, &session.ssh, err);
+    int r = build_display_init(&session.display, flags->progress, flags->quiet, err);
+    if (r == 0)
+        r = build_ssh_read(&flags->ssh, &session.ssh, err);
     if (r == 0)
         r = read_named(&session, err);
     if (r < 0)
