@@ -69,11 +69,20 @@ static int violations(const struct check_result *result, struct error *err)
     return error_set(err, ERROR_INVALID, 0, "lint violation found for rules: %s", names);
 }
 
+/* Only a directive makes findings fail a build that is no check. */
+static bool matters(const struct build *build, const char *directive)
+{
+    return build->options->check_only || directive != NULL || build->file.check != NULL;
+}
+
 int build_lint(struct build *build, struct error *err)
 {
     const struct build_options *o = build->options;
+    const char *directive = strmap_get(&o->build_args, "BUILDKIT_DOCKERFILE_CHECK");
     struct lint lint = {.build = build};
     CLEANUP_CHECK_RESULT struct check_result result = {0};
+    if (!matters(build, directive))
+        return 0;
     read_ignore(&lint);
     const struct check_options options = {.stages = &build->stages,
                                           .build_args = &o->build_args,
@@ -82,7 +91,7 @@ int build_lint(struct build *build, struct error *err)
                                               lint.ignore.count > 0 && !lint.ignore.has_exceptions ? ignored : NULL,
                                           .base_env = base_env,
                                           .data = &lint,
-                                          .directive = strmap_get(&o->build_args, "BUILDKIT_DOCKERFILE_CHECK")};
+                                          .directive = directive};
     int r = build_check(&build->file, &options, &result, err);
     if (r == 0 && o->check_only)
         tell(build, &result);
