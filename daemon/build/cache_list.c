@@ -1,11 +1,7 @@
 #include "daemon/build/cache_list.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 
-#include "archive/pack.h"
-#include "archive/unpack.h"
 #include "base/beneath.h"
 #include "base/db.h"
 #include "base/directory.h"
@@ -14,7 +10,6 @@
 #include "daemon/build/cache_mounts.h"
 #include "daemon/build/service.h"
 #include "daemon/engine_internal.h"
-#include "image/archive_stream.h"
 
 bool cache_record_is_mount(const struct build_cache_record *record)
 {
@@ -178,90 +173,5 @@ int build_cache_list(struct engine *engine, struct build_cache_record **ret, siz
         r = measure_mounts(engine, &list, err);
     *ret = list.items;
     *ret_count = list.count;
-    return r;
-}
-
-/* ---- A cache mount's contents as a tar ---- */
-
-static int open_mount(struct engine *engine, const char *id, char **ret_name, struct error *err)
-{
-    *ret_name = cache_mount_name(id, 0);
-    return cache_mount_enter(engine->builds, *ret_name)
-               ? 0
-               : error_set(err, ERROR_CONFLICT, EBUSY, "the cache mount %s is in use", id);
-}
-
-int build_cache_mount_export(struct engine *engine, const char *id, tar_sink_fn sink, void *data, struct error *err)
-{
-    const struct pack_options options = {.contents_only = true};
-    CLEANUP_FREE char *name = NULL;
-    CLEANUP_CLOSE int mounts = cache_mounts_directory(engine, err);
-    if (mounts < 0)
-        return mounts;
-    int r = open_mount(engine, id, &name, err);
-    if (r < 0)
-        return r;
-    CLEANUP_CLOSE int fd = openat(mounts, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) {
-        r = error_set(err, ERROR_NOT_FOUND, 0, "No such cache mount: %s", id);
-    } else {
-        CLEANUP_TAR_WRITER struct tar_writer *writer = tar_writer_new(sink, data);
-        r = pack_tree(writer, fd, &options, err);
-        if (r == 0)
-            r = tar_writer_finish(writer, err);
-    }
-    cache_mount_leave(engine->builds, name);
-    return r;
-}
-
-static int unpack_mount(int mounts, const char *begun, int tar_fd, struct error *err)
-{
-    const struct unpack_options options = {.plain = true};
-    struct unpack_result result = {0};
-    struct archive_stream *stream = NULL;
-    CLEANUP_CLOSE int fd = openat(mounts, begun, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, errno, "build/mounts/%s", begun);
-    int r = archive_stream_open(tar_fd, &stream, err);
-    if (r < 0)
-        return r;
-    struct tar_reader *reader = tar_reader_new(archive_stream_read, stream);
-    r = unpack_tree(reader, fd, &options, &result, err);
-    tar_reader_free(reader);
-    archive_stream_free(stream);
-    return r;
-}
-
-static int replace_mount(int mounts, const char *name, int tar_fd, struct error *err)
-{
-    CLEANUP_FREE char *begun = xasprintf("%s.new", name);
-    int r = beneath_remove_tree(mounts, begun);
-    if (r == 0 && mkdirat(mounts, begun, 0755) < 0)
-        r = -errno;
-    if (r < 0)
-        return error_errno(err, r, "make build/mounts/%s", begun);
-    r = unpack_mount(mounts, begun, tar_fd, err);
-    if (r == 0)
-        r = beneath_remove_tree(mounts, name) < 0 || renameat(mounts, begun, mounts, name) < 0
-                ? error_errno(err, errno, "replace build/mounts/%s", name)
-                : 0;
-    if (r < 0)
-        (void)beneath_remove_tree(mounts, begun); /* what stays is removed by the next one */
-    return r;
-}
-
-int build_cache_mount_import(struct engine *engine, const char *id, int tar_fd, struct error *err)
-{
-    CLEANUP_FREE char *name = NULL;
-    CLEANUP_CLOSE int mounts = cache_mounts_directory(engine, err);
-    if (mounts < 0)
-        return mounts;
-    int r = open_mount(engine, id, &name, err);
-    if (r < 0)
-        return r;
-    r = replace_mount(mounts, name, tar_fd, err);
-    if (r == 0)
-        r = cache_mount_note(engine, name, id, err);
-    cache_mount_leave(engine->builds, name);
     return r;
 }

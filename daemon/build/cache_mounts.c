@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/beneath.h"
@@ -82,15 +81,6 @@ void cache_mount_leave(struct build_service *service, const char *name)
     pthread_mutex_unlock(&service->lock);
 }
 
-static void wait_a_little(struct build_service *service)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (until.tv_nsec + 100000000) / 1000000000;
-    until.tv_nsec = (until.tv_nsec + 100000000) % 1000000000;
-    pthread_cond_timedwait(&service->changed, &service->lock, &until);
-}
-
 static bool is_there(int mounts_fd, const char *name)
 {
     return faccessat(mounts_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
@@ -106,7 +96,7 @@ static int take(struct build *build, const struct run_mount *mount, bool alone, 
         pthread_mutex_lock(&service->lock);
         bool entered = enter(service, name, alone || !is_there(mounts_fd, name));
         if (!entered && mount->sharing != CACHE_PRIVATE)
-            wait_a_little(service);
+            build_service_wait(service);
         pthread_mutex_unlock(&service->lock);
         if (entered) {
             *ret = TAKE_PTR(name);

@@ -3,25 +3,22 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "archive/ignore.h"
-#include "archive/unpack.h"
 #include "base/beneath.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/id.h"
+#include "daemon/build/unpack_apart.h"
 #include "daemon/engine_internal.h"
 #include "image/archive_stream.h"
 
 #define CONTEXTS "build-contexts"
 #define TAR_HEADER 512
-#define UNPACK_STACK ((size_t)1 << 20)
 
 /* ---- the directory ---- */
 
@@ -179,45 +176,6 @@ static int receive_text(struct peek *peek, int dir_fd, struct error *err)
     return r < 0 ? error_errno(err, r, "write the Dockerfile") : 0;
 }
 
-struct unpacking {
-    struct peek *peek;
-    int dir_fd, result;
-    struct error error;
-};
-
-/* A thread of its own: its umask is. */
-static void *unpack_main(void *data)
-{
-    struct unpacking *u = data;
-    const struct unpack_options options = {.plain = true};
-    struct unpack_result result;
-    CLEANUP_TAR_READER struct tar_reader *reader = tar_reader_new(peek_read, u->peek);
-    if (unshare(CLONE_FS) < 0) {
-        u->result = error_errno(&u->error, errno, "unshare");
-        return NULL;
-    }
-    umask(0);
-    u->result = unpack_tree(reader, u->dir_fd, &options, &result, &u->error);
-    if (u->result == 0)
-        u->result = tar_reader_drain(reader, &u->error);
-    return NULL;
-}
-
-static int receive_tar(struct peek *peek, int dir_fd, struct error *err)
-{
-    struct unpacking u = {.peek = peek, .dir_fd = dir_fd};
-    pthread_attr_t attributes;
-    pthread_t thread;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, UNPACK_STACK);
-    int r = pthread_create(&thread, &attributes, unpack_main, &u);
-    pthread_attr_destroy(&attributes);
-    if (r != 0)
-        return error_errno(err, r, "start a thread");
-    pthread_join(thread, NULL);
-    return u.result < 0 ? error_propagate(err, &u.error) : 0;
-}
-
 int build_files_receive(struct build_files *files, int fd, struct error *err)
 {
     CLEANUP_ARCHIVE_STREAM struct archive_stream *stream = NULL;
@@ -230,7 +188,8 @@ int build_files_receive(struct build_files *files, int fd, struct error *err)
     if (peek.size == 0)
         return 0;
     if (peek.size > 0)
-        r = is_tar(peek.first, peek.size) ? receive_tar(&peek, files->fd, err) : receive_text(&peek, files->fd, err);
+        r = is_tar(peek.first, peek.size) ? build_unpack_apart(peek_read, &peek, files->fd, err)
+                                          : receive_text(&peek, files->fd, err);
     else
         r = (int)peek.size;
     /* What was sent is to blame, unless the disk or the client is. */

@@ -1,6 +1,5 @@
 /* The same step of two builds runs once: who comes second waits for the first one's result. */
 #include <errno.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "daemon/build/service.h"
@@ -10,21 +9,6 @@ struct build_flight {
     char *content;
 };
 
-/* How often a waiting build looks whether it is still wanted. */
-#define LOOK_NS 100000000
-
-static void wait_a_little(struct build_service *service)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += LOOK_NS;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
-    pthread_cond_timedwait(&service->changed, &service->lock, &until);
-}
-
 int build_flight_enter(struct build_service *service, const char *key, bool (*given_up)(void *data), void *data,
                        struct build_layer **ret_layer, char **ret_content, struct error *err)
 {
@@ -33,7 +17,7 @@ int build_flight_enter(struct build_service *service, const char *key, bool (*gi
     *ret_layer = NULL;
     pthread_mutex_lock(&service->lock);
     while ((flight = map_get(&service->flights, key)) != NULL && flight->layer == NULL && !cancelled) {
-        wait_a_little(service);
+        build_service_wait(service);
         pthread_mutex_unlock(&service->lock);
         cancelled = given_up(data);
         pthread_mutex_lock(&service->lock);

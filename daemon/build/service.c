@@ -1,5 +1,6 @@
 #include "daemon/build/service.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include "base/db.h"
@@ -7,6 +8,9 @@
 #include "daemon/build/execute.h"
 #include "daemon/engine_internal.h"
 #include "daemon/host_mounts.h"
+
+/* How often who waits looks whether it is still wanted. */
+#define LOOK_NS 100000000
 
 static int list_containers(struct db *db, struct strv *ret, struct error *err)
 {
@@ -87,6 +91,15 @@ void build_service_free(struct build_service *service)
     pthread_mutex_destroy(&service->lock);
     pthread_cond_destroy(&service->changed);
     free(service);
+}
+
+void build_service_wait(struct build_service *service)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (until.tv_nsec + LOOK_NS) / 1000000000;
+    until.tv_nsec = (until.tv_nsec + LOOK_NS) % 1000000000;
+    pthread_cond_timedwait(&service->changed, &service->lock, &until);
 }
 
 int build_container_note(struct build_service *service, const char *id, struct error *err)

@@ -36,6 +36,10 @@ int build_service_open(struct engine *engine, struct build_service **ret, struct
 /* Builds that are under way are given up; waits for their ends and for the last digests. NULL is fine. */
 void build_service_free(struct build_service *service);
 
+/* With the lock held: until something has changed, or some time has passed and the caller had better look whether it is
+ * still wanted. */
+void build_service_wait(struct build_service *service);
+
 /* A container is about to be made for a step: after a crash it is removed. */
 int build_container_note(struct build_service *service, const char *id, struct error *err);
 void build_container_forget(struct build_service *service, const char *id);
