@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@
 
 /* What git says is read to this size; the rest is thrown away. */
 #define OUTPUT_MAX 65536
+/* Modes of what is checked out: 0644 and 0755. */
+#define GIT_UMASK 0022
 
 void git_source_release(struct git_source *source)
 {
@@ -144,7 +147,10 @@ static int run_git(const char *path, const struct git_options *options, const ch
     const struct process_options process = {
         .path = "git", .argv = argv.items, .env = env.items, .fds = fds, .fd_count = 3, .new_session = 1};
     pid_t pid;
+    /* Steps run without a umask, in threads that have their own; everybody else's is this one. */
+    mode_t before = umask(GIT_UMASK);
     int status = 0, r = process_spawn(&process, &pid, err);
+    umask(before);
     if (r == 0)
         r = wait_git(pid, options->cancel_fd, &status, err);
     if (r < 0)
