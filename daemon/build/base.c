@@ -172,6 +172,7 @@ static int from_image(struct stage_run *run, struct error *err)
     json_table_copy(&container_config_table, &state->config, &state->base->config);
     state->base_name = xstrdup(name);
     default_path(state);
+    snprintf(state->record, sizeof(state->record), "%s", state->base->id + strlen("sha256:"));
     begin_key(state, "image", state->base->id); /* the id is of config and layers: nothing else is believed */
     return 0;
 }

@@ -170,8 +170,9 @@ int cache_list_followers(struct db *db, bool all, struct strv *ret, struct error
     bool row = true;
     db_lock(db);
     int r = db_query(db,
-                     "SELECT key FROM build_cache WHERE second = 1 AND (?1 OR (diff_id IS NOT NULL AND parent NOT IN "
-                     "(SELECT key FROM build_cache WHERE second = 0)))",
+                     "SELECT key FROM build_cache WHERE second = 1 AND (?1 OR (parent <> '' AND parent NOT IN "
+                     "(SELECT key FROM build_cache WHERE second = 0) AND 'sha256:' || parent NOT IN (SELECT id FROM "
+                     "image)))",
                      &s, err);
     if (r == 0)
         db_bind_int(s, 1, all);

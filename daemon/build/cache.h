@@ -20,7 +20,9 @@ struct image_store;
 #define CACHE_NONCE_MAX 33
 
 struct cache_row {
-    char key[DIGEST_HEX_MAX], parent[DIGEST_HEX_MAX];
+    char key[DIGEST_HEX_MAX];
+    char
+        parent[DIGEST_HEX_MAX]; /* key of the record that it stands on; without one the base image's hex; scratch: "" */
     char *description;
     char *content;                 /* what was copied, for the history: "file:HEX"; NULL */
     char diff_id[DIGEST_TEXT_MAX]; /* "": the step changed no file, or has none */
@@ -46,7 +48,8 @@ int cache_put(struct db *db, const struct cache_row *row, struct error *err);
 int cache_row_use(struct cache_row *row, struct image_store *store, const struct draft_info *info, struct error *err);
 /* These were used now. */
 int cache_touch(struct db *db, const struct strv *keys, struct error *err);
-/* Keys of records that are not shown and whose result has gone; all: of every one that is not shown. */
+/* Keys of records that are not shown and whose parent has gone, record or base image; all: of every one that is not
+ * shown. */
 int cache_list_followers(struct db *db, bool all, struct strv *ret, struct error *err);
 /* Removes the record and what it alone keeps. */
 int cache_remove(struct db *db, struct image_store *store, const char *key, struct error *err);

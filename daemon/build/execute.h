@@ -31,7 +31,8 @@ struct build_state {
     struct build_layer *init;    /* places of mounts where no image is beneath; NULL until a RUN needs them */
     struct build_layer **layers; /* above the base, lowest first */
     size_t layer_count, layer_capacity;
-    char key[DIGEST_HEX_MAX];        /* of the files */
+    char key[DIGEST_HEX_MAX];    /* of the files */
+    char record[DIGEST_HEX_MAX]; /* key of the cache's record of them; of the base's the hex of its id; scratch: "" */
     char config_key[DIGEST_HEX_MAX]; /* of the steps that only change the config, since the last that changed files */
     struct container_config config;
     bool cmd_set;

@@ -102,7 +102,7 @@ static int make(const struct step_context *step, const struct step_maker *maker,
     if (r < 0)
         return r;
     struct build_digest digest = {.record =
-                                      cache_row_new(maker->key, step->state->key, step->info->text, maker->content),
+                                      cache_row_new(maker->key, step->state->record, step->info->text, maker->content),
                                   .second = second_row(step, maker, ret->created),
                                   .flying = flying,
                                   .not_after = build->options->source_date_epoch};
@@ -188,6 +188,7 @@ static void keep(const struct step_context *step, const struct step_maker *maker
     build_state_add_line(state, line, found->created, found->layer);
     if (found->layer != NULL)
         build_state_add_layer(state, TAKE_PTR(found->layer));
+    snprintf(state->record, sizeof(state->record), "%s", maker->key);
     snprintf(state->key, sizeof(state->key), "%s", maker->chain_key != NULL ? maker->chain_key : maker->key);
     if (found->nonce[0] != 0) {
         struct key key;

@@ -54,7 +54,7 @@ static int config_time(const struct step_context *step, const char *config_key, 
     }
     *ret_created = build_time(build);
     step->state->reused = false;
-    struct cache_row *made = cache_row_new(id, step->state->key, step->info->text, NULL);
+    struct cache_row *made = cache_row_new(id, step->state->record, step->info->text, NULL);
     made->result_only = true;
     made->created = *ret_created;
     new_row(build, made);

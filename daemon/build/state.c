@@ -90,6 +90,7 @@ void build_state_copy(struct build_state *to, const struct build_state *from)
     to->platform = xstrdup(from->platform);
     to->init = from->init != NULL ? build_layer_ref(from->init) : NULL;
     memcpy(to->key, from->key, sizeof(to->key));
+    memcpy(to->record, from->record, sizeof(to->record));
     memcpy(to->config_key, from->config_key, sizeof(to->config_key));
     json_table_copy(&container_config_table, &to->config, &from->config);
     to->author = xstrdup(from->author);

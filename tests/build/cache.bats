@@ -225,6 +225,37 @@ RUN echo in-image >/x'
     env_images busybox
 }
 
+rows() { # of steps that have no record of their own
+    /usr/bin/python3 -c "import sqlite3, sys
+for row in sqlite3.connect(sys.argv[1]).execute('SELECT description FROM build_cache WHERE second = 1 ORDER BY description'):
+    print(row[0])" "$(ls "$ENV_DIR"/data/*.db)"
+}
+
+@test "prune: steps without files go with what they stand on, and only then" {
+    dory builder prune -af >/dev/null
+    printf 'FROM busybox\nLABEL on=base\nRUN echo %s >/x\nLABEL on=gone\n' "$RANDOM$RANDOM" >"$C/Dockerfile"
+    dory build -q -t gone "$C" >/dev/null
+    run build 'FROM busybox
+RUN echo stays >/stays
+ENV on=stays'
+    [ "$(rows)" = $'ENV on=stays\nLABEL on=base\nLABEL on=gone' ]
+    dory rmi gone >/dev/null
+    dory builder prune -f >/dev/null
+    [ "$(rows)" = $'ENV on=stays\nLABEL on=base' ]
+    run build 'FROM busybox
+RUN echo stays >/stays
+ENV on=stays'
+    [ "$(cached)" -eq 2 ]
+    # Those of a base image go when it has gone.
+    dory tag "$(dory create busybox true | xargs dory commit -c 'ENV other=base')" other-base
+    printf 'FROM other-base\nLABEL on=other\n' >"$C/Dockerfile"
+    dory build -q -t gone "$C" >/dev/null
+    [[ $(rows) == *"LABEL on=other"* ]]
+    dory rmi gone other-base >/dev/null
+    dory builder prune -f >/dev/null
+    [ "$(rows)" = $'ENV on=stays\nLABEL on=base' ]
+}
+
 @test "SOURCE_DATE_EPOCH: the same bits from other machines and at other times" {
     echo a >"$C/a"
     file='FROM busybox

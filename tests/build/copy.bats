@@ -120,6 +120,32 @@ COPY --chown=nobody-there Dockerfile /x'
     [[ $output == *"unable to find user nobody-there"* ]]
 }
 
+@test "modes are the steps' and the files', whatever the umask of the daemon" {
+    echo f >"$C/f"
+    mkdir -p "$C/unpacked/open"
+    echo f >"$C/unpacked/open/f"
+    chmod 777 "$C/unpacked/open" && chmod 666 "$C/unpacked/open/f"
+    tar -C "$C/unpacked" -cf "$C/a.tar" open
+    env_daemon_kill TERM
+    (umask 0077 && env_daemon_start)
+    build 'FROM busybox
+COPY f /made/for/f
+WORKDIR /work/dir
+RUN touch /touched && mkdir /directory
+ADD a.tar /unpacked/
+RUN stat -c "%a %n" /made /made/for /made/for/f /work /work/dir /touched /directory /unpacked /unpacked/open /unpacked/open/f >/modes'
+    [ "$(dory run --rm t cat /modes)" = "755 /made
+755 /made/for
+644 /made/for/f
+755 /work
+755 /work/dir
+644 /touched
+755 /directory
+755 /unpacked
+777 /unpacked/open
+666 /unpacked/open/f" ]
+}
+
 @test "ADD unpacks archives of the context, and not what it downloads" {
     mkdir "$C/dir"
     echo f >"$C/dir/f"

@@ -194,9 +194,20 @@ RUN --mount=type=secret,id=missing,required cat /run/secrets/missing'
     [[ $output == *"secret missing: not found"* ]]
 }
 
+@test "a step without a network has a loopback device alone, and nobody answers it" {
+    run build 'FROM busybox
+RUN --network=none ls /sys/class/net >/net; ip addr show up >/up; ip route >/route; ! ping -c 1 -W 5 '"$ENV_SUBNET.1"' >/dev/null 2>/ping
+RUN ls /sys/class/net >/other; ping -c 1 -W 30 '"$ENV_SUBNET.1"
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    [ "$(dory run --rm t cat /net)" = lo ]
+    [ -z "$(dory run --rm t cat /route)" ]
+    run -1 dory run --rm t grep "inet.*eth" /up
+    [[ $(dory run --rm t cat /ping) == *unreachable* ]]
+    [[ $(dory run --rm t cat /other) == *eth0* ]]
+}
+
 @test "networks, hosts and limits" {
     run build 'FROM busybox
-RUN --network=none ls /sys/class/net
 RUN cat /etc/hosts; grep -c . /etc/resolv.conf; ulimit -n; df -h /dev/shm' --add-host "there:1.2.3.4" --ulimit nofile=77:77 --shm-size 3m
     [ "$status" -eq 0 ]
     [[ $output == *"1.2.3.4"*there* && $output == *" 77"* && $output == *"3.0M"* ]]

@@ -158,6 +158,8 @@ EOF
     commit commit -qam two
     git clone -q --bare "$C.git" "$ENV_DIR/www/r.git"
     git -C "$ENV_DIR/www/r.git" update-server-info
+    printf 'FROM busybox\nADD %s /g/\nRUN stat -c "%%a %%n" /g /g/sub /g/sub/file >/modes\n' "$HTTP/r.git" | dory build -q -t added -
+    [ "$(in_image added cat /modes)" = $'755 /g\n755 /g/sub\n644 /g/sub/file' ]
     dory build -q -t remote "$HTTP/r.git#:sub"
     [ "$(in_image remote cat /f)" = later ]
     dory build -q -t remote "$HTTP/r.git#v1:sub"
@@ -417,6 +419,42 @@ EOF
     [ "$output" = "tag is needed when pushing to registry" ]
     [ "$(dory images -aq | wc -l)" -eq "$before" ]
     wait_until no_leftovers
+}
+
+@test "a cache mount travels with its modes, and whoever is slow about it keeps no step from it" {
+    printf 'FROM busybox\nRUN --mount=type=cache,id=slow,target=/k,mode=0750,uid=7 umask 0; echo a >/k/a; mkdir /k/open; head -c 20000000 /dev/zero >/k/large\n' >"$C/Dockerfile"
+    dory build -q "$C"
+    printf 'FROM busybox\nRUN --mount=type=cache,id=slow,target=/k,mode=0750,uid=7 stat -c "%%a %%u %%n" /k /k/* >/list\n' >"$C/Dockerfile"
+    # One who takes only the beginning, and one who has not brought the end yet.
+    mkfifo "$C.out" "$C.in"
+    dory builder export slow >"$C.out" 3>&- &
+    reader=$!
+    exec 5<"$C.out"
+    head -c 512 <&5 >/dev/null
+    mkdir "$C.new"
+    (umask 0 && echo b >"$C.new/b" && mkdir "$C.new/open" && chmod 4777 "$C.new/b")
+    tar -C "$C.new" -cf "$C.tar" b open
+    dory builder import slow - <"$C.in" 3>&- 5<&- &
+    writer=$!
+    exec 6>"$C.in"
+    head -c 512 "$C.tar" >&6
+    dory build -q -t slow "$C" 5<&- 6>&-
+    [ "$(in_image slow cat /list)" = $'750 7 /k\n666 0 /k/a\n666 0 /k/large\n777 0 /k/open' ]
+    tail -c +513 "$C.tar" >&6
+    exec 6>&-
+    wait "$writer"
+    cat <&5 >/dev/null
+    exec 5<&-
+    wait "$reader"
+    dory build -q --no-cache -t slow "$C"
+    [ "$(in_image slow cat /list)" = $'750 7 /k\n4777 0 /k/b\n777 0 /k/open' ]
+}
+
+@test "--progress tty is refused without a terminal" {
+    printf 'FROM busybox\n' >"$C/Dockerfile"
+    run -1 dory build --progress tty "$C"
+    [[ $output == *"failed to get console: provided file is not a console"* ]]
+    run -0 script -qec "'$ENV_CLI' build --progress tty '$C'" /dev/null
 }
 
 @test "what the cache takes is listed and pruned; a cache mount's files travel" {
