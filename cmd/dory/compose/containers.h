@@ -12,15 +12,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/strv.h"
+#include "cmd/dory/compose/labels.h"
 
 struct client; /* api/client.h */
-
-#define COMPOSE_LABEL_PROJECT "com.docker.compose.project"
-#define COMPOSE_LABEL_SERVICE "com.docker.compose.service"
-#define COMPOSE_LABEL_NUMBER "com.docker.compose.container-number"
-#define COMPOSE_LABEL_ONEOFF "com.docker.compose.oneoff"
-#define COMPOSE_LABEL_CONFIG_HASH "com.docker.compose.config-hash"
-#define COMPOSE_LABEL_CONFIG_FILES "com.docker.compose.project.config_files"
 
 /* One container. All texts live in `row`. */
 struct compose_container {
