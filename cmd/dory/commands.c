@@ -42,9 +42,17 @@
     X(unpause)                                                                                                         \
     X(update)                                                                                                          \
     X(wait)                                                                                                            \
+    X(compose_attach)                                                                                                  \
     X(compose_config)                                                                                                  \
+    X(compose_exec)                                                                                                    \
+    X(compose_images)                                                                                                  \
+    X(compose_ls)                                                                                                      \
+    X(compose_port)                                                                                                    \
     X(compose_ps)                                                                                                      \
+    X(compose_stats)                                                                                                   \
+    X(compose_top)                                                                                                     \
     X(compose_version)                                                                                                 \
+    X(compose_volumes)                                                                                                 \
     X(completion_bash)                                                                                                 \
     X(completion_fish)                                                                                                 \
     X(completion_zsh)                                                                                                  \

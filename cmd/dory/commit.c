@@ -1,13 +1,7 @@
 #include <stdio.h>
 
 #include "api/client.h"
-#include "cmd/dory/command.h"
-
-struct commit_flags {
-    char *author, *message;
-    struct strv changes;
-    bool pause;
-};
+#include "cmd/dory/commit.h"
 
 #define AT(member) offsetof(struct commit_flags, member)
 static const struct option commit_options[] = {
@@ -35,15 +29,15 @@ static void add_name(struct strbuf *path, const char *reference)
     client_query_add(path, "tag", tag ? colon + 1 : NULL);
 }
 
-static int run_commit(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
+int commit_container(struct cli *cli, const struct commit_flags *flags, const char *container, const char *reference,
+                     char **ret_id, struct error *err)
 {
-    const struct commit_flags *flags = data;
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
     CLEANUP_JSON struct json *answer = NULL;
     strbuf_adds(&path, "/commit");
-    client_query_add(&path, "container", arguments->items[0]);
-    if (arguments->count > 1)
-        add_name(&path, arguments->items[1]);
+    client_query_add(&path, "container", container);
+    if (reference)
+        add_name(&path, reference);
     client_query_add(&path, "author", flags->author);
     client_query_add(&path, "comment", flags->message);
     if (!flags->pause)
@@ -52,8 +46,19 @@ static int run_commit(struct cli *cli, void *data, const struct strv *arguments,
         client_query_add(&path, "changes", flags->changes.items[i]);
     struct client_request request = {.method = "POST", .path = strbuf_str(&path)};
     int r = client_json(cli_client(cli), &request, &answer, err);
+    const char *id = json_get_string(answer, "Id");
     if (r == 0)
-        printf("%s\n", json_get_string(answer, "Id"));
+        *ret_id = xstrdup(id ? id : "");
+    return r;
+}
+
+static int run_commit(struct cli *cli, void *flags, const struct strv *arguments, struct error *err)
+{
+    CLEANUP_FREE char *id = NULL;
+    const char *reference = arguments->count > 1 ? arguments->items[1] : NULL;
+    int r = commit_container(cli, flags, arguments->items[0], reference, &id, err);
+    if (r == 0)
+        printf("%s\n", id);
     return r;
 }
 

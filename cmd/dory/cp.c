@@ -35,18 +35,6 @@ static const struct option cp_options[] = {
     {0},
 };
 
-/* CONTAINER:PATH, or a local path, which an absolute one and one that begins with a dot always are. *ret_path points
- * into the argument. The container's name (the caller frees) or NULL. */
-static char *split_argument(const char *argument, const char **ret_path)
-{
-    const char *colon = strchr(argument, ':');
-    *ret_path = argument;
-    if (argument[0] == '/' || argument[0] == '.' || colon == NULL || colon == argument)
-        return NULL;
-    *ret_path = colon + 1;
-    return xstrndup(argument, (size_t)(colon - argument));
-}
-
 static void report(const struct cp_flags *flags, int64_t bytes, const char *container, const char *path)
 {
     char size[32];
@@ -323,8 +311,8 @@ static int run_cp(struct cli *cli, void *data, const struct strv *arguments, str
         return error_set(err, ERROR_INVALID, 0, "source can not be empty");
     if (arguments->items[1][0] == '\0')
         return error_set(err, ERROR_INVALID, 0, "destination can not be empty");
-    CLEANUP_FREE char *from = split_argument(arguments->items[0], &from_path);
-    CLEANUP_FREE char *to = split_argument(arguments->items[1], &to_path);
+    CLEANUP_FREE char *from = cp_split_argument(arguments->items[0], &from_path);
+    CLEANUP_FREE char *to = cp_split_argument(arguments->items[1], &to_path);
     if (from != NULL && to != NULL)
         return error_set(err, ERROR_INVALID, 0, "copying between containers is not supported");
     if (from != NULL)

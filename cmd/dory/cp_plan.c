@@ -11,6 +11,16 @@
 
 #define SYMLINKS_MAX 10
 
+char *cp_split_argument(const char *argument, const char **ret_path)
+{
+    const char *colon = strchr(argument, ':');
+    *ret_path = argument;
+    if (argument[0] == '/' || argument[0] == '.' || colon == NULL || colon == argument)
+        return NULL;
+    *ret_path = colon + 1;
+    return xstrndup(argument, (size_t)(colon - argument));
+}
+
 void cp_end_release(struct cp_end *end)
 {
     free(end->path);

@@ -10,6 +10,10 @@
 
 #include "base/error.h"
 
+/* CONTAINER:PATH, or a local path, which an absolute one and one that begins with a dot always are. *ret_path points
+ * into the argument. The container's name (the caller frees) or NULL. */
+char *cp_split_argument(const char *argument, const char **ret_path);
+
 /* One side. */
 struct cp_end {
     char *path;

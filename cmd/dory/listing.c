@@ -5,6 +5,7 @@
 
 #include "base/json_edit.h"
 #include "base/strv.h"
+#include "cmd/dory/columns.h"
 #include "cmd/dory/config_file.h"
 #include "cmd/dory/filters_query.h"
 #include "cmd/dory/template.h"
@@ -31,39 +32,6 @@ void listing_release(struct listing *listing)
     free(listing->rows);
     listing->rows = NULL;
     listing->row_count = 0;
-}
-
-static size_t display_width(const char *s)
-{
-    size_t n = 0;
-    for (; *s; s++)
-        n += ((unsigned char)*s & 0xc0) != 0x80; /* one column per code point */
-    return n;
-}
-
-/* Aligns the tab-separated lines of text; the last cell of a line is not padded. */
-static void print_aligned(const struct strv *lines)
-{
-    size_t widths[64] = {0};
-    for (size_t i = 0; i < lines->count; i++) {
-        CLEANUP_STRV struct strv cells = STRV_INIT;
-        strv_split(&cells, lines->items[i], '\t');
-        for (size_t c = 0; c + 1 < cells.count && c < ARRAY_SIZE(widths); c++) {
-            size_t w = display_width(cells.items[c]) + CELL_PADDING;
-            w = w < CELL_MIN ? CELL_MIN : w;
-            widths[c] = w > widths[c] ? w : widths[c];
-        }
-    }
-    for (size_t i = 0; i < lines->count; i++) {
-        CLEANUP_STRV struct strv cells = STRV_INIT;
-        strv_split(&cells, lines->items[i], '\t');
-        for (size_t c = 0; c < cells.count; c++) {
-            size_t w = display_width(cells.items[c]);
-            bool last = c + 1 == cells.count || c >= ARRAY_SIZE(widths);
-            printf("%s%*s", cells.items[c], last ? 0 : (int)(widths[c] - w), "");
-        }
-        printf("\n");
-    }
 }
 
 /* "\t" and "\n" typed literally by the user's shell mean tab and newline, as in docker. */
@@ -168,7 +136,7 @@ static int print_template(struct listing *listing, const char *format, bool tabl
         return error_context(err, "%s", listing->execute_error ? listing->execute_error : "template parsing error");
     strv_add_all(&lines, &rows);
     if (table)
-        print_aligned(&lines);
+        columns_print(&lines, CELL_MIN, CELL_PADDING);
     for (size_t i = 0; !table && i < lines.count; i++)
         printf("%s\n", lines.items[i]);
     return 0;

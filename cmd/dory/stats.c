@@ -10,11 +10,7 @@
 #include "cmd/dory/command.h"
 #include "cmd/dory/filters_query.h"
 #include "cmd/dory/listing.h"
-
-struct stats_flags {
-    bool all, no_stream, no_trunc;
-    char *format;
-};
+#include "cmd/dory/stats.h"
 
 #define AT(member) offsetof(struct stats_flags, member)
 static const struct option stats_options[] = {
@@ -175,13 +171,15 @@ static void samples_for(struct samples *samples, const struct strv *names)
     *samples = next;
 }
 
-static int names_of(struct cli *cli, bool all, struct strv *names, struct error *err)
+static int names_of(struct cli *cli, const struct stats_flags *flags, struct strv *names, struct error *err)
 {
     CLEANUP_JSON struct json *rows = NULL;
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
     strbuf_adds(&path, "/containers/json");
-    client_query_add_bool(&path, "all", all);
-    int r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, &rows, err);
+    client_query_add_bool(&path, "all", flags->all);
+    int r = filters_query_add(&path, &flags->filters, err);
+    if (r == 0)
+        r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, &rows, err);
     for (size_t i = 0; r == 0 && i < json_count(rows); i++)
         strv_add(names, json_get_string(json_at(rows, i), "Id"));
     return r;
@@ -223,14 +221,15 @@ static int measure_all(struct cli *cli, struct samples *samples, bool chosen, st
     return 0;
 }
 
-static int refresh(struct cli *cli, struct samples *samples, const struct strv *arguments, bool all, struct error *err)
+static int refresh(struct cli *cli, const struct stats_flags *flags, struct samples *samples,
+                   const struct strv *arguments, struct error *err)
 {
     CLEANUP_STRV struct strv names = STRV_INIT;
     int r = 0;
     if (arguments->count > 0)
         strv_copy(&names, arguments);
     else
-        r = names_of(cli, all, &names, err);
+        r = names_of(cli, flags, &names, err);
     if (r < 0)
         return r;
     samples_for(samples, &names);
@@ -269,16 +268,15 @@ static int show(const struct samples *samples, const char *format, const struct 
     return r;
 }
 
-static int run_stats(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
+int stats_show(struct cli *cli, const struct stats_flags *flags, const struct strv *arguments, struct error *err)
 {
-    const struct stats_flags *flags = data;
     CLEANUP_SAMPLES struct samples samples = {0};
     CLEANUP_FREE char *format = listing_format(cli, flags->format, false, "statsFormat");
     bool screen = !flags->no_stream && isatty(STDOUT_FILENO);
     int64_t interval = SHORT_INTERVAL;
     for (;;) {
         int64_t start = timestamp_monotonic();
-        int r = refresh(cli, &samples, arguments, flags->all, err);
+        int r = refresh(cli, flags, &samples, arguments, err);
         /* The first picture has two measurements behind it, as all the later ones. */
         if (r == 0 && interval == SHORT_INTERVAL && samples.count > 0) {
             sleep_until(start, interval);
@@ -292,6 +290,11 @@ static int run_stats(struct cli *cli, void *data, const struct strv *arguments, 
         interval = LONG_INTERVAL;
         sleep_until(start, interval);
     }
+}
+
+static int run_stats(struct cli *cli, void *flags, const struct strv *arguments, struct error *err)
+{
+    return stats_show(cli, flags, arguments, err);
 }
 
 const struct command command_stats = {

@@ -104,3 +104,69 @@ teardown_file() {
     [[ "$output" == *shop-extra* ]]
     dory rm -f shop-extra
 }
+
+@test "ls lists projects with their states and files" {
+    compose_same ls
+    compose_same ls -a
+    compose_same ls -q
+    compose_same ls --format json
+    compose_same ls --filter name=sho
+    compose_same ls --filter name=nonesuch
+    compose_same ls --filter label=x
+    compose_same ls --format nonsense
+    run -0 compose ls -a --format json
+    [ "$(jq -r '.[0].Status' <<<"$output")" = "exited(1), running(3)" ]
+}
+
+@test "top has one table for all containers" {
+    compose_same top web worker
+    compose_same top worker
+    compose_same top nonesuch
+    run -0 compose top
+    [[ "${lines[0]}" == "SERVICE  #  "*CMD ]]
+    [ "${#lines[@]}" -ge 4 ]
+}
+
+@test "images are those of the containers" {
+    compose_same images
+    compose_same images web
+    compose_same images nonesuch
+    compose_same images -q
+    compose_same images --format nonsense
+    diff <(compose_reference images --format json | jq -S 'sort_by(.ContainerName)') <(compose images --format json | jq -S .)
+}
+
+@test "volumes lists the project's, and those that a service has mounted" {
+    compose_same volumes
+    compose_same volumes -q
+    compose_same volumes worker
+    compose_same volumes web
+    compose_same volumes --format '{{.Name}} {{.Label "com.docker.compose.volume"}}'
+    compose_same volumes nonesuch
+    run -0 compose volumes -q worker
+    [ "$output" = shop_data ]
+}
+
+@test "port tells where a port is published" {
+    compose_same port web 80
+    compose_same port web 53 --protocol UDP
+    compose_same port web 9000 --index 1
+    compose_same port web 81
+    compose_same port --index 2 web 80
+    compose_same port nonesuch 80
+    compose_same port web http
+    compose_same port web 70000
+    run -0 compose port web 80
+    [[ "$output" == 127.0.0.1:* ]]
+}
+
+@test "stats shows the containers of the project, or of one service" {
+    dory run -d --name stranger busybox sleep 1000
+    run -0 compose stats --no-stream --format '{{.Name}}'
+    [ "$(sort <<<"$output")" = $'shop-web-1\nshop-worker-1\nshop-worker-2' ]
+    run -0 compose stats --no-stream --format '{{.Name}}' web
+    [ "$output" = shop-web-1 ]
+    run -0 compose stats --no-stream
+    [[ "${lines[0]}" == "CONTAINER ID   NAME "*PIDS ]]
+    dory rm -f stranger
+}
