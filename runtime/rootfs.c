@@ -19,15 +19,12 @@
  * appear in the container (slave). */
 static int set_host_propagation(const struct oci_spec *spec, struct error *err)
 {
-    const char *name = spec->linux_.rootfs_propagation;
-    uint64_t propagation = MS_SLAVE;
-    bool recursive = true;
-    if (name != NULL && name[0] != '\0') {
-        propagation = mount_propagation_parse(name, &recursive);
-        if (propagation == 0)
-            return error_set(err, ERROR_INVALID, 0, "rootfsPropagation=%s is not supported", name);
-    }
-    struct mount_attr attr = {.propagation = propagation == MS_UNBINDABLE ? MS_PRIVATE : propagation};
+    bool recursive;
+    uint64_t propagation;
+    int r = sources_propagation(spec, &propagation, &recursive, err);
+    if (r < 0)
+        return r;
+    struct mount_attr attr = {.propagation = propagation};
     if (mount_setattr(AT_FDCWD, "/", recursive ? AT_RECURSIVE : 0, &attr, sizeof(attr)) < 0)
         return error_errno(err, errno, "cannot set the propagation of /");
     if (propagation == MS_SHARED) { /* pivot_root(2) wants the parent of the new root private */

@@ -8,6 +8,32 @@
 #include "base/memory.h"
 #include "runtime/idmap.h"
 
+int sources_propagation(const struct oci_spec *spec, uint64_t *ret, bool *ret_recursive, struct error *err)
+{
+    const char *name = spec->linux_.rootfs_propagation;
+    *ret = MS_SLAVE;
+    *ret_recursive = true;
+    if (name == NULL || name[0] == '\0')
+        return 0;
+    uint64_t propagation = mount_propagation_parse(name, ret_recursive);
+    *ret = propagation == MS_UNBINDABLE ? MS_PRIVATE : propagation;
+    return propagation != 0 ? 0 : error_set(err, ERROR_INVALID, 0, "rootfsPropagation=%s is not supported", name);
+}
+
+/* A clone that the parent has made is as shared with the host as what it was made of: the child's copies of the host's
+ * mounts are not (set_host_propagation() in rootfs.c), and no more may these be, or what is mounted below them in the
+ * container would be on the host as well. */
+static int cut_off(const struct sources *sources, int fd, struct error *err)
+{
+    bool recursive;
+    uint64_t propagation;
+    int r = sources_propagation(sources->spec, &propagation, &recursive, err);
+    struct mount_attr attr = {.propagation = propagation};
+    if (r == 0 && mount_setattr(fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof(attr)) < 0)
+        return error_errno(err, errno, "cannot set the propagation of a mount of the host");
+    return r;
+}
+
 /* open_tree(2) with OPEN_TREE_CLONE; descriptor or -errno. */
 static int clone_path(const struct sources *sources, const char *path, bool recursive)
 {
@@ -74,7 +100,8 @@ static int open_one(struct sources *sources, size_t i, struct error *err)
     sources->fds[i] = clone_bind(sources, mount, &options, err);
     if (sources->fds[i] < 0)
         return sources->fds[i];
-    return options.idmap ? map_ids(sources, i, &options, sources->fds[i], err) : 0;
+    r = cut_off(sources, sources->fds[i], err);
+    return r < 0 ? r : options.idmap ? map_ids(sources, i, &options, sources->fds[i], err) : 0;
 }
 
 int sources_open(struct sources *sources, bool all, bool with_root, struct error *err)
@@ -93,9 +120,10 @@ int sources_open(struct sources *sources, bool all, bool with_root, struct error
         if (r < 0)
             return r;
     }
-    if (with_root)
-        sources->root_fd = clone_root(sources, err);
-    return with_root && sources->root_fd < 0 ? sources->root_fd : 0;
+    if (!with_root)
+        return 0;
+    sources->root_fd = clone_root(sources, err);
+    return sources->root_fd < 0 ? sources->root_fd : cut_off(sources, sources->root_fd, err);
 }
 
 void sources_release(struct sources *sources)

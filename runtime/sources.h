@@ -7,7 +7,9 @@
 #ifndef DORY_RUNTIME_SOURCES_H
 #define DORY_RUNTIME_SOURCES_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "runtime/mount_options.h"
@@ -21,6 +23,11 @@ struct sources {
     int user_fd;        /* the user namespace of mounts that are mapped as the container is; -1 until it is needed */
     bool owns_user_fd;
 };
+
+/* How the host's mounts go on to be bound to their copies in the container: rootfsPropagation, unless which is said
+ * they may appear in the container but nothing of the container on the host (MS_SLAVE); unbindable is private here.
+ * ERROR_INVALID names one that there is not. Pure. */
+int sources_propagation(const struct oci_spec *spec, uint64_t *ret, bool *ret_recursive, struct error *err);
 
 /* In the parent: opens now what the child could not open, which is everything (`all`) or the mapped mounts. with_root:
  * root.path too. */

@@ -111,6 +111,34 @@ mount('/private', 'bind', '$T/src', 'rbind', 'rprivate')"
     [ "$private" = 0 ]
 }
 
+@test "what is mounted inside of a shared mount does not reach the host, whoever has opened the source" {
+    mkdir -p "$T/src/sub" "$ROOT/tree/inner"
+    mount --bind "$T/src" "$T/src"
+    mount --bind "$ROOT/tree" "$ROOT/tree"
+    mount --make-shared "$T/src"
+    mount --make-shared "$ROOT/tree"
+    for kind in plain user mapped; do
+        make_config sh -c 'grep -c " /bound/sub\| /tree/inner" /proc/self/mountinfo'
+        edit "
+mount('/bound', 'bind', '$T/src', 'rbind')
+mount('/bound/sub', 'tmpfs', 'tmpfs')
+mount('/tree/inner', 'tmpfs', 'tmpfs')
+ids = [{'containerID': 0, 'hostID': 0, 'size': 65536}]
+if '$kind' == 'user':
+    l['namespaces'] += [{'type': 'user'}]; l['uidMappings'] = l['gidMappings'] = ids
+if '$kind' == 'mapped':
+    c['mounts'][-3].update(uidMappings=ids, gidMappings=ids)
+# A hook of the runtime's own mount namespace, while the container is there.
+c['hooks'] = {'poststart': [{'path': '/bin/cp', 'args': ['cp', '/proc/self/mountinfo', '$T/seen']}]}"
+        run_container
+        echo "$kind: $output"
+        [ "$output" = 2 ]
+        [ "$(grep -c -e "$T/src" -e "$ROOT/tree" "$T/seen")" = 2 ]
+    done
+    umount "$T/src"
+    umount "$ROOT/tree"
+}
+
 @test "mapped ids: of a mount's own mappings, of a tree, and of the container's user namespace" {
     mkdir -p "$T/src/sub" && touch "$T/src/file" && chown 1000:1001 "$T/src/file"
     # Not every file system of a machine can map ids; tmpfs can since Linux 6.3.
