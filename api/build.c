@@ -11,7 +11,7 @@
 #include "daemon/engine.h"
 #include "daemon/events.h"
 
-/* Other builds may wait for this one's steps, and those for their client. */
+/* How long a client that reads nothing is awaited when all steps have ended. */
 #define CLIENT_PATIENCE_MS 150000
 
 /* The context and the Dockerfile. *ret_name is the caller's. */

@@ -218,7 +218,7 @@ int build_session_handle(struct api_request *request, struct engine *engine, str
     if (r == 0) {
         const struct timeval patience = {.tv_sec = SEND_PATIENCE_S};
         session->reader.fd = session->fd;
-        /* Other builds may wait for this one's steps, and those for their client. */
+        /* How long a client that reads nothing is awaited when all steps have ended. */
         if (setsockopt(session->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
             log_warn("build: a limit for a client that does not read: %s", strerror(errno));
         run(session);

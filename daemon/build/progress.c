@@ -1,34 +1,23 @@
 #include "daemon/build/progress.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
+#include <time.h>
 
-#include "base/fd.h"
 #include "base/log.h"
 
-enum event_kind { EVENT_STARTED, EVENT_CACHED, EVENT_CONTAINER, EVENT_LINE, EVENT_LOG, EVENT_DONE, EVENT_WARNING };
+#define TELLER_STACK ((size_t)256 * 1024)
+/* Bytes that wait of the output of commands; what a listener takes in some seconds is awaited, then it is clipped. */
+#define WAITING_MAX ((int64_t)64 << 20)
+#define PATIENCE_NS 5000000000
+#define CLIPPED "[output clipped: it is not read]\n"
 
-/* One call, whatever it is about. Unused members are zero. */
-struct event_record {
-    enum event_kind kind;
-    const struct build_step_info *step;
-    const char *id, *text;
-    size_t text_size; /* of log */
-    int number;       /* stream; removed; an error is there */
-    int64_t current, total;
-    struct error error;
-};
-
-void build_progress_init(struct build_progress *p, const struct build_events *events, int total, bool in_order,
-                         int tmp_fd)
+static int64_t monotonic(void)
 {
-    *p = (struct build_progress){.events = events, .in_order = in_order, .tmp_fd = tmp_fd, .turn = 1, .total = total};
-    p->steps = xcalloc((size_t)total + 1, sizeof(*p->steps));
-    for (int i = 0; i < total; i++)
-        p->steps[i].spool_fd = -1;
-    pthread_mutex_init(&p->lock, NULL);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000 + now.tv_nsec;
 }
+
+/* ---- To the listener ---- */
 
 static void tell(struct build_progress *p, const struct event_record *r)
 {
@@ -51,97 +40,168 @@ static void tell(struct build_progress *p, const struct event_record *r)
     }
 }
 
+/* What is not complete stays in it. */
+static void tell_all(struct build_progress *p, struct strbuf *bytes)
+{
+    struct event_record record;
+    size_t used = 0, n;
+    while ((n = event_record_read(bytes->data + used, bytes->size - used, &record)) > 0) {
+        tell(p, &record);
+        __atomic_store_n(&p->heard, monotonic(), __ATOMIC_RELAXED);
+        used += n;
+    }
+    memmove(bytes->data, bytes->data + used, bytes->size - used);
+    bytes->size -= used;
+}
+
+/* Until all is told and nothing comes any more. */
+static void *teller_main(void *data)
+{
+    struct build_progress *p = data;
+    CLEANUP_STRBUF struct strbuf bytes = STRBUF_INIT;
+    pthread_setname_np(pthread_self(), "build-teller");
+    pthread_mutex_lock(&p->lock);
+    for (;;) {
+        while (event_spool_size(&p->waiting) == 0 && !p->ending)
+            pthread_cond_wait(&p->changed, &p->lock);
+        if (event_spool_size(&p->waiting) == 0)
+            break;
+        int failed = event_spool_take(&p->waiting, &bytes);
+        if (failed < 0) {
+            log_warn("build: what its steps say is lost: %s", strerror(-failed));
+            event_spool_release(&p->waiting);
+            strbuf_clear(&bytes);
+        }
+        pthread_mutex_unlock(&p->lock);
+        tell_all(p, &bytes);
+        pthread_mutex_lock(&p->lock);
+        pthread_cond_broadcast(&p->changed);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+/* Lock held. */
+static void put(struct build_progress *p, struct event_spool *spool, const struct event_record *r)
+{
+    CLEANUP_STRBUF struct strbuf bytes = STRBUF_INIT;
+    event_record_write(r, &bytes);
+    int failed = event_spool_put(spool, p->tmp_fd, bytes.data, bytes.size);
+    if (failed < 0)
+        log_warn("build: what step %d says is lost: %s", r->step != NULL ? r->step->number : 0, strerror(-failed));
+}
+
+/* Lock held. */
+static void pass(struct build_progress *p, const struct event_record *r)
+{
+    if (!p->threaded)
+        return tell(p, r);
+    if (event_spool_size(&p->waiting) == 0) /* nobody has had to take anything */
+        __atomic_store_n(&p->heard, monotonic(), __ATOMIC_RELAXED);
+    put(p, &p->waiting, r);
+    pthread_cond_broadcast(&p->changed);
+}
+
+void build_progress_init(struct build_progress *p, const struct build_events *events, int total, bool in_order,
+                         int tmp_fd)
+{
+    *p = (struct build_progress){.events = events,
+                                 .in_order = in_order,
+                                 .tmp_fd = tmp_fd,
+                                 .turn = 1,
+                                 .total = total,
+                                 .waiting = EVENT_SPOOL_INIT,
+                                 .heard = monotonic()};
+    p->steps = xcalloc((size_t)total + 1, sizeof(*p->steps));
+    for (int i = 0; i < total; i++)
+        p->steps[i].spool = (struct event_spool)EVENT_SPOOL_INIT;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&p->changed, &clock);
+    pthread_condattr_destroy(&clock);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, TELLER_STACK);
+    p->threaded = pthread_create(&p->teller, &attributes, teller_main, p) == 0;
+    pthread_attr_destroy(&attributes);
+}
+
 /* ---- What waits for its turn ---- */
 
-struct spool_header {
-    uint32_t kind;
-    int32_t number;
-    int64_t current, total;
-    uint32_t id_size, text_size; /* + 1; 0: NULL */
-    const struct build_step_info *step;
-};
-
-static int spool_write(struct build_progress *p, struct build_progress_step *s, const struct event_record *r)
+/* Lock held. True: the step's end was among it. */
+static bool replay(struct build_progress *p, struct build_progress_step *s)
 {
-    size_t text = r->kind == EVENT_DONE && r->number != 0 ? sizeof(r->error)
-                  : r->kind == EVENT_LOG                  ? r->text_size
-                  : r->text != NULL                       ? strlen(r->text)
-                                                          : 0;
-    const void *bytes = r->kind == EVENT_DONE && r->number != 0 ? (const void *)&r->error : r->text;
-    struct spool_header header = {.kind = r->kind,
-                                  .number = r->number,
-                                  .current = r->current,
-                                  .total = r->total,
-                                  .id_size = r->id != NULL ? (uint32_t)strlen(r->id) + 1 : 0,
-                                  .text_size = bytes != NULL ? (uint32_t)text + 1 : 0,
-                                  .step = r->step};
-    if (s->spool_fd < 0)
-        s->spool_fd = openat(p->tmp_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (s->spool_fd < 0)
-        return -errno;
-    int w = fd_write_all(s->spool_fd, &header, sizeof(header));
-    if (w == 0 && r->id != NULL)
-        w = fd_write_all(s->spool_fd, r->id, header.id_size - 1);
-    if (w == 0 && bytes != NULL)
-        w = fd_write_all(s->spool_fd, bytes, text);
-    return w;
-}
-
-static char *spool_text(int fd, uint32_t size)
-{
-    if (size == 0)
-        return NULL;
-    char *text = xcalloc(1, (size_t)size + 1);
-    if (fd_read_full(fd, text, size - 1) != (ssize_t)size - 1)
-        text[0] = 0;
-    return text;
-}
-
-/* Tells all of it. *ret_done: the step's end was among it. */
-static void spool_replay(struct build_progress *p, struct build_progress_step *s, bool *ret_done)
-{
-    struct spool_header header;
-    CLEANUP_CLOSE int fd = TAKE_FD(s->spool_fd);
-    if (fd < 0 || lseek(fd, 0, SEEK_SET) < 0)
-        return;
-    while (fd_read_full(fd, &header, sizeof(header)) == sizeof(header)) {
-        CLEANUP_FREE char *id = spool_text(fd, header.id_size);
-        CLEANUP_FREE char *text = spool_text(fd, header.text_size);
-        struct event_record r = {.kind = (enum event_kind)header.kind,
-                                 .step = header.step,
-                                 .id = id,
-                                 .text = text,
-                                 .text_size = header.text_size > 0 ? header.text_size - 1 : 0,
-                                 .number = header.number,
-                                 .current = header.current,
-                                 .total = header.total};
-        if (r.kind == EVENT_DONE && r.number != 0 && text != NULL)
-            memcpy(&r.error, text, sizeof(r.error));
-        tell(p, &r);
-        *ret_done = *ret_done || (r.kind == EVENT_DONE && r.step->first_line != 0);
+    CLEANUP_STRBUF struct strbuf bytes = STRBUF_INIT;
+    struct event_record record;
+    bool done = false;
+    while (event_spool_size(&s->spool) > 0 && event_spool_take(&s->spool, &bytes) == 0) {
+        size_t used = 0, n;
+        while ((n = event_record_read(bytes.data + used, bytes.size - used, &record)) > 0) {
+            pass(p, &record);
+            done = done || (record.kind == EVENT_DONE && record.step->first_line != 0);
+            used += n;
+        }
+        memmove(bytes.data, bytes.data + used, bytes.size - used);
+        bytes.size -= used;
     }
+    event_spool_release(&s->spool);
+    return done;
 }
 
 /* Lock held: the step whose turn it is has ended. */
 static void next_turn(struct build_progress *p)
 {
     bool done = true;
-    while (done && ++p->turn <= p->total) {
-        done = false;
-        spool_replay(p, &p->steps[p->turn - 1], &done);
+    while (done && ++p->turn <= p->total)
+        done = replay(p, &p->steps[p->turn - 1]);
+}
+
+/* Lock held. Waits for a listener who does take something, but not for one who does not. */
+static bool is_full(struct build_progress *p)
+{
+    for (;;) {
+        int64_t until = __atomic_load_n(&p->heard, __ATOMIC_RELAXED) + PATIENCE_NS;
+        if (!p->threaded || event_spool_size(&p->waiting) <= WAITING_MAX)
+            return false;
+        if (until <= monotonic())
+            return true;
+        const struct timespec at = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+        pthread_cond_timedwait(&p->changed, &p->lock, &at);
     }
+}
+
+/* Lock held. Is this output left out? */
+static bool is_clipped(struct build_progress *p, const struct event_record *r, bool early)
+{
+    struct build_progress_step *s = &p->steps[r->step->number - 1];
+    bool full = early ? event_spool_size(&s->spool) > WAITING_MAX : is_full(p);
+    if (full && !s->clipped) {
+        const struct event_record note = {
+            .kind = EVENT_LOG, .step = r->step, .text = CLIPPED, .text_size = strlen(CLIPPED), .number = 2};
+        s->clipped = true;
+        if (early)
+            put(p, &s->spool, &note);
+        else
+            pass(p, &note);
+    }
+    return full;
 }
 
 static void event(struct build_progress *p, const struct event_record *r)
 {
     pthread_mutex_lock(&p->lock);
     int number = r->step != NULL ? r->step->number : 0;
+    bool log = r->kind == EVENT_LOG;
+    if (log && is_clipped(p, r, p->in_order && number > p->turn)) {
+        pthread_mutex_unlock(&p->lock);
+        return;
+    }
     if (p->in_order && number > p->turn) {
-        int failed = spool_write(p, &p->steps[number - 1], r);
-        if (failed < 0)
-            log_warn("build: what step %d says is lost: %s", number, strerror(-failed));
+        put(p, &p->steps[number - 1].spool, r);
     } else {
-        tell(p, r);
+        pass(p, r);
         if (r->kind == EVENT_DONE && r->step->first_line != 0 && number == p->turn)
             next_turn(p);
     }
@@ -150,11 +210,20 @@ static void event(struct build_progress *p, const struct event_record *r)
 
 void build_progress_release(struct build_progress *p)
 {
-    bool done;
+    pthread_mutex_lock(&p->lock);
     for (int i = p->turn; i <= p->total; i++)
-        spool_replay(p, &p->steps[i - 1], &done);
+        replay(p, &p->steps[i - 1]);
+    p->ending = true;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    if (p->threaded)
+        pthread_join(p->teller, NULL);
+    for (int i = 0; i < p->total; i++)
+        event_spool_release(&p->steps[i].spool);
+    event_spool_release(&p->waiting);
     free(p->steps);
     pthread_mutex_destroy(&p->lock);
+    pthread_cond_destroy(&p->changed);
 }
 
 /* ---- The calls ---- */

@@ -1,6 +1,8 @@
 /*
  * From the steps, which run at the same time, to the one who listens: calls come one at a time and, when asked for, in
- * the order of the steps. What a step has to say before its turn waits in a file without a name, not in memory.
+ * the order of the steps. No step waits for the listener: a thread tells, and what it has not told yet waits in a file
+ * without a name, not in memory. Of a listener who takes nothing for some seconds while much waits, the output of
+ * commands is clipped, with a line that says so.
  */
 #ifndef DORY_DAEMON_BUILD_PROGRESS_H
 #define DORY_DAEMON_BUILD_PROGRESS_H
@@ -8,9 +10,11 @@
 #include <pthread.h>
 
 #include "daemon/build/build.h"
+#include "daemon/build/progress_record.h"
 
 struct build_progress_step {
-    int spool_fd; /* -1: nothing waits */
+    struct event_spool spool; /* until it is its turn */
+    bool clipped;
 };
 
 struct build_progress {
@@ -22,12 +26,18 @@ struct build_progress {
     int total;
     struct build_progress_step *steps; /* of number i + 1 */
     size_t warnings;
+    struct event_spool waiting; /* what is to be told */
+    pthread_t teller;
+    bool threaded;          /* there is a teller; else each call is told at once */
+    bool ending;            /* nothing is added any more */
+    int64_t heard;          /* monotonic ns: when the listener has taken something last */
+    pthread_cond_t changed; /* something is to be told, or was */
 };
 
 /* events and tmp_fd stay the caller's. The infos that are given later have to live as long as the progress. */
 void build_progress_init(struct build_progress *p, const struct build_events *events, int total, bool in_order,
                          int tmp_fd);
-/* What waits still is told now (after a failure, steps before it may never have ended). */
+/* What waits still is told now (after a failure, steps before it may never have ended). Blocks until all is told. */
 void build_progress_release(struct build_progress *p);
 
 void build_progress_started(struct build_progress *p, const struct build_step_info *step);

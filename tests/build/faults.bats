@@ -130,3 +130,49 @@ ADD http://127.0.0.1:$port/repository.git /x"
     run -1 pgrep -f "gi[t].*127.0.0.1:$port"
     leak_compare "$before"
 }
+
+@test "a client that does not read its answer holds up nobody, and gets all of it when it does" {
+    local line=
+    printf 'FROM busybox\nRUN yes 0123456789abcdef | head -n 200000; echo told\n' >"$C/Dockerfile"
+    mkfifo "$C.out" "$C.classic"
+    dory build --progress plain -t slow:1 "$C" >"$C.out" 2>&1 3>&- &
+    first=$!
+    exec 5<"$C.out"
+    until [[ $line == *" 0123456789abcdef" ]]; do read -r -u 5 line; done
+    # It shares the step with the first one, whose client reads nothing.
+    dory build -q -t slow:2 "$C" 5<&-
+    # The same by docker's endpoint, whose client takes the first line alone.
+    tar -C "$C" -c Dockerfile | curl -s -N --unix-socket "$ENV_DIR/dory.sock" -X POST --data-binary @- -H 'Content-Type: application/x-tar' \
+        "http://dory/v1.41/build?nocache=1&t=slow:3" >"$C.classic" 3>&- 5<&- &
+    second=$!
+    exec 6<"$C.classic"
+    read -r -u 6 line
+    for _ in $(seq 600); do
+        dory inspect slow:3 >/dev/null 2>&1 5<&- 6<&- && break
+        sleep 0.1
+    done
+    dory inspect slow:3 >/dev/null 5<&- 6<&-
+    [ "$(grep -c ' 0123456789abcdef$' <&5)" -eq 199999 ]
+    [ "$(/usr/bin/python3 -c "import json, sys
+print(''.join(json.loads(l).get('stream', '') for l in sys.stdin if l.strip()).count('0123456789abcdef\n'))" <&6)" -eq 200000 ]
+    exec 5<&- 6<&-
+    wait "$first"
+    wait "$second"
+}
+
+@test "much that nobody reads is clipped, and said to be" {
+    printf 'FROM busybox\nRUN yes 0123456789abcdef | head -c 90000000; echo told\n' >"$C/Dockerfile"
+    mkfifo "$C.out"
+    dory build --progress plain -t clipped "$C" >"$C.out" 2>&1 3>&- &
+    build=$!
+    exec 5<"$C.out"
+    for _ in $(seq 900); do
+        dory inspect clipped >/dev/null 2>&1 5<&- && break
+        sleep 0.1
+    done
+    dory inspect clipped >/dev/null 5<&-
+    run grep -v ' 0123456789abcdef$' <&5
+    [[ $output == *"[output clipped: it is not read]"*DONE* && $output != *told*told* ]]
+    exec 5<&-
+    wait "$build"
+}
