@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/path_match.h"
 #include "cmd/dory/compose/yaml.h"
 
 static const char *const default_names[] = {"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"};
@@ -16,17 +17,7 @@ static const char *const override_names[] = {"compose.override.yml", "compose.ov
 char *compose_path_join(const char *directory, const char *path)
 {
     CLEANUP_FREE char *whole = *path == '/' ? xstrdup(path) : xasprintf("%s/%s", directory, path);
-    CLEANUP_STRV struct strv parts = STRV_INIT, kept = STRV_INIT;
-    strv_split(&parts, whole, '/');
-    for (size_t i = 0; i < parts.count; i++) {
-        const char *part = parts.items[i];
-        if (strcmp(part, "..") == 0 && kept.count > 0)
-            strv_remove(&kept, kept.count - 1);
-        else if (*part && strcmp(part, ".") != 0 && strcmp(part, "..") != 0)
-            strv_add(&kept, part);
-    }
-    CLEANUP_FREE char *joined = strv_join(&kept, "/");
-    return xasprintf("/%s", joined ? joined : "");
+    return path_clean(whole);
 }
 
 char *compose_path_parent(const char *path)

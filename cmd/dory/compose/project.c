@@ -2,13 +2,19 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/json_edit.h"
+#include "cmd/dory/compose/environment.h"
 #include "cmd/dory/compose/files.h"
-#include "cmd/dory/compose/yaml.h"
+#include "cmd/dory/compose/load.h"
+#include "cmd/dory/compose/normalize.h"
+#include "cmd/dory/compose/source.h"
+#include "cmd/dory/compose/validate.h"
 
 extern char **environ;
 
@@ -22,114 +28,240 @@ void compose_project_release(struct compose_project *project)
     strv_release(&project->warnings);
     json_free(project->model);
     json_free(project->disabled);
+    compose_source_free(project->source);
     *project = (struct compose_project){0};
 }
 
+/* Once each, in the form of Compose's logger: short on a terminal, with time and level elsewhere. */
 void compose_project_warn(struct compose_project *project)
 {
-    for (size_t i = 0; i < project->warnings.count; i++)
-        fprintf(stderr, "WARN: %s\n", project->warnings.items[i]);
+    char now[64];
+    time_t seconds = time(NULL);
+    struct tm tm;
+    bool terminal = isatty(STDERR_FILENO);
+    CLEANUP_STRV struct strv printed = STRV_INIT;
+    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
+    for (size_t i = 0; i < project->warnings.count; i++) {
+        const char *text = project->warnings.items[i];
+        CLEANUP_STRBUF struct strbuf quoted = STRBUF_INIT;
+        if (strv_contains(&printed, text))
+            continue;
+        strv_add(&printed, text);
+        json_quote(&quoted, text, strlen(text));
+        if (terminal)
+            fprintf(stderr, "WARN[0000] %s \n", text);
+        else
+            fprintf(stderr, "time=\"%s\" level=warning msg=%s\n", now, strbuf_str(&quoted));
+    }
     strv_clear(&project->warnings);
 }
 
-/* A directory's name as a project's: lower case, what is not allowed left out. */
-static char *normalize_name(const char *text)
+/* --project-directory, or where the first file is, or here. */
+static char *find_directory(const struct compose_options *options, const struct strv *files)
 {
-    CLEANUP_STRBUF struct strbuf name = STRBUF_INIT;
-    for (; *text; text++) {
-        char c = (char)tolower((unsigned char)*text);
-        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (name.size > 0 && (c == '_' || c == '-')))
-            strbuf_addc(&name, c);
+    CLEANUP_FREE char *here = getcwd(NULL, 0);
+    if (options->project_directory && *options->project_directory)
+        return compose_path_join(here ? here : "/", options->project_directory);
+    for (size_t i = 0; i < files->count; i++) {
+        CLEANUP_FREE char *path =
+            strcmp(files->items[i], "-") == 0 ? NULL : compose_path_join(here ? here : "/", files->items[i]);
+        if (path)
+            return compose_path_parent(path);
     }
-    return strbuf_take(&name);
+    return xstrdup(here ? here : "/");
 }
 
-static void set_default_names(struct json *model, const char *section, const char *project)
+/* --env-file, or COMPOSE_ENV_FILES. */
+static void named_env_files(const struct compose_options *options, struct strv *ret)
 {
-    const struct json *there = json_get(model, section);
-    if (!there || there->kind != JSON_OBJECT)
+    const char *variable = getenv("COMPOSE_ENV_FILES");
+    strv_copy(ret, &options->env_files);
+    if (ret->count > 0 || !variable)
         return;
-    struct json *objects = json_object_of(model, section);
-    for (size_t i = 0; i < objects->object.count; i++) {
-        struct json *object = json_object_of(objects, objects->object.keys[i]);
-        if (json_get(object, "name"))
-            continue;
-        CLEANUP_FREE char *name = json_get_bool(object, "external", false)
-                                      ? xstrdup(objects->object.keys[i])
-                                      : xasprintf("%s_%s", project, objects->object.keys[i]);
-        json_set(object, "name", json_new_string(name));
+    CLEANUP_STRV struct strv all = STRV_INIT;
+    strv_split(&all, variable, ',');
+    for (size_t i = 0; i < all.count; i++) {
+        if (*all.items[i])
+            strv_add(ret, all.items[i]);
     }
 }
 
-static void add_default_network(struct json *model)
+/* The environment, the files, the directory: each decides about the next. */
+static int find_everything(const struct compose_options *options, struct compose_project *project, struct error *err)
 {
-    struct json *services = json_object_of(model, "services");
-    bool used = false;
-    for (size_t i = 0; i < services->object.count; i++) {
-        struct json *service = json_object_of(services, services->object.keys[i]);
-        if (json_get(service, "networks") || json_get(service, "network_mode"))
-            continue;
-        struct json *null = xcalloc(1, sizeof(*null));
-        json_set(json_object_of(service, "networks"), "default", null);
-        used = true;
-    }
-    if (used)
-        json_object_of(json_object_of(model, "networks"), "default");
-}
-
-static int read_model(struct compose_project *project, struct error *err)
-{
-    CLEANUP_YAML_POOL struct yaml_pool pool = {0};
-    CLEANUP_FREE char *text = NULL;
-    size_t size, count;
-    struct yaml **documents;
-    int r = compose_file_read(project->files.items[0], &text, &size, err);
-    if (r == 0)
-        r = yaml_parse(&pool, project->files.items[0], text, size, &documents, &count, err);
-    if (r < 0)
-        return r;
-    if (count == 0 || !yaml_is(documents[0], YAML_MAPPING))
-        return error_set(err, ERROR_INVALID, 0, "%s: no services", project->files.items[0]);
-    project->model = yaml_to_json(documents[0]);
-    return 0;
-}
-
-static int load(const struct compose_options *options, struct compose_project *project, struct error *err)
-{
+    CLEANUP_STRV struct strv env_files = STRV_INIT;
     for (char **entry = environ; *entry; entry++)
         strv_add(&project->environment, *entry);
-    int r = compose_files_find(options, &project->environment, &project->files, &project->warnings, err);
+    named_env_files(options, &env_files);
+    CLEANUP_FREE char *first = find_directory(options, &options->files);
+    int r = environment_add_files(&project->environment, &env_files, first, &project->warnings, err);
+    if (r == 0)
+        r = compose_files_find(options, &project->environment, &project->files, &project->warnings, err);
     if (r < 0)
         return r;
-    CLEANUP_FREE char *here = getcwd(NULL, 0);
-    project->directory = options->project_directory ? compose_path_join(here ? here : "/", options->project_directory)
-                                                    : compose_path_parent(project->files.items[0]);
-    r = read_model(project, err);
-    if (r < 0)
-        return r;
-    const char *name = options->project_name;
-    if (!name)
-        name = strv_env_get(&project->environment, "COMPOSE_PROJECT_NAME");
-    if (!name)
-        name = json_get_string(project->model, "name");
-    project->name = name ? xstrdup(name) : normalize_name(strrchr(project->directory, '/') + 1);
-    json_set(project->model, "name", json_new_string(project->name));
-    add_default_network(project->model);
-    set_default_names(project->model, "networks", project->name);
-    set_default_names(project->model, "volumes", project->name);
-    set_default_names(project->model, "secrets", project->name);
-    set_default_names(project->model, "configs", project->name);
-    project->disabled = json_new_object();
+    project->directory = find_directory(options, &project->files);
+    if (env_files.count == 0 && strcmp(first, project->directory) != 0)
+        r = environment_add_files(&project->environment, &env_files, project->directory, &project->warnings, err);
+    return r;
+}
+
+static int invalid_name(const char *name, struct error *err)
+{
+    return error_set(
+        err, ERROR_INVALID, 0,
+        "invalid project name \"%s\": must consist only of lowercase alphanumeric characters, hyphens, and "
+        "underscores as well as start with a letter or number",
+        name);
+}
+
+/* "name" of the files: the last one that has it; interpolated. */
+static int name_of_files(struct compose_project *project, bool raw, char **ret, struct error *err)
+{
+    struct interpolation how = {interpolate_from_list, &project->environment, NULL};
+    CLEANUP_YAML_POOL struct yaml_pool pool = {0};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < project->files.count; i++) {
+        CLEANUP_FREE char *text = NULL;
+        size_t size, count;
+        struct yaml **documents;
+        if (strcmp(project->files.items[i], "-") == 0)
+            continue;
+        r = compose_file_read(project->files.items[i], &text, &size, err);
+        if (r == 0)
+            r = yaml_parse(&pool, project->files.items[i], text, size, &documents, &count, err);
+        for (size_t d = 0; r == 0 && d < count; d++) {
+            const char *name = yaml_get_text(documents[d], "name");
+            if (name && *name)
+                xstrset(ret, name);
+        }
+    }
+    if (r == 0 && *ret && !raw) {
+        char *text = NULL;
+        r = interpolate_text(&how, *ret, &text, err);
+        if (r == 0) {
+            free(*ret);
+            *ret = text;
+        }
+    }
+    return r;
+}
+
+static int find_name(const struct compose_options *options, struct compose_project *project, bool raw,
+                     struct error *err)
+{
+    const char *given = options->project_name && *options->project_name
+                            ? options->project_name
+                            : strv_env_get(&project->environment, "COMPOSE_PROJECT_NAME");
+    CLEANUP_FREE char *in_file = NULL;
+    if (given && *given) {
+        CLEANUP_FREE char *normal = normalize_project_name(given);
+        if (strcmp(normal, given) != 0)
+            return invalid_name(given, err);
+        project->name = xstrdup(given);
+    } else {
+        int r = name_of_files(project, raw, &in_file, err);
+        if (r < 0)
+            return r;
+        const char *base = strrchr(project->directory, '/') + 1;
+        project->name = normalize_project_name(in_file ? in_file : base);
+    }
+    if (!*project->name)
+        return error_set(err, ERROR_INVALID, 0,
+                         "project name can't be empty. Use `--project-name` to set a valid name");
+    CLEANUP_FREE char *entry = xasprintf("COMPOSE_PROJECT_NAME=%s", project->name);
+    strv_env_set(&project->environment, entry);
     return 0;
+}
+
+static void find_profiles(const struct compose_options *options, struct compose_project *project)
+{
+    const char *variable = strv_env_get(&project->environment, "COMPOSE_PROFILES");
+    strv_copy(&project->profiles, &options->profiles);
+    if (project->profiles.count > 0 || !variable)
+        return;
+    CLEANUP_STRV struct strv all = STRV_INIT;
+    strv_split(&all, variable, ',');
+    for (size_t i = 0; i < all.count; i++) {
+        char *name = all.items[i] + strspn(all.items[i], " \t");
+        name[strcspn(name, " \t")] = '\0';
+        if (*name)
+            strv_add(&project->profiles, name);
+    }
+}
+
+static int read_tree(struct compose_project *project, const struct compose_load *flags, struct error *err)
+{
+    struct compose_source *source = project->source;
+    struct load load = {&source->pool, &project->warnings, flags->keep_variables, flags->keep_paths, 0};
+    struct load_set set = {&project->files, project->directory, flags->keep_paths ? NULL : project->directory,
+                           &project->environment, NULL};
+    int r = load_files(&load, &set, &source->root, err);
+    if (r < 0)
+        return r;
+    if (yaml_count(source->root) == 0)
+        return error_set(err, ERROR_INVALID, 0, "empty compose file");
+    if (!flags->keep_names)
+        normalize_project(&source->pool, source->root, project->name, &project->environment);
+    yaml_set(&source->pool, source->root, "name", yaml_new_string(&source->pool, project->name, NULL));
+    source->services = yaml_get(source->root, "services");
+    if (!source->services)
+        source->services = yaml_new(&source->pool, YAML_MAPPING, NULL);
+    yaml_remove(source->root, "services");
+    return 0;
+}
+
+static int check(struct compose_project *project, struct error *err)
+{
+    struct compose_source *source = project->source;
+    struct yaml *whole = yaml_new(&source->pool, YAML_MAPPING, NULL);
+    for (size_t i = 0; i < source->root->count; i++)
+        yaml_add_pair(&source->pool, whole, &source->root->pairs[i]);
+    yaml_set(&source->pool, whole, "services", source->active);
+    int r = validate_project(whole, source->inactive, err);
+    return r == 0 ? validate_container_names(whole, err) : r;
+}
+
+static int load(const struct compose_options *options, const struct compose_load *flags,
+                struct compose_project *project, struct error *err)
+{
+    project->source = xcalloc(1, sizeof(*project->source));
+    project->source->raw = flags->keep_variables;
+    project->source->keep_env_files = flags->keep_env_files;
+    project->all_resources = options->all_resources || flags->keep_variables;
+    int r = find_everything(options, project, err);
+    if (r == 0)
+        r = find_name(options, project, flags->keep_variables, err);
+    if (r == 0)
+        r = read_tree(project, flags, err);
+    if (r < 0)
+        return r;
+    find_profiles(options, project);
+    compose_source_apply_profiles(project);
+    if (flags->keep_variables)
+        project->source->active = project->source->services;
+    else if (!flags->keep_inconsistent)
+        r = check(project, err);
+    if (r < 0)
+        return r;
+    if (flags->services && flags->services->count > 0 && !flags->keep_variables)
+        return compose_project_select(project, flags->services, flags->no_dependencies, err);
+    return compose_source_refresh(project, err);
+}
+
+int compose_project_load_with(const struct compose_options *options, const struct compose_load *flags,
+                              struct compose_project *project, struct error *err)
+{
+    *project = (struct compose_project){0};
+    int r = load(options, flags, project, err);
+    if (r < 0)
+        compose_project_release(project);
+    return r;
 }
 
 int compose_project_load(const struct compose_options *options, struct compose_project *project, struct error *err)
 {
-    *project = (struct compose_project){0};
-    int r = load(options, project, err);
-    if (r < 0)
-        compose_project_release(project);
-    return r;
+    static const struct compose_load everything;
+    return compose_project_load_with(options, &everything, project, err);
 }
 
 int compose_project_name(const struct compose_options *options, char **ret_name, struct error *err)
@@ -149,19 +281,4 @@ int compose_project_name(const struct compose_options *options, char **ret_name,
 const struct json *compose_service(const struct compose_project *project, const char *name)
 {
     return json_get(json_get(project->model, "services"), name);
-}
-
-int compose_project_enable(struct compose_project *project, const struct strv *names, struct error *err)
-{
-    for (size_t i = 0; i < names->count; i++) {
-        const char *name = names->items[i];
-        const struct json *disabled = json_get(project->disabled, name);
-        if (!compose_service(project, name) && !disabled)
-            return error_set(err, ERROR_NOT_FOUND, 0, "no such service: %s", name);
-        if (!disabled)
-            continue;
-        json_set(json_object_of(project->model, "services"), name, json_copy(disabled));
-        json_remove(project->disabled, name);
-    }
-    return 0;
 }

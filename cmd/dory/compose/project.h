@@ -19,26 +19,46 @@
 #include "base/strv.h"
 #include "cmd/dory/compose/compose.h"
 
+struct compose_source; /* the tree that the model is rendered from */
+
 struct compose_project {
     char *name;              /* [a-z0-9][a-z0-9_-]* */
     char *directory;         /* absolute: the working directory of the label com.docker.compose.project.working_dir */
     struct strv files;       /* the Compose files, absolute, in order of merging (label ...project.config_files) */
-    struct strv environment; /* "NAME=value": what interpolation saw, .env included */
+    struct strv environment; /* "NAME=value": what interpolation saw, .env included; also the values of secrets and
+                              * configs that have "environment" */
     struct strv profiles;    /* active ones */
     struct json *model;      /* the canonical model */
-    struct json *disabled;   /* services (an object like the model's) of profiles that are not active */
+    struct json *disabled;   /* services (an object like the model's) that are not active, or were not selected */
     struct strv warnings;    /* sentences for standard error; compose_project_warn() prints them */
+    bool all_resources;      /* networks and the like that no active service uses stay in the model */
+    struct compose_source *source;
 };
 #define CLEANUP_COMPOSE_PROJECT CLEANUP(compose_project_release)
 
+/* What not to do while loading; zero-initialised is to do everything. */
+struct compose_load {
+    bool keep_variables;    /* --no-interpolate: the model has only short forms expanded and files merged */
+    bool keep_paths;        /* --no-path-resolution */
+    bool keep_names;        /* --no-normalize */
+    bool keep_inconsistent; /* --no-consistency */
+    bool keep_env_files;    /* env_file is not read */
+    /* Only these services (naming one activates its profiles) and what they depend on; NULL or empty: all. */
+    const struct strv *services;
+    bool no_dependencies; /* ... without what they depend on */
+};
+
 /*
  * Loads everything (blocks on the files). Errors are ERROR_INVALID with "FILE:LINE:COLUMN: ..." where a file is at
- * fault, ERROR_NOT_FOUND "no configuration file provided: not found" when there is none. `project` need not be
- * initialised; on failure there is nothing to release.
+ * fault, ERROR_NOT_FOUND "no configuration file provided: not found" when there is none, and "no such service: NAME".
+ * `project` need not be initialised; on failure there is nothing to release.
  */
 int compose_project_load(const struct compose_options *options, struct compose_project *project, struct error *err);
+/* The same, for some services, or not everything. */
+int compose_project_load_with(const struct compose_options *options, const struct compose_load *load,
+                              struct compose_project *project, struct error *err);
 void compose_project_release(struct compose_project *project);
-/* Prints the warnings to standard error and forgets them. */
+/* Prints the warnings to standard error, as Compose does, and forgets them. */
 void compose_project_warn(struct compose_project *project);
 
 /*
@@ -49,8 +69,12 @@ int compose_project_name(const struct compose_options *options, char **ret_name,
 
 /* A service of the model; NULL when there is none, or it is disabled. */
 const struct json *compose_service(const struct compose_project *project, const char *name);
-/* Takes the services that are named on a command line out of `disabled` (naming one enables it), with what they depend
- * on. Unknown names: ERROR_NOT_FOUND "no such service: NAME". */
+/* Activates the profiles of services that are named on a command line, as naming one does. Unknown names:
+ * ERROR_NOT_FOUND "no such service: NAME". The model is made anew. */
 int compose_project_enable(struct compose_project *project, const struct strv *names, struct error *err);
+/* Leaves only the named services, and what they depend on unless no_dependencies. The others go to `disabled`, and are
+ * not depended on any more. Nothing is done without names. */
+int compose_project_select(struct compose_project *project, const struct strv *names, bool no_dependencies,
+                           struct error *err);
 
 #endif

@@ -1,0 +1,151 @@
+#include "cmd/dory/compose/load.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cmd/dory/compose/files.h"
+#include "cmd/dory/compose/interpolate.h"
+#include "cmd/dory/compose/merge.h"
+#include "cmd/dory/compose/validate.h"
+
+static const char *const object_sections[] = {"networks", "volumes", "secrets", "configs"};
+
+/* external: {name: X}, the older form of external: true with name: X. */
+static int fix_external(struct load *load, const char *section, const struct yaml_pair *pair, struct error *err)
+{
+    struct yaml *object = pair->value, *external = yaml_get(object, "external");
+    if (!yaml_is(external, YAML_MAPPING))
+        return 0;
+    const char *old = yaml_get_text(external, "name"), *name = yaml_get_text(object, "name");
+    if (old) {
+        strv_addf(load->warnings, "%s.%s: external.name is deprecated. Please set name and external: true", section,
+                  pair->key);
+        if (name && strcmp(name, old) != 0)
+            return yaml_error(&external->place, err, "%s.%s: name and external.name conflict; only use name", section,
+                              pair->key);
+        yaml_set(load->pool, object, "name", yaml_new_string(load->pool, old, external));
+    }
+    yaml_set(load->pool, object, "external", yaml_new_bool(load->pool, true, external));
+    return 0;
+}
+
+/* A document as it was parsed into the canonical one. */
+static int prepare(struct load *load, const struct load_set *set, const char *path, struct yaml *document,
+                   struct error *err)
+{
+    struct schema_walk walk = {load->pool, load->warnings, load->raw};
+    struct interpolation how = {interpolate_from_list, (void *)set->environment, load->warnings};
+    int r = load->raw ? 0 : interpolate_tree(&how, load->pool, document, err);
+    if (r == 0)
+        r = schema_apply(&walk, document, err);
+    for (size_t s = 0; r == 0 && s < ARRAY_SIZE(object_sections); s++) {
+        const struct yaml *objects = yaml_get(document, object_sections[s]);
+        for (size_t i = 0; r == 0 && i < yaml_count(objects); i++)
+            r = fix_external(load, object_sections[s], &objects->pairs[i], err);
+    }
+    if (r == 0 && yaml_remove(document, "version"))
+        strv_addf(load->warnings,
+                  "%s: the attribute `version` is obsolete, it will be ignored, please remove it to avoid potential "
+                  "confusion",
+                  path);
+    return r;
+}
+
+static int parse_file(struct load *load, const char *path, struct yaml ***ret_documents, size_t *ret_count,
+                      struct error *err)
+{
+    CLEANUP_FREE char *text = NULL;
+    size_t size;
+    if (++load->files > LOAD_FILES_MAX)
+        return error_set(err, ERROR_INVALID, 0, "more than %d files", LOAD_FILES_MAX);
+    int r = compose_file_read(path, &text, &size, err);
+    return r < 0 ? r : yaml_parse(load->pool, path, text, size, ret_documents, ret_count, err);
+}
+
+int load_file(struct load *load, const struct load_set *set, const char *path, struct yaml **ret, struct error *err)
+{
+    struct yaml **documents;
+    size_t count;
+    int r = parse_file(load, path, &documents, &count, err);
+    *ret = NULL;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        r = prepare(load, set, path, documents[i], err);
+        if (r == 0 && *ret)
+            r = merge_documents(load->pool, *ret, documents[i], err);
+        else if (r == 0)
+            *ret = documents[i];
+    }
+    return r;
+}
+
+/* One file onto what the earlier ones made. */
+static int add_file(struct load *load, const struct load_set *set, const char *path, struct yaml *root,
+                    struct error *err)
+{
+    struct yaml **documents;
+    size_t count;
+    int r = parse_file(load, path, &documents, &count, err);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        r = prepare(load, set, path, documents[i], err);
+        if (r == 0)
+            r = load_extends(load, set, path, documents[i], err);
+        if (r == 0)
+            r = load_include(load, set, documents[i], err);
+        if (r == 0)
+            r = merge_documents(load->pool, root, documents[i], err);
+    }
+    if (r == 0 && yaml_pool_full(load->pool))
+        r = error_set(err, ERROR_INVALID, 0, "%s: yaml: the document has too many nodes", path);
+    return r;
+}
+
+static void set_default(struct load *load, struct yaml *mapping, const char *key, const char *text)
+{
+    if (mapping->kind == YAML_MAPPING && !yaml_get(mapping, key))
+        yaml_set(load->pool, mapping, key, yaml_new_string(load->pool, text, mapping));
+}
+
+static void set_service_defaults(struct load *load, struct yaml *service)
+{
+    struct yaml *build = yaml_get(service, "build"), *secrets = yaml_get(service, "secrets");
+    struct yaml *ports = yaml_get(service, "ports"), *depends = yaml_get(service, "depends_on");
+    if (build)
+        set_default(load, build, "context", ".");
+    for (size_t i = 0; i < yaml_count(secrets); i++) {
+        const char *source = yaml_get_text(secrets->pairs[i].value, "source");
+        CLEANUP_FREE char *target = xasprintf("/run/secrets/%s", source ? source : "");
+        set_default(load, secrets->pairs[i].value, "target", target);
+    }
+    for (size_t i = 0; i < yaml_count(ports); i++) {
+        set_default(load, ports->pairs[i].value, "protocol", "tcp");
+        set_default(load, ports->pairs[i].value, "mode", "ingress");
+    }
+    for (size_t i = 0; i < yaml_count(depends); i++) {
+        struct yaml *one = depends->pairs[i].value;
+        if (one->kind == YAML_MAPPING && !yaml_get(one, "required"))
+            yaml_set(load->pool, one, "required", yaml_new_bool(load->pool, true, one));
+    }
+}
+
+int load_files(struct load *load, const struct load_set *set, struct yaml **ret, struct error *err)
+{
+    struct yaml *root = yaml_new(load->pool, YAML_MAPPING, NULL);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < set->files->count; i++)
+        r = add_file(load, set, set->files->items[i], root, err);
+    if (r < 0)
+        return r;
+    merge_finish(root);
+    struct yaml *services = yaml_get(root, "services");
+    for (size_t i = 0; i < yaml_count(services); i++)
+        set_service_defaults(load, services->pairs[i].value);
+    r = schema_check_complete(root, err);
+    if (r == 0)
+        r = validate_objects(root, err);
+    if (r < 0)
+        return r;
+    if (set->base)
+        load_resolve_paths(load->pool, root, set->base);
+    *ret = root;
+    return 0;
+}

@@ -1,0 +1,168 @@
+/* The keys of a service, in the order of Compose's own structure. */
+#include "cmd/dory/compose/schema.h"
+
+static const struct schema_row credential_rows[] = {
+    {"config", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"file", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"registry", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {0},
+};
+
+static const struct schema_row logging_rows[] = {
+    {"driver", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"options", SHAPE_OPTIONS, 0, NULL, NULL, NULL},
+    {0},
+};
+
+static const struct schema_row healthcheck_rows[] = {
+    {"test", SHAPE_TEST, SCHEMA_KEEP | SCHEMA_OVERRIDE, NULL, NULL, NULL},
+    {"timeout", SHAPE_DURATION, SCHEMA_KEEP, NULL, NULL, NULL},
+    {"interval", SHAPE_DURATION, SCHEMA_KEEP, NULL, NULL, NULL},
+    {"retries", SHAPE_INTEGER, SCHEMA_KEEP | SCHEMA_UNSIGNED, NULL, NULL, NULL},
+    {"start_period", SHAPE_DURATION, SCHEMA_KEEP, NULL, NULL, NULL},
+    {"start_interval", SHAPE_DURATION, SCHEMA_KEEP, NULL, NULL, NULL},
+    {"disable", SHAPE_BOOL, 0, NULL, NULL, NULL},
+    {0},
+};
+
+static const struct schema_row blkio_limit_rows[] = {
+    {"path", SHAPE_TEXT, SCHEMA_ALWAYS, NULL, NULL, "Path"},
+    {"rate", SHAPE_BYTES, SCHEMA_ALWAYS, NULL, NULL, "Rate"},
+    {0},
+};
+
+static const struct schema_row blkio_weight_rows[] = {
+    {"path", SHAPE_TEXT, SCHEMA_ALWAYS, NULL, NULL, "Path"},
+    {"weight", SHAPE_INTEGER, SCHEMA_ALWAYS | SCHEMA_UNSIGNED, NULL, NULL, "Weight"},
+    {0},
+};
+
+static const struct schema_row blkio_rows[] = {
+    {"weight", SHAPE_INTEGER, SCHEMA_UNSIGNED, NULL, NULL, NULL},
+    {"weight_device", SHAPE_OBJECTS, 0, blkio_weight_rows, NULL, NULL},
+    {"device_read_bps", SHAPE_OBJECTS, 0, blkio_limit_rows, NULL, NULL},
+    {"device_read_iops", SHAPE_OBJECTS, 0, blkio_limit_rows, NULL, NULL},
+    {"device_write_bps", SHAPE_OBJECTS, 0, blkio_limit_rows, NULL, NULL},
+    {"device_write_iops", SHAPE_OBJECTS, 0, blkio_limit_rows, NULL, NULL},
+    {0},
+};
+
+static const struct schema_row provider_rows[] = {
+    {"type", SHAPE_TEXT, SCHEMA_REQUIRED, NULL, NULL, NULL},
+    {"options", SHAPE_MULTI_OPTIONS, 0, NULL, NULL, NULL},
+    {0},
+};
+
+static const struct schema_row service_model_rows[] = {
+    {"endpoint_var", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"model_var", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {0},
+};
+
+static const struct schema_row service_network_rows[] = {
+    {"aliases", SHAPE_TEXTS, SCHEMA_BY_KEY, NULL, NULL, NULL},
+    {"driver_opts", SHAPE_OPTIONS, 0, NULL, NULL, NULL},
+    {"gw_priority", SHAPE_INTEGER, 0, NULL, NULL, NULL},
+    {"interface_name", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"ipv4_address", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"ipv6_address", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"link_local_ips", SHAPE_TEXTS, SCHEMA_BY_KEY, NULL, NULL, NULL},
+    {"mac_address", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"priority", SHAPE_INTEGER, 0, NULL, NULL, NULL},
+    {0},
+};
+
+const struct schema_row schema_service_rows[] = {
+    {"profiles", SHAPE_TEXTS, SCHEMA_BY_KEY, NULL, NULL, NULL},
+    {"annotations", SHAPE_MAPPING, 0, NULL, NULL, NULL},
+    {"attach", SHAPE_BOOL, SCHEMA_KEEP, NULL, NULL, NULL},
+    {"build", SHAPE_BUILD, SCHEMA_KEEP, schema_build_rows, NULL, NULL},
+    {"develop", SHAPE_OBJECT, SCHEMA_KEEP | SCHEMA_NULLABLE, schema_develop_rows, NULL, NULL},
+    {"blkio_config", SHAPE_OBJECT, SCHEMA_KEEP, blkio_rows, NULL, NULL},
+    {"cap_add", SHAPE_TEXTS, SCHEMA_BY_KEY, NULL, NULL, NULL},
+    {"cap_drop", SHAPE_TEXTS, SCHEMA_BY_KEY, NULL, NULL, NULL},
+    {"cgroup_parent", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"cgroup", SHAPE_TEXT, 0, NULL, "host|private", NULL},
+    {"cpu_count", SHAPE_INTEGER, 0, NULL, NULL, NULL},
+    {"cpu_percent", SHAPE_REAL, 0, NULL, NULL, NULL},
+    {"cpu_period", SHAPE_INTEGER, 0, NULL, NULL, NULL},
+    {"cpu_quota", SHAPE_INTEGER, 0, NULL, NULL, NULL},
+    {"cpu_rt_period", SHAPE_INTEGER, 0, NULL, NULL, NULL},
+    {"cpu_rt_runtime", SHAPE_INTEGER, 0, NULL, NULL, NULL},
+    {"cpus", SHAPE_REAL, 0, NULL, NULL, NULL},
+    {"cpuset", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"cpu_shares", SHAPE_INTEGER, 0, NULL, NULL, NULL},
+    {"command", SHAPE_COMMAND, SCHEMA_ALWAYS | SCHEMA_NULLABLE | SCHEMA_OVERRIDE, NULL, NULL, NULL},
+    {"configs", SHAPE_FILE_MOUNTS, SCHEMA_BY_TARGET, schema_file_mount_rows, NULL, NULL},
+    {"container_name", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"credential_spec", SHAPE_OBJECT, SCHEMA_KEEP, credential_rows, NULL, NULL},
+    {"depends_on", SHAPE_DEPENDS_ON, 0, schema_depends_rows, NULL, NULL},
+    {"deploy", SHAPE_OBJECT, SCHEMA_KEEP | SCHEMA_NULLABLE, schema_deploy_rows, NULL, NULL},
+    {"device_cgroup_rules", SHAPE_TEXTS, 0, NULL, NULL, NULL},
+    {"devices", SHAPE_DEVICES, SCHEMA_BY_TARGET, schema_device_rows, NULL, NULL},
+    {"dns", SHAPE_ONE_OR_MORE, SCHEMA_BY_KEY, NULL, NULL, NULL},
+    {"dns_opt", SHAPE_TEXTS, SCHEMA_BY_KEY, NULL, NULL, NULL},
+    {"dns_search", SHAPE_ONE_OR_MORE, SCHEMA_BY_KEY, NULL, NULL, NULL},
+    {"domainname", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"entrypoint", SHAPE_COMMAND, SCHEMA_ALWAYS | SCHEMA_NULLABLE | SCHEMA_OVERRIDE, NULL, NULL, NULL},
+    {"provider", SHAPE_OBJECT, SCHEMA_KEEP | SCHEMA_REFUSED, provider_rows, "there are no providers of services", NULL},
+    {"environment", SHAPE_ENVIRONMENT, 0, NULL, NULL, NULL},
+    {"env_file", SHAPE_ENV_FILES, SCHEMA_BY_PATH, schema_env_file_rows, NULL, NULL},
+    {"expose", SHAPE_TEXTS_OR_NUMBERS, SCHEMA_BY_KEY, NULL, NULL, NULL},
+    {"extends", SHAPE_EXTENDS, SCHEMA_HIDDEN, schema_extends_rows, NULL, NULL},
+    {"external_links", SHAPE_TEXTS, 0, NULL, NULL, NULL},
+    {"extra_hosts", SHAPE_HOSTS, 0, NULL, NULL, NULL},
+    {"group_add", SHAPE_TEXTS_OR_NUMBERS, 0, NULL, NULL, NULL},
+    {"gpus", SHAPE_ANY, SCHEMA_REFUSED, schema_device_request_rows, "there is no GPU support", NULL},
+    {"hostname", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"healthcheck", SHAPE_OBJECT, SCHEMA_KEEP, healthcheck_rows, NULL, NULL},
+    {"image", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"init", SHAPE_BOOL, SCHEMA_KEEP, NULL, NULL, NULL},
+    {"ipc", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"isolation", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"labels", SHAPE_MAPPING, 0, NULL, NULL, NULL},
+    {"label_file", SHAPE_ONE_OR_MORE, SCHEMA_HIDDEN, NULL, NULL, NULL},
+    {"links", SHAPE_TEXTS, SCHEMA_BY_KEY, NULL, NULL, NULL},
+    {"logging", SHAPE_OBJECT, SCHEMA_KEEP | SCHEMA_DRIVER, logging_rows, NULL, NULL},
+    {"mem_limit", SHAPE_BYTES, 0, NULL, NULL, NULL},
+    {"mem_reservation", SHAPE_BYTES, 0, NULL, NULL, NULL},
+    {"memswap_limit", SHAPE_BYTES, 0, NULL, NULL, NULL},
+    {"mem_swappiness", SHAPE_BYTES, 0, NULL, NULL, NULL},
+    {"mac_address", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"models", SHAPE_NAMED_MAP, SCHEMA_REFUSED, service_model_rows, "there is no model runner", NULL},
+    {"network_mode", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"networks", SHAPE_NAMED_MAP, 0, service_network_rows, NULL, NULL},
+    {"oom_kill_disable", SHAPE_BOOL, 0, NULL, NULL, NULL},
+    {"oom_score_adj", SHAPE_INTEGER, 0, NULL, NULL, NULL},
+    {"pid", SHAPE_TEXT, SCHEMA_NULLABLE, NULL, NULL, NULL},
+    {"pids_limit", SHAPE_INTEGER, 0, NULL, NULL, NULL},
+    {"platform", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"ports", SHAPE_PORTS, SCHEMA_BY_PORT, schema_port_rows, NULL, NULL},
+    {"privileged", SHAPE_BOOL, 0, NULL, NULL, NULL},
+    {"pull_policy", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"read_only", SHAPE_BOOL, 0, NULL, NULL, NULL},
+    {"restart", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"runtime", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"scale", SHAPE_INTEGER, SCHEMA_KEEP, NULL, NULL, NULL},
+    {"secrets", SHAPE_FILE_MOUNTS, SCHEMA_BY_TARGET, schema_file_mount_rows, NULL, NULL},
+    {"security_opt", SHAPE_TEXTS, 0, NULL, NULL, NULL},
+    {"shm_size", SHAPE_BYTES, 0, NULL, NULL, NULL},
+    {"stdin_open", SHAPE_BOOL, 0, NULL, NULL, NULL},
+    {"stop_grace_period", SHAPE_DURATION, SCHEMA_KEEP, NULL, NULL, NULL},
+    {"stop_signal", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"storage_opt", SHAPE_OPTIONS, 0, NULL, NULL, NULL},
+    {"sysctls", SHAPE_MAPPING, 0, NULL, NULL, NULL},
+    {"tmpfs", SHAPE_ONE_OR_MORE, SCHEMA_BY_KEY, NULL, NULL, NULL},
+    {"tty", SHAPE_BOOL, 0, NULL, NULL, NULL},
+    {"ulimits", SHAPE_ULIMITS, 0, schema_ulimit_rows, NULL, NULL},
+    {"use_api_socket", SHAPE_BOOL, SCHEMA_STRICT, NULL, NULL, NULL},
+    {"user", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"userns_mode", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"uts", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"volumes", SHAPE_MOUNTS, SCHEMA_BY_TARGET, schema_mount_rows, NULL, NULL},
+    {"volumes_from", SHAPE_TEXTS, 0, NULL, NULL, NULL},
+    {"working_dir", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"post_start", SHAPE_OBJECTS, 0, schema_hook_rows, NULL, NULL},
+    {"pre_stop", SHAPE_OBJECTS, 0, schema_hook_rows, NULL, NULL},
+    {0},
+};
