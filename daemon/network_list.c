@@ -57,6 +57,17 @@ static void add_predefined(struct engine *engine, const struct network_info *inf
     if (info->range[0])
         config->v4.range = xstrdup(info->range);
     config->v4.gateway = xstrdup(info->gateway);
+    if (info->route[0])
+        strmap_set(&config->v4.auxiliary, "DefaultGatewayIPv4", info->route);
+    if (info->subnet6[0]) {
+        config->ipv6 = true;
+        config->v6.subnet = xstrdup(info->subnet6);
+        config->v6.gateway = xstrdup(info->gateway6);
+    }
+    if (info->range6[0])
+        config->v6.range = xstrdup(info->range6);
+    if (info->route6[0])
+        strmap_set(&config->v6.auxiliary, "DefaultGatewayIPv6", info->route6);
     snprintf(mtu, sizeof(mtu), "%d", info->mtu);
     strmap_set(&config->options, "com.docker.network.bridge.default_bridge", "true");
     strmap_set(&config->options, "com.docker.network.bridge.enable_icc", "true");

@@ -25,10 +25,13 @@ struct daemon_options {
     char *bridge; /* dory0 */
     char *bip;
     char *fixed_cidr;
+    bool ipv6; /* on the default bridge */
+    char *bip6, *fixed_cidr6;
+    char *default_gateway, *default_gateway6;
     char *ip; /* default address for published ports */
     int64_t mtu;
-    struct strv address_pools;          /* "base=10.10.0.0/16,size=24": where networks get their subnets from */
-    bool iptables, ip_forward, ip_masq; /* true by default */
+    struct strv address_pools; /* "base=10.10.0.0/16,size=24": where networks get their subnets from */
+    bool iptables, ip6tables, ip_forward, ip_masq; /* true by default */
     struct strv insecure_registries, registry_mirrors;
     struct strmap mirrors; /* of registries other than Docker Hub: "ghcr.io": "https://a,https://b" */
     struct strv dns, dns_options, dns_search;

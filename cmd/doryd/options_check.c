@@ -5,7 +5,6 @@
 #include "base/parse.h"
 #include "cmd/doryd/options.h"
 #include "daemon/log_options.h"
-#include "daemon/network/ipam.h"
 #include "daemon/network/network.h"
 #include "daemon/runtimes.h"
 #include "daemon/ulimits.h"
@@ -85,12 +84,15 @@ int daemon_options_check(const struct daemon_options *options, struct error *err
         r = runtimes_check(options, err);
     if (r < 0)
         return r;
-    if (strcmp(options->bridge, "none") == 0 && options->bip != NULL && *options->bip != '\0')
-        return error_set(err, ERROR_INVALID, 0, "bip %s: there is no default bridge that could have it (bridge: none)",
-                         options->bip);
-    struct network_options network = {
-        .bip = options->bip, .fixed_cidr = options->fixed_cidr, .no_bridge = strcmp(options->bridge, "none") == 0};
-    r = network_check_fixed_cidr(&network, &(struct ipam_subnet){0}, err);
+    struct network_options network = {.no_bridge = strcmp(options->bridge, "none") == 0,
+                                      .bip = options->bip,
+                                      .fixed_cidr = options->fixed_cidr,
+                                      .ipv6 = options->ipv6,
+                                      .bip6 = options->bip6,
+                                      .fixed_cidr6 = options->fixed_cidr6,
+                                      .gateway = options->default_gateway,
+                                      .gateway6 = options->default_gateway6};
+    r = network_check_default_bridge(&network, err);
     if (r < 0)
         return r;
     if (options->mtu != 0 && (options->mtu < 68 || options->mtu > 65535))

@@ -222,7 +222,10 @@ static int take_warm(struct network_manager *manager, const struct network_attac
         return r;
     }
     struct endpoint *e = xcalloc(1, sizeof(*e));
-    *e = (struct endpoint){.address = ns.address, .host_index = ns.host_index, .priority = attachment->priority};
+    *e = (struct endpoint){.address = ns.address.v4,
+                           .address6 = ns.address.v6,
+                           .host_index = ns.host_index,
+                           .priority = attachment->priority};
     id_generate(e->id);
     memcpy(e->host_name, ns.host_name, sizeof(e->host_name));
     snprintf(e->interface, sizeof(e->interface), "eth0");

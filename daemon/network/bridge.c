@@ -120,16 +120,21 @@ static int configure(struct netlink *netlink, struct bridge *bridge, const char 
     if (r == 0) {
         r = write_setting(bridge, "ipv4", "route_localnet", "1", err);
     }
-    if (r == 0) {
-        r = write_setting(bridge, "ipv6", "accept_ra", "0", err);
-    }
-    if (r == 0) {
-        r = write_setting(bridge, "ipv6", "disable_ipv6", "1", err);
-    }
     return r < 0 ? r : link_set_up(netlink, bridge->index, bridge->mtu, err);
 }
 
-int bridge_open(struct netlink *netlink, const struct network_options *options, struct bridge *ret, struct error *err)
+static int find_subnet6(struct netlink *netlink, const struct bridge *bridge, struct ipam6_subnet *ret,
+                        struct error *err)
+{
+    CLEANUP_FREE struct ipam6_subnet *present = NULL;
+    size_t count = 0;
+    int r = link_addresses6(netlink, bridge->index, &present, &count, err);
+    *ret = count > 0 ? present[0] : (struct ipam6_subnet){0};
+    return r;
+}
+
+int bridge_open(struct netlink *netlink, const struct network_options *options, struct bridge *ret,
+                struct ipam6_subnet *present6, struct error *err)
 {
     struct bridge bridge = {.mtu = options->mtu > 0 ? options->mtu : 1500};
     const char *name = options->bridge ? options->bridge : "dory0";
@@ -148,6 +153,9 @@ int bridge_open(struct netlink *netlink, const struct network_options *options, 
     if (r == 0) {
         r = configure(netlink, &bridge, options->bip, err);
     }
+    if (r == 0) {
+        r = find_subnet6(netlink, &bridge, present6, err);
+    }
     if (r == 0 && !options->no_ip_forward) {
         r = enable_forwarding(err);
     }
@@ -158,14 +166,33 @@ int bridge_open(struct netlink *netlink, const struct network_options *options, 
     return 0;
 }
 
-static int configure6(struct netlink *netlink, const struct bridge *bridge, const struct ipam6_subnet *subnet6,
-                      struct error *err)
+/* Leaves no other address on the bridge than the wanted one. */
+static int drop_others6(struct netlink *netlink, const struct bridge *bridge, const struct ipam6_subnet *subnet6,
+                        struct error *err)
+{
+    CLEANUP_FREE struct ipam6_subnet *present = NULL;
+    size_t count = 0;
+    int r = link_addresses6(netlink, bridge->index, &present, &count, err);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        if (present[i].prefix != subnet6->prefix || !IN6_ARE_ADDR_EQUAL(&present[i].gateway, &subnet6->gateway)) {
+            r = link_delete_address6(netlink, bridge->index, &present[i].gateway, present[i].prefix, err);
+        }
+    }
+    return r;
+}
+
+int bridge_set_subnet6(struct netlink *netlink, const struct bridge *bridge, const struct ipam6_subnet *subnet6,
+                       struct error *err)
 {
     int r = write_setting(bridge, "ipv6", "accept_ra", "0", err);
     if (r == 0) {
         r = write_setting(bridge, "ipv6", "disable_ipv6", subnet6->prefix ? "0" : "1", err);
     }
     if (r < 0 || !subnet6->prefix) {
+        return r;
+    }
+    r = drop_others6(netlink, bridge, subnet6, err);
+    if (r < 0) {
         return r;
     }
     return link_add_address6(netlink, bridge->index, &subnet6->gateway, subnet6->prefix, err);
@@ -188,7 +215,7 @@ int bridge_make(struct netlink *netlink, struct bridge *bridge, const struct ipa
         r = write_setting(bridge, "ipv4", "route_localnet", "1", err);
     }
     if (r == 0) {
-        r = configure6(netlink, bridge, subnet6, err);
+        r = bridge_set_subnet6(netlink, bridge, subnet6, err);
     }
     if (r == 0) {
         r = link_set_up(netlink, bridge->index, bridge->mtu, err);

@@ -20,9 +20,14 @@ struct bridge {
 /*
  * Makes or completes the bridge and brings it up. Its subnet is options->bip; else the one that an existing bridge of
  * this name has (so a restarted daemon finds its containers' subnet again); else the first that is free. Sets
- * route_localnet, accept_ra=0 and disable_ipv6=1 on the bridge alone, and net.ipv4.ip_forward=1 unless told not to.
+ * route_localnet on the bridge alone, and net.ipv4.ip_forward=1 unless told not to. IPv6 is bridge_set_subnet6's.
+ * *present6 is the IPv6 subnet that an existing bridge has, prefix 0: none.
  */
-int bridge_open(struct netlink *netlink, const struct network_options *options, struct bridge *ret, struct error *err);
+int bridge_open(struct netlink *netlink, const struct network_options *options, struct bridge *ret,
+                struct ipam6_subnet *present6, struct error *err);
+/* Gives the bridge this IPv6 subnet and no other; prefix 0: IPv6 is off on it. Router advertisements are not heeded. */
+int bridge_set_subnet6(struct netlink *netlink, const struct bridge *bridge, const struct ipam6_subnet *subnet6,
+                       struct error *err);
 /* The bridge of a network: name, subnet and mtu are given, the index is filled in. An interface that is there already
  * is taken over if `existing`, else -EEXIST. subnet6 with prefix 0: IPv6 is off on it. */
 int bridge_make(struct netlink *netlink, struct bridge *bridge, const struct ipam6_subnet *subnet6, bool existing,

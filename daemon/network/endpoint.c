@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/id.h"
+#include "base/log.h"
 #include "daemon/network/network_internal.h"
 
 int endpoint_parse_mac(const char *text, uint8_t mac[6], struct error *err)
@@ -61,6 +62,14 @@ static int take_given6(struct network *network, const char *text, struct in6_add
     }
     *ret = address;
     return 0;
+}
+
+/* Is it part of the network's subnet as that is now? */
+static bool network_has6(const struct network *network, const char *text)
+{
+    struct in6_addr address;
+    return network->subnet6.prefix && inet_pton(AF_INET6, text, &address) == 1 &&
+           ipam6_contains(&network->subnet6, &address);
 }
 
 /* Lock held. The endpoint owns what was taken before a failure. */
@@ -156,7 +165,10 @@ int endpoint_restore(struct network_manager *manager, const struct network_endpo
     }
     struct endpoint *e = blank(network, attachment);
     r = take_given4(network, from->address, &e->address, err);
-    if (r == 0 && from->address6[0]) {
+    if (r == 0 && from->address6[0] && network == manager->bridge && !network_has6(network, from->address6)) {
+        log_warn("network: %s is no IPv6 address of the default bridge any more; its container goes on without",
+                 from->address6);
+    } else if (r == 0 && from->address6[0]) {
         r = take_given6(network, from->address6, &e->address6, err);
     }
     if (r == 0) {
@@ -198,7 +210,7 @@ void endpoint_retire(struct network_manager *manager, struct endpoint *e, bool h
     pthread_mutex_lock(&manager->lock);
     e->network->endpoints--;
     pthread_mutex_unlock(&manager->lock);
-    struct pool_job job = {.host_index = e->host_index, .address = e->address, .owner = e};
+    struct pool_job job = {.host_index = e->host_index, .owner = e};
     if (has_udp_ports) {
         job.flows.container_address = e->address;
     }
@@ -215,14 +227,14 @@ void endpoint_describe(const struct endpoint *e, struct network_endpoint *ret)
     ipam_format_address(text, e->address);
     snprintf(ret->address, sizeof(ret->address), "%s", text);
     if (!network->internal && !network->direct) {
-        ipam_format_address(text, network->bridge.subnet.gateway);
+        ipam_format_address(text, network->gateway);
         snprintf(ret->gateway, sizeof(ret->gateway), "%s", text);
     }
     if (!IN6_IS_ADDR_UNSPECIFIED(&e->address6)) {
         inet_ntop(AF_INET6, &e->address6, ret->address6, sizeof(ret->address6));
         ret->prefix6 = network->subnet6.prefix;
         if (!network->internal) {
-            inet_ntop(AF_INET6, &network->subnet6.gateway, ret->gateway6, sizeof(ret->gateway6));
+            inet_ntop(AF_INET6, &network->gateway6, ret->gateway6, sizeof(ret->gateway6));
         }
     }
     snprintf(ret->mac, sizeof(ret->mac), "%02x:%02x:%02x:%02x:%02x:%02x", e->mac[0], e->mac[1], e->mac[2], e->mac[3],

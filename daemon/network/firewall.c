@@ -139,10 +139,13 @@ int firewall_apply(struct firewall *firewall, firewall_snapshot_fn snapshot, voi
     pthread_mutex_lock(&firewall->lock);
     snapshot(&rules, data);
     bool ip6 = has_ip6(&rules);
-    CLEANUP_FREE char *ruleset = firewall_ruleset(firewall->bridge, &rules, ip6 || firewall->ip6);
+    CLEANUP_FREE char *ruleset = firewall_ruleset(firewall->bridge, &rules, ip6);
     bool user = !table_exists(firewall, firewall->user_table, NFPROTO_INET);
-    CLEANUP_FREE char *text = xasprintf("%s%s%s%s", user ? "table inet " : "", user ? firewall->user_table : "",
-                                        user ? USER_CHAIN : "", ruleset);
+    bool last6 = firewall->ip6 && !ip6; /* the last network with IPv6 has gone, and the table with it */
+    CLEANUP_FREE char *text =
+        xasprintf("%s%s%s%s%s%s%s%s%s", user ? "table inet " : "", user ? firewall->user_table : "",
+                  user ? USER_CHAIN : "", last6 ? "add table ip6 " : "", last6 ? firewall->table : "",
+                  last6 ? "\ndelete table ip6 " : "", last6 ? firewall->table : "", last6 ? "\n" : "", ruleset);
     CLEANUP_STRBUF struct strbuf joined = STRBUF_INIT;
     struct firewall_foreign foreign;
     firewall_foreign_look(firewall->netlink, firewall->bridge, &foreign);

@@ -73,10 +73,15 @@ static void add_guard(struct strbuf *out, const char *ip)
                 ip, loopback, ip, loopback, ip, ip);
 }
 
-/* A port published on loopback is for this host alone, also where the administrator lets 127/8 in. */
+/*
+ * A port published on loopback is for this host alone, also where the administrator lets 127/8 in. To ::1 nothing is
+ * translated: the kernel takes answers for it by lo only, and there is no route_localnet. So a client is refused at
+ * once there, and goes on to 127.0.0.1, instead of waiting for answers that are dropped.
+ */
 static void add_translation(struct strbuf *out, const char *ip)
 {
-    const char *loopback = strcmp(ip, "ip6") == 0 ? "::1" : "127.0.0.0/8";
+    bool ip6 = strcmp(ip, "ip6") == 0;
+    const char *loopback = ip6 ? "::1" : "127.0.0.0/8";
     strbuf_addf(out,
                 "\tchain publish {\n"
                 "\t\tdnat %s to %s daddr . meta l4proto . th dport map @ports_at\n"
@@ -84,9 +89,9 @@ static void add_translation(struct strbuf *out, const char *ip)
                 "\tchain prerouting {\n\t\ttype nat hook prerouting priority dstnat; policy accept;\n"
                 "\t\tiifname != \"lo\" %s daddr %s return\n"
                 "\t\tfib daddr type local jump publish\n\t}\n"
-                "\tchain output {\n\t\ttype nat hook output priority -100; policy accept;\n"
+                "\tchain output {\n\t\ttype nat hook output priority -100; policy accept;\n%s"
                 "\t\tfib daddr type local jump publish\n\t}\n",
-                ip, ip, ip, ip, loopback);
+                ip, ip, ip, ip, loopback, ip6 ? "\t\tip6 daddr ::1 return\n" : "");
 }
 
 /*
@@ -110,12 +115,13 @@ static void add_forward(struct strbuf *out)
  * Clients from elsewhere keep their address. */
 static void add_postrouting(struct strbuf *out, const char *ip)
 {
-    strbuf_addf(out,
-                "\tchain postrouting {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
-                "\t\toifname != @bridges %s saddr @outbound masquerade\n"
-                "\t\toifname @bridges ct status dnat %s saddr %s masquerade\n"
-                "\t\toifname @bridges ct status dnat %s saddr @subnets masquerade\n\t}\n",
-                ip, ip, strcmp(ip, "ip6") == 0 ? "::1" : "127.0.0.0/8", ip);
+    strbuf_addf(
+        out,
+        "\tchain postrouting {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
+        "\t\toifname != @bridges %s saddr @outbound masquerade\n"
+        "%s"
+        "\t\toifname @bridges ct status dnat %s saddr @subnets masquerade\n\t}\n",
+        ip, strcmp(ip, "ip6") == 0 ? "" : "\t\toifname @bridges ct status dnat ip saddr 127.0.0.0/8 masquerade\n", ip);
 }
 
 char *firewall_ruleset(const char *bridge, const struct firewall_rules *rules, bool ip6)

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "base/parse.h"
 
-static void mask(struct in6_addr *address, int prefix)
+void ipam6_mask(struct in6_addr *address, int prefix)
 {
     for (int i = 0; i < 16; i++) {
         int bits = prefix - 8 * i;
@@ -40,9 +40,25 @@ int ipam6_subnet_parse(const char *text, struct ipam6_subnet *ret, struct error 
         return error_set(err, ERROR_INVALID, EINVAL, "invalid subnet %s: the prefix must be between /8 and /126", text);
     }
     subnet.prefix = (int)prefix;
-    mask(&subnet.network, subnet.prefix);
+    ipam6_mask(&subnet.network, subnet.prefix);
     subnet.gateway = subnet.network;
     increment(&subnet.gateway);
+    *ret = subnet;
+    return 0;
+}
+
+int ipam6_bridge_parse(const char *text, struct ipam6_subnet *ret, struct error *err)
+{
+    struct ipam6_subnet subnet;
+    struct in6_addr address;
+    int r = ipam6_subnet_parse(text, &subnet, err);
+    if (r < 0) {
+        return r;
+    }
+    CLEANUP_FREE char *own = xstrndup(text, strcspn(text, "/"));
+    if (inet_pton(AF_INET6, own, &address) == 1 && !equal(&address, &subnet.network)) {
+        subnet.gateway = address;
+    }
     *ret = subnet;
     return 0;
 }
@@ -50,8 +66,8 @@ int ipam6_subnet_parse(const char *text, struct ipam6_subnet *ret, struct error 
 static bool in_prefix(const struct in6_addr *address, const struct in6_addr *network, int prefix)
 {
     struct in6_addr a = *address, b = *network;
-    mask(&a, prefix);
-    mask(&b, prefix);
+    ipam6_mask(&a, prefix);
+    ipam6_mask(&b, prefix);
     return equal(&a, &b);
 }
 

@@ -18,6 +18,10 @@ struct ipam6_subnet {
 
 /* "fd00:1::/64"; the gateway becomes the first address. Prefixes /8 to /126. ERROR_INVALID in docker's words. */
 int ipam6_subnet_parse(const char *text, struct ipam6_subnet *ret, struct error *err);
+/* "fd00:1::5/64" as --bip6 takes it: the address is the gateway. The network's own address means its first one. */
+int ipam6_bridge_parse(const char *text, struct ipam6_subnet *ret, struct error *err);
+/* Clears what is not the network's part. */
+void ipam6_mask(struct in6_addr *address, int prefix);
 bool ipam6_contains(const struct ipam6_subnet *subnet, const struct in6_addr *address);
 bool ipam6_overlaps(const struct ipam6_subnet *a, const struct ipam6_subnet *b);
 /*

@@ -174,9 +174,10 @@ int link_delete_address(struct netlink *netlink, unsigned int index, uint32_t ad
     return link_run_indexed(netlink, &batch, err, "remove an address from interface", index);
 }
 
-static void put_address6(struct netlink_batch *batch, unsigned int index, const struct in6_addr *address, int prefix)
+static void put_address6(struct netlink_batch *batch, uint16_t type, uint16_t flags, unsigned int index,
+                         const struct in6_addr *address, int prefix)
 {
-    struct nlmsghdr *m = netlink_batch_begin(batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK);
+    struct nlmsghdr *m = netlink_batch_begin(batch, type, flags | NLM_F_ACK);
     struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
     info->ifa_family = AF_INET6;
     info->ifa_prefixlen = prefix;
@@ -192,8 +193,16 @@ int link_add_address6(struct netlink *netlink, unsigned int index, const struct 
                       struct error *err)
 {
     struct netlink_batch batch = {.used = 0};
-    put_address6(&batch, index, address, prefix);
+    put_address6(&batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, address, prefix);
     return link_run_indexed(netlink, &batch, err, "add an IPv6 address to interface", index);
+}
+
+int link_delete_address6(struct netlink *netlink, unsigned int index, const struct in6_addr *address, int prefix,
+                         struct error *err)
+{
+    struct netlink_batch batch = {.used = 0};
+    put_address6(&batch, RTM_DELADDR, 0, index, address, prefix);
+    return link_run_indexed(netlink, &batch, err, "remove an IPv6 address from interface", index);
 }
 
 static void put_default_route(struct netlink_batch *batch, uint8_t family, unsigned int index, const void *gateway,
@@ -291,11 +300,14 @@ int link_setup(struct netlink *netlink, const struct link_setup *setup, struct e
     put_address(&batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, setup->index, setup->address,
                 setup->prefix);
     if (setup->prefix6) {
-        put_address6(&batch, setup->index, &setup->address6, setup->prefix6);
+        put_address6(&batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, setup->index, &setup->address6, setup->prefix6);
     }
     if (setup->gateway) {
         uint32_t gateway = htonl(setup->gateway);
         put_default_route(&batch, AF_INET, setup->index, &gateway, sizeof(gateway));
+    }
+    if (setup->prefix6 && !IN6_IS_ADDR_UNSPECIFIED(&setup->gateway6)) {
+        put_default_route(&batch, AF_INET6, setup->index, &setup->gateway6, sizeof(setup->gateway6));
     }
     return link_run(netlink, &batch, err, "configure interface", "eth0");
 }
@@ -372,14 +384,14 @@ static int on_route(const struct nlmsghdr *m, void *data)
     return 0;
 }
 
-static int dump_addresses(struct netlink *netlink, struct subnet_list *list)
+static int dump_addresses(struct netlink *netlink, uint8_t family, netlink_dump_fn on_message, void *list)
 {
     struct netlink_batch batch = {.used = 0};
     struct nlmsghdr *m = netlink_batch_begin(&batch, RTM_GETADDR, NLM_F_DUMP);
     struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
-    info->ifa_family = AF_INET;
+    info->ifa_family = family;
     netlink_batch_end(&batch, m);
-    return netlink_dump(netlink, &batch, on_address, list);
+    return netlink_dump(netlink, &batch, on_message, list);
 }
 
 static int dump_routes(struct netlink *netlink, uint8_t family, netlink_dump_fn on_message, void *list)
@@ -396,7 +408,7 @@ int link_used_subnets(struct netlink *netlink, unsigned int skip_index, struct i
                       struct error *err)
 {
     struct subnet_list list = {.skip = skip_index};
-    int r = dump_addresses(netlink, &list);
+    int r = dump_addresses(netlink, AF_INET, on_address, &list);
     if (r == 0) {
         r = dump_routes(netlink, AF_INET, on_route, &list);
     }
@@ -412,7 +424,23 @@ int link_used_subnets(struct netlink *netlink, unsigned int skip_index, struct i
 struct subnet6_list {
     struct ipam6_subnet *items;
     size_t count, capacity;
+    unsigned int only; /* interface index */
 };
+
+static void add_subnet6(struct subnet6_list *list, const struct nlattr *attr, int prefix, bool own)
+{
+    if (mnl_attr_get_payload_len(attr) != sizeof(struct in6_addr)) {
+        return;
+    }
+    xgrow((void **)&list->items, list->count, &list->capacity, sizeof(*list->items));
+    struct ipam6_subnet *subnet = &list->items[list->count++];
+    *subnet = (struct ipam6_subnet){.prefix = prefix};
+    memcpy(&subnet->network, mnl_attr_get_payload(attr), sizeof(subnet->network));
+    if (own) {
+        subnet->gateway = subnet->network;
+        ipam6_mask(&subnet->network, prefix);
+    }
+}
 
 static int on_route6(const struct nlmsghdr *m, void *data)
 {
@@ -424,11 +452,8 @@ static int on_route6(const struct nlmsghdr *m, void *data)
     const struct nlattr *attr;
     mnl_attr_for_each(attr, m, sizeof(*route))
     {
-        if (mnl_attr_get_type(attr) == RTA_DST && mnl_attr_get_payload_len(attr) == sizeof(struct in6_addr)) {
-            xgrow((void **)&list->items, list->count, &list->capacity, sizeof(*list->items));
-            struct ipam6_subnet *subnet = &list->items[list->count++];
-            *subnet = (struct ipam6_subnet){.prefix = route->rtm_dst_len};
-            memcpy(&subnet->network, mnl_attr_get_payload(attr), sizeof(subnet->network));
+        if (mnl_attr_get_type(attr) == RTA_DST) {
+            add_subnet6(list, attr, route->rtm_dst_len, false);
         }
     }
     return 0;
@@ -452,10 +477,42 @@ int link_addresses(struct netlink *netlink, unsigned int index, struct ipam_subn
                    struct error *err)
 {
     struct subnet_list list = {.only = index};
-    int r = dump_addresses(netlink, &list);
+    int r = dump_addresses(netlink, AF_INET, on_address, &list);
     if (r < 0) {
         free(list.items);
         return error_errno(err, r, "list the addresses of interface %u", index);
+    }
+    *ret = list.items;
+    *ret_count = list.count;
+    return 0;
+}
+
+static int on_address6(const struct nlmsghdr *m, void *data)
+{
+    struct subnet6_list *list = data;
+    const struct ifaddrmsg *info = mnl_nlmsg_get_payload(m);
+    if (m->nlmsg_type != RTM_NEWADDR || info->ifa_family != AF_INET6 || info->ifa_index != list->only ||
+        info->ifa_scope == RT_SCOPE_LINK) {
+        return 0;
+    }
+    const struct nlattr *attr;
+    mnl_attr_for_each(attr, m, sizeof(*info))
+    {
+        if (mnl_attr_get_type(attr) == IFA_ADDRESS) {
+            add_subnet6(list, attr, info->ifa_prefixlen, true);
+        }
+    }
+    return 0;
+}
+
+int link_addresses6(struct netlink *netlink, unsigned int index, struct ipam6_subnet **ret, size_t *ret_count,
+                    struct error *err)
+{
+    struct subnet6_list list = {.only = index};
+    int r = dump_addresses(netlink, AF_INET6, on_address6, &list);
+    if (r < 0) {
+        free(list.items);
+        return error_errno(err, r, "list the IPv6 addresses of interface %u", index);
     }
     *ret = list.items;
     *ret_count = list.count;

@@ -66,6 +66,8 @@ int link_delete_address(struct netlink *netlink, unsigned int index, uint32_t ad
 
 int link_add_address6(struct netlink *netlink, unsigned int index, const struct in6_addr *address, int prefix,
                       struct error *err);
+int link_delete_address6(struct netlink *netlink, unsigned int index, const struct in6_addr *address, int prefix,
+                         struct error *err);
 
 /* Sets MAC, addresses and default route of an interface and brings it and lo up, in one request; neighbours are told
  * (gratuitous ARP) by link_announce once frames can flow. */
@@ -75,7 +77,7 @@ struct link_setup {
     uint8_t mac[6];
     uint32_t address, gateway; /* gateway 0: no default route */
     int prefix;
-    struct in6_addr address6; /* prefix6 0: none */
+    struct in6_addr address6, gateway6; /* prefix6 0: none; gateway6 ::: no default route */
     int prefix6;
 };
 int link_setup(struct netlink *netlink, const struct link_setup *setup, struct error *err);
@@ -102,5 +104,8 @@ int link_used_subnets6(struct netlink *netlink, struct ipam6_subnet **ret, size_
 /* The interface's addresses (network, gateway = the address, prefix). The caller frees *ret. */
 int link_addresses(struct netlink *netlink, unsigned int index, struct ipam_subnet **ret, size_t *ret_count,
                    struct error *err);
+/* Its IPv6 addresses likewise, without link-local ones. */
+int link_addresses6(struct netlink *netlink, unsigned int index, struct ipam6_subnet **ret, size_t *ret_count,
+                    struct error *err);
 
 #endif

@@ -27,21 +27,23 @@ int namespace_write_setting(const char *path, const char *value, struct error *e
 }
 
 /*
- * eth0 comes without IPv6. A write to its own disable_ipv6 spins in the kernel for as long as anybody on the host holds
- * the lock of network devices, which containers that start and end one after the other keep busy; a write to the one
- * that new devices get takes no lock.
+ * eth0 comes without IPv6, or with it and deaf to routers. A write to its own disable_ipv6 spins in the kernel for as
+ * long as anybody on the host holds the lock of network devices, which containers that start and end one after the
+ * other keep busy; a write to the one that new devices get takes no lock.
  */
 static int add_eth0_link(const struct namespace_maker *maker, unsigned int bridge_index, struct namespace *ns,
                          struct error *err)
 {
-    static const char path[] = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
+    bool ipv6 = maker->subnet6.prefix != 0;
+    const char *path =
+        ipv6 ? "/proc/sys/net/ipv6/conf/default/accept_ra" : "/proc/sys/net/ipv6/conf/default/disable_ipv6";
     CLEANUP_FREE char *before = NULL;
     char random[9];
     int r = file_read(AT_FDCWD, path, 16, &before, NULL, err);
     if (r < 0 && r != -ENOENT) {
         return r;
     }
-    r = namespace_write_setting(path, "1", err);
+    r = namespace_write_setting(path, ipv6 ? "0" : "1", err);
     if (r < 0) {
         return r;
     }
@@ -64,9 +66,12 @@ static int add_eth0(const struct namespace_maker *maker, unsigned int bridge_ind
     ns->inside_index = link_index("eth0");
     struct link_setup setup = {
         .index = ns->inside_index,
-        .address = ns->address,
-        .gateway = maker->subnet.gateway,
+        .address = ns->address.v4,
+        .gateway = maker->gateway,
         .prefix = maker->subnet.prefix,
+        .address6 = ns->address.v6,
+        .gateway6 = maker->gateway6,
+        .prefix6 = maker->subnet6.prefix,
     };
     memcpy(setup.mac, ns->mac, sizeof(setup.mac));
     return link_setup(ns->inside, &setup, err);
@@ -89,7 +94,7 @@ static int fill(const struct namespace_maker *maker, unsigned int bridge_index, 
     if (r < 0) {
         return r;
     }
-    return ns->address ? add_eth0(maker, bridge_index, ns, err) : link_set_lo_up(ns->inside, err);
+    return ns->address.v4 ? add_eth0(maker, bridge_index, ns, err) : link_set_lo_up(ns->inside, err);
 }
 
 /*
@@ -164,18 +169,18 @@ int namespace_visit(int netns_fd, int (*fn)(void *data, struct error *err), void
     return visit.result < 0 ? error_propagate(err, &failed) : 0;
 }
 
-int namespace_make(const struct namespace_maker *maker, uint32_t address, struct namespace *ret, bool *ret_astray,
-                   struct error *err)
+int namespace_make(const struct namespace_maker *maker, const struct namespace_address *address, struct namespace *ret,
+                   bool *ret_astray, struct error *err)
 {
     struct namespace ns = NAMESPACE_INIT;
     unsigned int bridge_index = 0;
     *ret_astray = false;
-    int r = address ? segments_choose(maker->segments, maker->host, &bridge_index, err) : 0;
+    int r = address->v4 ? segments_choose(maker->segments, maker->host, &bridge_index, err) : 0;
     if (r < 0) {
         return r;
     }
-    ns.address = address;
-    ipam_mac(address, ns.mac);
+    ns.address = *address;
+    ipam_mac(address->v4, ns.mac);
     if (unshare(CLONE_NEWNET) < 0) {
         return error_errno(err, errno, "create a network namespace");
     }
@@ -184,14 +189,14 @@ int namespace_make(const struct namespace_maker *maker, uint32_t address, struct
         r = error_errno(err, errno, "return to the host's network namespace");
         *ret_astray = true;
     }
-    if (r == 0 && address) {
+    if (r == 0 && address->v4) {
         r = open_bridge_port(maker, bridge_index, &ns, err);
     }
     if (r < 0) {
         namespace_release(&ns);
         return r;
     }
-    if (!address) {
+    if (!address->v4) {
         netlink_close(ns.inside);
         ns.inside = NULL;
     }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "daemon/network/ipam.h"
+#include "daemon/network/ipam6.h"
 #include "daemon/network/netlink.h"
 #include "daemon/network/segments.h"
 
@@ -17,14 +18,23 @@ struct namespace_maker {
     struct netlink *host;      /* NETLINK_ROUTE there */
     struct segments *segments; /* the bridges; may be NULL when no namespace gets an address */
     struct ipam_subnet subnet;
+    struct ipam6_subnet subnet6; /* prefix 0: eth0 has no IPv6 */
+    uint32_t gateway;            /* the default route */
+    struct in6_addr gateway6;
     int mtu;
+};
+
+/* What eth0 has: 0, there is none; :: without IPv6. */
+struct namespace_address {
+    uint32_t v4;
+    struct in6_addr v6;
 };
 
 struct namespace
 {
     int netns;              /* holds the namespace, and so everything in it: closing it is the whole teardown */
     struct netlink *inside; /* NETLINK_ROUTE in it; NULL without eth0 */
-    uint32_t address;       /* 0: only lo */
+    struct namespace_address address;
     uint8_t mac[6];
     unsigned int inside_index, host_index;
     char host_name[IF_NAMESIZE]; /* the veth on the bridge */
@@ -37,13 +47,13 @@ struct namespace
 void namespace_release(struct namespace *ns);
 
 /*
- * Makes a namespace with lo up and, when address is not 0, an eth0 that has address, MAC and default route and is ready
- * to send: the bridge forwards for it. IPv6 is off on eth0 and stays on on lo; ping and low ports need no privilege
- * (net.ipv4.ping_group_range, ip_unprivileged_port_start), all as docker has it.
- * The calling thread changes into the new namespace and back; *ret_astray says that it could not return, and must end.
+ * Makes a namespace with lo up and, when there is an address, an eth0 that has it, MAC and default route and is ready
+ * to send: the bridge forwards for it. IPv6 is off on eth0, unless the subnet has it, and stays on on lo; ping and low
+ * ports need no privilege (net.ipv4.ping_group_range, ip_unprivileged_port_start), all as docker has it. The calling
+ * thread changes into the new namespace and back; *ret_astray says that it could not return, and must end.
  */
-int namespace_make(const struct namespace_maker *maker, uint32_t address, struct namespace *ret, bool *ret_astray,
-                   struct error *err);
+int namespace_make(const struct namespace_maker *maker, const struct namespace_address *address, struct namespace *ret,
+                   bool *ret_astray, struct error *err);
 /* fn(data) in a thread of its own that is in the namespace and ends there; returns what fn returns. */
 int namespace_visit(int netns_fd, int (*fn)(void *data, struct error *err), void *data, struct error *err);
 /* Writes a setting below /proc/sys/net, which shows the namespace of the thread that looks. A kernel without the

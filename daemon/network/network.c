@@ -16,23 +16,33 @@ enum { DEFAULT_POOL_SIZE = 3, BARE_POOL_SIZE = 2, POOL_SIZE_MAX = 100 };
 
 /* ---- addresses for the pool ---- */
 
-static int allocate_address(uint32_t *ret, void *data, struct error *err)
+static int allocate_address(struct namespace_address *ret, void *data, struct error *err)
 {
     struct network_manager *manager = data;
+    struct network *bridge = manager->bridge;
     pthread_mutex_lock(&manager->lock);
-    int r = ipam_allocate(&manager->bridge->ipam, ret, err);
+    int r = ipam_allocate(&bridge->ipam, &ret->v4, err);
+    if (r == 0 && bridge->subnet6.prefix) {
+        r = ipam6_allocate(&bridge->ipam6, &ret->v6, err);
+        if (r < 0) {
+            ipam_free(&bridge->ipam, ret->v4);
+        }
+    }
     pthread_mutex_unlock(&manager->lock);
     return r;
 }
 
-static void free_address(uint32_t address, void *owner, void *data)
+static void free_address(const struct namespace_address *address, void *owner, void *data)
 {
     struct network_manager *manager = data;
     pthread_mutex_lock(&manager->lock);
     if (owner) {
         endpoint_free(owner);
     } else {
-        ipam_free(&manager->bridge->ipam, address);
+        ipam_free(&manager->bridge->ipam, address->v4);
+        if (!IN6_IS_ADDR_UNSPECIFIED(&address->v6)) {
+            ipam6_free(&manager->bridge->ipam6, &address->v6);
+        }
     }
     pthread_mutex_unlock(&manager->lock);
 }
@@ -48,6 +58,9 @@ void network_in_rules(const struct network *network, struct firewall_network *re
         .no_masquerade = network->no_masquerade,
         .no_icc = network->no_icc,
     };
+    if (network->no_rules6) {
+        ret->subnet6.prefix = 0;
+    }
     memcpy(ret->bridge, network->bridge.name, sizeof(ret->bridge));
 }
 
@@ -123,6 +136,9 @@ static int open_pool(struct network_manager *manager, const struct network_optio
                   .host = netlink,
                   .segments = manager->bridge->segments,
                   .subnet = manager->bridge->bridge.subnet,
+                  .subnet6 = manager->bridge->subnet6,
+                  .gateway = manager->bridge->gateway,
+                  .gateway6 = manager->bridge->gateway6,
                   .mtu = manager->bridge->bridge.mtu},
         .sizes = {[POOL_BARE] = BARE_POOL_SIZE},
         .allocate = allocate_address,
@@ -179,69 +195,6 @@ static int parse_address_pools(struct network_manager *manager, const struct str
     return r;
 }
 
-int network_check_fixed_cidr(const struct network_options *options, struct ipam_subnet *ret, struct error *err)
-{
-    struct ipam_subnet subnet;
-    if (!options->fixed_cidr || !options->fixed_cidr[0]) {
-        return 0;
-    }
-    if (options->no_bridge || !options->bip || !options->bip[0]) {
-        return error_set(err, ERROR_INVALID, 0, "fixed-cidr %s: %s", options->fixed_cidr,
-                         options->no_bridge ? "there is no default bridge that could have it (bridge: none)"
-                                            : "it needs bip, whose subnet it is a part of");
-    }
-    int r = ipam_subnet_parse(options->bip, &subnet, err);
-    if (r == 0) {
-        r = ipam_subnet_parse(options->fixed_cidr, ret, err);
-    }
-    if (r == 0 &&
-        (ret->prefix < subnet.prefix || !ipam_overlaps(ret->network, ret->prefix, subnet.network, subnet.prefix))) {
-        r = error_set(err, ERROR_INVALID, 0, "fixed-cidr %s: it is not part of bip's subnet %s", options->fixed_cidr,
-                      options->bip);
-    }
-    return r;
-}
-
-static int open_default_bridge(struct network_manager *manager, const struct network_options *options,
-                               uint32_t default_address, struct netlink *netlink, struct error *err)
-{
-    struct bridge bridge = {.mtu = options->mtu > 0 ? options->mtu : 1500};
-    struct ipam_subnet range = {0};
-    int r = network_check_fixed_cidr(options, &range, err);
-    if (r < 0) {
-        return r;
-    }
-    if (options->no_bridge) {
-        snprintf(bridge.name, sizeof(bridge.name), "%s", options->bridge);
-    } else {
-        r = bridge_open(netlink, options, &bridge, err);
-    }
-    if (r < 0) {
-        return r;
-    }
-    struct network *network = xcalloc(1, sizeof(*network));
-    *network = (struct network){.references = 1,
-                                .name = xstrdup("bridge"),
-                                .driver = &network_bridge,
-                                .no_masquerade = options->no_ip_masq,
-                                .bridge = bridge,
-                                .default_address = default_address};
-    manager->bridge = network;
-    manager->no_bridge = options->no_bridge;
-    network_predefined_id(manager, "bridge", network->id);
-    if (options->no_bridge) {
-        return 0;
-    }
-    ipam_init(&network->ipam, &bridge.subnet);
-    if (range.prefix) {
-        manager->bridge_range = range;
-        ipam_set_range(&network->ipam, range.network, range.prefix); /* checked above */
-    }
-    network->segments = segments_new(&bridge, network->id, false);
-    network_add(manager, network);
-    return 0;
-}
-
 int network_manager_open(const struct network_options *options, struct network_manager **ret, struct error *err)
 {
     uint32_t default_address;
@@ -257,12 +210,13 @@ int network_manager_open(const struct network_options *options, struct network_m
     pthread_mutex_init(&manager->lock, NULL);
     pthread_cond_init(&manager->idle, NULL);
     manager->no_ip_forward = options->no_ip_forward;
+    manager->no_rules6 = options->no_rules6;
     manager->seed = xstrdup(options->seed ? options->seed : "");
     manager->resolver = resolver_new(names_lookup, manager);
     init_ports(manager);
     r = parse_address_pools(manager, options->address_pools, err);
     if (r == 0) {
-        r = open_default_bridge(manager, options, default_address, netlink, err);
+        r = default_bridge_open(manager, options, default_address, netlink, err);
     }
     if (r == 0) {
         r = open_firewall(manager, options, err);
@@ -467,29 +421,4 @@ void network_predefined_id(const struct network_manager *manager, const char *na
 bool network_has_bridge(const struct network_manager *manager)
 {
     return !manager->no_bridge;
-}
-
-size_t network_list(struct network_manager *manager, struct network_info ret[NETWORK_PREDEFINED_MAX])
-{
-    static const char *const names[][2] = {{"bridge", "bridge"}, {"host", "host"}, {"none", "null"}};
-    size_t count = 0;
-    for (size_t i = manager->no_bridge ? 1 : 0; i < ARRAY_SIZE(names); i++) {
-        ret[count] = (struct network_info){.name = names[i][0], .driver = names[i][1]};
-        network_predefined_id(manager, names[i][0], ret[count++].id);
-    }
-    if (manager->no_bridge) {
-        return count;
-    }
-    char text[IPAM_TEXT_MAX];
-    ipam_format_subnet(text, &manager->bridge->bridge.subnet);
-    snprintf(ret[0].subnet, sizeof(ret[0].subnet), "%s", text);
-    ipam_format_address(text, manager->bridge->bridge.subnet.gateway);
-    snprintf(ret[0].gateway, sizeof(ret[0].gateway), "%s", text);
-    snprintf(ret[0].bridge, sizeof(ret[0].bridge), "%s", manager->bridge->bridge.name);
-    ret[0].mtu = manager->bridge->bridge.mtu;
-    if (manager->bridge_range.prefix) {
-        ipam_format_subnet(text, &manager->bridge_range);
-        snprintf(ret[0].range, sizeof(ret[0].range), "%s", text);
-    }
-    return count;
 }

@@ -19,13 +19,19 @@
 struct network_manager;
 
 struct network_options {
-    const char *bridge;          /* name of the default bridge's interface; "dory0"; made if missing */
-    bool no_bridge;              /* there is none: the name is only what tables and ids derive from */
-    const char *bip;             /* "172.18.0.1/16"; NULL: the first private subnet free of the host's routes */
-    const char *fixed_cidr;      /* the part of bip's subnet that addresses are given out of; NULL or "": all of it */
+    const char *bridge;      /* name of the default bridge's interface; "dory0"; made if missing */
+    bool no_bridge;          /* there is none: the name is only what tables and ids derive from */
+    const char *bip;         /* "172.18.0.1/16"; NULL: the first private subnet free of the host's routes */
+    const char *fixed_cidr;  /* the part of bip's subnet that addresses are given out of; NULL or "": all of it */
+    bool ipv6;               /* the default bridge has IPv6 */
+    const char *bip6;        /* "fd00:1::1/64"; NULL or "": see fixed_cidr6 */
+    const char *fixed_cidr6; /* the part of bip6's subnet, or without bip6 the subnet; NULL or "": all, or chosen */
+    const char *gateway;     /* the default bridge's containers' default route; NULL or "": the bridge */
+    const char *gateway6;
     const char *default_address; /* host address for published ports; NULL: 0.0.0.0 */
     int mtu;                     /* 0: 1500 */
     bool no_firewall;            /* daemon.json "iptables": false */
+    bool no_rules6;              /* daemon.json "ip6tables": false: no rules and no published ports for IPv6 */
     bool no_ip_forward, no_ip_masq;
     int pool_size;                    /* warm namespaces kept; 0: the default (3) */
     const struct strv *address_pools; /* "base=...,size=..." as default-address-pool; NULL or empty: docker's */
@@ -33,9 +39,8 @@ struct network_options {
 };
 
 int network_manager_open(const struct network_options *options, struct network_manager **ret, struct error *err);
-/* Whether options->fixed_cidr can be; *ret is untouched when there is none. Touches nothing of the host. */
-struct ipam_subnet;
-int network_check_fixed_cidr(const struct network_options *options, struct ipam_subnet *ret, struct error *err);
+/* Whether the default bridge can be as it is asked for. Touches nothing of the host. */
+int network_check_default_bridge(const struct network_options *options, struct error *err);
 /* Leaves bridge and rules in place (containers go on). */
 void network_manager_close(struct network_manager *manager);
 /* Closes it and removes the bridge and the rules: for those who set up a network of their own for a while (tests, the
@@ -159,7 +164,9 @@ struct network_info {
     char id[65];
     const char *name, *driver;
     char subnet[64], gateway[64], bridge[16];
-    char range[64]; /* "": the whole subnet */
+    char range[64];                             /* "": the whole subnet */
+    char subnet6[64], gateway6[64], range6[64]; /* "": without IPv6 */
+    char route[64], route6[64];                 /* the default route of containers, when it is not the gateway */
     int mtu;
 };
 size_t network_list(struct network_manager *manager, struct network_info ret[NETWORK_PREDEFINED_MAX]);

@@ -163,34 +163,50 @@ static int used_subnets6(struct ipam6_subnet **ret, size_t *ret_count, struct er
     return r;
 }
 
-/* The first one of the daemon's pools that neither the host nor a network has. */
-static int choose_from_pools6(struct network_manager *manager, struct ipam6_subnet *ret, struct error *err)
+struct choice6 {
+    struct network_manager *manager;
+    struct ipam6_subnet *used; /* by the host */
+    size_t count;
+};
+
+static bool is_free6(const struct choice6 *choice, const struct ipam6_subnet *subnet)
 {
-    CLEANUP_FREE struct ipam6_subnet *used = NULL;
-    size_t count = 0;
-    int r = used_subnets6(&used, &count, err);
-    for (size_t i = 0; r == 0 && i < manager->address_pool6_count; i++) {
-        for (unsigned int n = 0; ipam6_pool_subnet(&manager->address_pools6[i], n, ret); n++) {
-            bool overlaps = overlaps6(manager, ret);
-            for (size_t k = 0; !overlaps && k < count; k++) {
-                overlaps = ipam6_overlaps(ret, &used[k]);
-            }
-            if (!overlaps) {
-                return 0;
-            }
-        }
+    bool overlaps = overlaps6(choice->manager, subnet);
+    for (size_t i = 0; !overlaps && i < choice->count; i++) {
+        overlaps = ipam6_overlaps(subnet, &choice->used[i]);
     }
-    return r < 0 ? r : no_pool6(err);
+    return !overlaps;
 }
 
-/* Without pools, of those that follow from the host's own seed, which nobody else has. */
-static int choose_subnet6(struct network_manager *manager, struct ipam6_subnet *ret, struct error *err)
+enum { SUBNETS6_MAX = 65536 };
+
+/* The first one of the daemon's pools that neither the host nor a network has, or the last one. */
+static int choose_from_pools6(struct network_manager *manager, bool last, struct ipam6_subnet *ret, struct error *err)
+{
+    struct choice6 choice = {.manager = manager};
+    int r = used_subnets6(&choice.used, &choice.count, err);
+    bool found = false;
+    for (size_t i = 0; r == 0 && !found && i < manager->address_pool6_count; i++) {
+        const struct ipam6_pool *pool = &manager->address_pools6[i];
+        unsigned int count = SUBNETS6_MAX;
+        while (!ipam6_pool_subnet(pool, count - 1, ret)) { /* as many as it has: a power of two */
+            count /= 2;
+        }
+        for (unsigned int n = 0; !found && n < count; n++) {
+            found = ipam6_pool_subnet(pool, last ? count - 1 - n : n, ret) && is_free6(&choice, ret);
+        }
+    }
+    free(choice.used);
+    return r < 0 || found ? r : no_pool6(err);
+}
+
+int network_choose_subnet6(struct network_manager *manager, bool last, struct ipam6_subnet *ret, struct error *err)
 {
     if (manager->address_pool6_count > 0) {
-        return choose_from_pools6(manager, ret, err);
+        return choose_from_pools6(manager, last, ret, err);
     }
-    for (unsigned int n = 0; n <= UINT16_MAX; n++) {
-        ipam6_ula(manager->seed, n, ret);
+    for (unsigned int n = 0; n < SUBNETS6_MAX; n++) { /* nobody else has those that follow from the host's own seed */
+        ipam6_ula(manager->seed, last ? SUBNETS6_MAX - 1 - n : n, ret);
         if (!overlaps6(manager, ret)) {
             return 0;
         }
@@ -217,7 +233,7 @@ static int complete_ipv6(struct network_manager *manager, struct network_config 
             return r;
         }
     } else {
-        int r = choose_subnet6(manager, &subnet, err);
+        int r = network_choose_subnet6(manager, false, &subnet, err);
         if (r < 0) {
             return r;
         }

@@ -23,9 +23,12 @@ struct network {
     char *name;
     const struct network_driver *driver;
     bool internal, no_icc, no_masquerade;
-    struct bridge bridge;          /* bridge: the interface; else its name is the parent's. The subnet in every case */
-    struct segments *segments;     /* bridge: where containers are plugged in, once it is made; else NULL */
-    struct ipam6_subnet subnet6;   /* prefix 0: no IPv6 */
+    struct bridge bridge;        /* bridge: the interface; else its name is the parent's. The subnet in every case */
+    struct segments *segments;   /* bridge: where containers are plugged in, once it is made; else NULL */
+    struct ipam6_subnet subnet6; /* prefix 0: no IPv6 */
+    uint32_t gateway;            /* the default route of containers: the bridge, unless another one was named */
+    struct in6_addr gateway6;
+    bool no_rules6;                /* the packet filter is not told of its IPv6 (daemon.json "ip6tables": false) */
     uint32_t default_address;      /* host address of published ports that name none */
     bool direct;                   /* the default route names no gateway (ipvlan's layer 3) */
     uint32_t mode;                 /* MACVLAN_MODE_*, IPVLAN_MODE_* */
@@ -84,12 +87,13 @@ struct record {
 };
 
 struct network_manager {
-    struct ipam_subnet bridge_range; /* fixed-cidr; prefix 0: none */
-    struct network *bridge;          /* the default one; also among `networks`, unless there is none */
-    bool no_bridge;                  /* then it has a name and an id, but no interface, no subnet and no endpoints */
-    char *seed;                      /* of the automatic IPv6 subnets */
-    bool firewall_found;             /* the table was there when the daemon started */
-    bool no_ip_forward;
+    struct ipam_subnet bridge_range;   /* fixed-cidr; prefix 0: none */
+    struct ipam6_subnet bridge_range6; /* fixed-cidr-v6, likewise */
+    struct network *bridge;            /* the default one; also among `networks`, unless there is none */
+    bool no_bridge;                    /* then it has a name and an id, but no interface, no subnet and no endpoints */
+    char *seed;                        /* of the automatic IPv6 subnets */
+    bool firewall_found;               /* the table was there when the daemon started */
+    bool no_ip_forward, no_rules6;
     struct ipam_pool *address_pools; /* none: docker's */
     size_t address_pool_count;
     struct ipam6_pool *address_pools6; /* none: a subnet of the seed's */
@@ -110,6 +114,16 @@ struct network_manager {
 /* ---- network.c ---- */
 /* What the packet filter has to know of a network. */
 void network_in_rules(const struct network *network, struct firewall_network *ret);
+
+/* ---- network_default.c ---- */
+/* Makes the default bridge and its object. */
+int default_bridge_open(struct network_manager *manager, const struct network_options *options,
+                        uint32_t default_address, struct netlink *netlink, struct error *err);
+
+/* ---- network_complete.c ---- */
+/* An IPv6 subnet of the daemon's pools, or of the host's own seed, that nobody has. `last`: the last one, which those
+ * that are made later do not come upon. */
+int network_choose_subnet6(struct network_manager *manager, bool last, struct ipam6_subnet *ret, struct error *err);
 
 /* ---- network_object.c: with the manager's lock held ---- */
 struct network *network_find(struct network_manager *manager, const char *id);

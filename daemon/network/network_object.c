@@ -134,6 +134,7 @@ int network_from_config(struct network_manager *manager, const struct network_co
     network->references = 1;
     network->name = xstrdup(config->name);
     network->internal = config->internal;
+    network->no_rules6 = manager->no_rules6;
     network->bridge.mtu = manager->bridge->bridge.mtu;
     network->default_address = manager->bridge->default_address;
     snprintf(network->id, sizeof(network->id), "%s", config->id);
@@ -153,6 +154,8 @@ int network_from_config(struct network_manager *manager, const struct network_co
         network_unref(network);
         return r;
     }
+    network->gateway = network->bridge.subnet.gateway;
+    network->gateway6 = network->subnet6.gateway;
     *ret = network;
     return 0;
 }

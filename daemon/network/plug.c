@@ -167,9 +167,9 @@ static int set_gateway(void *data, struct error *err)
     if (e) {
         gateway.index = link_index(e->interface);
         gateway.direct = e->network->direct;
-        gateway.gateway = gateway.direct ? 0 : e->network->bridge.subnet.gateway;
+        gateway.gateway = gateway.direct ? 0 : e->network->gateway;
         if (!IN6_IS_ADDR_UNSPECIFIED(&e->address6)) {
-            gateway.gateway6 = e->network->subnet6.gateway;
+            gateway.gateway6 = e->network->gateway6;
         }
     }
     int r = netlink_open(NETLINK_ROUTE, &inside, err);

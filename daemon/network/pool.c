@@ -71,8 +71,8 @@ static void run_job(struct pool *pool, const struct pool_job *job)
             log_warn("%s", err.message);
         }
     }
-    if (job->address) {
-        pool->options.free(job->address, job->owner, pool->options.data);
+    if (job->owner) {
+        pool->options.free(NULL, job->owner, pool->options.data);
     }
     if (job->flows.container_address || job->flows.host_port) {
         error_clear(&err);
@@ -105,16 +105,16 @@ static void do_job(struct pool *pool)
 
 static int make(struct pool *pool, enum pool_kind kind, struct namespace *ret, bool *ret_astray, struct error *err)
 {
-    uint32_t address = 0;
+    struct namespace_address address = {0};
     if (kind == POOL_BRIDGE) {
         int r = pool->options.allocate(&address, pool->options.data, err);
         if (r < 0) {
             return r;
         }
     }
-    int r = namespace_make(&pool->options.maker, address, ret, ret_astray, err);
-    if (r < 0 && address) {
-        pool->options.free(address, NULL, pool->options.data);
+    int r = namespace_make(&pool->options.maker, &address, ret, ret_astray, err);
+    if (r < 0 && address.v4) {
+        pool->options.free(&address, NULL, pool->options.data);
     }
     return r;
 }
@@ -302,8 +302,8 @@ void pool_close(struct pool *pool)
     for (int kind = 0; kind < POOL_KINDS; kind++) {
         struct shelf *shelf = &pool->shelves[kind];
         for (size_t i = 0; i < shelf->count; i++) {
-            if (shelf->items[i].address) {
-                pool->options.free(shelf->items[i].address, NULL, pool->options.data);
+            if (shelf->items[i].address.v4) {
+                pool->options.free(&shelf->items[i].address, NULL, pool->options.data);
             }
             namespace_release(&shelf->items[i]);
         }

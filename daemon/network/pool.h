@@ -22,8 +22,8 @@ struct pool_options {
     struct namespace_maker maker; /* host_netns and host become the pool's */
     size_t sizes[POOL_KINDS];
     /* Where addresses come from and go back to; called without locks held. */
-    int (*allocate)(uint32_t *ret, void *data, struct error *err);
-    void (*free)(uint32_t address, void *owner, void *data);
+    int (*allocate)(struct namespace_address *ret, void *data, struct error *err);
+    void (*free)(const struct namespace_address *address, void *owner, void *data);
     void *data;
 };
 
@@ -40,8 +40,7 @@ int pool_take(struct pool *pool, enum pool_kind kind, struct namespace *ret, str
 /* Work for later. All parts are optional (0). */
 struct pool_job {
     unsigned int host_index;       /* veth of a container that ended: closed at once, watched until it is gone */
-    uint32_t address;              /* given back after that */
-    void *owner;                   /* who gives it back, when it is not one of the pool's own */
+    void *owner;                   /* whoever has its addresses: they are given back after that */
     struct conntrack_filter flows; /* flows to forget */
 };
 void pool_add_job(struct pool *pool, const struct pool_job *job);

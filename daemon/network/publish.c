@@ -39,7 +39,7 @@ struct meaning {
 
 static int parse_port(const struct endpoint *e, const struct network_port *port, struct meaning *ret, struct error *err)
 {
-    bool ipv6 = !IN6_IS_ADDR_UNSPECIFIED(&e->address6);
+    bool ipv6 = !IN6_IS_ADDR_UNSPECIFIED(&e->address6) && !e->network->no_rules6;
     struct port_request request = {
         .host_address = e->network->default_address,
         .host_port = port->host_port,
@@ -60,9 +60,15 @@ static int parse_port(const struct endpoint *e, const struct network_port *port,
             return error_set(err, ERROR_INVALID, 0, "invalid IP address: %s", port->host_address);
         }
         if (!ipv6) {
-            return error_set(err, ERROR_INVALID, 0,
-                             "a port cannot be published on %s: network %s has no IPv6 addresses", port->host_address,
-                             e->network->name);
+            return error_set(
+                err, ERROR_INVALID, EAFNOSUPPORT, "a port cannot be published on %s: %s%s%s", port->host_address,
+                e->network->no_rules6 ? "IPv6 is kept out of the firewall (\"ip6tables\": false)" : "network ",
+                e->network->no_rules6 ? "" : e->network->name, e->network->no_rules6 ? "" : " has no IPv6 addresses");
+        }
+        if (IN6_IS_ADDR_LOOPBACK(&ret->request6.host_address6)) {
+            return error_set(err, ERROR_NOT_IMPLEMENTED, EADDRNOTAVAIL,
+                             "a port cannot be published on ::1: the kernel translates no IPv6 loopback addresses; "
+                             "127.0.0.1 is for this host alone, too");
         }
         ret->v6 = true;
         return 0;
@@ -139,6 +145,14 @@ int ports_restore(struct network_manager *manager, struct record *record, const 
         struct meaning meaning;
         bool reserved = true;
         r = parse_port(gateway, &ports[i], &meaning, err);
+        if (r == -EAFNOSUPPORT ||
+            r == -EADDRNOTAVAIL) { /* the daemon has been given other settings, or is a newer one */
+            log_warn("network: port %u/%s of container %s: %s", ports[i].host_port, ports[i].protocol,
+                     record->container_id, err->message);
+            error_clear(err);
+            r = 0;
+            continue;
+        }
         if (r == 0) {
             r = port_table_restore(&manager->ports, meaning.v4 ? &meaning.request4 : &meaning.request6, record,
                                    port_socket_reserve, NULL, &reserved, err);

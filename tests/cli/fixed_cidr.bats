@@ -52,9 +52,4 @@ addresses() {
     run -1 doryd --validate --bridge none --fixed-cidr 10.9.1.0/24 --config-file "$ENV_DIR/daemon.json"
     [[ $output == *"fixed-cidr 10.9.1.0/24: there is no default bridge that could have it"* ]]
     run -0 doryd --validate --bip 10.8.1.1/24 --fixed-cidr 10.8.1.128/25 --config-file "$ENV_DIR/daemon.json"
-    for option in ipv6 fixed-cidr-v6 ip6tables; do
-        echo "{\"$option\": true}" >"$BATS_TEST_TMPDIR/daemon.json"
-        run -1 doryd --validate --config-file "$BATS_TEST_TMPDIR/daemon.json"
-        [[ $output == *"any configuration option: $option" ]]
-    done
 }

@@ -59,11 +59,15 @@ host_port() { # container: of its port 80
 
 # The client's address as the server at ADDRESS:PORT sees it.
 ask() { # address port
-    curl -gsf -m 20 "http://$1:$2/cgi-bin/ip" | sed 's/[][]//g; s/^::ffff://'
+    local answer
+    answer=$(curl -gsf -m 20 "http://$1:$2/cgi-bin/ip") || return
+    echo "$answer" | sed 's/[][]//g; s/^::ffff://'
 }
 
 ask_from_peer() {
-    ip netns exec "$PEER" curl -gsf -m "${3:-20}" "http://$1:$2/cgi-bin/ip" | sed 's/[][]//g; s/^::ffff://'
+    local answer
+    answer=$(ip netns exec "$PEER" curl -gsf -m "${3:-20}" "http://$1:$2/cgi-bin/ip") || return
+    echo "$answer" | sed 's/[][]//g; s/^::ffff://'
 }
 
 ask_from() { # container address port
@@ -142,8 +146,11 @@ ask_from() { # container address port
     port=$(host_port web)
     [ "$(dory port web 80 | xargs)" = "0.0.0.0:$port [::]:$port" ]
     [ "$(ask_from_peer "[$LINK6:1]" "$port")" = "$LINK6:2" ]
-    ask '[::1]' "$port" >/dev/null
-    ask 127.0.0.1 "$port" >/dev/null
+    # Refused at once there, so that who asks for localhost goes on to 127.0.0.1.
+    run -7 ask '[::1]' "$port"
+    ask localhost "$port" >/dev/null
+    run -125 dory run --rm --network six -p '[::1]::80' busybox true
+    [[ "$output" == *"a port cannot be published on ::1"* ]]
     [ "$(cat "/proc/sys/net/ipv6/conf/br-$(dory network inspect -f '{{.Id}}' six | cut -c1-12)/accept_ra")" = 0 ]
     run ask_from_peer "[$address]" 80 1
     [ -z "$output" ]
