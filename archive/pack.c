@@ -22,6 +22,7 @@
 #define READ_SIZE (256 * 1024)
 #define XATTR_NAMES_MAX 65536
 #define OVERLAY_XATTRS "trusted.overlay."
+#define DORY_XATTRS "trusted.dory."
 #define OVERLAY_OPAQUE "trusted.overlay.opaque"
 /* More holes than this are not worth a map. */
 #define REGIONS_MAX 4096
@@ -52,8 +53,9 @@ static int pack_errno(const struct pack *pack, int errnum, const char *doing, st
 
 static bool is_wanted(const char *name)
 {
-    /* Labels of this host mean nothing elsewhere. */
-    return strncmp(name, OVERLAY_XATTRS, strlen(OVERLAY_XATTRS)) != 0 && strcmp(name, "security.selinux") != 0;
+    /* Labels of this host and notes of the builder mean nothing elsewhere. */
+    return strncmp(name, OVERLAY_XATTRS, strlen(OVERLAY_XATTRS)) != 0 &&
+           strncmp(name, DORY_XATTRS, strlen(DORY_XATTRS)) != 0 && strcmp(name, "security.selinux") != 0;
 }
 
 /* File systems without attributes have none; ones that may not be read are passed over. */

@@ -34,18 +34,17 @@ struct note {
     unsigned char digest[DIGEST_SIZE];
 };
 
-static bool note_read(int fd, const struct stat *st, unsigned char digest[DIGEST_SIZE])
+bool content_noted(int fd, const struct stat *st, unsigned char ret[DIGEST_SIZE])
 {
     struct note note;
     if (fgetxattr(fd, NOTE_NAME, &note, sizeof(note)) != sizeof(note) || note.seconds != st->st_mtim.tv_sec ||
         note.nanoseconds != st->st_mtim.tv_nsec || note.size != st->st_size || note.inode != st->st_ino)
         return false;
-    memcpy(digest, note.digest, DIGEST_SIZE);
+    memcpy(ret, note.digest, DIGEST_SIZE);
     return true;
 }
 
-/* It only saves time: where it cannot be written the file is read again. */
-static void note_write(int fd, const struct stat *st, const unsigned char digest[DIGEST_SIZE])
+void content_note(int fd, const struct stat *st, const unsigned char digest[DIGEST_SIZE])
 {
     struct note note = {
         .seconds = st->st_mtim.tv_sec, .nanoseconds = st->st_mtim.tv_nsec, .size = st->st_size, .inode = st->st_ino};
@@ -66,15 +65,14 @@ static int read_file(struct walk *w, int fd, unsigned char ret[DIGEST_SIZE], str
 
 static int add_file(struct walk *w, int fd, const struct stat *st, struct error *err)
 {
-    /* A small file is read as quickly as its note. */
-    bool noted = w->options->remember && st->st_size >= 64 * 1024;
+    bool noted = w->options->remember && st->st_size >= CONTENT_NOTED_SIZE;
     unsigned char digest[DIGEST_SIZE];
-    if (!noted || !note_read(fd, st, digest)) {
+    if (!noted || !content_noted(fd, st, digest)) {
         int r = read_file(w, fd, digest, err);
         if (r < 0)
             return r;
         if (noted)
-            note_write(fd, st, digest);
+            content_note(fd, st, digest);
     }
     key_bytes(&w->key, digest, sizeof(digest));
     return 0;

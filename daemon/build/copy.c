@@ -9,21 +9,28 @@
 
 #include "archive/unpack.h"
 #include "base/beneath.h"
+#include "base/db.h"
 #include "base/fd.h"
 #include "base/path_match.h"
 #include "daemon/build/copy_items.h"
+#include "daemon/build/copy_links.h"
 #include "daemon/build/copy_tree.h"
 #include "daemon/build/key.h"
 #include "daemon/engine.h"
 #include "daemon/passwd.h"
 #include "image/archive_stream.h"
 
+/* Fewer bytes than these are copied as quickly as they are looked for. */
+#define LINKS_WORTH ((int64_t)1 << 20)
+
 struct copy_job {
     const struct step_context *step;
     struct copy_items items;
     bool collected; /* items are known, not only where they come from */
     struct chmod_mode chmod;
+    char place[DIGEST_HEX_MAX]; /* what is copied to where, whatever is in it: the key of the last result; "": none */
     /* While it is made: */
+    struct copy_links links;
     int root_fd;
     struct copy_options options;
     bool into_directory; /* the destination is one, whatever is there */
@@ -93,6 +100,20 @@ static void source_key(const struct copy_job *job, char ret[DIGEST_HEX_MAX])
     key_final(&key, ret);
 }
 
+/* Whose images it is for keeps projects apart that copy in the same words. */
+static void place_key(struct copy_job *job)
+{
+    const struct step_copy *copy = &job->step->step->copy;
+    const struct build_options *options = job->step->run->build->options;
+    struct key key;
+    key_begin(&key, "copy place 1");
+    key_text(&key, copy->absolute);
+    key_of_options(job, &key);
+    key_list(&key, &copy->sources);
+    key_text(&key, options->tag_count > 0 ? options->tags[0].path : NULL);
+    key_final(&key, job->place);
+}
+
 /* As docker's history has it: what was copied, and a digest, of all that the rest of the line does not say, since
  * --cache-from believes the line. */
 static char *content_text(const struct copy_job *job)
@@ -137,6 +158,21 @@ static int make_directories(const struct copy_job *job, const char *path, struct
     return fd < 0 ? error_errno(err, fd, "%s", path) : fd;
 }
 
+/* The same for one that files are copied to next. */
+static int make_base(const struct copy_job *job, const char *path, struct error *err)
+{
+    struct copy_links *links = job->options.links;
+    CLEANUP_FREE char *resolved = NULL;
+    CLEANUP_CLOSE int fd = make_directories(job, path, err);
+    if (fd < 0 || links == NULL)
+        return TAKE_FD(fd);
+    int r = beneath_resolve(job->root_fd, path, &resolved);
+    if (r < 0)
+        return error_errno(err, r, "%s", path);
+    xstrset(&links->base, strcmp(resolved, "/") != 0 ? resolved : "");
+    return TAKE_FD(fd);
+}
+
 static bool destination_is_directory(const struct copy_job *job)
 {
     const char *path = job->step->step->copy.absolute;
@@ -153,7 +189,7 @@ static int open_place(const struct copy_job *job, const char *under, const char 
     if (destination_is_directory(job)) {
         CLEANUP_FREE char *directory = xasprintf("%s/%s", path, under != NULL ? under : "");
         *ret_name = xstrdup(name);
-        return make_directories(job, directory, err);
+        return make_base(job, directory, err);
     }
     CLEANUP_FREE char *resolved = NULL;
     int r = beneath_resolve(job->root_fd, path, &resolved);
@@ -162,7 +198,7 @@ static int open_place(const struct copy_job *job, const char *under, const char 
     char *slash = strrchr(resolved, '/');
     *ret_name = xstrdup(slash + 1);
     *slash = 0;
-    return make_directories(job, resolved[0] != 0 ? resolved : "/", err);
+    return make_base(job, resolved[0] != 0 ? resolved : "/", err);
 }
 
 /* ---- Archives ---- */
@@ -214,6 +250,44 @@ static bool wants_unpacking(const struct copy_job *job, const struct copy_item *
     return copy->add && (copy->unpack_set ? copy->unpack : !item->downloaded);
 }
 
+/* ---- Links to the former result ---- */
+
+/* One source, so that no file of another one is to take the place of what is left out; and no times are changed. */
+static bool may_link(const struct copy_job *job)
+{
+    const struct step_context *step = job->step;
+    return !step->no_cache && job->items.count == 1 && step->step->copy.file_count == 0 &&
+           !job->items.source.keeps_owner && !job->items.items[0].downloaded &&
+           step->run->build->options->source_date_epoch == NULL;
+}
+
+/* Where there is none, or it has gone, everything is copied. */
+static void find_former(struct copy_job *job, struct build_layer **ret)
+{
+    struct build *build = job->step->run->build;
+    CLEANUP_CACHE_ROW struct cache_row *row = NULL;
+    if (!may_link(job))
+        return;
+    place_key(job);
+    job->options.links = &job->links;
+    if (cache_find(engine_db(build->engine), job->place, &row, NULL) < 0 || row == NULL || row->diff_id[0] == 0 ||
+        build_layer_open(build->service, row->diff_id, ret, NULL) < 0)
+        return;
+    job->links.from_fd = image_rootfs_upper(engine_images(build->engine), (*ret)->dir, NULL);
+}
+
+static int make_links(struct copy_job *job, const struct build_layer *layer, struct error *err)
+{
+    struct image_store *store = engine_images(job->step->run->build->engine);
+    job->root_fd = -1;
+    if (job->links.bytes < LINKS_WORTH)
+        job->place[0] = 0;
+    if (job->links.paths.count == 0)
+        return 0;
+    CLEANUP_CLOSE int upper = image_rootfs_upper(store, layer->dir, err);
+    return upper < 0 ? upper : copy_links_make(&job->links, upper, err);
+}
+
 /* ---- Copying ---- */
 
 static int copy_one_file(const struct copy_job *job, const struct copy_item *item, int fd, struct error *err)
@@ -232,7 +306,7 @@ static int copy_one_directory(const struct copy_job *job, const struct copy_item
     CLEANUP_FREE char *to = job->step->step->copy.parents
                                 ? xasprintf("%s/%s/%s", path, item->under != NULL ? item->under : "", item->name)
                                 : xstrdup(path);
-    CLEANUP_CLOSE int directory = make_directories(job, to, err);
+    CLEANUP_CLOSE int directory = make_base(job, to, err);
     return directory < 0 ? directory : copy_directory(fd, directory, &job->options, err);
 }
 
@@ -293,6 +367,7 @@ static int make_copy(const struct step_context *step, struct build_layer **ret, 
     struct copy_job *job = data;
     struct build *build = step->run->build;
     CLEANUP_BUILD_LAYER struct build_layer *layer = NULL;
+    CLEANUP_BUILD_LAYER struct build_layer *former = NULL;
     CLEANUP_FREE char *above = build_state_above(step->state);
     const struct draft_base over = {.above = above, .image = step->state->base};
     const struct draft_base nothing = {0};
@@ -304,11 +379,15 @@ static int make_copy(const struct step_context *step, struct build_layer **ret, 
     r = build_layer_new(build->service, step->step->copy.link ? &nothing : &over, &layer, err);
     if (r < 0)
         return r;
+    find_former(job, &former);
     CLEANUP_CLOSE int root = image_rootfs_mount_once(engine_images(build->engine), layer->dir, err);
     if (root < 0)
         return root;
     job->root_fd = root;
     r = copy_all(job, err);
+    root = fd_close(root);
+    if (r == 0)
+        r = make_links(job, layer, err);
     if (r == 0)
         *ret = TAKE_PTR(layer);
     return r;
@@ -328,6 +407,7 @@ static int result(struct copy_job *job, const char *key, const char *second, con
                                      .data = job,
                                      .key = key,
                                      .second_key = second,
+                                     .place_key = job->place,
                                      .chain_key = job->step->step->copy.link ? chain : NULL,
                                      .content = content};
     return step_result(job->step, &maker, err);
@@ -360,8 +440,9 @@ static int run_job(struct copy_job *job, struct error *err)
 
 int step_copy(const struct step_context *step, struct error *err)
 {
-    struct copy_job job = {.step = step, .root_fd = -1, .items = {.source = {.fd = -1}}};
+    struct copy_job job = {.step = step, .links = COPY_LINKS_INIT, .root_fd = -1, .items = {.source = {.fd = -1}}};
     int r = run_job(&job, err);
+    copy_links_release(&job.links);
     copy_items_release(step->run->build, &job.items);
     return r;
 }

@@ -13,6 +13,7 @@
 #include "base/strbuf.h"
 #include "base/strv.h"
 #include "daemon/build/content.h"
+#include "daemon/build/copy_links.h"
 
 #define NAMES_MAX 4096
 #define VALUE_MAX (64 * 1024)
@@ -109,6 +110,20 @@ static int make_way(const struct copying *c, int dir, const char *name, struct e
     return unlinkat(dir, name, 0) < 0 ? failed(c, errno, name, err) : 0;
 }
 
+/* Nothing has to be written. */
+static bool is_linked(const struct copying *c, int from, const struct stat *st, int to_dir, const char *name)
+{
+    struct stat there, wanted = *st;
+    if (c->options->links == NULL)
+        return false;
+    if (fstatat(to_dir, name, &there, AT_SYMLINK_NOFOLLOW) == 0 ? S_ISDIR(there.st_mode) : errno != ENOENT)
+        return false;
+    wanted.st_mode = S_IFREG | new_mode(c, st->st_mode);
+    wanted.st_uid = c->options->keep_owner ? st->st_uid : c->options->uid;
+    wanted.st_gid = c->options->keep_owner ? st->st_gid : c->options->gid;
+    return copy_links_take(c->options->links, strbuf_str(&c->path), to_dir, from, &wanted);
+}
+
 static int new_file(const struct copying *c, int dir, const char *name, struct error *err)
 {
     int r = make_way(c, dir, name, err);
@@ -121,11 +136,17 @@ static int new_file(const struct copying *c, int dir, const char *name, struct e
 static int copy_file(const struct copying *c, int from, const struct stat *st, int to_dir, const char *name,
                      struct error *err)
 {
+    if (is_linked(c, from, st, to_dir, name))
+        return 0;
     CLEANUP_CLOSE int to = new_file(c, to_dir, name, err);
     if (to < 0)
         return to;
     int r = st->st_size > 0 ? copy_contents(c, from, to, err) : 0;
-    return r < 0 ? r : set_attributes(c, from, to, st, err);
+    if (r == 0)
+        r = set_attributes(c, from, to, st, err);
+    if (r == 0 && c->options->links != NULL)
+        copy_links_note(c->options->links, from, st, to);
+    return r;
 }
 
 static int copy_symlink(const struct copying *c, int from_dir, int to_dir, const char *name, const struct stat *st,

@@ -12,12 +12,15 @@
 #include "archive/ignore.h"
 #include "daemon/build/chmod_mode.h"
 
+struct copy_links;
+
 struct copy_options {
     bool keep_owner; /* of the source; else uid and gid */
     uid_t uid;
     gid_t gid;
     const struct chmod_mode *chmod; /* NULL: modes are the source's */
     const struct ignore *excludes;  /* NULL: none; of paths relative to the directory */
+    struct copy_links *links;       /* files that need not be copied are left to it; NULL: all are copied */
 };
 
 /* The contents of one directory into another. Directories that are there keep their attributes, files are replaced. */

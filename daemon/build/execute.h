@@ -153,6 +153,8 @@ struct step_maker {
     void *data;
     const char *key;
     const char *second_key; /* "" or NULL: none. Another key for the same result, which is quicker to compute */
+    const char *place_key;  /* looked at when it is made; "" or NULL: none. Where the next one finds this result,
+                               whatever  it is made from */
     const char *chain_key;  /* what the state is called behind the step; NULL: `key` */
     bool differs;           /* made twice, the result may be another one: the state is called after this one */
     const char *content;    /* for the history; may be NULL */

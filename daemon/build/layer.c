@@ -78,6 +78,7 @@ static void job_free(struct digest_job *job)
     build_layer_unref(job->layer);
     cache_row_free(job->what.record);
     cache_row_free(job->what.second);
+    cache_row_free(job->what.place);
     free(job);
 }
 
@@ -111,6 +112,8 @@ static int commit(struct digest_job *job, const struct draft_info *info, bool *r
     if (r == 0)
         r = drop_former(engine, job->what.second, info, err);
     if (r == 0)
+        r = drop_former(engine, job->what.place, info, err);
+    if (r == 0)
         r = db_begin(db, err);
     if (r < 0)
         return r;
@@ -121,6 +124,8 @@ static int commit(struct digest_job *job, const struct draft_info *info, bool *r
         r = put_record(engine, job->what.record, info, err);
     if (r == 0)
         r = put_record(engine, job->what.second, info, err);
+    if (r == 0)
+        r = put_record(engine, job->what.place, info, err);
     if (r < 0)
         db_rollback(db);
     else

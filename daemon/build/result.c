@@ -41,16 +41,13 @@ static int look_up(const struct step_context *step, const char *key, struct foun
     return 0;
 }
 
-static bool has_second(const struct step_maker *maker)
+/* NULL: there is no such key. */
+static struct cache_row *further_row(const struct step_context *step, const struct step_maker *maker, const char *key,
+                                     int64_t created)
 {
-    return maker->second_key != NULL && maker->second_key[0] != 0;
-}
-
-static struct cache_row *second_row(const struct step_context *step, const struct step_maker *maker, int64_t created)
-{
-    if (!has_second(maker))
+    if (key == NULL || key[0] == 0)
         return NULL;
-    struct cache_row *row = cache_row_new(maker->second_key, maker->key, step->info->text, maker->content);
+    struct cache_row *row = cache_row_new(key, maker->key, step->info->text, maker->content);
     row->created = created;
     row->result_only = true;
     return row;
@@ -62,7 +59,7 @@ static int put_second(const struct step_context *step, const struct step_maker *
 {
     struct build *build = step->run->build;
     struct db *db = engine_db(build->engine);
-    CLEANUP_CACHE_ROW struct cache_row *row = second_row(step, maker, found->created);
+    CLEANUP_CACHE_ROW struct cache_row *row = further_row(step, maker, maker->second_key, found->created);
     if (row == NULL)
         return 0;
     int r = db_begin(db, err);
@@ -103,7 +100,8 @@ static int make(const struct step_context *step, const struct step_maker *maker,
         return r;
     struct build_digest digest = {.record =
                                       cache_row_new(maker->key, step->state->record, step->info->text, maker->content),
-                                  .second = second_row(step, maker, ret->created),
+                                  .second = further_row(step, maker, maker->second_key, ret->created),
+                                  .place = further_row(step, maker, maker->place_key, ret->created),
                                   .flying = flying,
                                   .not_after = build->options->source_date_epoch};
     digest.record->created = ret->created;

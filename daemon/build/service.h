@@ -75,9 +75,9 @@ void build_layer_unref_ptr(struct build_layer **layer);
 
 /* What is to happen with a layer that is finished. The rows (heap; may be NULL) are taken over. */
 struct build_digest {
-    struct cache_row *record, *second; /* their layers and sizes are filled in */
-    bool flying;                       /* others wait for the record's key */
-    const int64_t *not_after;          /* as image_draft_digest() */
+    struct cache_row *record, *second, *place; /* their layers and sizes are filled in */
+    bool flying;                               /* others wait for the record's key */
+    const int64_t *not_after;                  /* as image_draft_digest() */
 };
 /*
  * Nothing is written to it any more: a thread computes its digest, makes it a layer of the store and writes the cache's

@@ -278,3 +278,66 @@ COPY --link a /l/a'
     [ "$(dory inspect -f '{{index .RootFS.Layers 2}}' t)" = "$first" ]
     [ "$(dory run --rm t cat /two /l/a)" = $'two\na' ]
 }
+
+# Names of the files of the image's last layer that other layers have, too.
+linked() { # image
+    local id
+    id=$(/usr/bin/python3 -c "import sqlite3, sys
+print(sqlite3.connect(sys.argv[1]).execute('SELECT dir FROM layer WHERE diff_id = ?', (sys.argv[2],)).fetchone()[0])" \
+        "$(ls "$ENV_DIR"/data/*.db)" "$(dory inspect -f '{{range .RootFS.Layers}}{{.}} {{end}}' "$1" | awk '{print $NF}')")
+    (cd "$ENV_DIR/data/overlay/$id/diff" && find . -type f -links +1 | sort | tr '\n' ' ')
+}
+
+# Paths, modes, owners, contents and times of the files below /c.
+listed() { # image
+    dory run --rm "$1" sh -c 'cd /c && find . ! -type d | sort | while read -r f; do stat -c "%n %a %u %g %s %Y" "$f"; done; find . -type d | sort; find . -type f | sort | xargs sha256sum'
+}
+
+@test "files that the former result has are not copied again, and are right all the same" {
+    mkdir -p "$C/sub/deep"
+    for f in a b sub/c sub/deep/d sub/deep/e; do head -c 700000 /dev/urandom >"$C/$f"; done
+    echo small >"$C/small"
+    file='FROM busybox
+RUN mkdir -p /real/c && ln -s real/c /c && echo under >/c/b
+COPY . /c/'
+    build "$file"
+    dory tag t first
+    [ -z "$(linked t)" ]
+    before=$(listed t)
+    echo other >"$C/small"
+    build "$file"
+    [ "$(linked t)" = "./real/c/a ./real/c/b ./real/c/sub/c ./real/c/sub/deep/d ./real/c/sub/deep/e " ]
+    dory tag t second
+    [ "$(dory run --rm t cat /c/small)" = other ]
+    [ "$(dory run --rm t stat -c %Y /c/sub/deep)" = "$(stat -c %Y "$C/sub/deep")" ]
+    # What has changed in any way is copied, also when time and size are as they were.
+    stamp=$(stat -c %y "$C/a")
+    head -c 700000 /dev/urandom >"$C/a"
+    touch -d "$stamp" "$C/a"
+    chmod 640 "$C/b"
+    touch -d 2001-01-01 "$C/sub/c"
+    mv "$C/sub/deep/e" "$C/sub/deep/f"
+    build "$file"
+    [ "$(linked t)" = "./real/c/sub/deep/d " ]
+    dory build -q --no-cache -t fresh "$C"
+    [ -z "$(linked fresh)" ]
+    [ "$(listed t)" = "$(listed fresh)" ]
+    [ "$(dory run --rm t sha256sum /c/a | cut -c 1-64)" = "$(sha256sum "$C/a" | cut -c 1-64)" ]
+    # Nobody else sees what a container writes, and layers do not need the ones that they were made from.
+    dory run --name writer second sh -c 'echo mine >/c/sub/deep/d; chmod 600 /c/sub/c'
+    [ "$(dory export writer | tar -xO real/c/sub/deep/d)" = mine ]
+    dory rm writer
+    [ "$(listed first)" = "$before" ]
+    dory rmi first second
+    dory builder prune -af >/dev/null
+    [ "$(listed t)" = "$(listed fresh)" ]
+    # In an archive it is as if each was the file's only name.
+    dory save t >"$C.tar"
+    mkdir "$C.saved"
+    tar -C "$C.saved" -xf "$C.tar"
+    run /usr/bin/python3 -c "import json, sys, tarfile
+root = sys.argv[1]
+for m in tarfile.open(root + '/' + json.load(open(root + '/manifest.json'))[0]['Layers'][-1]):
+    print(m.name, m.islnk(), sorted(m.pax_headers))" "$C.saved"
+    [[ $output == *"real/c/sub/deep/d False"* && $output != *True* && $output != *dory* ]]
+}
