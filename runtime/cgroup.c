@@ -150,6 +150,12 @@ static int find_v1(struct runtime_cgroup *cgroup, struct error *err)
     return 0;
 }
 
+bool runtime_cgroup_is_v2(void)
+{
+    CLEANUP_CLOSE int fd = open(CGROUP_MOUNT, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 && is_filesystem(fd, CGROUP2_SUPER_MAGIC);
+}
+
 static void cgroup_free_ptr(struct runtime_cgroup **cgroup)
 {
     runtime_cgroup_free(*cgroup);

@@ -79,6 +79,8 @@ void runtime_container_release(struct runtime_container *container);
 /* cgroup operations, on v2, v1 and hybrid alike (one const table of operations each). */
 int runtime_cgroup_open(const char *cgroups_path, struct runtime_cgroup **ret, struct error *err); /* an existing one */
 void runtime_cgroup_free(struct runtime_cgroup *cgroup);
+/* Whether all controllers of this host are v2's. */
+bool runtime_cgroup_is_v2(void);
 int runtime_cgroup_kill(struct runtime_cgroup *cgroup, int signal, struct error *err); /* every process in it */
 int runtime_cgroup_freeze(struct runtime_cgroup *cgroup, bool frozen, struct error *err);
 /* Whether there is any: a rootless container may have none, then the operations on it fail. */

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/timestamp.h"
 
+#define UID_MAP_MAX (64u << 10)
 #define MESSAGE_MAX (1u << 20)
 #define FIELDS_MAX (64u << 10)
 #define HEAD_SIZE 16
@@ -198,6 +200,16 @@ int dbus_get_string(const struct dbus_message *message, size_t *offset, const ch
     return r;
 }
 
+int dbus_get_variant_string(const struct dbus_message *message, size_t *offset, const char **ret)
+{
+    struct cursor c = {.data = message->body, .size = message->body_size, .offset = *offset};
+    const char *signature;
+    if (take_string(&c, true, &signature) < 0 || strcmp(signature, "s") != 0)
+        return -EBADMSG;
+    *offset = c.offset;
+    return dbus_get_string(message, offset, ret);
+}
+
 int dbus_get_uint32(const struct dbus_message *message, size_t *offset, uint32_t *ret)
 {
     struct cursor c = {.data = message->body, .size = message->body_size, .offset = *offset};
@@ -208,11 +220,27 @@ int dbus_get_uint32(const struct dbus_message *message, size_t *offset, uint32_t
 
 /* ---- connections ---- */
 
-/* EXTERNAL: the kernel tells who we are; the number is only said. */
+/* Who we are to the other side, which is not in a user namespace of ours: one level of those is seen through. */
+static uint32_t uid_outside(void)
+{
+    CLEANUP_FREE char *text = NULL;
+    uint32_t uid = geteuid(), inside, outside, count;
+    if (file_read(AT_FDCWD, "/proc/self/uid_map", UID_MAP_MAX, &text, NULL, NULL) < 0)
+        return uid;
+    for (const char *line = text; line != NULL && sscanf(line, "%u %u %u", &inside, &outside, &count) == 3;) {
+        if (uid >= inside && uid - inside < count)
+            return outside + (uid - inside);
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    return uid;
+}
+
+/* EXTERNAL: the kernel tells who we are; the number is only said, and must be the same. */
 static int authenticate(int fd, struct error *err)
 {
     char uid[16], hex[40], line[AUTH_MAX];
-    int n = snprintf(uid, sizeof(uid), "%u", geteuid());
+    int n = snprintf(uid, sizeof(uid), "%u", uid_outside());
     for (int i = 0; i < n; i++)
         snprintf(hex + 2 * i, sizeof(hex) - 2 * (size_t)i, "%02x", (unsigned)uid[i]);
     /* BEGIN goes along: sd-bus, which systemd's own socket speaks, does not look at a first message that it has read

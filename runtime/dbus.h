@@ -47,6 +47,8 @@ int dbus_parse(const unsigned char *data, size_t size, struct dbus_message *ret)
 ssize_t dbus_message_size(const unsigned char head[16]);
 /* Reads a string (or object path) at *offset of the body, inside of which *ret lies, and moves on; -EBADMSG. */
 int dbus_get_string(const struct dbus_message *message, size_t *offset, const char **ret);
+/* The same of a variant that holds a string. */
+int dbus_get_variant_string(const struct dbus_message *message, size_t *offset, const char **ret);
 int dbus_get_uint32(const struct dbus_message *message, size_t *offset, uint32_t *ret);
 
 /* ---- connections ---- */

@@ -35,9 +35,10 @@ static int expand_slice(const char *slice, struct strbuf *out, struct error *err
     return 0;
 }
 
-int systemd_unit_parse(const char *cgroups_path, const char *id, struct systemd_unit *ret, struct error *err)
+int systemd_unit_parse(const char *cgroups_path, const char *id, bool user, struct systemd_unit *ret, struct error *err)
 {
-    CLEANUP_FREE char *fallback = xasprintf("system.slice:dory:%s", id);
+    const char *usual = user ? "user.slice" : "system.slice";
+    CLEANUP_FREE char *fallback = xasprintf("%s:dory:%s", usual, id);
     const char *text = cgroups_path != NULL && cgroups_path[0] != '\0' ? cgroups_path : fallback;
     CLEANUP_STRV struct strv parts = STRV_INIT;
     strv_split(&parts, text, ':');
@@ -45,7 +46,7 @@ int systemd_unit_parse(const char *cgroups_path, const char *id, struct systemd_
         return error_set(
             err, ERROR_INVALID, 0,
             "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got \"%s\" instead", text);
-    const char *slice = parts.items[0][0] != '\0' ? parts.items[0] : "system.slice", *name = parts.items[2];
+    const char *slice = parts.items[0][0] != '\0' ? parts.items[0] : usual, *name = parts.items[2];
     if (name[0] == '\0' || strchr(name, '/') != NULL || strchr(parts.items[1], '/') != NULL ||
         strlen(text) > UNIT_NAME_MAX)
         return error_set(err, ERROR_INVALID, 0, "cgroupsPath \"%s\" does not name a unit", text);
@@ -56,7 +57,8 @@ int systemd_unit_parse(const char *cgroups_path, const char *id, struct systemd_
     CLEANUP_FREE char *unit =
         parts.items[1][0] != '\0' ? xasprintf("%s-%s.scope", parts.items[1], name) : xasprintf("%s.scope", name);
     strbuf_addf(&path, "/%s", unit);
-    *ret = (struct systemd_unit){.name = TAKE_PTR(unit), .slice = xstrdup(slice), .path = strbuf_take(&path)};
+    *ret = (struct systemd_unit){
+        .name = TAKE_PTR(unit), .slice = xstrdup(slice), .path = strbuf_take(&path), .user = user};
     return 0;
 }
 
@@ -93,24 +95,44 @@ static int put_unit(struct strbuf *body, const struct systemd_unit *unit, const 
 
 /* ---- systemd ---- */
 
-/* Where DBUS_SYSTEM_BUS_ADDRESS says, else systemd's own socket, which root alone may use, else the system bus. */
-static int connect_to_systemd(struct dbus *dbus, struct error *err)
+static int connect_to_address(struct dbus *dbus, const char *address, struct error *err)
 {
-    const char *address = getenv("DBUS_SYSTEM_BUS_ADDRESS");
+    CLEANUP_FREE char *path = xstrndup(address + 10, strcspn(address + 10, ",;"));
+    return dbus_connect(dbus, path, true, err);
+}
+
+static int connect_to_user(struct dbus *dbus, struct error *err)
+{
+    const char *directory = getenv("XDG_RUNTIME_DIR");
+    if (directory == NULL || directory[0] != '/')
+        return error_set(err, ERROR_UNAVAILABLE, ENOTCONN,
+                         "XDG_RUNTIME_DIR and DBUS_SESSION_BUS_ADDRESS do not say where the user's systemd is, cannot "
+                         "use systemd cgroups manager");
+    CLEANUP_FREE char *private = xasprintf("%s/systemd/private", directory);
+    CLEANUP_FREE char *bus = xasprintf("%s/bus", directory);
+    int r = dbus_connect(dbus, private, false, NULL);
+    return r < 0 ? dbus_connect(dbus, bus, true, err) : r;
+}
+
+/* Where DBUS_SYSTEM_BUS_ADDRESS says, or DBUS_SESSION_BUS_ADDRESS for the user's; else systemd's own socket, which root
+ * alone may use of the system's; else the bus in its usual place. */
+static int connect_to_systemd(struct dbus *dbus, bool user, struct error *err)
+{
+    const char *address = getenv(user ? "DBUS_SESSION_BUS_ADDRESS" : "DBUS_SYSTEM_BUS_ADDRESS");
     int r;
-    if (address != NULL && strncmp(address, "unix:path=", 10) == 0) {
-        CLEANUP_FREE char *path = xstrndup(address + 10, strcspn(address + 10, ",;"));
-        r = dbus_connect(dbus, path, true, err);
-    } else {
-        r = geteuid() == 0 ? dbus_connect(dbus, PRIVATE_SOCKET, false, NULL) : -ENOENT;
-        if (r < 0)
-            r = dbus_connect(dbus, BUS_SOCKET, true, err);
-    }
+    if (address != NULL && strncmp(address, "unix:path=", 10) == 0)
+        r = connect_to_address(dbus, address, err);
+    else if (user)
+        r = connect_to_user(dbus, err);
+    else if (geteuid() != 0 || dbus_connect(dbus, PRIVATE_SOCKET, false, NULL) < 0)
+        r = dbus_connect(dbus, BUS_SOCKET, true, err);
+    else
+        r = 0;
     if (r == -ENOENT || r == -ECONNREFUSED) {
         if (err != NULL)
             error_clear(err);
-        return error_set(err, ERROR_UNAVAILABLE, ENOTCONN,
-                         "systemd not running on this host, cannot use systemd cgroups manager");
+        return error_set(err, ERROR_UNAVAILABLE, ENOTCONN, "systemd not running %s, cannot use systemd cgroups manager",
+                         user ? "for this user" : "on this host");
     }
     return r;
 }
@@ -125,26 +147,31 @@ static int answer_error(const struct dbus_message *message, const char *member, 
                      "systemd: %s: %s", member, text);
 }
 
-/* *ret_job (may be NULL; the caller frees) is the object path in the answer. Signals before the answer are dropped: a
- * job is never done before it is told. */
+/* *ret is valid until the next message. Signals before the answer are dropped: a job is never done before it is told.
+ */
+static int ask(struct dbus *dbus, const char *interface, const char *member, const char *signature,
+               const struct strbuf *body, struct dbus_message *ret, struct error *err)
+{
+    uint32_t serial;
+    int r = dbus_send_call(dbus, DESTINATION, OBJECT, interface, member, signature, body, &serial, err);
+    while (r == 0) {
+        r = dbus_receive(dbus, JOB_TIMEOUT_MS, ret, err);
+        if (r == 0 && ret->type != DBUS_SIGNAL && ret->reply_serial == serial)
+            return ret->type == DBUS_ERROR ? answer_error(ret, member, err) : 0;
+    }
+    return r;
+}
+
+/* *ret_job (may be NULL; the caller frees) is the object path in the answer. */
 static int call(struct dbus *dbus, const char *member, const char *signature, const struct strbuf *body, char **ret_job,
                 struct error *err)
 {
-    uint32_t serial;
-    int r = dbus_send_call(dbus, DESTINATION, OBJECT, MANAGER, member, signature, body, &serial, err);
-    while (r == 0) {
-        struct dbus_message message;
-        r = dbus_receive(dbus, JOB_TIMEOUT_MS, &message, err);
-        if (r < 0 || message.type == DBUS_SIGNAL || message.reply_serial != serial)
-            continue;
-        if (message.type == DBUS_ERROR)
-            return answer_error(&message, member, err);
-        size_t offset = 0;
-        const char *job;
-        if (ret_job != NULL && dbus_get_string(&message, &offset, &job) == 0)
-            *ret_job = xstrdup(job);
-        return 0;
-    }
+    struct dbus_message message;
+    size_t offset = 0;
+    const char *job;
+    int r = ask(dbus, MANAGER, member, signature, body, &message, err);
+    if (r == 0 && ret_job != NULL && dbus_get_string(&message, &offset, &job) == 0)
+        *ret_job = xstrdup(job);
     return r;
 }
 
@@ -186,6 +213,29 @@ static int subscribe(struct dbus *dbus, struct error *err)
     return call(dbus, "Subscribe", NULL, NULL, NULL, err);
 }
 
+int systemd_unit_place(struct systemd_unit *unit, struct error *err)
+{
+    struct dbus dbus;
+    struct dbus_message message;
+    CLEANUP_STRBUF struct strbuf body = STRBUF_INIT;
+    size_t offset = 0;
+    const char *cgroup;
+    int r = unit->user ? connect_to_systemd(&dbus, true, err) : 0;
+    if (r < 0 || !unit->user)
+        return r;
+    dbus_put_string(&body, MANAGER);
+    dbus_put_string(&body, "ControlGroup");
+    r = ask(&dbus, "org.freedesktop.DBus.Properties", "Get", "ss", &body, &message, err);
+    if (r == 0 && dbus_get_variant_string(&message, &offset, &cgroup) < 0)
+        r = error_set(err, ERROR_SYSTEM, EBADMSG, "systemd: its property ControlGroup is no string");
+    if (r == 0) {
+        CLEANUP_FREE char *below = unit->path;
+        unit->path = xasprintf("%s%s", cgroup, below);
+    }
+    dbus_close(&dbus);
+    return r;
+}
+
 int systemd_unit_start(const struct systemd_unit *unit, const struct oci_resources *resources, pid_t pid,
                        bool *ret_made, struct error *err)
 {
@@ -194,7 +244,7 @@ int systemd_unit_start(const struct systemd_unit *unit, const struct oci_resourc
     CLEANUP_STRBUF struct strbuf body = STRBUF_INIT;
     CLEANUP_FREE char *job = NULL;
     int r = put_unit(&body, unit, resources, pid, err);
-    r = r < 0 ? r : connect_to_systemd(&dbus, err);
+    r = r < 0 ? r : connect_to_systemd(&dbus, unit->user, err);
     if (r < 0)
         return r;
     r = subscribe(&dbus, err);
@@ -207,7 +257,7 @@ int systemd_unit_start(const struct systemd_unit *unit, const struct oci_resourc
     return r;
 }
 
-int systemd_unit_update(const char *name, const struct oci_resources *resources, struct error *err)
+int systemd_unit_update(const char *name, bool user, const struct oci_resources *resources, struct error *err)
 {
     struct dbus dbus;
     CLEANUP_STRBUF struct strbuf body = STRBUF_INIT;
@@ -216,7 +266,7 @@ int systemd_unit_update(const char *name, const struct oci_resources *resources,
     struct dbus_array properties = dbus_begin_array(&body, 8);
     int r = systemd_put_limits(&body, resources, err);
     dbus_end_array(&body, properties);
-    r = r < 0 ? r : connect_to_systemd(&dbus, err);
+    r = r < 0 ? r : connect_to_systemd(&dbus, user, err);
     if (r < 0)
         return r;
     r = call(&dbus, "SetUnitProperties", "sba(sv)", &body, NULL, err);
@@ -224,12 +274,12 @@ int systemd_unit_update(const char *name, const struct oci_resources *resources,
     return r;
 }
 
-int systemd_unit_stop(const char *name, struct error *err)
+int systemd_unit_stop(const char *name, bool user, struct error *err)
 {
     struct dbus dbus;
     CLEANUP_STRBUF struct strbuf body = STRBUF_INIT, reset = STRBUF_INIT;
     CLEANUP_FREE char *job = NULL;
-    int r = connect_to_systemd(&dbus, err);
+    int r = connect_to_systemd(&dbus, user, err);
     if (r < 0)
         return r;
     dbus_put_string(&body, name);

@@ -7,6 +7,7 @@
 #ifndef DORY_RUNTIME_SYSTEMD_H
 #define DORY_RUNTIME_SYSTEMD_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -16,11 +17,17 @@ struct systemd_unit {
     char *name;  /* "prefix-id.scope" */
     char *slice; /* "system.slice" */
     char *path;  /* its cgroup below a hierarchy's root, "/system.slice/prefix-id.scope" */
+    bool user;   /* a unit of the user's own systemd (systemd --user), which makes cgroups below its own */
 };
 
-/* linux.cgroupsPath in the form slice:prefix:name; NULL or "" is system.slice:dory:ID. ERROR_INVALID names what is
- * wrong. Pure. */
-int systemd_unit_parse(const char *cgroups_path, const char *id, struct systemd_unit *ret, struct error *err);
+/* linux.cgroupsPath in the form slice:prefix:name; NULL or "" is SLICE:dory:ID, and the slice that is not said is
+ * system.slice, or user.slice with `user`. ERROR_INVALID names what is wrong. With `user` the path is complete only
+ * after systemd_unit_place(). Pure. */
+int systemd_unit_parse(const char *cgroups_path, const char *id, bool user, struct systemd_unit *ret,
+                       struct error *err);
+/* Asks the user's systemd where its own cgroup is, below which it makes those of units. Nothing for the system's.
+ * ERROR_UNAVAILABLE when none answers. Blocks. */
+int systemd_unit_place(struct systemd_unit *unit, struct error *err);
 void systemd_unit_release(struct systemd_unit *unit);
 
 /* Starts the unit with this process in it and waits until systemd has done so. ERROR_UNAVAILABLE when no systemd
@@ -29,9 +36,9 @@ void systemd_unit_release(struct systemd_unit *unit);
 int systemd_unit_start(const struct systemd_unit *unit, const struct oci_resources *resources, pid_t pid,
                        bool *ret_made, struct error *err);
 /* Tells systemd of the limits that are given, so that it does not put its own back; the others stay. Blocks. */
-int systemd_unit_update(const char *name, const struct oci_resources *resources, struct error *err);
+int systemd_unit_update(const char *name, bool user, const struct oci_resources *resources, struct error *err);
 /* Stops it by name, and makes systemd forget it when it has failed (an OOM kill is a failure to it); one that is gone
  * is no error. */
-int systemd_unit_stop(const char *name, struct error *err);
+int systemd_unit_stop(const char *name, bool user, struct error *err);
 
 #endif

@@ -13,10 +13,10 @@
 #define KILL_WAIT_MS 10000
 
 /* systemd removes the cgroup of a unit that has failed, and keeps the unit. One that does not run has neither. */
-static int forget_unit(const char *name, struct error *err)
+static int forget_unit(const struct state *state, struct error *err)
 {
     struct error said = {0};
-    int r = name != NULL ? systemd_unit_stop(name, &said) : 0;
+    int r = state->systemd_unit != NULL ? systemd_unit_stop(state->systemd_unit, state->systemd_user, &said) : 0;
     return r < 0 && r != -ENOTCONN ? error_propagate(err, &said) : 0;
 }
 
@@ -29,7 +29,7 @@ static int remove_cgroup(const struct state *state, struct error *err)
     if (r == -ENOENT) {
         if (err != NULL)
             error_clear(err);
-        return forget_unit(state->systemd_unit, err);
+        return forget_unit(state, err);
     }
     if (r < 0)
         return r;
@@ -37,7 +37,7 @@ static int remove_cgroup(const struct state *state, struct error *err)
     if (r == 0)
         runtime_cgroup_freeze(cgroup, false, NULL); /* frozen ones die when thawed; nothing to thaw is no failure */
     if (r == 0 && state->systemd_unit != NULL)
-        r = systemd_unit_stop(state->systemd_unit, err);
+        r = systemd_unit_stop(state->systemd_unit, state->systemd_user, err);
     r = r < 0 ? r : runtime_cgroup_remove(cgroup, err);
     runtime_cgroup_free(cgroup);
     return r;

@@ -50,7 +50,12 @@ static int find_cgroup(struct launch *l, struct error *err)
 {
     char **path = &l->spec.linux_.cgroups_path;
     if (l->global->systemd) {
-        int r = systemd_unit_parse(*path, l->id, &l->unit, err);
+        bool user = l->global->rootless;
+        if (user && !runtime_cgroup_is_v2())
+            return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP,
+                             "cannot use rootless systemd cgroups manager on cgroup v1");
+        int r = systemd_unit_parse(*path, l->id, user, &l->unit, err);
+        r = r < 0 ? r : systemd_unit_place(&l->unit, err);
         if (r == 0)
             xstrset(path, l->unit.path);
         return r;
@@ -65,7 +70,10 @@ static int find_cgroup(struct launch *l, struct error *err)
 int launch_make_unit(void *context, pid_t pid, struct error *err)
 {
     struct launch *l = context;
-    return systemd_unit_start(&l->unit, &l->spec.linux_.resources, pid, &l->unit_made, err);
+    struct oci_resources resources = l->spec.linux_.resources;
+    if (l->unit.user)
+        resources.devices = (struct json_array){0}; /* as for any cgroup of an ordinary user */
+    return systemd_unit_start(&l->unit, &resources, pid, &l->unit_made, err);
 }
 
 static int load(struct launch *l, struct error *err)
@@ -125,6 +133,7 @@ static int write_record(struct launch *l, struct error *err)
         .created = now,
         .cgroups_path = l->without_cgroup ? (char *)"" : l->spec.linux_.cgroups_path,
         .systemd_unit = l->unit.name,
+        .systemd_user = l->unit.user,
         .resctrl_clos = l->container.resctrl.clos,
         .resctrl_made = l->container.pid > 0 ? l->container.resctrl.made : l->resctrl_planned,
         .shared_pids = pids == NULL || (pids->path != NULL && pids->path[0] != '\0'),
@@ -208,7 +217,8 @@ static void forget(struct launch *l, bool poststop)
     if (l->started)
         runtime_cgroup_kill(l->container.cgroup, SIGKILL, NULL);
     if (l->unit_made)
-        systemd_unit_stop(l->unit.name, NULL); /* its processes are gone: systemd would notice by itself */
+        systemd_unit_stop(l->unit.name, l->unit.user,
+                          NULL); /* its processes are gone: systemd would notice by itself */
     if (l->started) {
         runtime_cgroup_remove(l->container.cgroup, NULL);
         runtime_resctrl_remove(l->container.resctrl.made, NULL);
@@ -339,7 +349,7 @@ static int run_poststart(const struct state *state, struct error *err)
                                       .pid = (pid_t)state->pid,
                                       .bundle = state->bundle,
                                       .annotations = &state->annotations};
-    int r = runtime_hooks_run("poststart", &state->poststart, &told, err);
+    int r = runtime_hooks_run("poststart", &state->poststart, &told, NULL, err);
     if (r < 0)
         container_signal(state, SIGKILL, NULL);
     return r;

@@ -166,7 +166,7 @@ static void write_linux_features(struct json_writer *w)
     json_member_bool(w, "v1", true);
     json_member_bool(w, "v2", true);
     json_member_bool(w, "systemd", true);
-    json_member_bool(w, "systemdUser", false);
+    json_member_bool(w, "systemdUser", true);
     json_member_bool(w, "rdma", true);
     json_end_object(w);
     json_key(w, "seccomp");

@@ -32,6 +32,7 @@ static const struct json_field rows[] = {
     ROW("created", STRING, created, 0),
     ROW("cgroupsPath", STRING, cgroups_path, JSON_REQUIRED),
     ROW("systemdUnit", STRING, systemd_unit, JSON_OMIT_EMPTY),
+    ROW("systemdUser", BOOL, systemd_user, JSON_OMIT_EMPTY),
     ROW("resctrlGroup", STRING, resctrl_clos, JSON_OMIT_EMPTY),
     ROW("resctrlMade", STRING, resctrl_made, JSON_OMIT_EMPTY),
     ROW("sharedPids", BOOL, shared_pids, JSON_OMIT_EMPTY),

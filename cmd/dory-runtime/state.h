@@ -29,6 +29,7 @@ struct state {
     char *created;                     /* RFC 3339 */
     char *cgroups_path;                /* "": none, a rootless container */
     char *systemd_unit;                /* of its cgroup; NULL: a directory of ours */
+    bool systemd_user;                 /* a unit of the user's own systemd */
     char *resctrl_clos, *resctrl_made; /* struct resctrl_group */
     bool shared_pids;                  /* its pid namespace is not its own */
     bool no_new_keyring;               /* its processes are in the session keyring of whoever starts them */

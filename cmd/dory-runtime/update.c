@@ -129,7 +129,7 @@ static int apply(const struct global *global, const char *id, struct update *u, 
     if (r == 0 && state.systemd_unit != NULL) /* counts in a share of a second */
         r = runtime_cgroup_complete_cpu(cgroup, &u->resources.cpu, err);
     if (r == 0 && state.systemd_unit != NULL)
-        r = systemd_unit_update(state.systemd_unit, &u->resources, err);
+        r = systemd_unit_update(state.systemd_unit, state.systemd_user, &u->resources, err);
     r = r < 0 ? r : runtime_cgroup_update(cgroup, &u->resources, err);
     runtime_cgroup_free(cgroup);
     state_release(&state);

@@ -17,5 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t number;
     while (dbus_get_uint32(&message, &offset, &number) == 0 && dbus_get_string(&message, &offset, &text) == 0)
         assert(text + strlen(text) < (const char *)message.body + message.body_size);
+    offset = 0;
+    while (dbus_get_variant_string(&message, &offset, &text) == 0)
+        assert(text + strlen(text) < (const char *)message.body + message.body_size);
     return 0;
 }

@@ -246,3 +246,15 @@ PY
     [ "$status" = 1 ]
     [[ "$output" == *"--systemd-cgroup"* ]]
 }
+
+@test "an ordinary user's units are those of the user's own systemd, which has cgroups with v2 alone" {
+    make_config true
+    edit "l['cgroupsPath'] = 'user.slice:dory:$ID'"
+    want="cannot use rootless systemd cgroups manager on cgroup v1"
+    [ -d /sys/fs/cgroup/pids ] || want="systemd not running for this user, cannot use systemd cgroups manager"
+    status=0
+    output=$(DBUS_SESSION_BUS_ADDRESS="unix:path=$T/nosuch" rt --rootless true --systemd-cgroup run --bundle "$T/bundle" "$ID" </dev/null 2>&1) || status=$?
+    [ "$status" = 1 ]
+    [[ "$output" == *"$want"* ]]
+    [ -z "$(ls "$T/state")" ]
+}

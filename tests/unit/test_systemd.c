@@ -11,20 +11,25 @@ static void units_and_their_cgroups_are_named_as_systemd_names_them(void **state
     (void)state;
     static const struct {
         const char *text, *name, *slice, *path;
+        bool user;
     } good[] = {
-        {"system.slice:dory:abc", "dory-abc.scope", "system.slice", "/system.slice/dory-abc.scope"},
-        {NULL, "dory-id.scope", "system.slice", "/system.slice/dory-id.scope"},
-        {":cri:x", "cri-x.scope", "system.slice", "/system.slice/cri-x.scope"},
-        {"a-b-c.slice::x", "x.scope", "a-b-c.slice", "/a.slice/a-b.slice/a-b-c.slice/x.scope"},
-        {"-.slice:p:x", "p-x.scope", "-.slice", "/p-x.scope"},
+        {"system.slice:dory:abc", "dory-abc.scope", "system.slice", "/system.slice/dory-abc.scope", false},
+        {NULL, "dory-id.scope", "system.slice", "/system.slice/dory-id.scope", false},
+        {":cri:x", "cri-x.scope", "system.slice", "/system.slice/cri-x.scope", false},
+        {"a-b-c.slice::x", "x.scope", "a-b-c.slice", "/a.slice/a-b.slice/a-b-c.slice/x.scope", false},
+        {"-.slice:p:x", "p-x.scope", "-.slice", "/p-x.scope", false},
+        {"", "dory-id.scope", "user.slice", "/user.slice/dory-id.scope", true},
+        {":cri:x", "cri-x.scope", "user.slice", "/user.slice/cri-x.scope", true},
+        {"a-b.slice:p:x", "p-x.scope", "a-b.slice", "/a.slice/a-b.slice/p-x.scope", true},
     };
     for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
         struct systemd_unit unit = {0};
         struct error err = {0};
-        assert_int_equal(systemd_unit_parse(good[i].text, "id", &unit, &err), 0);
+        assert_int_equal(systemd_unit_parse(good[i].text, "id", good[i].user, &unit, &err), 0);
         assert_string_equal(unit.name, good[i].name);
         assert_string_equal(unit.slice, good[i].slice);
         assert_string_equal(unit.path, good[i].path);
+        assert_int_equal(unit.user, good[i].user);
         systemd_unit_release(&unit);
     }
 }
@@ -38,7 +43,7 @@ static void names_that_lead_elsewhere_are_refused(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         struct systemd_unit unit = {0};
         struct error err = {0};
-        assert_int_equal(systemd_unit_parse(bad[i], "id", &unit, &err), -EINVAL);
+        assert_int_equal(systemd_unit_parse(bad[i], "id", false, &unit, &err), -EINVAL);
         assert_non_null(strstr(err.message, "cgroupsPath"));
     }
 }
@@ -64,6 +69,29 @@ static void an_answer_is_taken_apart(void **state)
     assert_int_equal(dbus_get_string(&message, &offset, &job), -EBADMSG);
 }
 
+/* The same with a property, of signature "v". */
+static const unsigned char property[] = "l\x02\x01\x01\x0b\0\0\0\x05\0\0\0\x0f\0\0\0"
+                                        "\x05\x01u\0\x07\0\0\0"
+                                        "\x08\x01g\0\x01v\0\0"
+                                        "\x01s\0\0\x02\0\0\0/u\0";
+
+static void a_string_in_a_variant_is_read_and_nothing_else(void **state)
+{
+    (void)state;
+    struct dbus_message message;
+    unsigned char copy[sizeof(property) - 1];
+    const char *text = NULL;
+    size_t offset = 0;
+    memcpy(copy, property, sizeof(copy));
+    assert_int_equal(dbus_parse(copy, sizeof(copy), &message), 0);
+    assert_int_equal(dbus_get_variant_string(&message, &offset, &text), 0);
+    assert_string_equal(text, "/u");
+    offset = 0;
+    copy[33] = 'o'; /* the variant's signature */
+    assert_int_equal(dbus_get_variant_string(&message, &offset, &text), -EBADMSG);
+    assert_int_equal(offset, 0);
+}
+
 static void cut_and_broken_messages_are_refused(void **state)
 {
     (void)state;
@@ -85,6 +113,7 @@ int main(void)
         cmocka_unit_test(units_and_their_cgroups_are_named_as_systemd_names_them),
         cmocka_unit_test(names_that_lead_elsewhere_are_refused),
         cmocka_unit_test(an_answer_is_taken_apart),
+        cmocka_unit_test(a_string_in_a_variant_is_read_and_nothing_else),
         cmocka_unit_test(cut_and_broken_messages_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,8 +11,9 @@ def mount(destination, kind, source, *options):
     return {"destination": destination, "type": kind, "source": source, "options": list(options)}
 
 
-def config(name, command, writable_cgroup=False, own_network=True, cgroups_path=None, **resources):
+def config(name, command, writable_cgroup=False, own_network=True, cgroups_path=None, user=None, **resources):
     resources["devices"] = [{"allow": False, "access": "rwm"}] + resources.get("devices", [])
+    ids = [] if user is None else [{"containerID": 0, "hostID": user, "size": 1}]
     return {
         "ociVersion": "1.0.2",
         "process": {"user": {"uid": 0, "gid": 0}, "args": ["sh", "-c", command], "env": ["PATH=/bin"], "cwd": "/",
@@ -26,7 +27,8 @@ def config(name, command, writable_cgroup=False, own_network=True, cgroups_path=
             mount("/sys/fs/cgroup", "cgroup", "cgroup", "rw" if writable_cgroup else "ro")],
         "linux": {
             "namespaces": [{"type": t} for t in ("mount", "uts", "ipc", "pid", "network", "cgroup")
-                           if own_network or t != "network"],
+                           if own_network or t != "network"] + [{"type": "user"} for _ in ids],
+            "uidMappings": ids, "gidMappings": ids,
             "cgroupsPath": cgroups_path or "/dory/" + name,
             "resources": resources,
             "maskedPaths": ["/proc/kcore", "/proc/keys", "/sys/firmware"],
@@ -91,6 +93,9 @@ CONFIGS = {
                                "memory": {"limit": 64 * MB, "swap": 64 * MB},
                                "cpu": {"quota": 12345, "period": 100000, "cpus": "0", "mems": "0", "shares": 1024},
                                "devices": [{"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rw"}]}),
+    "user_scope": ("sleep 100000", {"user": 1000, "cgroups_path": "user.slice:user:scope", "pids": {"limit": 33},
+                                    "memory": {"limit": 64 * MB}}),
+    "user_inner": ("cat /sys/fs/cgroup/pids.max", {"user": 0, "cgroups_path": ":user:inner", "pids": {"limit": 33}}),
     "fails": ("tail /dev/zero", {"cgroups_path": "system.slice:dory:fails", "memory": {"limit": 16 * MB, "swap": 16 * MB}}),
     "swappiness": ("true", {"memory": {"limit": 64 * MB, "swappiness": 10}}),
 }

@@ -68,5 +68,6 @@ out=$(rt delete fails 2>&1)
 check "and is deleted" [ $? = 0 ]
 out=$(systemctl list-units --all 'dory-*' --no-legend)
 check "no failed unit is left" [ -z "$out" ]
+. /guest_systemd_user.sh
 [ $failed = 0 ] && echo "ALL PASSED"
 systemctl poweroff -f -f
