@@ -134,7 +134,7 @@ static pid_t host_pid(void)
 }
 
 static int run_hooks(struct child *child, const char *kind, const struct json_array *hooks, const char *status,
-                     struct error *err)
+                     const struct strv *env, struct error *err)
 {
     struct runtime_hook_state state = {
         .version = child->spec->version,
@@ -144,7 +144,7 @@ static int run_hooks(struct child *child, const char *kind, const struct json_ar
         .bundle = child->sources->bundle,
         .annotations = &child->spec->annotations,
     };
-    return runtime_hooks_run(kind, hooks, &state, err);
+    return runtime_hooks_run(kind, hooks, &state, env, err);
 }
 
 static int step_create_hooks(struct child *child, struct error *err)
@@ -163,7 +163,7 @@ static int step_create_hooks(struct child *child, struct error *err)
         if (r < 0)
             return r;
     }
-    return run_hooks(child, "createContainer", &hooks->create_container, "creating", err);
+    return run_hooks(child, "createContainer", &hooks->create_container, "creating", NULL, err);
 }
 
 /* With a FIFO, the procfs through which it is reopened must be there before the descriptors are sorted. */
@@ -176,6 +176,21 @@ static int step_prepare_wait(struct child *child, struct error *err)
 int child_resolve_command(struct child *child, struct error *err)
 {
     return child_find_command(child, &child->command, err);
+}
+
+static void end_by_signal(int signal)
+{
+    _exit(128 + signal);
+}
+
+/* A container that waits for its start can be ended by what ends other processes, although pid 1 of a namespace does
+ * not take that unless it has a handler. The command starts without them. */
+static void take_signals(bool on)
+{
+    static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    struct sigaction action = {.sa_handler = on ? end_by_signal : SIG_DFL};
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+        sigaction(signals[i], &action, NULL);
 }
 
 static int wait_for_fifo(struct child *child, struct error *err)
@@ -202,6 +217,7 @@ static int step_wait(struct child *child, struct error *err)
         r = notifies ? child_lock_down(child, err) : 0;
         if (r < 0)
             return r;
+        take_signals(true);
         r = sync_send(child->sync_fd, SYNC_READY, -1);
         if (r < 0)
             return error_errno(err, r, "cannot speak to the runtime");
@@ -212,10 +228,13 @@ static int step_wait(struct child *child, struct error *err)
         } else {
             r = sync_expect(child->sync_fd, SYNC_START, err);
         }
+        take_signals(false);
         if (r < 0)
             return r;
     }
-    return run_hooks(child, "startContainer", &child->spec->hooks.start_container, "created", err);
+    /* As with runc, they have the environment of the process where they say nothing of their own. */
+    return run_hooks(child, "startContainer", &child->spec->hooks.start_container, "created", &child->spec->process.env,
+                     err);
 }
 
 static int step_init(struct child *child, struct error *err)

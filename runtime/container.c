@@ -281,8 +281,8 @@ static int on_hooks(struct start *start, struct error *err)
 {
     const struct oci_hooks *hooks = &start->options->spec->hooks;
     struct runtime_hook_state state = hook_state(start, "creating");
-    int r = runtime_hooks_run("prestart", &hooks->prestart, &state, err);
-    r = r < 0 ? r : runtime_hooks_run("createRuntime", &hooks->create_runtime, &state, err);
+    int r = runtime_hooks_run("prestart", &hooks->prestart, &state, NULL, err);
+    r = r < 0 ? r : runtime_hooks_run("createRuntime", &hooks->create_runtime, &state, NULL, err);
     if (r < 0)
         return r;
     r = sync_send(start->sync_fd, SYNC_HOOKS_DONE, -1);
@@ -342,7 +342,7 @@ static int step_listen(struct start *start, struct error *err)
 static int step_poststart(struct start *start, struct error *err)
 {
     struct runtime_hook_state state = hook_state(start, "running");
-    return start->ready ? 0 : runtime_hooks_run("poststart", &start->options->spec->hooks.poststart, &state, err);
+    return start->ready ? 0 : runtime_hooks_run("poststart", &start->options->spec->hooks.poststart, &state, NULL, err);
 }
 
 static const struct {

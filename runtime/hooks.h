@@ -20,10 +20,11 @@ struct runtime_hook_state {
 /*
  * Runs each in order and waits for it, at most for its timeout, at which it is killed with what it started; the first
  * failure ends the list. Blocks. A hook has its own environment and nothing of ours, the state on standard input, and
- * no other descriptors. `kind` is its name in config.json ("prestart"), for errors.
+ * no other descriptors. `kind` is its name in config.json ("prestart"), for errors. `env` is what one has that says
+ * nothing of its own; NULL: none.
  */
 int runtime_hooks_run(const char *kind, const struct json_array *hooks, const struct runtime_hook_state *state,
-                      struct error *err);
+                      const struct strv *env, struct error *err);
 /* poststop: a failure is a warning, and the others run all the same. `warn` may be NULL. */
 void runtime_hooks_run_poststop(const struct json_array *hooks, struct runtime_hook_state state, runtime_warn *warn,
                                 void *warn_context);

@@ -203,8 +203,8 @@ static int run_hooks(struct restore *restore, pid_t pid, struct error *err)
                                        .pid = pid,
                                        .bundle = restore->what->bundle,
                                        .annotations = &spec->annotations};
-    int r = runtime_hooks_run("prestart", &spec->hooks.prestart, &state, err);
-    return r < 0 ? r : runtime_hooks_run("createRuntime", &spec->hooks.create_runtime, &state, err);
+    int r = runtime_hooks_run("prestart", &spec->hooks.prestart, &state, NULL, err);
+    return r < 0 ? r : runtime_hooks_run("createRuntime", &spec->hooks.create_runtime, &state, NULL, err);
 }
 
 static int on_step(void *context, const char *step, pid_t pid, int fd, struct error *err)

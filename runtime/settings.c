@@ -89,11 +89,10 @@ int settings_list(const char *field, const char *text, struct settings_mask *ret
 /* What the policies take is said in sched(7); the kernel answers EINVAL for all of it. */
 static int check_scheduler(const struct oci_scheduler *s, uint32_t policy, struct error *err)
 {
-    bool fair = policy == SCHED_NORMAL || policy == SCHED_BATCH;
     bool real = policy == SCHED_FIFO || policy == SCHED_RR;
-    if (s->nice != 0 && !(fair && s->nice >= -20 && s->nice <= 19))
-        return error_set(err, ERROR_INVALID, 0, "process.scheduler.nice: %lld is not possible with %s",
-                         (long long)s->nice, s->policy);
+    if (s->nice < -20 || s->nice > 19) /* other policies than OTHER and BATCH have no use for it */
+        return error_set(err, ERROR_INVALID, 0, "process.scheduler.nice: %lld is not from -20 to 19",
+                         (long long)s->nice);
     if (real ? s->priority < 1 || s->priority > 99 : s->priority != 0)
         return error_set(err, ERROR_INVALID, 0, "process.scheduler.priority: %lld is not possible with %s",
                          (long long)s->priority, s->policy);

@@ -96,7 +96,7 @@ static const struct json_table scheduler_table = JSON_TABLE(struct oci_scheduler
 
 static const struct json_field io_priority_rows[] = {
     ROW(oci_io_priority, "class", STRING, class, REQ),
-    ROW(oci_io_priority, "priority", INT, priority, REQ),
+    ROW(oci_io_priority, "priority", INT, priority, OMIT),
 };
 static const struct json_table io_priority_table = JSON_TABLE(struct oci_io_priority, io_priority_rows);
 

@@ -208,7 +208,7 @@ l['uidMappings'] = l['gidMappings'] = [{'containerID': 0, 'hostID': 100000, 'siz
     start_container
     cat >"$T/process.json" <<'JSON'
 {"args": ["sh", "-c", "grep Cpus_allowed_list /proc/self/status; cut -d\" \" -f41 /proc/self/stat"], "cwd": "/", "env": ["PATH=/bin"],
- "scheduler": {"policy": "SCHED_BATCH", "nice": 5}, "ioPriority": {"class": "IOPRIO_CLASS_IDLE", "priority": 0},
+ "scheduler": {"policy": "SCHED_BATCH", "nice": 5}, "ioPriority": {"class": "IOPRIO_CLASS_IDLE"},
  "execCPUAffinity": {"initial": "0", "final": "0"}}
 JSON
     ex --process "$T/process.json" "$ID"
@@ -277,7 +277,8 @@ JSON
     read -ra controllers <$top/cgroup.subtree_control || true
     [ ${#controllers[@]} -gt 0 ] || skip "no controller is in the v2 hierarchy"
     start_container "l['cgroupsPath'] = '/$ID'"
-    mkdir "$top/$ID/inner" "$top/$ID/other"
+    mkdir "$top/$ID/inner"
+    find /sys/fs/cgroup -maxdepth 2 -type d -name "$ID" -exec mkdir {}/other \;
     cat "$T/pid" >"$top/$ID/inner/cgroup.procs"
     echo "+${controllers[0]}" >"$top/$ID/cgroup.subtree_control"
     run bash -c 'echo $$ >"'"$top/$ID"'/cgroup.procs"'

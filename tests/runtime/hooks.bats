@@ -155,3 +155,16 @@ assert entry['level'] == 'warning' and 'hooks.poststop[0]' in entry['msg'], entr
     [[ "$output" == *"error running hooks.createRuntime[0] (/no/such/hook)"* ]]
     [ -z "$(ls "$T/state")" ]
 }
+
+@test "a startContainer hook without an environment has that of the process, others have none" {
+    make_config sh -c 'cat /tmp/start'
+    edit "proc['env'] = ['PATH=/bin', 'ONE=two']; c['root']['readonly'] = False
+c['hooks'] = {'startContainer': [{'path': '/bin/sh', 'args': ['sh', '-c', 'echo \$ONE >/tmp/start']}],
+              'createRuntime': [{'path': '/bin/sh', 'args': ['sh', '-c', '/usr/bin/env >$T/create']}]}"
+    ONE=ours run_container
+    echo "$output"
+    [ "$status" = 0 ]
+    [ "$output" = two ]
+    [ -e "$T/create" ]
+    ! grep ONE "$T/create" || false
+}

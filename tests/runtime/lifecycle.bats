@@ -214,3 +214,17 @@ SH
     [ "${lines[0]}" = one ]
     [[ "$output" == *-onlcr* ]]
 }
+
+@test "a created container is ended by a signal that ends processes, one of its own pid namespace too" {
+    for signal in TERM INT; do
+        make_config sleep 1000
+        rt create --bundle "$T/bundle" --pid-file "$T/pid" "$ID" </dev/null >/dev/null 2>&1
+        rt kill "$ID" $signal
+        wait_for 'rt state "$ID" | grep -q "\"stopped\""'
+        rt delete "$ID"
+    done
+    # When it has started, that is the matter of its process again.
+    make_config sh -c 'kill -TERM 1; sleep 1; echo still here'
+    run_container
+    [ "$output" = "still here" ]
+}
