@@ -44,13 +44,24 @@
     X(wait)                                                                                                            \
     X(compose_attach)                                                                                                  \
     X(compose_config)                                                                                                  \
+    X(compose_create)                                                                                                  \
+    X(compose_down)                                                                                                    \
     X(compose_exec)                                                                                                    \
     X(compose_images)                                                                                                  \
+    X(compose_kill)                                                                                                    \
     X(compose_ls)                                                                                                      \
+    X(compose_pause)                                                                                                   \
     X(compose_port)                                                                                                    \
     X(compose_ps)                                                                                                      \
+    X(compose_restart)                                                                                                 \
+    X(compose_rm)                                                                                                      \
+    X(compose_scale)                                                                                                   \
+    X(compose_start)                                                                                                   \
     X(compose_stats)                                                                                                   \
+    X(compose_stop)                                                                                                    \
     X(compose_top)                                                                                                     \
+    X(compose_unpause)                                                                                                 \
+    X(compose_up)                                                                                                      \
     X(compose_version)                                                                                                 \
     X(compose_volumes)                                                                                                 \
     X(completion_bash)                                                                                                 \

@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "base/timestamp.h"
 
-#define DRY_RUN_PREFIX "DRY-RUN MODE - "
+#define DRY_RUN_PREFIX " DRY-RUN MODE - "
 
 static const char *const spinner[] = {"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"};
 

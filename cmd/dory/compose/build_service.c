@@ -125,28 +125,36 @@ static void add_arguments(const struct compose_project *project, const struct js
     }
 }
 
-/* The Dockerfile that stands in the Compose file, as a file of no directory. *ret_fd must stay open for the build. */
-static int inline_dockerfile(const char *text, struct build_flags *flags, int *ret_fd, struct error *err)
+/* The Dockerfile that stands in the Compose file comes from standard input, as with `-f -`. *ret_saved is what was
+ * there before. */
+static int inline_dockerfile(const char *text, struct build_flags *flags, int *ret_saved, struct error *err)
 {
-    int fd = memfd_create("Dockerfile", MFD_CLOEXEC);
+    CLEANUP_CLOSE int fd = memfd_create("Dockerfile", MFD_CLOEXEC);
     if (fd < 0)
         return error_errno(err, errno, "memfd for dockerfile_inline");
     int r = fd_write_all(fd, text, strlen(text));
-    if (r < 0 || lseek(fd, 0, SEEK_SET) < 0) {
-        fd_close(fd);
+    if (r < 0 || lseek(fd, 0, SEEK_SET) < 0)
         return error_errno(err, r < 0 ? r : errno, "write dockerfile_inline");
-    }
-    flags->file = xasprintf("/proc/self/fd/%d", fd);
-    *ret_fd = fd;
+    *ret_saved = fd_dup(STDIN_FILENO);
+    if (dup3(fd, STDIN_FILENO, 0) < 0) /* stays open over exec, as standard input does */
+        return error_errno(err, errno, "dup3");
+    flags->file = xstrdup("-");
     return 0;
 }
 
-static int choose_dockerfile(const struct json *build, const char *context, struct build_flags *flags, int *ret_fd,
+static void restore_input(int *saved)
+{
+    if (*saved >= 0)
+        dup3(*saved, STDIN_FILENO, 0);
+    fd_close_ptr(saved);
+}
+
+static int choose_dockerfile(const struct json *build, const char *context, struct build_flags *flags, int *ret_saved,
                              struct error *err)
 {
     const char *text = json_get_string(build, "dockerfile_inline"), *name = json_get_string(build, "dockerfile");
     if (text)
-        return inline_dockerfile(text, flags, ret_fd, err);
+        return inline_dockerfile(text, flags, ret_saved, err);
     if (name && build_source_is_remote(context))
         flags->file = xstrdup(name);
     else if (name)
@@ -234,14 +242,14 @@ int compose_build_service(struct cli *cli, const struct compose_project *project
     const char *context = json_get_string(build, "context");
     struct build_flags flags = {0};
     CLEANUP_STRV struct strv arguments = STRV_INIT;
-    CLEANUP_CLOSE int dockerfile = -1;
+    CLEANUP(restore_input) int saved_input = -1;
     build_flags_defaults(&flags);
     strv_add(&arguments, context ? context : project->directory);
     int r = check_keys(service, build, err);
     if (r == 0)
         r = fill_flags(cli, project, service, options, &flags, err);
     if (r == 0)
-        r = choose_dockerfile(build, arguments.items[0], &flags, &dockerfile, err);
+        r = choose_dockerfile(build, arguments.items[0], &flags, &saved_input, err);
     if (r == 0)
         r = command_build.run(cli, &flags, &arguments, err);
     options_release(build_options, &flags);

@@ -51,7 +51,7 @@ struct task {
 struct work {
     struct cli *cli;
     struct board *board;
-    size_t parallel, running, left;
+    size_t parallel, running, waiting, left;
     struct task **tasks;
     size_t count, capacity;
     bool failed;
@@ -178,6 +178,14 @@ size_t work_count(const struct work *work)
 }
 
 static void advance(struct work *work);
+static void start_ready(struct work *work);
+
+static void set_waiting(struct task *task, bool waiting)
+{
+    if (waiting != task->waiting)
+        task->work->waiting += waiting ? 1 : (size_t)-1;
+    task->waiting = waiting;
+}
 
 static void fail(struct work *work, const struct error *err)
 {
@@ -218,9 +226,11 @@ static void take_message(struct task *task, enum message_type type, const char *
             work->line(work->line_data, data, second, size - (size_t)(second - data));
         break;
     case MESSAGE_WAITING:
-        task->waiting = data[0] == '1';
+        set_waiting(task, data[0] == '1');
         if (task->waiting && work->failed)
             kill(task->pid, SIGKILL);
+        else
+            start_ready(work);
         break;
     case MESSAGE_FAILURE:
         if (size == sizeof(err)) {
@@ -273,6 +283,7 @@ static void finish_task(struct task *task)
         error_set(&err, ERROR_SYSTEM, EIO, "%s: the work was broken off (status %d)", task->item.name, status);
         fail(work, &err);
     }
+    set_waiting(task, false);
     work->running--;
     work->left--;
     if (task->state == TASK_DONE && task->item.done)
@@ -341,7 +352,7 @@ static void start_ready(struct work *work)
                 task->state = TASK_DONE;
                 work->left--;
                 again = true;
-            } else if (work->running < work->parallel && start_task(task, &err) < 0) {
+            } else if (work->running - work->waiting < work->parallel && start_task(task, &err) < 0) {
                 fail(work, &err);
             }
         }
@@ -429,6 +440,8 @@ void work_free(struct work *work)
             fd_close(task->fd);
             process_wait(task->pid, &status);
         }
+        if (task->item.release)
+            task->item.release(task->item.data);
         strbuf_release(&task->input);
         free(task->result);
         free(task->earlier);

@@ -32,6 +32,7 @@ struct work_item {
     work_fn run;       /* NULL: nothing but a point that others wait for */
     work_done_fn done; /* may be NULL */
     void *data;
+    void (*release)(void *data); /* with the work; may be NULL */
 };
 
 /* parallel: how many at once; 0 or less: as many as there are, up to a bound that is docker's. board outlives it. */
@@ -55,7 +56,8 @@ void work_event(struct work_report *report, const char *id, enum board_status st
 void work_warn(struct work_report *report, const char *sentence);
 void work_result(struct work_report *report, const char *text);
 void work_line(struct work_report *report, const char *source, const char *line, size_t size);
-/* From here on the task only waits for something: it may be killed when another one fails. false: no more so. */
+/* From here on the task only waits for something: it takes no place from others, and may be killed when one of them
+ * fails. false: no more so. */
 void work_waiting(struct work_report *report, bool waiting);
 
 #endif
