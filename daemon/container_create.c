@@ -295,6 +295,13 @@ static int insert(struct engine *engine, struct container *c, const char *name, 
     return r;
 }
 
+static int make_root(struct engine *engine, struct container *c, const struct image *image, struct error *err)
+{
+    struct image_rootfs_options options = {.once = c->host.auto_remove};
+    int r = host_config_storage_size(&c->host, &options.size, err);
+    return r < 0 ? r : image_rootfs_create(engine->images, image, &options, &c->rootfs_id, err);
+}
+
 /* Root filesystem, volumes, row: undone in reverse when one fails. */
 static int materialise(struct engine *engine, struct container *c, const struct image *image,
                        const struct container_create *request, const char *name, struct error *err)
@@ -306,7 +313,7 @@ static int materialise(struct engine *engine, struct container *c, const struct 
     if (c->borrowed_root)
         c->rootfs_id = xstrdup(request->root->rootfs_id);
     else
-        r = image_rootfs_create(engine->images, image, c->host.auto_remove, &c->rootfs_id, err);
+        r = make_root(engine, c, image, err);
     if (r < 0)
         return r;
     r = make_views(engine, c, err);

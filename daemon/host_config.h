@@ -140,5 +140,7 @@ void host_config_set_defaults(struct host_config *host, const struct daemon_opti
  * passes is honoured. `warnings` receives docker's warnings.
  */
 int host_config_validate(const struct host_config *host, struct strv *warnings, struct error *err);
+/* StorageOpt's size in bytes; 0: no limit. ERROR_INVALID names what is wrong. */
+int host_config_storage_size(const struct host_config *host, uint64_t *ret_bytes, struct error *err);
 
 #endif

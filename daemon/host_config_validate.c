@@ -2,6 +2,7 @@
  * What HostConfig may ask: wrong values are refused in docker's words, wishes that dory does not fulfil by their name.
  */
 #include <errno.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/parse.h"
@@ -67,16 +68,24 @@ static int refuse_unsupported(const struct host_config *h, struct error *err)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         if (rows[i].asked)
             return unsupported(err, rows[i].name);
-    if (h->storage_opt.count > 0)
-        return error_set(
-            err, ERROR_INVALID, 0,
-            "--storage-opt (HostConfig.StorageOpt %s) is supported only for overlay over xfs with 'pquota' "
-            "mount option",
-            h->storage_opt.items[0].key);
     if (h->device_requests != NULL && json_count(h->device_requests) > 0)
         return refuse_device_request(json_at(h->device_requests, 0), err);
     if (is_set(h->isolation) && strcmp(h->isolation, "default") != 0)
         return error_set(err, ERROR_INVALID, 0, "invalid isolation (%s): linux only supports 'default'", h->isolation);
+    return 0;
+}
+
+int host_config_storage_size(const struct host_config *h, uint64_t *ret_bytes, struct error *err)
+{
+    int64_t bytes = 0;
+    for (size_t i = 0; i < h->storage_opt.count; i++) {
+        const struct strmap_entry *option = &h->storage_opt.items[i];
+        if (strcasecmp(option->key, "size") != 0)
+            return error_set(err, ERROR_INVALID, 0, "Unknown option %s (HostConfig.StorageOpt)", option->key);
+        if (parse_size(option->value, false, &bytes) < 0)
+            return error_set(err, ERROR_INVALID, 0, "invalid size: '%s' (HostConfig.StorageOpt size)", option->value);
+    }
+    *ret_bytes = (uint64_t)bytes;
     return 0;
 }
 
@@ -289,6 +298,9 @@ int host_config_validate(const struct host_config *h, struct strv *warnings, str
         r = validate_lists(h, err);
     if (r == 0)
         r = ulimits_validate(h, err);
+    uint64_t storage;
+    if (r == 0)
+        r = host_config_storage_size(h, &storage, err);
     uint64_t capabilities;
     if (r == 0)
         r = capabilities_resolve(h, &capabilities, err);

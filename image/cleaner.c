@@ -6,6 +6,7 @@
 #include "base/beneath.h"
 #include "base/fd.h"
 #include "base/timestamp.h"
+#include "image/rootfs_quota.h"
 #include "image/store.h"
 
 /* The thread stays a while after its last work, because removals come in rows. */
@@ -169,6 +170,9 @@ int store_trash(struct image_store *store, int dir_fd, const char *name)
 {
     char id[STORE_ID_SIZE + 1];
     store_new_id(id);
+    if (dir_fd == store->overlay_fd) {
+        rootfs_quota_end(store, name);
+    }
     if (renameat(dir_fd, name, store->tmp_fd, id) < 0) {
         return errno == ENOENT ? 0 : -errno;
     }

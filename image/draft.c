@@ -41,7 +41,7 @@ int image_draft_create(struct image_store *store, const struct draft_base *base,
         return err != NULL ? -err->errnum : -EIO;
     }
     store_new_id(id);
-    int r = rootfs_make_directories(store, id, lowers, err);
+    int r = rootfs_make_directories(store, id, lowers, 0, err);
     if (r == 0) {
         r = insert_row(store, id, base->image, lowers, err);
     }

@@ -250,10 +250,17 @@ int image_push(struct image_store *store, const struct image_push_options *optio
 /* ---- A container's root filesystem ---- */
 
 /* Makes the upper and work directories for a container over the image's layers. *ret_id (caller frees) names it; the
- * row in the database keeps the layers from being removed. image may be NULL only for an empty root. once: it will be
- * mounted with image_rootfs_mount_once(); then it may come from a small pool, and one is made for the next. */
-int image_rootfs_create(struct image_store *store, const struct image *image, bool once, char **ret_id,
-                        struct error *err);
+ * row in the database keeps the layers from being removed. image may be NULL only for an empty root. */
+struct image_rootfs_options {
+    /* It will be mounted with image_rootfs_mount_once(); then it may come from a small pool, and one is made for the
+     * next. */
+    bool once;
+    /* At most so many bytes in the container's own layer; 0: no limit. ERROR_INVALID where the store's file system has
+     * no project quotas. */
+    uint64_t size;
+};
+int image_rootfs_create(struct image_store *store, const struct image *image,
+                        const struct image_rootfs_options *options, char **ret_id, struct error *err);
 /* The image's own files and nothing else, to be looked at with image_rootfs_view(ROOTFS_READ) and removed with
  * image_rootfs_remove(); the row keeps the layers likewise. */
 int image_rootfs_create_view(struct image_store *store, const struct image *image, char **ret_id, struct error *err);

@@ -89,7 +89,7 @@ static int make(struct image_store *store, const char *image_id, const char *low
                 struct error *err)
 {
     store_new_id(dir);
-    int r = rootfs_make_directories(store, dir, lowers, err);
+    int r = rootfs_make_directories(store, dir, lowers, 0, err);
     if (r == 0) {
         r = fill(store, dir, lowers, err);
     }
@@ -154,7 +154,7 @@ int init_layer_recover(struct image_store *store, struct error *err)
     /* It only saves work: one that was lost is as good empty. */
     for (size_t i = 0; r == 0 && i < dirs.count; i++) {
         if (faccessat(store->overlay_fd, dirs.items[i], F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
-            r = rootfs_make_directories(store, dirs.items[i], "", err);
+            r = rootfs_make_directories(store, dirs.items[i], "", 0, err);
         }
     }
     struct strv CLEANUP_STRV dropped = STRV_INIT;

@@ -10,6 +10,7 @@
 #include "base/beneath.h"
 #include "base/fd.h"
 #include "base/memory.h"
+#include "image/rootfs_quota.h"
 #include "image/store.h"
 
 /* Longest value fsconfig(2) takes. */
@@ -17,13 +18,8 @@
 
 /* Set explicitly, because their defaults are the kernel's configuration: a root must mean the same wherever it is
  * mounted again, and layers never hold redirects or metadata-only copies. */
-static const struct {
-    const char *key, *value;
-} overlay_options[] = {
-    {"index", "off"},
-    {"metacopy", "off"},
-    {"redirect_dir", "nofollow"},
-    {"xino", "off"},
+const struct rootfs_overlay_option rootfs_overlay_options[] = {
+    {"index", "off"}, {"metacopy", "off"}, {"redirect_dir", "nofollow"}, {"xino", "off"}, {NULL, NULL},
 };
 
 static int no_such_rootfs(const char *id, struct error *err)
@@ -52,10 +48,15 @@ static int copy_root_attributes(struct image_store *store, int dir_fd, const cha
                                                                : 0;
 }
 
-int rootfs_make_directories(struct image_store *store, const char *id, const char *lowers, struct error *err)
+int rootfs_make_directories(struct image_store *store, const char *id, const char *lowers, uint64_t limit,
+                            struct error *err)
 {
     if (mkdirat(store->overlay_fd, id, 0710) < 0) {
         return error_errno(err, errno, "mkdir overlay/%s", id);
+    }
+    int r = limit > 0 ? rootfs_quota_begin(store, id, limit, err) : 0;
+    if (r < 0) {
+        return r;
     }
     int CLEANUP_CLOSE dir = openat(store->overlay_fd, id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir < 0 || mkdirat(dir, "diff", 0755) < 0 || mkdirat(dir, "work", 0700) < 0) {
@@ -119,8 +120,8 @@ static int insert_checked(struct image_store *store, const char *id, const struc
     return db_commit(store->db, err);
 }
 
-int image_rootfs_create(struct image_store *store, const struct image *image, bool once, char **ret_id,
-                        struct error *err)
+int image_rootfs_create(struct image_store *store, const struct image *image,
+                        const struct image_rootfs_options *options, char **ret_id, struct error *err)
 {
     char id[STORE_ID_SIZE + 1];
     CLEANUP_FREE char *lowers = NULL;
@@ -129,10 +130,10 @@ int image_rootfs_create(struct image_store *store, const struct image *image, bo
     if (r < 0) {
         return r;
     }
-    once = once && lowers[0] != 0;
+    bool once = options->once && lowers[0] != 0 && options->size == 0;
     if (!once || !rootfs_pool_take(store, lowers, id, &mounted)) {
         store_new_id(id);
-        r = rootfs_make_directories(store, id, lowers, err);
+        r = rootfs_make_directories(store, id, lowers, options->size, err);
     }
     if (r == 0) {
         r = insert_checked(store, id, image, lowers, err);
@@ -157,7 +158,7 @@ int image_rootfs_create_view(struct image_store *store, const struct image *imag
     const char *lowers = ((const struct image_object *)image)->lowers;
     char id[STORE_ID_SIZE + 1];
     store_new_id(id);
-    int r = rootfs_make_directories(store, id, lowers, err);
+    int r = rootfs_make_directories(store, id, lowers, 0, err);
     if (r == 0) {
         r = insert_checked(store, id, image, lowers, err);
     }
@@ -342,10 +343,10 @@ static int set_layers(struct image_store *store, int fs_fd, const char *id, cons
 /* What all overlays have; then the mount itself. once: its writes need not outlive it. */
 static int finish_mount(int fs_fd, bool once, struct error *err)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(overlay_options); i++) {
-        int r = set_string(fs_fd, overlay_options[i].key, overlay_options[i].value);
+    for (const struct rootfs_overlay_option *o = rootfs_overlay_options; o->key != NULL; o++) {
+        int r = set_string(fs_fd, o->key, o->value);
         if (r < 0) {
-            return mount_failed(fs_fd, r, overlay_options[i].key, err);
+            return mount_failed(fs_fd, r, o->key, err);
         }
     }
     if (once && syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0) {
@@ -378,91 +379,6 @@ int rootfs_mount_over(struct image_store *store, const char *id, const char *low
     int r = set_string(fs_fd, "lowerdir", lower);
     r = r < 0 ? mount_failed(fs_fd, r, "lowerdir", err) : set_upper(store, fs_fd, id, err);
     return r < 0 ? r : finish_mount(fs_fd, true, err);
-}
-
-/* Kernels before 6.5 take all lower directories in one string of a page: they are named relative to overlay/, so that
- * more than 200 fit. The thread has a working directory of its own for that. */
-struct old_mount {
-    struct image_store *store;
-    const char *id, *lowers;
-    int fd;
-    struct error error;
-};
-
-static char *old_options(const struct old_mount *mount)
-{
-    struct strbuf options = STRBUF_INIT;
-    strbuf_adds(&options, "lowerdir=");
-    for (const char *p = mount->lowers; strlen(p) >= STORE_ID_SIZE; p += STORE_ID_SIZE + (p[STORE_ID_SIZE] == ' ')) {
-        strbuf_addf(&options, "%s%.*s/diff", p == mount->lowers ? "" : ":", STORE_ID_SIZE, p);
-    }
-    if (mount->id != NULL) {
-        strbuf_addf(&options, ",upperdir=%s/diff,workdir=%s/work", mount->id, mount->id);
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(overlay_options); i++) {
-        strbuf_addf(&options, ",%s=%s", overlay_options[i].key, overlay_options[i].value);
-    }
-    return strbuf_take(&options);
-}
-
-static int old_mount_at(struct old_mount *old, const char *path, struct error *err)
-{
-    CLEANUP_FREE char *options = old_options(old);
-    if (strlen(options) >= (size_t)sysconf(_SC_PAGESIZE)) {
-        return error_set(err, ERROR_SYSTEM, E2BIG,
-                         "mount overlay: too many layers for this kernel (6.5 and later take more)");
-    }
-    if (mount("overlay", path, "overlay", 0, options) < 0) {
-        return error_errno(err, errno, "mount overlay");
-    }
-    int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-    int failed = errno;
-    if (umount2(path, MNT_DETACH) < 0) {
-        int r = error_errno(err, errno, "unmount %s", path);
-        fd_close(fd);
-        return r;
-    }
-    return fd < 0 ? error_errno(err, failed, "mount overlay: open_tree") : fd;
-}
-
-static int old_mount_run(struct old_mount *mount, struct error *err)
-{
-    char name[STORE_ID_SIZE + 1], path[sizeof("../tmp/") + STORE_ID_SIZE];
-    if (unshare(CLONE_FS) < 0 || fchdir(mount->store->overlay_fd) < 0) {
-        return error_errno(err, errno, "mount overlay: working directory");
-    }
-    int CLEANUP_CLOSE place = store_make_tmp(mount->store, name, err);
-    if (place < 0) {
-        return place;
-    }
-    place = fd_close(place);
-    snprintf(path, sizeof(path), "../tmp/%s", name);
-    int fd = old_mount_at(mount, path, err);
-    store_trash_tmp(mount->store, name);
-    return fd;
-}
-
-static void *old_mount_main(void *data)
-{
-    struct old_mount *mount = data;
-    mount->fd = old_mount_run(mount, &mount->error);
-    return NULL;
-}
-
-static int mount_old(struct image_store *store, const char *id, const char *lowers, struct error *err)
-{
-    struct old_mount mount = {.store = store, .id = id, .lowers = lowers};
-    pthread_attr_t attributes;
-    pthread_t thread;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STORE_STACK);
-    int r = pthread_create(&thread, &attributes, old_mount_main, &mount);
-    pthread_attr_destroy(&attributes);
-    if (r != 0) {
-        return error_errno(err, r, "mount overlay: start a thread");
-    }
-    pthread_join(thread, NULL);
-    return mount.fd < 0 ? error_propagate(err, &mount.error) : mount.fd;
 }
 
 /* The kernel marks a volatile mount's work directory, and refuses to mount it again: after a crash of the machine its
@@ -514,21 +430,36 @@ static int rootfs_lowers(struct image_store *store, const char *id, char **ret, 
     return r < 0 || row ? r : no_such_rootfs(id, err);
 }
 
-int rootfs_mount_layers(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err)
+static int mount_layers(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err)
 {
-    if (lowers[0] == 0) {
-        return mount_plain(store, id, err);
-    }
-    if (once) {
-        forget_volatile(store, id);
-    }
     if (!store->old_overlay) {
         int fd = mount_new(store, id, lowers, once, err);
         if (fd >= 0 || !store->old_overlay) {
             return fd;
         }
     }
-    return mount_old(store, id, lowers, err);
+    return rootfs_mount_old(store, id, lowers, err);
+}
+
+int rootfs_mount_layers(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err)
+{
+    struct rootfs_quota_rights before;
+    if (lowers[0] == 0) {
+        return mount_plain(store, id, err);
+    }
+    if (once) {
+        forget_volatile(store, id);
+    }
+    if (id == NULL || !rootfs_quota_is_set(store, id)) {
+        return mount_layers(store, id, lowers, once, err);
+    }
+    int r = rootfs_quota_lower_rights(&before);
+    if (r < 0) {
+        return error_errno(err, r, "mount overlay/%s: capset", id);
+    }
+    r = mount_layers(store, id, lowers, once, err);
+    rootfs_quota_restore_rights(&before);
+    return r;
 }
 
 static int rootfs_mount(struct image_store *store, const char *rootfs_id, bool once, struct error *err)

@@ -84,7 +84,7 @@ void rootfs_pool_fill(struct image_store *store)
         return;
     }
     store_new_id(entry.id);
-    if (rootfs_make_directories(store, entry.id, entry.lowers, NULL) == 0) {
+    if (rootfs_make_directories(store, entry.id, entry.lowers, 0, NULL) == 0) {
         entry.fd = rootfs_mount_layers(store, entry.id, entry.lowers, true, NULL);
     }
     pthread_mutex_lock(&store->pool.lock);

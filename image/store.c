@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/memory.h"
+#include "base/project_quota.h"
 #include "image/digest.h"
 
 static const char schema[] =
@@ -141,6 +142,8 @@ static int store_setup(struct image_store *store, const char *data_root, struct 
         r = store_directory(store, "tmp", &store->tmp_fd, err);
     }
     if (r == 0) {
+        store->old_overlay = rootfs_overlay_is_old();
+        store->has_quota = project_quota_enforced(store->overlay_fd);
         file_spread(store->overlay_fd);
         file_spread(store->tmp_fd); /* layers are made there */
         r = store_directory(store, "image/blobs/sha256", &store->blobs_fd, err);

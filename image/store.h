@@ -51,7 +51,8 @@ struct image_store {
     char boot[64];    /* this boot of the machine */
     struct map pins;  /* diffID -> count as a pointer; under the database's lock */
     struct map cache; /* id -> struct image, each with one reference; under the database's lock */
-    bool old_overlay; /* the kernel has no lowerdir+ (before 6.5) */
+    bool old_overlay; /* the kernel's overlayfs has no lowerdir+ */
+    bool has_quota;   /* project quotas are enforced where overlay/ is */
     struct strv repairs;
     struct store_cleaner cleaner;
     struct digest_pool digests; /* of the layers on their way in */
@@ -147,7 +148,8 @@ int store_drop_unused_layer(struct image_store *store, const char *diff_id, stru
 /* ---- rootfs.c ---- */
 
 /* overlay/ID with diff (mode and owner of the top one of `lowers`) and work. */
-int rootfs_make_directories(struct image_store *store, const char *id, const char *lowers, struct error *err);
+int rootfs_make_directories(struct image_store *store, const char *id, const char *lowers, uint64_t limit,
+                            struct error *err);
 /* Its row. Lock held. */
 int rootfs_insert_row(struct image_store *store, const char *id, const struct image *image, const char *lowers,
                       struct error *err);
@@ -158,6 +160,19 @@ int rootfs_mount_layers(struct image_store *store, const char *id, const char *l
 int rootfs_mount_over(struct image_store *store, const char *id, const char *lower, struct error *err);
 /* A detached read-only mount of overlay/PATH alone. */
 int rootfs_read_only_clone(struct image_store *store, const char *path, struct error *err);
+
+/* What every overlay is mounted with; the last has no key. */
+struct rootfs_overlay_option {
+    const char *key, *value;
+};
+extern const struct rootfs_overlay_option rootfs_overlay_options[];
+
+/* ---- rootfs_mount_old.c ---- */
+
+/* Does overlayfs have the interface of kernels before 6.5? Those that came later and have no lowerdir+ say so. */
+bool rootfs_overlay_is_old(void);
+/* As rootfs_mount_layers, without "volatile". */
+int rootfs_mount_old(struct image_store *store, const char *id, const char *lowers, struct error *err);
 
 /* ---- rootfs_pool.c ---- */
 

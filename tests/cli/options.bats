@@ -132,6 +132,8 @@ namespace() { # container type
         }
     done <<'ROWS'
 400|{"StorageOpt":{"size":"1g"}}|supported only for overlay over xfs
+400|{"StorageOpt":{"size":"much"}}|invalid size: 'much'
+400|{"StorageOpt":{"inodes":"5"}}|Unknown option inodes
 501|{"DeviceRequests":[{"Capabilities":[["gpu"]]}]}|could not select device driver
 501|{"KernelMemory":52428800}|HostConfig.KernelMemory
 501|{"KernelMemoryTCP":52428800}|HostConfig.KernelMemoryTCP

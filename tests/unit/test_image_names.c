@@ -208,7 +208,7 @@ static void layers_stay_while_another_image_or_a_container_has_them(void **state
     CLEANUP_FREE char *rootfs = NULL;
     CLEANUP_IMAGE struct image *image = NULL;
     ASSERT_OK(t, image_lookup(t->store, "two", &image, &t->err));
-    ASSERT_OK(t, image_rootfs_create(t->store, image, false, &rootfs, &t->err));
+    ASSERT_OK(t, image_rootfs_create(t->store, image, &(struct image_rootfs_options){0}, &rootfs, &t->err));
     ASSERT_OK(t, image_remove(t->store, "two", &options, &rows, &count, &t->err));
     image_removed_free(rows, count);
     assert_true(store_count(t, "overlay") >= 3); /* two layers and the root */

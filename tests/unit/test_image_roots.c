@@ -13,7 +13,7 @@ static void a_root_shows_the_layers_and_keeps_its_own_changes(void **state)
     CLEANUP_IMAGE struct image *image = NULL;
     add_image(t, "app", 2, "", id);
     ASSERT_OK(t, image_lookup(t->store, "app", &image, &t->err));
-    ASSERT_OK(t, image_rootfs_create(t->store, image, false, &rootfs, &t->err));
+    ASSERT_OK(t, image_rootfs_create(t->store, image, &(struct image_rootfs_options){0}, &rootfs, &t->err));
     int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, &t->err);
     if (mount < 0)
         fail_msg("%s", t->err.message);
@@ -65,7 +65,7 @@ static void a_hundred_and_thirty_layers_mount(void **state)
     CLEANUP_IMAGE struct image *image = NULL;
     CLEANUP_FREE char *rootfs = NULL;
     ASSERT_OK(t, image_lookup(t->store, id, &image, &t->err));
-    ASSERT_OK(t, image_rootfs_create(t->store, image, false, &rootfs, &t->err));
+    ASSERT_OK(t, image_rootfs_create(t->store, image, &(struct image_rootfs_options){0}, &rootfs, &t->err));
     int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, &t->err);
     if (mount < 0)
         fail_msg("%s", t->err.message);
@@ -97,7 +97,7 @@ static void equal_layers_and_opaque_roots_mount(void **state)
     CLEANUP_IMAGE struct image *image = NULL;
     CLEANUP_FREE char *rootfs = NULL;
     ASSERT_OK(t, image_lookup(t->store, id, &image, &t->err));
-    ASSERT_OK(t, image_rootfs_create(t->store, image, false, &rootfs, &t->err));
+    ASSERT_OK(t, image_rootfs_create(t->store, image, &(struct image_rootfs_options){0}, &rootfs, &t->err));
     int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, &t->err);
     assert_true(mount >= 0);
     assert_int_equal(faccessat(mount, "only", F_OK, 0), 0);
@@ -109,7 +109,7 @@ static void a_root_without_an_image_is_an_empty_directory(void **state)
 {
     struct store_test *t = *state;
     CLEANUP_FREE char *rootfs = NULL;
-    ASSERT_OK(t, image_rootfs_create(t->store, NULL, false, &rootfs, &t->err));
+    ASSERT_OK(t, image_rootfs_create(t->store, NULL, &(struct image_rootfs_options){0}, &rootfs, &t->err));
     int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, &t->err);
     assert_true(mount >= 0);
     int CLEANUP_CLOSE file = openat(mount, "x", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);

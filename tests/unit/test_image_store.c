@@ -12,7 +12,7 @@ static void opening_removes_what_has_no_row_and_empties_tmp(void **state)
     char id[DIGEST_TEXT_MAX];
     add_image(t, "app", 2, "", id);
     CLEANUP_FREE char *rootfs = NULL;
-    ASSERT_OK(t, image_rootfs_create(t->store, NULL, false, &rootfs, &t->err));
+    ASSERT_OK(t, image_rootfs_create(t->store, NULL, &(struct image_rootfs_options){0}, &rootfs, &t->err));
     store_test_close(t);
     CLEANUP_FREE char *command = xasprintf(
         "cd %s && mkdir -p overlay/aaaaaaaaaaaa/diff/x tmp/bbbbbbbbbbbb/diff && echo x > image/blobs/sha256/cc",

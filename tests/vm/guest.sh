@@ -137,6 +137,7 @@ check "no mount is left" [ "$(grep -c /tests /proc/self/mountinfo)" = 0 ]
 
 . /guest_criu.sh
 . /guest_criu_network.sh
+. /guest_quota.sh
 
 [ $failed = 0 ] && echo "ALL PASSED"
 poweroff -f

@@ -3,7 +3,7 @@
 for round in 1 2 3 4; do
     for module in /modules/*.ko; do
         case $module in
-        */brd.ko) insmod "$module" rd_nr=2 rd_size=131072 2>/dev/null ;;
+        */brd.ko) insmod "$module" rd_nr=3 rd_size=131072 2>/dev/null ;;
         */null_blk.ko) insmod "$module" nr_devices=1 queue_mode=2 2>/dev/null ;;
         *) insmod "$module" 2>/dev/null ;;
         esac

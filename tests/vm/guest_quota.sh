@@ -1,0 +1,45 @@
+# Part of guest.sh: doryd on ext4 with project quotas, on a disk in the guest's memory (guest_io.sh makes it).
+/bin/mke2fs -q -t ext4 -O project,quota -I 256 /dev/ram2
+mkdir -p /run/quota
+mount -t ext4 -o prjquota /dev/ram2 /run/quota
+echo '{"iptables": false}' >/run/daemon.json
+daemon() {
+    doryd --data-root /run/quota/dory --exec-root /run/dory -H unix:///run/dory.sock --pidfile /run/doryd.pid \
+        --config-file /run/daemon.json --bridge none --cgroup-parent /doryd >>/run/doryd.log 2>&1 &
+    daemon=$!
+    for i in $(seq 1500); do dory version >/dev/null 2>&1 && return; usleep 20000; done
+    cat /run/doryd.log
+}
+export DORY_HOST=unix:///run/dory.sock
+daemon
+tar -C /tests/rootfs -c . | dory import - box >/dev/null
+
+out=$(dory run --name small --storage-opt size=8m box dd if=/dev/zero of=/file bs=1M count=16 2>&1)
+check "a container's layer has no more bytes than --storage-opt size" has "exceeded"
+out=$(dory start -a small 2>&1)
+check "nor after another start" has "exceeded"
+out=$(dory run --rm --storage-opt size=8m box sh -c 'dd if=/dev/zero of=/file bs=1M count=4 && df -k / | tail -1' 2>&1)
+check "what fits is written, and df shows the limit" has " 8192 "
+out=$(dory run --rm box dd if=/dev/zero of=/file bs=1M count=16 2>&1)
+check "without the option there is no limit" has "16+0 records out"
+
+kill $daemon
+wait $daemon
+daemon
+out=$(dory start -a small 2>&1)
+check "a limit outlives the daemon" has "exceeded"
+head -c 16777216 /dev/zero >/run/big
+out=$(dory cp /run/big small:/big 2>&1)
+check "cp into the container is limited, too" has "exceeded"
+rm /run/big
+out=$(dory commit small grown 2>&1 && dory run --rm grown dd if=/dev/zero of=/more bs=1M count=16 2>&1)
+check "an image of it has no limit" has "16+0 records out"
+out=$(dory rm small 2>&1)
+check "it is removed with its limit" has small
+for i in $(seq 1500); do [ -z "$(ls -A /run/quota/dory/tmp)" ] && break; usleep 20000; done
+check "and nothing of it is left" [ -z "$(ls -A /run/quota/dory/tmp)" ]
+out=$(dory run --storage-opt size=much box true 2>&1)
+check "a wrong size is refused" has "invalid size: 'much'"
+kill $daemon
+wait $daemon
+umount /run/quota
