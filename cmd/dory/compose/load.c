@@ -120,6 +120,13 @@ static void set_service_defaults(struct load *load, struct yaml *service)
         set_default(load, ports->pairs[i].value, "protocol", "tcp");
         set_default(load, ports->pairs[i].value, "mode", "ingress");
     }
+    struct yaml *devices =
+        yaml_get(yaml_get(yaml_get(yaml_get(service, "deploy"), "resources"), "reservations"), "devices");
+    for (size_t i = 0; i < yaml_count(devices); i++) {
+        struct yaml *request = devices->pairs[i].value;
+        if (!yaml_get(request, "count") && !yaml_get(request, "device_ids"))
+            yaml_set(load->pool, request, "count", yaml_new_integer(load->pool, -1, request));
+    }
     for (size_t i = 0; i < yaml_count(depends); i++) {
         struct yaml *one = depends->pairs[i].value;
         if (one->kind == YAML_MAPPING && !yaml_get(one, "required"))

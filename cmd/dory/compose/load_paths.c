@@ -1,5 +1,5 @@
 /* Relative paths of a tree. */
-#include <errno.h>
+#include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +42,11 @@ static void resolve(const struct resolving *resolving, struct yaml *node)
 {
     if (!yaml_is(node, YAML_STRING) || !*node->text || node->mark == YAML_RESET)
         return;
-    CLEANUP_FREE char *path = expand_home(node->text);
+    const char *text = node->text;
+    /* "C:\\x" is a path of the machine that the daemon is on, perhaps. */
+    if (isalpha((unsigned char)text[0]) && text[1] == ':' && (text[2] == '\\' || text[2] == '/'))
+        return;
+    CLEANUP_FREE char *path = expand_home(text);
     if (*path == '/' && *node->text == '/')
         return;
     CLEANUP_FREE char *whole = *path == '/' ? xstrdup(path) : xasprintf("%s/%s", resolving->base, path);

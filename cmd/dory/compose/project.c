@@ -253,8 +253,10 @@ int compose_project_load_with(const struct compose_options *options, const struc
 {
     *project = (struct compose_project){0};
     int r = load(options, flags, project, err);
-    if (r < 0)
+    if (r < 0) {
+        compose_project_warn(project);
         compose_project_release(project);
+    }
     return r;
 }
 

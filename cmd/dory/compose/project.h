@@ -51,7 +51,7 @@ struct compose_load {
 /*
  * Loads everything (blocks on the files). Errors are ERROR_INVALID with "FILE:LINE:COLUMN: ..." where a file is at
  * fault, ERROR_NOT_FOUND "no configuration file provided: not found" when there is none, and "no such service: NAME".
- * `project` need not be initialised; on failure there is nothing to release.
+ * `project` need not be initialised; on failure there is nothing to release, and warnings were printed.
  */
 int compose_project_load(const struct compose_options *options, struct compose_project *project, struct error *err);
 /* The same, for some services, or not everything. */

@@ -250,10 +250,18 @@ struct json *render_raw(const struct yaml *node)
 
 struct json *render_project(const struct yaml *root, enum render_form form)
 {
-    struct json *object = render_object(root, schema_file.rows, form);
-    for (size_t i = 0; form == RENDER_JSON && i < yaml_count(root); i++) {
-        if (strncmp(root->pairs[i].key, "x-", 2) == 0)
-            json_set(object, root->pairs[i].key, render_raw(root->pairs[i].value));
+    CLEANUP_JSON struct json *whole = render_object(root, schema_file.rows, form);
+    if (form == RENDER_YAML)
+        return TAKE_PTR(whole);
+    /* At the top JSON is sorted, and has the x- keys too. */
+    struct json *object = json_new_object();
+    CLEANUP_FREE const struct yaml_pair **pairs = sorted(root, form);
+    for (size_t i = 0; i < yaml_count(root); i++) {
+        const struct json *there = json_get(whole, pairs[i]->key);
+        if (strncmp(pairs[i]->key, "x-", 2) == 0)
+            json_set(object, pairs[i]->key, render_raw(pairs[i]->value));
+        else if (there)
+            json_set(object, pairs[i]->key, json_copy(there));
     }
     return object;
 }

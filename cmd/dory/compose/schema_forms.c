@@ -39,7 +39,6 @@ static int text_or_object(const struct schema_walk *walk, struct yaml *node, con
         const char *text = node->text;
         become_mapping(node);
         set_text(walk, node, key, text);
-        return 0;
     }
     if (node->kind != YAML_MAPPING)
         return schema_wrong(path, node, err, "must be a string or a mapping");

@@ -33,7 +33,7 @@ static const struct schema_row mount_volume_rows[] = {
 };
 
 static const struct schema_row mount_tmpfs_rows[] = {
-    {"size", SHAPE_BYTES, 0, NULL, NULL, NULL},
+    {"size", SHAPE_BYTES, SCHEMA_UNSIGNED, NULL, NULL, NULL},
     {"mode", SHAPE_INTEGER, SCHEMA_UNSIGNED, NULL, NULL, NULL},
     {0},
 };

@@ -105,10 +105,12 @@ static int become_bytes(const struct schema_walk *walk, struct yaml *node, const
         return schema_wrong(path, node, err, "must be a string");
     if (node->kind == YAML_INTEGER)
         bytes = node->integer;
-    else if (node->kind == YAML_REAL && fabs(node->real) < 9e18)
+    else if (node->kind == YAML_REAL && fabs(node->real) < 9e18 && node->real == floor(node->real))
         bytes = (int64_t)node->real;
-    else if (parse_size(node->text, true, &bytes) < 0)
+    else if (node->kind == YAML_REAL || parse_size(node->text, true, &bytes) < 0)
         return schema_wrong(path, node, err, ": invalid size: '%s'", node->text);
+    if (bytes < 0 && (row->flags & SCHEMA_UNSIGNED))
+        return schema_wrong(path, node, err, "must be greater than or equal to 0");
     snprintf(text, sizeof text, "%lld", (long long)bytes);
     become_text(walk, node, text);
     return 0;

@@ -37,7 +37,9 @@ static int service(const struct yaml_pair *pair, struct error *err)
 {
     const struct yaml *ports = yaml_get(pair->value, "ports");
     const struct yaml *watch = yaml_get(yaml_get(pair->value, "develop"), "watch");
-    const struct yaml *volumes = yaml_get(pair->value, "volumes");
+    const struct yaml *volumes = yaml_get(pair->value, "volumes"),
+                      *resources = yaml_get(yaml_get(pair->value, "deploy"), "resources");
+    const struct yaml *devices = yaml_get(yaml_get(resources, "reservations"), "devices");
     unsigned char address[16];
     for (size_t i = 0; i < yaml_count(ports); i++) {
         const struct yaml *port = ports->pairs[i].value;
@@ -46,6 +48,14 @@ static int service(const struct yaml_pair *pair, struct error *err)
             return yaml_error(&port->place, err, "services.%s.ports.%zu: invalid ip address: %s", pair->key, i, ip);
         if (port->kind == YAML_MAPPING && !yaml_get(port, "target"))
             return yaml_error(&port->place, err, "service ports services.%s.ports.%zu is missing a target port",
+                              pair->key, i);
+    }
+    for (size_t i = 0; i < yaml_count(devices); i++) {
+        const struct yaml *request = devices->pairs[i].value;
+        if (yaml_get(request, "count") && yaml_get(request, "device_ids"))
+            return yaml_error(&request->place, err,
+                              "services.%s.deploy.resources.reservations.devices.%zu: \"count\" and \"device_ids\" "
+                              "attributes are exclusive",
                               pair->key, i);
     }
     for (size_t i = 0; i < yaml_count(watch); i++) {

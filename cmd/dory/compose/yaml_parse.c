@@ -193,6 +193,9 @@ static int build_pair(struct parse *parse, struct yaml *node, struct fy_event *e
     fy_parser_event_free(parse->parser, next);
     if (!pair.value)
         return -EINVAL;
+    /* Nothing at all has no place of its own. */
+    if (pair.value->place.line == 0)
+        pair.value->place = pair.place;
     if (merge)
         yaml_append(parse->pool, merges, pair.value);
     else
