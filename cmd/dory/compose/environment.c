@@ -92,27 +92,37 @@ static int read_env_file(const struct yaml *entry, const struct interpolation *o
 int environment_resolve_service(struct yaml_pool *pool, struct yaml *service, const struct strv *environment,
                                 struct strv *warnings, struct error *err)
 {
-    const struct yaml *files = yaml_get(service, "env_file"), *label_files = yaml_get(service, "label_file");
+    const struct yaml *files = yaml_get(service, "env_file");
     struct lookup lookup = {environment, yaml_get(service, "environment")};
     struct interpolation outside = {look_up, &lookup, warnings};
-    CLEANUP_STRV struct strv found = STRV_INIT, labels = STRV_INIT, nothing = STRV_INIT;
-    struct interpolation alone = {interpolate_from_list, &nothing, warnings};
+    CLEANUP_STRV struct strv found = STRV_INIT;
     int r = 0;
     for (size_t i = 0; r == 0 && i < yaml_count(files); i++)
         r = read_env_file(files->pairs[i].value, &outside, &found, err);
-    if (r == 0 && found.count > 0)
+    if (r < 0)
+        return r;
+    if (found.count > 0)
         add_missing(pool, mapping_of(pool, service, "environment"), &found);
-    for (size_t i = 0; r == 0 && i < yaml_count(label_files); i++) {
-        const struct yaml *file = label_files->pairs[i].value;
-        r = dotenv_load(file->text, DOTENV_DEFAULT, &alone, &labels, err);
+    yaml_remove(service, "env_file");
+    return 0;
+}
+
+int environment_resolve_labels(struct yaml_pool *pool, struct yaml *service, struct strv *warnings, struct error *err)
+{
+    const struct yaml *files = yaml_get(service, "label_file");
+    CLEANUP_STRV struct strv found = STRV_INIT, nothing = STRV_INIT;
+    struct interpolation alone = {interpolate_from_list, &nothing, warnings};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < yaml_count(files); i++) {
+        const struct yaml *file = files->pairs[i].value;
+        r = dotenv_load(file->text, DOTENV_DEFAULT, &alone, &found, err);
         if (r == -ENOENT)
             r = yaml_error(&file->place, err, "label file %s not found", file->text);
     }
-    if (r == 0 && labels.count > 0)
-        add_missing(pool, mapping_of(pool, service, "labels"), &labels);
-    if (r == 0) {
-        yaml_remove(service, "env_file");
-        yaml_remove(service, "label_file");
-    }
-    return r;
+    if (r < 0)
+        return r;
+    if (found.count > 0)
+        add_missing(pool, mapping_of(pool, service, "labels"), &found);
+    yaml_remove(service, "label_file");
+    return 0;
 }

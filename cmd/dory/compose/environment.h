@@ -10,9 +10,12 @@
  */
 int environment_add_files(struct strv *environment, const struct strv *named, const char *directory,
                           struct strv *warnings, struct error *err);
-/* Reads env_file and label_file of a service into its environment and labels, and removes them. A file that is required
- * and missing is an error with its place. */
+/* Reads env_file of a service into its environment, and removes it. A file that is required and missing is an error
+ * with its place. */
 int environment_resolve_service(struct yaml_pool *pool, struct yaml *service, const struct strv *environment,
                                 struct strv *warnings, struct error *err);
+
+/* The same with label_file and labels. */
+int environment_resolve_labels(struct yaml_pool *pool, struct yaml *service, struct strv *warnings, struct error *err);
 
 #endif

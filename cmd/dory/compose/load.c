@@ -134,6 +134,17 @@ static void set_service_defaults(struct load *load, struct yaml *service)
     }
 }
 
+/* Variables without a value take that of the environment which the included files have. */
+static void fill_variables(struct load *load, struct yaml *mapping, const struct strv *environment)
+{
+    for (size_t i = 0; yaml_is(mapping, YAML_MAPPING) && i < mapping->count; i++) {
+        struct yaml_pair *pair = &mapping->pairs[i];
+        const char *value = pair->value->kind == YAML_NULL ? strv_env_get(environment, pair->key) : NULL;
+        if (value)
+            pair->value = yaml_new_string(load->pool, value, pair->value);
+    }
+}
+
 int load_files(struct load *load, const struct load_set *set, struct yaml **ret, struct error *err)
 {
     struct yaml *root = yaml_new(load->pool, YAML_MAPPING, NULL);
@@ -153,6 +164,8 @@ int load_files(struct load *load, const struct load_set *set, struct yaml **ret,
         return r;
     if (set->base)
         load_resolve_paths(load->pool, root, set->base);
+    for (size_t i = 0; set->up && !load->raw && i < yaml_count(services); i++)
+        fill_variables(load, yaml_get(services->pairs[i].value, "environment"), set->environment);
     *ret = root;
     return 0;
 }

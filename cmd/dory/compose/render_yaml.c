@@ -73,8 +73,8 @@ static bool is_timestamp(const char *text)
 
 static bool means_something_else(const char *text)
 {
-    static const char *const old[] = {"y", "Y",  "yes", "Yes", "YES", "on",  "On",  "ON", "n",
-                                      "N", "no", "No",  "NO",  "off", "Off", "OFF", "<<"};
+    static const char *const old[] = {"y", "Y", "yes", "Yes", "YES", "on",  "On",  "ON",
+                                      "n", "N", "no",  "No",  "NO",  "off", "Off", "OFF"};
     CLEANUP_YAML_POOL struct yaml_pool pool = {0};
     struct yaml node = {0};
     for (size_t i = 0; i < ARRAY_SIZE(old); i++) {
@@ -88,10 +88,12 @@ static bool means_something_else(const char *text)
 /* Characters that only a text between double quotes can have. */
 static bool is_special(const char *text)
 {
+    bool lines = strchr(text, '\n') != NULL;
     for (size_t size = strlen(text); size > 0;) {
         size_t n = utf8_sequence(text, size);
         unsigned char c = (unsigned char)*text;
-        if (n == 0 || (n == 1 && (c < 0x20 || c == 0x7f) && c != '\n') || strncmp(text, "\xef\xbb\xbf", 3) == 0)
+        if (n == 0 || (n == 1 && (c < 0x20 || c == 0x7f) && c != '\n' && !(c == '\t' && lines)) ||
+            strncmp(text, "\xef\xbb\xbf", 3) == 0)
             return true;
         text += n;
         size -= n;
@@ -161,8 +163,6 @@ static void put_literal(const char *text, unsigned depth, struct strbuf *out)
             strbuf_addf(out, "%*s%.*s", (int)(2 * depth), "", (int)n, text);
         text += n + (text[n] == '\n');
     }
-    if (lines > 1)
-        strbuf_addc(out, '\n');
 }
 
 static void put_text(const char *text, unsigned depth, bool key, struct strbuf *out)

@@ -68,7 +68,6 @@ static bool is_section(const char *key)
            strcmp(key, "configs") == 0;
 }
 
-/* The content of a config that comes from a variable is not for everybody to see. */
 struct yaml *compose_source_view(const struct compose_project *project)
 {
     struct compose_source *source = project->source;
@@ -93,9 +92,12 @@ int compose_source_refresh(struct compose_project *project, struct error *err)
 {
     struct compose_source *source = project->source;
     int r = 0;
-    for (size_t i = 0; r == 0 && !source->raw && !source->keep_env_files && i < yaml_count(source->active); i++)
-        r = environment_resolve_service(&source->pool, source->active->pairs[i].value, &project->environment,
-                                        &project->warnings, err);
+    for (size_t i = 0; r == 0 && !source->raw && i < yaml_count(source->active); i++) {
+        struct yaml *service = source->active->pairs[i].value;
+        r = environment_resolve_labels(&source->pool, service, &project->warnings, err);
+        if (r == 0 && !source->keep_env_files)
+            r = environment_resolve_service(&source->pool, service, &project->environment, &project->warnings, err);
+    }
     if (r < 0)
         return r;
     struct yaml *disabled = yaml_new(&source->pool, YAML_MAPPING, NULL);
