@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "archive/pack.h"
 #include "base/beneath.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/path_match.h"
 #include "daemon/build/content.h"
@@ -19,7 +21,7 @@ struct copy_item *copy_items_new(struct copy_items *items)
 {
     xgrow((void **)&items->items, items->count, &items->capacity, sizeof(*items->items));
     struct copy_item *item = &items->items[items->count++];
-    *item = (struct copy_item){.root_fd = -1, .mtime = -1};
+    *item = (struct copy_item){.root_fd = -1};
     return item;
 }
 
@@ -58,8 +60,51 @@ static int list_matches(int root_fd, const char *directory, const char *pattern,
     return ret->count > MATCHES_MAX ? error_set(err, ERROR_INVALID, E2BIG, "%s matches too many files", pattern) : 0;
 }
 
-/* Component by component, as Go's filepath.Match sees a path. */
-static int expand_pattern(int root_fd, const char *pattern, struct strv *ret, struct error *err)
+/* The directory itself and all beneath it, outermost first; symlinks are not followed. */
+static int list_directories(int root_fd, const char *directory, unsigned depth, struct strv *ret, struct error *err)
+{
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    CLEANUP_STRV struct strv names = STRV_INIT;
+    const char *name;
+    CLEANUP_CLOSE int fd = beneath_open(root_fd, directory[0] != 0 ? directory : "/", O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return fd == -ENOENT || fd == -ENOTDIR ? 0 : error_errno(err, fd, "%s", directory);
+    if (depth > PACK_DEPTH_MAX || ret->count > MATCHES_MAX)
+        return error_set(err, ERROR_INVALID, E2BIG, "** stands for too many directories");
+    strv_add(ret, directory);
+    int r = directory_open(fd, ".", &dir);
+    while (r >= 0 && (r = directory_next(dir, &name)) > 0) {
+        struct stat st;
+        if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+            strv_add(&names, name);
+    }
+    if (r < 0)
+        return error_errno(err, r, "%s", directory);
+    strv_sort(&names);
+    r = 0;
+    for (size_t i = 0; r == 0 && i < names.count; i++) {
+        CLEANUP_FREE char *path = xasprintf("%s%s%s", directory, directory[0] != 0 ? "/" : "", names.items[i]);
+        r = list_directories(root_fd, path, depth + 1, ret, err);
+    }
+    return r;
+}
+
+/* What several ways lead to is one match. */
+static void drop_doubles(struct strv *list)
+{
+    CLEANUP_STRV struct strv once = STRV_INIT;
+    strv_sort(list);
+    for (size_t i = 0; i < list->count; i++)
+        if (i == 0 || strcmp(list->items[i], list->items[i - 1]) != 0)
+            strv_add(&once, list->items[i]);
+    struct strv former = *list;
+    *list = once;
+    once = former;
+}
+
+/* Component by component, as Go's filepath.Match sees a path. recursive: "**" is any number of directories, and all
+ * that is in them where it comes last. */
+static int expand_pattern(int root_fd, const char *pattern, bool recursive, struct strv *ret, struct error *err)
 {
     CLEANUP_STRV struct strv parts = STRV_INIT;
     CLEANUP_STRV struct strv found = STRV_INIT;
@@ -68,8 +113,13 @@ static int expand_pattern(int root_fd, const char *pattern, struct strv *ret, st
     int r = 0;
     for (size_t i = 0; r == 0 && i < parts.count; i++) {
         CLEANUP_STRV struct strv next = STRV_INIT;
+        bool any = recursive && strcmp(parts.items[i], "**") == 0;
         for (size_t j = 0; r == 0 && j < found.count; j++) {
-            if (path_is_pattern(parts.items[i]) || strchr(parts.items[i], '\\') != NULL)
+            if (any && i + 1 == parts.count)
+                strv_add(&next, found.items[j]);
+            else if (any)
+                r = list_directories(root_fd, found.items[j], 0, &next, err);
+            else if (path_is_pattern(parts.items[i]) || strchr(parts.items[i], '\\') != NULL)
                 r = list_matches(root_fd, found.items[j], parts.items[i], &next, err);
             else
                 strv_addf(&next, "%s%s%s", found.items[j], found.items[j][0] != 0 ? "/" : "", parts.items[i]);
@@ -77,6 +127,8 @@ static int expand_pattern(int root_fd, const char *pattern, struct strv *ret, st
         struct strv former = found;
         found = next;
         next = former;
+        if (any)
+            drop_doubles(&found);
     }
     for (size_t i = 0; r == 0 && i < found.count; i++) {
         CLEANUP_CLOSE int fd = beneath_open(root_fd, found.items[i], O_PATH, 0);
@@ -158,7 +210,7 @@ static int add_local(const struct step_context *step, const char *source, struct
     CLEANUP_FREE char *path = inside(source);
     size_t pivot = copy->parents ? pivot_of(source) : 0;
     bool pattern = path_is_pattern(path);
-    int r = pattern ? expand_pattern(items->source.fd, path, &paths, err) : 0;
+    int r = pattern ? expand_pattern(items->source.fd, path, copy->parents, &paths, err) : 0;
     if (r < 0)
         return r;
     if (pattern && paths.count == 0)

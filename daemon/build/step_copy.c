@@ -160,7 +160,7 @@ static int check_checksum(const struct step_copy *copy, struct error *err)
     if (!git && !copy_source_is_url(copy->sources.items[0]))
         return invalid(err, "checksum requires HTTP(S) or Git sources");
     size_t digits = strspn(git ? sum : strncmp(sum, "sha256:", 7) == 0 ? sum + 7 : "", "0123456789abcdef");
-    bool good = git ? sum[digits] == '\0' && digits >= 7 && digits <= 64 : digits == 64 && strlen(sum) == 71;
+    bool good = git ? sum[digits] == '\0' && digits >= 1 && digits <= 64 : digits == 64 && strlen(sum) == 71;
     return good ? 0 : error_set(err, ERROR_INVALID, EINVAL, "invalid checksum \"%s\"", sum);
 }
 
@@ -181,6 +181,9 @@ static int set_flags(const struct step_context *c, struct step_copy *copy, struc
         return r;
     if (from != NULL && *from == '\0')
         return invalid(err, "COPY --from: the name is empty");
+    if (from != NULL && strchr(from, '$') != NULL)
+        return invalid(err, "variable expansion is not supported for --from, define a new stage with FROM using ARG "
+                            "from global scope as a workaround");
     copy->from = xstrdup(from);
     copy->link = is_on(c, "link");
     copy->parents = is_on(c, "parents");

@@ -88,6 +88,36 @@ a
 f" ]
 }
 
+@test "--parents with ** goes through any number of directories" {
+    mkdir -p "$C/src/x/y" "$C/other"
+    for f in src/a.txt src/x/b.txt src/x/y/c.txt src/x/y/d.md other/e.txt; do echo "$f" >"$C/$f"; done
+    ln -s .. "$C/src/x/up"
+    build 'FROM busybox
+COPY --parents ./src/**/*.txt /parents/
+COPY --parents **/b.txt **/y/**/c.txt /several/
+COPY --parents src/./**/y/* /pivot/
+COPY --parents src/x/** /all/
+RUN find /parents /several /pivot /all ! -type d | sort >/list'
+    [ "$(dory run --rm t cat /list)" = "/all/src/x/b.txt
+/all/src/x/up
+/all/src/x/y/c.txt
+/all/src/x/y/d.md
+/parents/src/a.txt
+/parents/src/x/b.txt
+/parents/src/x/y/c.txt
+/pivot/x/y/c.txt
+/pivot/x/y/d.md
+/several/src/x/b.txt
+/several/src/x/y/c.txt" ]
+    run -1 build 'FROM busybox
+COPY --parents **/none /x/'
+    [[ $output == *"stat **/none: file does not exist"* ]]
+    run -1 build 'FROM busybox
+ARG F=busybox
+COPY --from=$F /bin /x/'
+    [[ $output == *"variable expansion is not supported for --from"* ]]
+}
+
 @test "owners, modes, times and attributes" {
     mkdir "$C/dir"
     echo a >"$C/a"; echo f >"$C/dir/f"
