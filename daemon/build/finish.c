@@ -7,10 +7,42 @@
 #include "daemon/engine_internal.h"
 #include "image/compose.h"
 
+/* "docker/dockerfile", from whatever registry, with any tag or digest: the language that is built in. */
+static bool is_own_syntax(const char *name)
+{
+    static const char *const own[] = {"docker/dockerfile", "docker/dockerfile-upstream"};
+    CLEANUP_FREE char *image = xstrndup(name, strcspn(name, " \t"));
+    struct reference ref = {0};
+    bool fits = strcmp(image, "dockerfile.v0") == 0;
+    if (!fits && reference_parse(image, &ref, NULL) == 0)
+        for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+            const char *end = strlen(ref.path) >= strlen(own[i]) ? ref.path + strlen(ref.path) - strlen(own[i]) : "";
+            fits = fits || (strcmp(end, own[i]) == 0 && (end == ref.path || end[-1] == '/'));
+        }
+    reference_release(&ref);
+    return fits;
+}
+
+/* A Dockerfile in another language is not for us to guess at. */
+static int check_syntax(const struct build *build, struct error *err)
+{
+    const char *given = strmap_get(&build->options->build_args, "BUILDKIT_SYNTAX");
+    const char *syntax = given != NULL && given[0] != 0 ? given : build->file.syntax;
+    if (syntax == NULL || syntax[0] == 0 || is_own_syntax(syntax))
+        return 0;
+    return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                     "syntax=%s is not supported: the language of docker/dockerfile is built in, and no other frontend "
+                     "can be run",
+                     syntax);
+}
+
 int build_check_options(struct build *build, struct error *err)
 {
     const struct build_options *o = build->options;
     const char *network = o->host.network_mode;
+    int r = check_syntax(build, err);
+    if (r < 0)
+        return r;
     if (network != NULL && strcmp(network, "host") == 0 && !o->allow_network_host)
         return error_set(err, ERROR_FORBIDDEN, 0, "build: the network of the host is not allowed");
     return 0;

@@ -38,6 +38,18 @@ setup() {
     [[ $output == *"dockerfile parse error on line 2: unknown instruction: RUNN (did you mean RUN?)"* ]]
 }
 
+@test "another language than docker/dockerfile's is refused" {
+    printf '# syntax=someone/frontend:1\nFROM busybox\n' >"$CONTEXT/Dockerfile"
+    run -1 dory build "$CONTEXT"
+    [[ $output == *"syntax=someone/frontend:1 is not supported"* ]]
+    dory build -q --build-arg BUILDKIT_SYNTAX=docker/dockerfile:1 "$CONTEXT"
+    for own in docker/dockerfile docker/dockerfile:1.7-labs docker.io/docker/dockerfile-upstream:master mirror:5000/hub/docker/dockerfile:1; do
+        printf '# syntax=%s\nFROM busybox\n' "$own" >"$CONTEXT/Dockerfile"
+        dory build -q "$CONTEXT"
+    done
+    run -1 dory build --build-arg BUILDKIT_SYNTAX=other "$CONTEXT"
+}
+
 @test "findings fail a build when the directive says so, and only then" {
     printf '# check=error=true\nFROM busybox as x\nRUN true\n' >"$CONTEXT/Dockerfile"
     run -1 dory build -t refused "$CONTEXT"
