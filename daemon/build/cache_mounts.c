@@ -17,6 +17,13 @@
 
 #define PRIVATE_MAX 1000
 
+/* The mount's id, in the namespace that the build asks for. The caller frees. */
+static char *cache_id(const struct build *build, const struct run_mount *mount)
+{
+    const char *space = strmap_get(&build->options->build_args, "BUILDKIT_CACHE_MOUNT_NS");
+    return space != NULL && space[0] != 0 ? xasprintf("%s/%s", space, mount->id) : xstrdup(mount->id);
+}
+
 /* In service->mounts, by name: who is in there. */
 struct cache_use {
     unsigned users;
@@ -91,8 +98,9 @@ static int take(struct build *build, const struct run_mount *mount, bool alone, 
                 struct error *err)
 {
     struct build_service *service = build->service;
+    CLEANUP_FREE char *id = cache_id(build, mount);
     for (unsigned number = 0;;) {
-        CLEANUP_FREE char *name = cache_mount_name(mount->id, number);
+        CLEANUP_FREE char *name = cache_mount_name(id, number);
         pthread_mutex_lock(&service->lock);
         bool entered = enter(service, name, alone || !is_there(mounts_fd, name));
         if (!entered && mount->sharing != CACHE_PRIVATE)
@@ -146,7 +154,8 @@ static int make(const struct step_context *step, const struct run_mount *mount, 
     if (fchown(fd, mount->uid, mount->gid) < 0 || fchmod(fd, mount->mode & 07777) < 0 ||
         renameat2(mounts_fd, begun, mounts_fd, name, RENAME_NOREPLACE) < 0)
         return error_errno(err, errno, "make build/mounts/%s", name);
-    return cache_mount_note(step->run->build->engine, name, mount->id, err);
+    CLEANUP_FREE char *id = cache_id(step->run->build, mount);
+    return cache_mount_note(step->run->build->engine, name, id, err);
 }
 
 /* It has been made: others may come. */

@@ -39,6 +39,12 @@ static const char *network_of(const struct step_context *step)
     return given != NULL ? given : "";
 }
 
+/* BuildKit's name for it. */
+static const char *hostname_of(const struct step_context *step)
+{
+    return strmap_get(&step->run->build->options->build_args, "BUILDKIT_SANDBOX_HOSTNAME");
+}
+
 static void environment(const struct step_context *step, struct strv *ret, struct strv *ret_hidden)
 {
     build_scope_environment(&step->run->scope, &step->state->config, ret, ret_hidden);
@@ -62,6 +68,8 @@ static int run_key(const struct step_context *step, char ret[DIGEST_HEX_MAX], st
     key_text(&key, network_of(step));
     key_int(&key, run->security);
     key_list(&key, &step->run->build->options->host.extra_hosts);
+    if (hostname_of(step) != NULL)
+        key_text(&key, hostname_of(step));
     if (step->run->build->options->source_date_epoch != NULL)
         key_int(&key, *step->run->build->options->source_date_epoch);
     int r = run_mounts_key(step, &key, err);
@@ -76,6 +84,7 @@ static void fill_config(const struct run_job *job, struct container_config *conf
     const struct step_context *step = job->step;
     CLEANUP_STRV struct strv hidden = STRV_INIT;
     config->image = xstrdup(step->state->base_name);
+    config->hostname = xstrdup(hostname_of(step));
     environment(step, &config->env, &hidden);
     strv_add_all(&config->env, &job->mounts.env);
     strv_copy(&config->cmd, &step->step->run.argv);

@@ -217,6 +217,19 @@ RUN --security=insecure id'
     [[ $output == *"security=insecure is not allowed"* ]]
 }
 
+@test "names that BuildKit has for a host and for cache mounts" {
+    run build 'FROM busybox
+RUN hostname; cat /etc/hostname' --build-arg BUILDKIT_SANDBOX_HOSTNAME=box
+    [ "$(grep -c ' box$' <<<"$output")" -eq 2 ]
+    file='FROM busybox
+RUN --mount=type=cache,id=spaced,target=/c echo $NUMBER >>/c/f; cp /c/f /f
+ARG NUMBER'
+    build "$file"
+    build "${file/NUMBER >>/NUMBER-b >>}" --build-arg BUILDKIT_CACHE_MOUNT_NS=b
+    [ "$(dory run --rm t cat /f)" = -b ]
+    dory builder export b/spaced | tar -xO f
+}
+
 @test "FROM scratch" {
     run build 'FROM scratch
 COPY --from=busybox /bin /bin
