@@ -42,6 +42,7 @@ struct http_response {
     bool same_origin;       /* no redirect left the origin: the challenges are the registry's own */
     int64_t retry_after;    /* seconds, -1 when absent */
     int64_t content_length; /* -1 when unknown */
+    int64_t last_modified;  /* seconds since 1970, -1 when absent */
     int64_t range_start;    /* of Content-Range in a 206; -1 when absent */
     struct strbuf body;     /* what did not go to the sink, at most `limit` bytes */
 };

@@ -84,6 +84,15 @@ static void set_content_length(struct http_response *response, const char *value
         response->content_length = length;
 }
 
+/* RFC 9110, 5.6.7: the form that servers have to send. */
+static void set_last_modified(struct http_response *response, const char *value)
+{
+    struct tm time = {0};
+    const char *end = strptime(value, "%a, %d %b %Y %H:%M:%S GMT", &time);
+    if (end && *end == '\0' && timegm(&time) >= 0)
+        response->last_modified = timegm(&time);
+}
+
 static void take_header(struct http_response *response, const char *name, const char *value)
 {
     if (strcasecmp(name, "Content-Type") == 0)
@@ -96,6 +105,8 @@ static void take_header(struct http_response *response, const char *name, const 
         strv_add(&response->challenges, value);
     else if (strcasecmp(name, "Retry-After") == 0)
         set_retry_after(response, value);
+    else if (strcasecmp(name, "Last-Modified") == 0)
+        set_last_modified(response, value);
     else if (strcasecmp(name, "Content-Range") == 0)
         set_range_start(response, value);
     else if (strcasecmp(name, "Content-Length") == 0)
@@ -106,7 +117,7 @@ static void take_header(struct http_response *response, const char *name, const 
 static void begin_response(struct http_response *response, const char *line)
 {
     http_response_release(response);
-    response->retry_after = response->range_start = response->content_length = -1;
+    response->retry_after = response->range_start = response->content_length = response->last_modified = -1;
     const char *space = strchr(line, ' ');
     for (int i = 1; space && i <= 3 && isdigit((unsigned char)space[i]); i++)
         response->status = response->status * 10 + (space[i] - '0');

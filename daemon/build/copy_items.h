@@ -11,7 +11,6 @@ struct copy_item {
     char *name;  /* the file's, where it goes into a directory */
     char *under; /* --parents: directories to be made beneath the destination; NULL */
     bool is_dir, downloaded;
-    int64_t mtime; /* of a download, seconds; -1: not known */
     char digest[DIGEST_HEX_MAX];
 };
 

@@ -1,6 +1,7 @@
 /* ADD of URLs and git repositories: fetched into a directory below tmp/, and files like any others from there. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/param.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@ struct download {
     int fd;
     struct digest digest;
     int64_t received;
+    int64_t modified; /* seconds, as the server says; 0: it does not */
 };
 
 static int on_bytes(const struct http_response *response, const void *data, size_t size, void *sink_data,
@@ -77,6 +79,7 @@ static int perform(struct download *d, struct error *err)
     http_client_free(client);
     if (r < 0)
         return error_context(err, "ADD failed");
+    d->modified = MAX(response.last_modified, 0);
     return response.status == 200 ? 0
                                   : error_set(err, ERROR_INVALID, EIO, "ADD failed: failed to GET %s with status %d",
                                               d->url, response.status);
@@ -110,7 +113,6 @@ static int check_sum(const struct step_copy *copy, struct digest *digest, const 
 
 static int fetch(const struct step_context *step, const char *url, const char *path, struct error *err)
 {
-    const struct timespec times[2] = {{.tv_sec = 0}, {.tv_sec = 0}};
     CLEANUP_FREE char *file = xasprintf("%s/file", path);
     CLEANUP_CLOSE int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -120,6 +122,7 @@ static int fetch(const struct step_context *step, const char *url, const char *p
     int r = perform(&d, err);
     if (r == 0)
         r = check_sum(&step->step->copy, &d.digest, url, err);
+    const struct timespec times[2] = {{.tv_sec = d.modified}, {.tv_sec = d.modified}};
     if (r == 0 && (fchmod(fd, 0600) < 0 || futimens(fd, times) < 0))
         r = error_errno(err, errno, "%s", file);
     return r;

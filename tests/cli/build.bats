@@ -160,6 +160,9 @@ EOF
     git -C "$ENV_DIR/www/r.git" update-server-info
     printf 'FROM busybox\nADD %s /g/\nRUN stat -c "%%a %%n" /g /g/sub /g/sub/file >/modes\n' "$HTTP/r.git" | dory build -q -t added -
     [ "$(in_image added cat /modes)" = $'755 /g\n755 /g/sub\n644 /g/sub/file' ]
+    touch -d '2020-02-03 04:05:06Z' "$ENV_DIR/www/timed"
+    printf 'FROM busybox\nADD %s /t\nRUN stat -c "%%Y %%a" /t >/time\n' "$HTTP/timed" | dory build -q -t added -
+    [ "$(in_image added cat /time)" = "1580702706 600" ]
     dory build -q -t remote "$HTTP/r.git#:sub"
     [ "$(in_image remote cat /f)" = later ]
     dory build -q -t remote "$HTTP/r.git#v1:sub"
