@@ -20,61 +20,6 @@
 /* Modes of what is checked out: 0644 and 0755. */
 #define GIT_UMASK 0022
 
-void git_source_release(struct git_source *source)
-{
-    free(source->url);
-    free(source->ref);
-    free(source->subdir);
-    *source = (struct git_source){0};
-}
-
-/* ---- URLs ---- */
-
-static bool begins_with(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-bool git_is_url(const char *text)
-{
-    static const char *const schemes[] = {"git://", "git@", "ssh://", "github.com/"};
-    size_t size = strcspn(text, "#");
-    for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
-        if (begins_with(text, schemes[i]))
-            return true;
-    }
-    return (begins_with(text, "http://") || begins_with(text, "https://")) && size > 4 &&
-           strncmp(text + size - 4, ".git", 4) == 0;
-}
-
-int git_source_parse(const char *text, struct git_source *ret, struct error *err)
-{
-    size_t size = strcspn(text, "#");
-    const char *fragment = text[size] == '#' ? text + size + 1 : "";
-    size_t ref = strcspn(fragment, ":");
-    *ret = (struct git_source){0};
-    if (!git_is_url(text))
-        return error_set(err, ERROR_INVALID, 0, "%.200s is no URL of a git repository", text);
-    ret->url = begins_with(text, "github.com/") ? xasprintf("https://%.*s", (int)size, text) : xstrndup(text, size);
-    if (ref > 0)
-        ret->ref = xstrndup(fragment, ref);
-    if (fragment[ref] == ':' && fragment[ref + 1])
-        ret->subdir = xstrdup(fragment + ref + 1);
-    if (ret->ref && (ret->ref[0] == '-' || strpbrk(ret->ref, " \t\r\n:")))
-        return error_set(err, ERROR_INVALID, 0, "invalid git reference \"%.200s\"", ret->ref);
-    for (const char *p = ret->url; *p; p++) {
-        if ((unsigned char)*p <= ' ' || *p == 0x7f)
-            return error_set(err, ERROR_INVALID, 0, "invalid character in the URL of a git repository");
-    }
-    /* ssh takes a host that begins with a dash for an option (CVE-2017-1000117). */
-    const char *host = strstr(ret->url, "://");
-    host = host ? host + 3 : strchr(ret->url, '@') + 1;
-    const char *at = strchr(host, '@');
-    if (host[0] == '-' || (at && at[1] == '-'))
-        return error_set(err, ERROR_INVALID, 0, "invalid host in the URL of a git repository");
-    return 0;
-}
-
 /* ---- the program ---- */
 
 /* Waits for the process; kills it when asked to give up. */
@@ -208,6 +153,13 @@ static int read_commit(const char *path, const struct git_options *options, char
     return r;
 }
 
+static int check_commit(const struct git_source *source, const char *commit, struct error *err)
+{
+    if (!source->checksum || strncmp(commit, source->checksum, strlen(source->checksum)) == 0)
+        return 0;
+    return error_set(err, ERROR_INVALID, EBADMSG, "expected checksum to match %s, got %s", source->checksum, commit);
+}
+
 static int open_subdir(const struct git_source *source, const char *path, int *ret_fd, struct error *err)
 {
     CLEANUP_CLOSE int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -232,17 +184,23 @@ int git_checkout(const struct git_source *source, const char *path, const struct
     static const char *const checkout[] = {"checkout", "-q", "--detach", "FETCH_HEAD", NULL};
     static const char *const submodules[] = {"submodule",   "--quiet",   "update", "--init",
                                              "--recursive", "--depth=1", NULL};
+    char commit[65] = "";
     int r = run_git(path, options, init, NULL, err);
     if (r == 0)
         r = fetch(path, source, options, err);
     if (r == 0)
         r = run_git(path, options, checkout, NULL, err);
-    if (r == 0)
+    if (r == 0 && source->submodules != GIT_NO)
         r = run_git(path, options, submodules, NULL, err);
+    if (r == 0)
+        r = read_commit(path, options, commit, err);
+    if (r == 0)
+        r = check_commit(source, commit, err);
     if (r == 0 && ret_commit)
-        r = read_commit(path, options, ret_commit, err);
+        memcpy(ret_commit, commit, sizeof(commit));
+    bool keep = source->keep_git_dir == GIT_UNSAID ? options->keep_git_dir : source->keep_git_dir == GIT_YES;
     CLEANUP_CLOSE int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (r == 0 && !options->keep_git_dir)
+    if (r == 0 && !keep)
         r = beneath_remove_tree(root, ".git") < 0 ? error_set(err, ERROR_SYSTEM, EIO, "remove .git") : 0;
     if (r == 0)
         r = open_subdir(source, path, ret_fd, err);

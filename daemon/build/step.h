@@ -65,7 +65,7 @@ struct step_copy {
 };
 
 bool copy_source_is_url(const char *source); /* http:// or https:// */
-/* git://, ssh://, git@host:path, or a URL whose path ends in .git (a #ref:subdir may follow). */
+/* git://, ssh://, git@host:path, or a URL whose path ends in .git (a ?query or #ref:subdir may follow). */
 bool copy_source_is_git(const char *source);
 /* --parents: how many bytes at the front of the source are not made beneath the destination ("a/./b/c": 4). 0: none. */
 size_t copy_source_pivot(const char *source);

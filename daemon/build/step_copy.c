@@ -7,6 +7,7 @@
 #include "base/path_match.h"
 #include "daemon/build/chmod_mode.h"
 #include "daemon/build/expand.h"
+#include "daemon/build/git.h"
 #include "daemon/build/step_internal.h"
 
 static int invalid(struct error *err, const char *message)
@@ -134,11 +135,8 @@ bool copy_source_is_url(const char *source)
 
 bool copy_source_is_git(const char *source)
 {
-    if (strncmp(source, "git://", 6) == 0 || strncmp(source, "ssh://", 6) == 0 || strncmp(source, "git@", 4) == 0)
-        return true;
-    const char *fragment = strchr(source, '#');
-    size_t size = fragment != NULL ? (size_t)(fragment - source) : strlen(source);
-    return copy_source_is_url(source) && size > 4 && strncmp(source + size - 4, ".git", 4) == 0;
+    /* github.com/... is a path here */
+    return git_is_url(source) && strncmp(source, "github.com/", strlen("github.com/")) != 0;
 }
 
 size_t copy_source_pivot(const char *source)

@@ -167,6 +167,17 @@ EOF
     [ "$(in_image remote cat /f)" = later ]
     dory build -q -t remote "$HTTP/r.git#v1:sub"
     [ "$(in_image remote cat /f)" = in-git ]
+    commit=$(git -C "$C.git" rev-parse v1^{commit})
+    dory build -q -t remote "$HTTP/r.git?tag=v1&subdir=sub&checksum=${commit:0:9}"
+    [ "$(in_image remote cat /f)" = in-git ]
+    dory build -q -t remote "$HTTP/r.git?branch=main&subdir=sub"
+    [ "$(in_image remote cat /f)" = later ]
+    run -1 dory build "$HTTP/r.git?branch=main&checksum=$commit"
+    [[ $output == *"expected checksum to match $commit, got "* ]]
+    run -1 dory build "$HTTP/r.git?depth=1"
+    [[ $output == *'unexpected option "depth"'* ]]
+    printf 'FROM busybox\nADD --checksum=%s %s /g/\nADD %s /k/\nRUN cat /g/file >/f; ls -a /k >>/f\n' "${commit:0:3}" "$HTTP/r.git?tag=v1&subdir=sub" "$HTTP/r.git?keep-git-dir=true" | dory build -q -t added -
+    [[ $(in_image added cat /f) == in-git*.git* ]]
     # A directory of the client's besides: its list of files arrives while git runs, and is no end of the client.
     mkdir "$C.besides"
     echo besides >"$C.besides/f"
