@@ -19,8 +19,9 @@ static int receive(struct api_request *request, const struct build_parameters *p
                    struct strbuf *dockerfile, char **ret_name, struct error *err)
 {
     int r = build_files_new(request->engine, files, err);
+    const struct build_fetch how = {.cancel_fd = api_client_fd(request), .keep_git_dir = parameters->keep_git_dir};
     if (r == 0 && parameters->remote)
-        r = build_files_fetch(files, parameters->remote, api_client_fd(request), parameters->keep_git_dir, err);
+        r = build_files_fetch(files, parameters->remote, &how, err);
     else if (r == 0)
         r = build_files_receive(files, api_body_fd(request), err);
     return r < 0 ? r : build_files_dockerfile(files, parameters->dockerfile_name, dockerfile, ret_name, err);

@@ -27,7 +27,7 @@ int build_session_send(struct build_session *session, enum session_type type, un
 
 /* ---- what steps ask for ---- */
 
-static int supply_secret(const char *id, struct build_secret *ret, void *data, struct error *err)
+int build_session_secret(const char *id, struct build_secret *ret, void *data, struct error *err)
 {
     const struct build_session *session = data;
     const struct session_secret *secrets = session->options.secrets.items;
@@ -102,8 +102,10 @@ static void fill_options(struct build_session *session, struct build_context *co
     o->tree = session->options.tree ? send_tree : NULL;
     o->tree_data = session;
     o->cancel_fd = session->cancel_fd;
-    o->suppliers = (struct build_suppliers){
-        .secret = supply_secret, .ssh_agent = build_session_agent, .credentials = supply_credentials, .data = session};
+    o->suppliers = (struct build_suppliers){.secret = build_session_secret,
+                                            .ssh_agent = build_session_agent,
+                                            .credentials = supply_credentials,
+                                            .data = session};
 }
 
 static int build(struct build_session *session, struct build_result *result, struct error *err)

@@ -71,6 +71,8 @@ int build_session_send(struct build_session *session, enum session_type type, un
 int build_session_receive(struct build_session *session, struct error *err);
 /* build_session_agents.c: a build_suppliers.ssh_agent; frames for them; the end. */
 int build_session_agent(const char *id, void *data, struct error *err);
+/* As struct build_suppliers has it; data is the session. */
+int build_session_secret(const char *id, struct build_secret *ret, void *data, struct error *err);
 int build_session_agent_data(struct build_session *session, const struct session_frame *frame);
 void build_session_agents_close(struct build_session *session);
 /* build_session_events.c */

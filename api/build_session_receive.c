@@ -200,10 +200,12 @@ static int receive_context(struct build_session *session, unsigned channel, stru
         return 0;
     if (strcmp(context->kind, "remote") != 0)
         return error_set(err, ERROR_INVALID, 0, "build session: unknown kind of context \"%s\"", context->kind);
+    const struct build_suppliers suppliers = {.secret = build_session_secret, .data = session};
+    const struct build_fetch how = {
+        .cancel_fd = session->fd, .keep_git_dir = session->parameters->keep_git_dir, .suppliers = &suppliers};
     int r = build_files_new(session->engine, &files->files, err);
     if (r == 0)
-        r = build_files_fetch(&files->files, context->value ? context->value : "", session->fd,
-                              session->parameters->keep_git_dir, err);
+        r = build_files_fetch(&files->files, context->value ? context->value : "", &how, err);
     files->fd = files->files.fd;
     return r;
 }

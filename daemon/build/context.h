@@ -29,6 +29,13 @@ struct build_files {
     }
 #define CLEANUP_BUILD_FILES CLEANUP(build_files_release)
 
+struct build_suppliers;
+struct build_fetch {
+    int cancel_fd; /* readable or hung up: give up */
+    bool keep_git_dir;
+    const struct build_suppliers *suppliers; /* of secrets (source_auth.h); NULL: nobody */
+};
+
 /* Makes an empty directory (0700). */
 int build_files_new(struct engine *engine, struct build_files *ret, struct error *err);
 /* Closes it and has it deleted. */
@@ -43,7 +50,7 @@ void build_files_sweep(struct engine *engine);
  */
 int build_files_receive(struct build_files *files, int fd, struct error *err);
 /* Fills it from a git repository (git.h) or an http(s) URL of an archive or a Dockerfile. */
-int build_files_fetch(struct build_files *files, const char *url, int cancel_fd, bool keep_git_dir, struct error *err);
+int build_files_fetch(struct build_files *files, const char *url, const struct build_fetch *how, struct error *err);
 
 /*
  * The text of the Dockerfile `name` of the context (NULL or "": Dockerfile, else dockerfile), in docker's words when

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "daemon/build/context.h"
 #include "daemon/build/git.h"
+#include "daemon/build/source_auth.h"
 #include "image/http.h"
 
 struct download {
@@ -55,13 +56,16 @@ static int download_to(const char *url, struct download *download, struct error 
     return r;
 }
 
-static int fetch_git(struct build_files *files, const char *url, int cancel_fd, bool keep_git_dir, struct error *err)
+static int fetch_git(struct build_files *files, const char *url, const struct build_fetch *how, struct error *err)
 {
     CLEANUP_GIT_SOURCE struct git_source source = {0};
-    const struct git_options options = {.keep_git_dir = keep_git_dir, .cancel_fd = cancel_fd};
     int fd = -1, r = git_source_parse(url, &source, err);
-    if (r == 0)
-        r = git_checkout(&source, files->path, &options, &fd, NULL, err);
+    if (r < 0)
+        return r;
+    CLEANUP_SOURCE_AUTH char *authorization = how->suppliers ? source_auth_git(how->suppliers, source.url) : NULL;
+    const struct git_options options = {
+        .keep_git_dir = how->keep_git_dir, .cancel_fd = how->cancel_fd, .authorization = authorization};
+    r = git_checkout(&source, files->path, &options, &fd, NULL, err);
     if (r < 0)
         return r;
     fd_close(files->fd);
@@ -69,10 +73,10 @@ static int fetch_git(struct build_files *files, const char *url, int cancel_fd, 
     return 0;
 }
 
-int build_files_fetch(struct build_files *files, const char *url, int cancel_fd, bool keep_git_dir, struct error *err)
+int build_files_fetch(struct build_files *files, const char *url, const struct build_fetch *how, struct error *err)
 {
     if (git_is_url(url))
-        return fetch_git(files, url, cancel_fd, keep_git_dir, err);
+        return fetch_git(files, url, how, err);
     if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
         return error_set(err, ERROR_INVALID, 0,
                          "remote context %.200s is neither a git repository nor an http or https URL", url);
@@ -80,7 +84,7 @@ int build_files_fetch(struct build_files *files, const char *url, int cancel_fd,
     CLEANUP_CLOSE int fd = openat(files->fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_errno(err, errno, "make a file for the remote context");
-    struct download download = {.fd = fd, .cancel_fd = cancel_fd, .limit = BUILD_REMOTE_MAX};
+    struct download download = {.fd = fd, .cancel_fd = how->cancel_fd, .limit = BUILD_REMOTE_MAX};
     int r = download_to(url, &download, err);
     if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
         r = error_errno(err, errno, "rewind the remote context");

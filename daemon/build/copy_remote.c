@@ -11,6 +11,8 @@
 #include "daemon/build/content.h"
 #include "daemon/build/copy_items.h"
 #include "daemon/build/git.h"
+#include "daemon/build/run_mounts.h"
+#include "daemon/build/source_auth.h"
 #include "daemon/engine_internal.h"
 #include "image/http.h"
 
@@ -67,7 +69,9 @@ static int perform(struct download *d, struct error *err)
     const struct http_trust trust = {0};
     struct http_client *client = NULL;
     CLEANUP_HTTP_RESPONSE struct http_response response = {0};
+    CLEANUP_SOURCE_AUTH char *authorization = source_auth_http(&d->step->run->build->options->suppliers, d->url);
     const struct http_request request = {.url = d->url,
+                                         .authorization = authorization,
                                          .limit = ANSWER_MAX,
                                          .sink = on_bytes,
                                          .sink_data = d,
@@ -155,7 +159,20 @@ int copy_items_add_url(const struct step_context *step, const char *url, struct 
 
 /* ---- Git ---- */
 
-static int checkout(const struct step_context *step, const char *url, const char *path, int *ret_fd, struct error *err)
+/* A socket for git's ssh, where the build has an agent. *ret NULL: there is none. */
+static int offer_agent(struct build *build, const char *socket, struct ssh_relay **ret, struct error *err)
+{
+    static const struct run_mount agent = {.kind = RUN_MOUNT_SSH, .id = (char *)"default", .mode = 0600};
+    const struct build_suppliers *s = &build->options->suppliers;
+    int fd = s->ssh_agent != NULL ? s->ssh_agent(agent.id, s->data, NULL) : -1;
+    if (fd < 0)
+        return 0;
+    fd_close(fd);
+    return ssh_relay_start(build, socket, &agent, ret, err);
+}
+
+static int checkout(const struct step_context *step, const char *url, const char *path, const char *socket, int *ret_fd,
+                    struct error *err)
 {
     struct build *build = step->run->build;
     const struct step_copy *copy = &step->step->copy;
@@ -164,8 +181,18 @@ static int checkout(const struct step_context *step, const char *url, const char
     int r = git_source_parse(url, &source, err);
     if (r < 0)
         return r;
-    const struct git_options options = {.keep_git_dir = copy->keep_git_dir, .cancel_fd = build->stop_fd};
+    struct ssh_relay *relay = NULL;
+    CLEANUP_SOURCE_AUTH char *authorization = source_auth_git(&build->options->suppliers, source.url);
+    r = !copy_source_is_url(source.url) ? offer_agent(build, socket, &relay, err) : 0;
+    if (r < 0)
+        return r;
+    const struct git_options options = {.keep_git_dir = copy->keep_git_dir,
+                                        .cancel_fd = build->stop_fd,
+                                        .ssh_auth_sock = relay != NULL ? socket : NULL,
+                                        .authorization = authorization};
     r = git_checkout(&source, path, &options, ret_fd, commit, err);
+    if (relay != NULL)
+        ssh_relay_stop(relay);
     if (r < 0)
         return error_context(err, "ADD failed");
     if (copy->checksum != NULL && strncmp(commit, copy->checksum, strlen(copy->checksum)) != 0)
@@ -178,10 +205,15 @@ int copy_items_add_git(const struct step_context *step, const char *url, struct 
 {
     const struct content_options options = {.excludes = items->excludes.count > 0 ? &items->excludes : NULL};
     CLEANUP_FREE char *path = NULL;
+    CLEANUP_FREE char *place = NULL;
     int fd = -1;
     int r = work_directory(step->run->build, items, &path, err);
     if (r == 0)
-        r = checkout(step, url, path, &fd, err);
+        r = work_directory(step->run->build, items, &place, err);
+    if (r < 0)
+        return r;
+    CLEANUP_FREE char *socket = xasprintf("%s/agent", place);
+    r = checkout(step, url, path, socket, &fd, err);
     if (fd >= 0)
         keep_fd(items, fd);
     if (r < 0)

@@ -15,6 +15,13 @@
 #include "base/process.h"
 #include "base/strv.h"
 
+/* What git is run with. */
+struct git_run {
+    int cancel_fd;
+    const char *ssh_auth_sock, *authorization;
+    char *origin; /* "https://host:port/", to which alone the authorization goes; NULL: it is no such URL */
+};
+
 /* What git says is read to this size; the rest is thrown away. */
 #define OUTPUT_MAX 65536
 /* Modes of what is checked out: 0644 and 0755. */
@@ -40,7 +47,14 @@ static int wait_git(pid_t pid, int cancel_fd, int *ret_status, struct error *err
     return r < 0 ? error_errno(err, r, "wait for git") : 0;
 }
 
-static void fill_environment(struct strv *env, const struct git_options *options)
+/* The caller frees. */
+static char *origin_of(const char *url)
+{
+    const char *host = strncmp(url, "http://", 7) == 0 ? url + 7 : strncmp(url, "https://", 8) == 0 ? url + 8 : NULL;
+    return host ? xasprintf("%.*s/", (int)((size_t)(host - url) + strcspn(host, "/?#")), url) : NULL;
+}
+
+static void fill_environment(struct strv *env, const struct git_run *options)
 {
     static const char *const fixed[] = {
         "GIT_TERMINAL_PROMPT=0",  "GIT_ALLOW_PROTOCOL=https:http:git:ssh",
@@ -58,6 +72,11 @@ static void fill_environment(struct strv *env, const struct git_options *options
     }
     if (options->ssh_auth_sock)
         strv_addf(env, "SSH_AUTH_SOCK=%s", options->ssh_auth_sock);
+    if (options->authorization && options->origin) {
+        strv_add(env, "GIT_CONFIG_COUNT=1");
+        strv_addf(env, "GIT_CONFIG_KEY_0=http.%s.extraHeader", options->origin);
+        strv_addf(env, "GIT_CONFIG_VALUE_0=Authorization: %s", options->authorization);
+    }
 }
 
 /* The last line that is not empty. */
@@ -71,7 +90,7 @@ static const char *last_line(char *text)
 }
 
 /* Runs git with `words` in the repository; output (may be NULL) gets what it prints. */
-static int run_git(const char *path, const struct git_options *options, const char *const *words, char **ret_output,
+static int run_git(const char *path, const struct git_run *options, const char *const *words, char **ret_output,
                    struct error *err)
 {
     CLEANUP_STRV struct strv argv = STRV_INIT, env = STRV_INIT;
@@ -114,8 +133,7 @@ static int run_git(const char *path, const struct git_options *options, const ch
 }
 
 /* One commit where the server lets it be asked for, else the history that it is in. */
-static int fetch(const char *path, const struct git_source *source, const struct git_options *options,
-                 struct error *err)
+static int fetch(const char *path, const struct git_source *source, const struct git_run *options, struct error *err)
 {
     const char *ref = source->ref ? source->ref : "HEAD";
     const char *const shallow[] = {"fetch", "-q", "--no-tags", "--depth=1", "--", source->url, ref, NULL};
@@ -140,7 +158,7 @@ static int fetch(const char *path, const struct git_source *source, const struct
     return r < 0 ? error_propagate(err, &first) : 0;
 }
 
-static int read_commit(const char *path, const struct git_options *options, char ret_commit[65], struct error *err)
+static int read_commit(const char *path, const struct git_run *options, char ret_commit[65], struct error *err)
 {
     CLEANUP_FREE char *text = NULL;
     const char *const words[] = {"rev-parse", "HEAD", NULL};
@@ -177,7 +195,7 @@ static int open_subdir(const struct git_source *source, const char *path, int *r
     return 0;
 }
 
-int git_checkout(const struct git_source *source, const char *path, const struct git_options *options, int *ret_fd,
+int git_checkout(const struct git_source *source, const char *path, const struct git_options *given, int *ret_fd,
                  char ret_commit[65], struct error *err)
 {
     static const char *const init[] = {"init", "-q", NULL};
@@ -185,6 +203,12 @@ int git_checkout(const struct git_source *source, const char *path, const struct
     static const char *const submodules[] = {"submodule",   "--quiet",   "update", "--init",
                                              "--recursive", "--depth=1", NULL};
     char commit[65] = "";
+    CLEANUP_FREE char *origin = origin_of(source->url);
+    const struct git_run run = {.cancel_fd = given->cancel_fd,
+                                .ssh_auth_sock = given->ssh_auth_sock,
+                                .authorization = given->authorization,
+                                .origin = origin},
+                         *options = &run;
     int r = run_git(path, options, init, NULL, err);
     if (r == 0)
         r = fetch(path, source, options, err);
@@ -198,7 +222,7 @@ int git_checkout(const struct git_source *source, const char *path, const struct
         r = check_commit(source, commit, err);
     if (r == 0 && ret_commit)
         memcpy(ret_commit, commit, sizeof(commit));
-    bool keep = source->keep_git_dir == GIT_UNSAID ? options->keep_git_dir : source->keep_git_dir == GIT_YES;
+    bool keep = source->keep_git_dir == GIT_UNSAID ? given->keep_git_dir : source->keep_git_dir == GIT_YES;
     CLEANUP_CLOSE int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (r == 0 && !keep)
         r = beneath_remove_tree(root, ".git") < 0 ? error_set(err, ERROR_SYSTEM, EIO, "remove .git") : 0;

@@ -34,6 +34,7 @@ struct git_options {
     bool keep_git_dir;         /* .git stays in the tree */
     int cancel_fd;             /* readable or hung up: give up (ERROR_CANCELLED); -1: none */
     const char *ssh_auth_sock; /* of an agent; NULL: none */
+    const char *authorization; /* header for the repository's own origin, if that is http(s); NULL: none */
 };
 /*
  * Checks the source out into `path`, an empty directory of ours; submodules too, and *ret_fd (the caller's, O_RDONLY)

@@ -254,6 +254,98 @@ transferred() {
     [ "$(in_image twice:2 cat /f)" = second ]
 }
 
+@test "what ADD fetches may need secrets of the build, which go to that host alone" {
+    mkdir "$C.files" "$C.git"
+    echo behind >"$C.files/file"
+    git init -q -b main "$C.git"
+    echo in-git >"$C.git/f"
+    git -C "$C.git" add .
+    git -C "$C.git" -c user.name=t -c user.email=t@t commit -qm first
+    git clone -q --bare "$C.git" "$C.files/r.git"
+    git -C "$C.files/r.git" update-server-info
+    # Asks for a header below its own name, sends on from /away to another name, and says what it was sent there.
+    port=$(free_port)
+    /usr/bin/python3 - "$port" "$C.files" "$C.seen" 3>&- 4>&- >/dev/null 2>&1 <<'EOF' &
+import http.server, sys, base64, functools
+port, root, seen = sys.argv[1:]
+wanted = ("Bearer web-token", "Basic " + base64.b64encode(b"x-access-token:git-token").decode(), "Custom git-header")
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        given = self.headers.get("Authorization")
+        if not self.headers["Host"].startswith("127.0.0.1"):
+            open(seen, "a").write("%s %s\n" % (self.path, given))
+            return super().do_GET()
+        if self.path == "/ready":
+            return self.send_error(404)
+        if given not in wanted:
+            return self.send_error(401)
+        if self.path == "/away":
+            self.send_response(302)
+            self.send_header("Location", "http://localhost:%s/file" % port)
+            return self.end_headers()
+        super().do_GET()
+http.server.ThreadingHTTPServer(("", int(port)), functools.partial(Handler, directory=root)).serve_forever()
+EOF
+    echo $! >"$ENV_DIR/agent.pid"
+    wait_until sh -c "curl -s -o /dev/null http://127.0.0.1:$port/ready"
+    printf 'FROM busybox\nADD http://127.0.0.1:%s/file /file\nADD http://127.0.0.1:%s/away /away\nADD http://127.0.0.1:%s/r.git /git/\n' "$port" "$port" "$port" >"$C/Dockerfile"
+    run -1 dory build "$C"
+    [[ $output == *"status 401"* ]]
+    echo web-token >"$C.web"
+    echo git-token >"$C.token"
+    echo "Custom git-header" >"$C.header"
+    dory build -q -t fetched --secret id=HTTP_AUTH_TOKEN_127.0.0.1,src="$C.web" --secret id=GIT_AUTH_TOKEN,src="$C.token" "$C"
+    [ "$(in_image fetched cat /file /away /git/f)" = $'behind\nbehind\nin-git' ]
+    [ "$(cat "$C.seen")" = "/file None" ]
+    echo "Bearer web-token" >"$C.bearer"
+    dory build -q --no-cache --secret id=HTTP_AUTH_HEADER_127.0.0.1,src="$C.bearer" --secret id=GIT_AUTH_HEADER.127.0.0.1:"$port",src="$C.header" "$C"
+    run -1 dory build "http://127.0.0.1:$port/r.git"
+    echo FROM busybox >"$C.git/Dockerfile"
+    git -C "$C.git" add .
+    git -C "$C.git" -c user.name=t -c user.email=t@t commit -qm second
+    git -C "$C.git" push -q "$C.files/r.git" main
+    git -C "$C.files/r.git" update-server-info
+    dory build -q --secret id=GIT_AUTH_TOKEN,src="$C.token" "http://127.0.0.1:$port/r.git"
+    run -1 grep -rlE "web-token|git-token|git-header|$(printf x-access-token:git-token | base64)" "$ENV_DIR/data" "$ENV_DIR/doryd.log"
+}
+
+@test "ADD of a repository over ssh asks the build's agent" {
+    git init -q -b main "$C.git"
+    echo in-git >"$C.git/f"
+    git -C "$C.git" add .
+    git -C "$C.git" -c user.name=t -c user.email=t@t commit -qm first
+    # In place of ssh: shows what the agent says and runs the other side here.
+    mkdir "$C.bin"
+    cat >"$C.bin/ssh" <<EOF
+#!/bin/sh
+/usr/bin/python3 -c "import os, socket
+s = socket.socket(socket.AF_UNIX); s.connect(os.environ['SSH_AUTH_SOCK']); s.sendall(b'key'); print(s.recv(100).decode())" >>"$C.agent" 2>&1 || exit 1
+exec git-upload-pack "$C.git"
+EOF
+    chmod +x "$C.bin/ssh"
+    /usr/bin/python3 - "$C.sock" 3>&- 4>&- >/dev/null <<'EOF' &
+import socket, sys, threading
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()
+def serve(c):
+    while True:
+        data = c.recv(4096)
+        if not data: break
+        c.sendall(b"echo:" + data)
+while True: threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
+EOF
+    echo $! >"$ENV_DIR/agent.pid"
+    wait_until test -S "$C.sock"
+    env_daemon_kill TERM
+    (PATH=$C.bin:$PATH && env_daemon_start)
+    printf 'FROM busybox\nADD git@somewhere:r.git /g/\n' >"$C/Dockerfile"
+    run -1 dory build "$C"
+    dory build -q -t by-ssh --ssh "default=$C.sock" "$C"
+    [ "$(in_image by-ssh cat /g/f)" = in-git ]
+    grep -q '^echo:key$' "$C.agent"
+    env_daemon_kill TERM
+    env_daemon_start
+}
+
 @test "secrets reach a step and nothing else; an agent's socket; named contexts" {
     printf 'FROM busybox\nRUN --mount=type=secret,id=file,required=true --mount=type=secret,id=VAR,env=IT test "$(cut -c 6- /run/secrets/file)" = file && test "$IT" = from-env\n' >"$C/Dockerfile"
     echo from-file >"$C.secret"
