@@ -116,7 +116,7 @@ static int finish(struct cli *cli, const struct build_flags *flags, const struct
     if (r == 0)
         r = push_all(cli, flags, flags->push || output->push, err);
     bool taken = output->destination && strcmp(output->destination, "-") == 0;
-    if (r == 0 && flags->quiet && outcome->image_id && !taken)
+    if (r == 0 && flags->quiet && outcome->image_id && *outcome->image_id && !taken)
         printf("%s\n", outcome->image_id);
     return r;
 }
@@ -154,6 +154,8 @@ static int prepare(struct build_flags *flags, const char *context, struct build_
                    struct build_output *output, struct error *err)
 {
     int r = build_flags_check(flags, err);
+    if (r == 0)
+        r = build_cache_from_read(&flags->cache_from, err);
     if (r == 0)
         r = read_output(flags, output, err);
     if (r == 0)

@@ -24,6 +24,8 @@ void build_flags_defaults(void *flags);
 
 /* What docker's client refuses before the daemon is asked. */
 int build_flags_check(const struct build_flags *flags, struct error *err);
+/* --cache-from's values become names of images; what is none is refused by name. */
+int build_cache_from_read(struct strv *sources, struct error *err);
 
 /* The query of POST /build ("/build?t=...") as docker's API documents it.
  * dockerfile: the file's name within the context, or NULL. */
@@ -54,6 +56,7 @@ struct build_output {
         OUTPUT_LOCAL,   /* a directory gets the files */
         OUTPUT_TAR,     /* a tar of the files */
         OUTPUT_ARCHIVE, /* the image as `save` writes it: docker's and OCI's layout in one */
+        OUTPUT_NONE,    /* no image and no files: only the cache gets the results */
     } kind;
     char *destination; /* "-": standard output */
     struct strv names; /* that the image gets besides those of --tag */

@@ -142,6 +142,9 @@ int build_flags_check(const struct build_flags *flags, struct error *err)
                              "push it and name it with --cache-from",
                              flags->cache_to.items[i]);
     }
+    if (flags->platform && strchr(flags->platform, ','))
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                         "--platform %s is not supported: a build makes an image of one platform", flags->platform);
     for (size_t i = 0; i < flags->allow.count; i++) {
         const char *name = flags->allow.items[i];
         if (strcmp(name, "network.host") != 0 && strcmp(name, "security.insecure") != 0)

@@ -60,11 +60,12 @@ static int need_destination(const struct build_output *output, const char *text,
 /* What a kind has no use for is not passed over. */
 static int check_use(const struct build_output *output, const char *text, const char *type, struct error *err)
 {
-    bool files = output->kind == OUTPUT_LOCAL || output->kind == OUTPUT_TAR;
-    const char *key = files && output->names.count > 0                      ? "name"
-                      : files && output->push                               ? "push"
-                      : output->kind == OUTPUT_IMAGE && output->destination ? "dest"
-                                                                            : NULL;
+    bool image = output->kind == OUTPUT_IMAGE || output->kind == OUTPUT_ARCHIVE;
+    bool files = output->kind == OUTPUT_LOCAL || output->kind == OUTPUT_TAR || output->kind == OUTPUT_ARCHIVE;
+    const char *key = !image && output->names.count > 0 ? "name"
+                      : !image && output->push          ? "push"
+                      : !files && output->destination   ? "dest"
+                                                        : NULL;
     return key ? error_set(err, ERROR_INVALID, 0, "--output %s: %s is not for type %s", text, key, type) : 0;
 }
 
@@ -76,9 +77,11 @@ static int read_kind(struct build_output *output, const char *text, const char *
         output->kind = OUTPUT_TAR;
     else if (strcmp(type, "oci") == 0 || (strcmp(type, "docker") == 0 && output->destination))
         output->kind = OUTPUT_ARCHIVE;
+    else if (strcmp(type, "cacheonly") == 0)
+        output->kind = OUTPUT_NONE;
     else if (strcmp(type, "image") != 0 && strcmp(type, "docker") != 0 && strcmp(type, "registry") != 0)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "--output %s: type %s is not supported", text, type);
-    return output->kind == OUTPUT_IMAGE ? 0 : need_destination(output, text, err);
+    return output->kind == OUTPUT_IMAGE || output->kind == OUTPUT_NONE ? 0 : need_destination(output, text, err);
 }
 
 int build_output_parse(const char *text, struct build_output *ret, struct error *err)

@@ -184,7 +184,8 @@ static int send_options(struct session *session, const struct build_output *outp
     json_member_bool(&w, "allowInsecure", strv_contains(&flags->allow, "security.insecure"));
     json_member_bool(&w, "check", flags->check || (flags->call && strcmp(flags->call, "check") == 0));
     json_member_bool(&w, "tree", tree);
-    json_member_bool(&w, "noImage", tree && flags->tags.count == 0 && !flags->load);
+    json_member_bool(&w, "noImage",
+                     (tree && flags->tags.count == 0 && !flags->load) || (output && output->kind == OUTPUT_NONE));
     json_key(&w, "secrets");
     int r = build_secrets_write(&w, &flags->secrets, err);
     json_end_object(&w);

@@ -556,6 +556,28 @@ EOF
     [ "$(in_image slow cat /list)" = $'750 7 /k\n4777 0 /k/b\n777 0 /k/open' ]
 }
 
+@test "caches are images, by name or as buildx writes them; a result may stay in the cache alone" {
+    printf 'FROM busybox\nRUN cat /proc/sys/kernel/random/uuid >/x\n' >"$C/Dockerfile"
+    dory build -q -t cache:1 "$C"
+    first=$(in_image cache:1 cat /x)
+    dory builder prune -af >/dev/null
+    dory build -q -t cache:2 --cache-from type=registry,ref=cache:1 "$C"
+    [ "$(in_image cache:2 cat /x)" = "$first" ]
+    for other in type=local,src=/tmp type=gha type=registry type=registry,ref=cache:1,mode=max; do
+        run -1 dory build --cache-from "$other" "$C"
+        [[ $output == *"--cache-from $other"* ]]
+    done
+    run -1 dory build --platform linux/amd64,linux/arm64 "$C"
+    [[ $output == *"an image of one platform"* ]]
+    printf 'FROM busybox\nRUN cat /proc/sys/kernel/random/uuid >/y\n' >"$C/Dockerfile"
+    run -0 dory build -q -o type=cacheonly -t cache:3 "$C"
+    [ -z "$output" ]
+    run -1 dory inspect cache:3
+    run -0 dory build --progress plain -t cache:3 "$C"
+    [[ $output == *CACHED* ]]
+    run -1 dory build -o type=cacheonly,dest=/tmp/x "$C"
+}
+
 @test "--progress tty is refused without a terminal" {
     printf 'FROM busybox\n' >"$C/Dockerfile"
     run -1 dory build --progress tty "$C"
