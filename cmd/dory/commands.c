@@ -49,6 +49,7 @@
     X(compose_exec)                                                                                                    \
     X(compose_images)                                                                                                  \
     X(compose_kill)                                                                                                    \
+    X(compose_logs)                                                                                                    \
     X(compose_ls)                                                                                                      \
     X(compose_pause)                                                                                                   \
     X(compose_port)                                                                                                    \

@@ -1,6 +1,6 @@
 #include "api/client.h"
-#include "base/timestamp.h"
 #include "cmd/dory/command.h"
+#include "cmd/dory/log_query.h"
 #include "cmd/dory/session.h"
 
 struct logs_flags {
@@ -23,41 +23,28 @@ static const struct option logs_options[] = {
     {0},
 };
 
-/* Refused before the daemon is asked. */
-static int check_time(const char *name, const char *value, struct error *err)
-{
-    int64_t ns;
-    if (value && *value && timestamp_parse_human(value, timestamp_now(), &ns) < 0)
-        return error_set(err, ERROR_INVALID, 0,
-                         "invalid value for \"%s\": failed to parse value as time or duration: \"%s\"", name, value);
-    return 0;
-}
-
 static int run_logs(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
     const struct logs_flags *flags = data;
+    const struct log_query query = {.details = flags->details,
+                                    .follow = flags->follow,
+                                    .timestamps = flags->timestamps,
+                                    .since = flags->since,
+                                    .until = flags->until,
+                                    .tail = flags->tail};
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT, logs = STRBUF_INIT;
     CLEANUP_JSON struct json *container = NULL;
     CLEANUP_CLIENT_RESPONSE struct client_response *response = NULL;
-    strbuf_adds(&path, "/containers/");
-    client_path_escape(&path, arguments->items[0]);
-    strbuf_adds(&logs, strbuf_str(&path));
-    strbuf_adds(&path, "/json");
-    int r = check_time("since", flags->since, err);
-    if (r == 0)
-        r = check_time("until", flags->until, err);
+    int r = log_query_check(&query, err);
     if (r < 0)
         return r;
+    strbuf_adds(&path, "/containers/");
+    client_path_escape(&path, arguments->items[0]);
+    strbuf_adds(&path, "/json");
     r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, &container, err);
     if (r < 0)
         return r;
-    strbuf_adds(&logs, "/logs?stdout=1&stderr=1");
-    client_query_add_bool(&logs, "details", flags->details);
-    client_query_add_bool(&logs, "follow", flags->follow);
-    client_query_add_bool(&logs, "timestamps", flags->timestamps);
-    client_query_add(&logs, "since", flags->since);
-    client_query_add(&logs, "until", flags->until);
-    client_query_add(&logs, "tail", flags->tail ? flags->tail : "all");
+    log_query_path(&query, arguments->items[0], &logs);
     r = client_send(cli_client(cli), &(struct client_request){.path = strbuf_str(&logs)}, &response, err);
     if (r < 0)
         return r;

@@ -1,0 +1,163 @@
+#include "cmd/dory/compose/log_stream.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/stream_frame.h"
+
+#define CHUNK 32768
+/* A longer line is printed in pieces. */
+#define LINE_LIMIT (1 << 20)
+
+struct log_stream {
+    struct client_response *response;
+    struct log_printer *printer;
+    size_t source;
+    bool raw;
+    unsigned char header[STREAM_FRAME_HEADER];
+    size_t header_size, frame_left;
+    struct strbuf line; /* the beginning of one, or of a piece of one */
+    struct loop_source *watch;
+    log_stream_ended ended;
+    void *data;
+};
+
+int log_stream_open(struct client *client, const struct log_query *query, const char *container, bool raw,
+                    struct log_printer *printer, size_t source, struct log_stream **ret, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
+    struct client_response *response = NULL;
+    log_query_path(query, container, &path);
+    int r = client_send(client, &(struct client_request){.path = strbuf_str(&path)}, &response, err);
+    if (r < 0)
+        return r;
+    *ret = xcalloc(1, sizeof(**ret));
+    **ret = (struct log_stream){.response = response, .printer = printer, .source = source, .raw = raw};
+    return 0;
+}
+
+void log_stream_free(struct log_stream *stream)
+{
+    if (!stream)
+        return;
+    loop_remove(stream->watch);
+    client_response_free(stream->response);
+    strbuf_release(&stream->line);
+    free(stream);
+}
+
+static void end_line(struct log_stream *stream)
+{
+    log_printer_line(stream->printer, stream->source, strbuf_str(&stream->line), stream->line.size);
+    strbuf_clear(&stream->line);
+}
+
+static void add_text(struct log_stream *stream, const char *data, size_t size)
+{
+    while (size > 0) {
+        const char *newline = memchr(data, '\n', size);
+        size_t take = newline ? (size_t)(newline - data) : size;
+        strbuf_add(&stream->line, data, take);
+        if (newline || stream->line.size >= LINE_LIMIT)
+            end_line(stream);
+        take += newline != NULL;
+        data += take;
+        size -= take;
+    }
+}
+
+/* Standard output and standard error are one here; a line may come in several frames. */
+static void add_frames(struct log_stream *stream, const char *data, size_t size)
+{
+    while (size > 0) {
+        size_t take;
+        if (stream->frame_left > 0) {
+            take = stream->frame_left < size ? stream->frame_left : size;
+            add_text(stream, data, take);
+            stream->frame_left -= take;
+        } else {
+            take = STREAM_FRAME_HEADER - stream->header_size;
+            take = take < size ? take : size;
+            memcpy(stream->header + stream->header_size, data, take);
+            stream->header_size += take;
+            if (stream->header_size == STREAM_FRAME_HEADER) {
+                const unsigned char *h = stream->header;
+                stream->frame_left = (size_t)h[4] << 24 | (size_t)h[5] << 16 | (size_t)h[6] << 8 | h[7];
+                stream->header_size = 0;
+            }
+        }
+        data += take;
+        size -= take;
+    }
+}
+
+/* Reads once. *ret_ended: that was the end. */
+static int read_some(struct log_stream *stream, bool *ret_ended, struct error *err)
+{
+    char chunk[CHUNK];
+    ssize_t n = client_read(stream->response, chunk, sizeof(chunk), err);
+    if (n < 0)
+        return (int)n;
+    if (stream->raw)
+        add_text(stream, chunk, (size_t)n);
+    else
+        add_frames(stream, chunk, (size_t)n);
+    *ret_ended = n == 0;
+    if (n == 0 && stream->line.size > 0)
+        end_line(stream);
+    return 0;
+}
+
+static int flush_output(struct error *err)
+{
+    return fflush(stdout) != 0 ? error_errno(err, errno, "write") : 0;
+}
+
+int log_stream_print(struct log_stream *stream, struct error *err)
+{
+    bool ended = false;
+    int r = 0;
+    while (r == 0 && !ended)
+        r = read_some(stream, &ended, err);
+    return r < 0 ? r : flush_output(err);
+}
+
+static void on_readable(struct loop_source *source, int fd, uint32_t events, void *data)
+{
+    (void)source, (void)fd, (void)events;
+    struct log_stream *stream = data;
+    struct error err = {0};
+    bool ended = false;
+    int r = read_some(stream, &ended, &err);
+    while (r == 0 && !ended && client_buffered(stream->response))
+        r = read_some(stream, &ended, &err);
+    if (r == 0)
+        r = flush_output(&err);
+    if (r == 0 && !ended)
+        return;
+    loop_remove(TAKE_PTR(stream->watch));
+    stream->ended(stream, r, &err, stream->data);
+}
+
+int log_stream_follow(struct log_stream *stream, struct loop *loop, log_stream_ended ended, void *data,
+                      struct error *err)
+{
+    stream->ended = ended;
+    stream->data = data;
+    /* What came with the header is not seen by the loop. */
+    bool over = false;
+    int r = 0;
+    while (r == 0 && !over && client_buffered(stream->response))
+        r = read_some(stream, &over, err);
+    if (r == 0)
+        r = flush_output(err);
+    if (r == 0 && over) {
+        ended(stream, 0, NULL, data);
+        return 0;
+    }
+    if (r == 0)
+        r = loop_add_io(loop, client_response_fd(stream->response), EPOLLIN, on_readable, stream, &stream->watch);
+    return r < 0 && err && err->kind == ERROR_NONE ? error_errno(err, r, "watch a log") : r;
+}
