@@ -42,18 +42,29 @@
     X(unpause)                                                                                                         \
     X(update)                                                                                                          \
     X(wait)                                                                                                            \
+    X(compose_alpha)                                                                                                   \
     X(compose_attach)                                                                                                  \
+    X(compose_bridge)                                                                                                  \
+    X(compose_build)                                                                                                   \
+    X(compose_commit)                                                                                                  \
     X(compose_config)                                                                                                  \
+    X(compose_cp)                                                                                                      \
     X(compose_create)                                                                                                  \
     X(compose_down)                                                                                                    \
+    X(compose_events)                                                                                                  \
     X(compose_exec)                                                                                                    \
+    X(compose_export)                                                                                                  \
     X(compose_images)                                                                                                  \
     X(compose_kill)                                                                                                    \
     X(compose_logs)                                                                                                    \
     X(compose_ls)                                                                                                      \
+    X(compose_models)                                                                                                  \
     X(compose_pause)                                                                                                   \
     X(compose_port)                                                                                                    \
     X(compose_ps)                                                                                                      \
+    X(compose_publish)                                                                                                 \
+    X(compose_pull)                                                                                                    \
+    X(compose_push)                                                                                                    \
     X(compose_restart)                                                                                                 \
     X(compose_rm)                                                                                                      \
     X(compose_scale)                                                                                                   \
@@ -65,6 +76,7 @@
     X(compose_up)                                                                                                      \
     X(compose_version)                                                                                                 \
     X(compose_volumes)                                                                                                 \
+    X(compose_wait)                                                                                                    \
     X(completion_bash)                                                                                                 \
     X(completion_fish)                                                                                                 \
     X(completion_zsh)                                                                                                  \

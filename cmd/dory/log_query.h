@@ -13,7 +13,7 @@ struct log_query {
     const char *tail;          /* number of lines, or NULL: all */
 };
 
-/* Refuses times that are none, in docker's words, before the daemon is asked. */
+/* Refuses times that are none, in docker's words, before the daemon is asked. Events have such times, too. */
 int log_query_check(const struct log_query *query, struct error *err);
 /* Appends the path of the request. */
 void log_query_path(const struct log_query *query, const char *container, struct strbuf *path);

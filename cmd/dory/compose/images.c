@@ -82,7 +82,9 @@ int compose_pull_image(struct cli *cli, const char *event, const char *image, co
         &(struct pull_options){.reference = image, .platform = platform, .quiet = true, .output_fd = STDERR_FILENO},
         err);
     if (r < 0) {
-        CLEANUP_FREE char *text = xasprintf("Error %s", err->message);
+        static const char prefix[] = "Error response from daemon: ";
+        bool daemons = strncmp(err->message, prefix, strlen(prefix)) == 0;
+        CLEANUP_FREE char *text = xasprintf("Error %s", err->message + (daemons ? strlen(prefix) : 0));
         work_event(report, event, BOARD_ERROR, text);
         return r;
     }
