@@ -96,16 +96,12 @@ static int handle_start(struct api_request *request, struct engine *engine, stru
 static int handle_resize(struct api_request *request, struct engine *engine, struct error *err)
 {
     CLEANUP_EXEC struct exec *exec = NULL;
-    int64_t rows = 0, columns = 0;
-    int r = api_query_int(request, "h", 0, &rows, err);
-    if (r == 0)
-        r = api_query_int(request, "w", 0, &columns, err);
-    if (r == 0 && (rows < 0 || rows > UINT16_MAX || columns < 0 || columns > UINT16_MAX))
-        r = error_set(err, ERROR_INVALID, 0, "invalid size: %lldx%lld", (long long)rows, (long long)columns);
+    uint16_t rows, columns;
+    int r = api_query_size(request, &rows, &columns, err);
     if (r == 0)
         r = find(request, engine, &exec, err);
     if (r == 0)
-        r = exec_resize(engine, exec, (uint16_t)rows, (uint16_t)columns, err);
+        r = exec_resize(engine, exec, rows, columns, err);
     return r < 0 ? r : api_reply_empty(request, 200);
 }
 

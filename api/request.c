@@ -157,6 +157,24 @@ int api_query_int(const struct api_request *request, const char *name, int64_t f
     return 0;
 }
 
+/* A missing h or w is no number either. */
+int api_query_size(const struct api_request *request, uint16_t *ret_rows, uint16_t *ret_columns, struct error *err)
+{
+    const struct {
+        const char *name, *what;
+        uint16_t *ret;
+    } rows[] = {{"h", "height", ret_rows}, {"w", "width", ret_columns}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *value = api_query(request, rows[i].name);
+        int64_t n;
+        if (parse_int64(value != NULL ? value : "", 0, UINT16_MAX, &n) < 0)
+            return error_set(err, ERROR_INVALID, 0, "invalid resize %s \"%.100s\": not a number from 0 to %d",
+                             rows[i].what, value != NULL ? value : "", UINT16_MAX);
+        *rows[i].ret = (uint16_t)n;
+    }
+    return 0;
+}
+
 int api_filters(const struct api_request *request, const char *const *known_names, struct json **ret, struct error *err)
 {
     return filters_normalise(api_query(request, "filters"), known_names, ret, err);

@@ -61,6 +61,8 @@ void api_query_all(const struct api_request *request, const char *name, struct s
 bool api_query_bool(const struct api_request *request, const char *name, bool fallback); /* "", 0, no, false, none */
 int api_query_int(const struct api_request *request, const char *name, int64_t fallback, int64_t *ret,
                   struct error *err);
+/* `h` and `w` of a terminal, which must be there. */
+int api_query_size(const struct api_request *request, uint16_t *ret_rows, uint16_t *ret_columns, struct error *err);
 /* `filters` in both forms ({"a":["x"]} and {"a":{"x":true}}): the values of one name are added to ret. */
 int api_filters(const struct api_request *request, const char *const *known_names, struct json **ret,
                 struct error *err); /* normalised to {"name":["v",...]}; unknown name: docker's "invalid filter 'x'" */

@@ -4,6 +4,7 @@
 
 #include "api/server.h"
 #include "api/websocket.h"
+#include "base/detach_keys.h"
 #include "base/fd.h"
 #include "base/parse.h"
 #include "base/stream_frame.h"
@@ -138,7 +139,8 @@ static int replay_log(struct engine *engine, struct container *c, int fd, bool u
     return r;
 }
 
-static void attach_options(struct api_request *request, const struct container *c, struct shim_attach *ret)
+static int attach_options(struct api_request *request, const struct container *c, struct shim_attach *ret,
+                          struct error *err)
 {
     *ret = (struct shim_attach){.use_stdin = api_query_bool(request, "stdin", false) && c->config.open_stdin,
                                 .use_stdout = api_query_bool(request, "stdout", false),
@@ -146,6 +148,7 @@ static void attach_options(struct api_request *request, const struct container *
                                 .detach_keys = api_query(request, "detachKeys")};
     if (ret->detach_keys != NULL && *ret->detach_keys == '\0')
         ret->detach_keys = NULL; /* clients that have none configured send it empty and mean the default */
+    return detach_keys_parse(ret->detach_keys, NULL, err);
 }
 
 /* With `websocket` the client's connection carries frames, and a relay is between it and the shim. */
@@ -156,12 +159,13 @@ static int attach_client(struct api_request *request, struct engine *engine, boo
     int r = find(request, engine, &c, err);
     if (r == 0 && logs)
         r = container_log_check_readable(c, err);
+    struct shim_attach attach;
+    if (r == 0)
+        r = attach_options(request, c, &attach, err);
     if (r == 0)
         r = container_attach_begin(c, err);
     if (r < 0)
         return r;
-    struct shim_attach attach;
-    attach_options(request, c, &attach);
     r = websocket ? websocket_take(request, !c->config.tty, &attach.fd, err)
                   : api_hijack(request, stream_type(request, c), &attach.fd, err);
     if (r < 0) {
@@ -286,16 +290,12 @@ static int handle_top(struct api_request *request, struct engine *engine, struct
 static int handle_resize(struct api_request *request, struct engine *engine, struct error *err)
 {
     CLEANUP_CONTAINER struct container *c = NULL;
-    int64_t rows = 0, columns = 0;
-    int r = api_query_int(request, "h", 0, &rows, err);
-    if (r == 0)
-        r = api_query_int(request, "w", 0, &columns, err);
-    if (r == 0 && (rows < 0 || rows > UINT16_MAX || columns < 0 || columns > UINT16_MAX))
-        r = error_set(err, ERROR_INVALID, 0, "invalid size: %lldx%lld", (long long)rows, (long long)columns);
+    uint16_t rows, columns;
+    int r = api_query_size(request, &rows, &columns, err);
     if (r == 0)
         r = find(request, engine, &c, err);
     if (r == 0)
-        r = container_resize(engine, c, (uint16_t)rows, (uint16_t)columns, err);
+        r = container_resize(engine, c, rows, columns, err);
     return r < 0 ? r : api_reply_empty(request, 200);
 }
 

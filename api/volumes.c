@@ -56,7 +56,9 @@ static int handle_create(struct api_request *request, struct engine *engine, str
     struct create_body body = {0};
     struct volume volume = {0};
     int r = api_body(request, &tree, err);
-    if (r == 0 && tree != NULL)
+    if (r == 0 && tree == NULL)
+        r = error_set(err, ERROR_INVALID, 0, "got EOF while reading request body");
+    if (r == 0)
         r = json_table_decode(&create_body_table, tree, &body, err);
     if (r == 0)
         r = create(engine, &body, &volume, err);

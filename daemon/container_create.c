@@ -13,6 +13,7 @@
 #include "daemon/runtimes.h"
 #include "daemon/spec_generate.h"
 #include "daemon/volumes_from.h"
+#include "image/platform.h"
 
 static bool is_set(const char *s)
 {
@@ -62,12 +63,12 @@ static int check_platform(const struct image *image, const char *wanted, struct 
 {
     if (!is_set(wanted))
         return 0;
-    CLEANUP_STRV struct strv parts = STRV_INIT;
-    strv_split(&parts, wanted, '/');
     const char *os = image->os ? image->os : "linux", *architecture = image->architecture ? image->architecture : "";
-    bool ok = strcmp(parts.items[0], os) == 0 && (parts.count < 2 || strcmp(parts.items[1], architecture) == 0);
-    if (ok)
-        return 0;
+    struct platform want, have;
+    int r = platform_parse(wanted, &want, err);
+    platform_set(&have, os, architecture, image->variant);
+    if (r < 0 || platform_distance(&want, &have) >= 0)
+        return r;
     return error_set(err, ERROR_NOT_FOUND, 0,
                      "image with reference %s was found but its platform (%s/%s) does not match the specified "
                      "platform (%s)",
@@ -120,6 +121,14 @@ static int check_mounts(struct engine *engine, const struct container *c, struct
     return 0;
 }
 
+/* Whether it runs is asked when this one starts. */
+static int check_pid_mode(struct engine *engine, const struct container *c, struct error *err)
+{
+    CLEANUP_CONTAINER struct container *peer = NULL;
+    const char *mode = c->host.pid_mode;
+    return is_set(mode) && strncmp(mode, "container:", 10) == 0 ? container_find(engine, mode + 10, &peer, err) : 0;
+}
+
 /* Everything that needs no side effect. */
 static int prepare(struct engine *engine, const struct container_create *request, struct container *c,
                    const struct image *image, struct strv *warnings, struct error *err)
@@ -153,6 +162,8 @@ static int prepare(struct engine *engine, const struct container_create *request
         r = links_resolve(engine, c, err);
     if (r == 0)
         r = ipc_share_resolve(engine, c, err);
+    if (r == 0)
+        r = check_pid_mode(engine, c, err);
     if (r == 0)
         r = check_mounts(engine, c, err);
     return r;

@@ -62,20 +62,26 @@ static bool mount_matches(const struct container_facts *f, const char *wanted)
     return false;
 }
 
-/* "80", "80/tcp", "8000-8010/udp" against "80/tcp" entries */
-static bool port_matches(const struct strv *ports, const char *wanted)
+/* "80", "80/tcp", "8000-8010/udp" */
+static int parse_ports(const char *wanted, int64_t *ret_first, int64_t *ret_last, const char **ret_protocol)
 {
     const char *slash = strchr(wanted, '/');
     CLEANUP_FREE char *range = xstrndup(wanted, slash ? (size_t)(slash - wanted) : strlen(wanted));
-    const char *protocol = slash ? slash + 1 : "tcp";
     char *dash = strchr(range, '-');
-    int64_t first, last;
+    *ret_protocol = slash ? slash + 1 : "tcp";
     if (dash != NULL)
         *dash++ = '\0';
-    if (parse_int64(range, 0, 65535, &first) < 0)
-        return false;
-    last = first;
-    if (dash != NULL && parse_int64(dash, 0, 65535, &last) < 0)
+    int r = parse_int64(range, 0, UINT16_MAX, ret_first);
+    *ret_last = *ret_first;
+    return r == 0 && dash != NULL ? parse_int64(dash, *ret_first, UINT16_MAX, ret_last) : r;
+}
+
+/* Against "80/tcp" entries. */
+static bool port_matches(const struct strv *ports, const char *wanted)
+{
+    const char *protocol;
+    int64_t first, last;
+    if (parse_ports(wanted, &first, &last, &protocol) < 0)
         return false;
     for (size_t i = 0; i < ports->count; i++) {
         size_t digits = strcspn(ports->items[i], "/");
@@ -145,20 +151,50 @@ bool container_filters_match(const struct json *filters, const struct container_
     return true;
 }
 
+static int check_ports(const char *value)
+{
+    const char *protocol;
+    int64_t first, last;
+    return parse_ports(value, &first, &last, &protocol);
+}
+
+static int check_status(const char *value)
+{
+    enum container_state state;
+    return container_state_parse(value, &state);
+}
+
+static int check_exit_code(const char *value)
+{
+    int64_t n;
+    return parse_int64(value, INT32_MIN, INT32_MAX, &n);
+}
+
+static int check_flag(const char *value)
+{
+    bool flag;
+    return parse_bool(value, &flag);
+}
+
 int container_filters_check(const struct json *filters, struct error *err)
 {
+    static const struct {
+        const char *name;
+        int (*check)(const char *value);
+    } rows[] = {{"status", check_status},
+                {"exited", check_exit_code},
+                {"publish", check_ports},
+                {"expose", check_ports},
+                {"is-task", check_flag}};
     static const char *const health[] = {"none", "starting", "healthy", "unhealthy"};
-    const struct json *values = json_get(filters, "status");
-    enum container_state state;
-    for (size_t i = 0; i < json_count(values); i++)
-        if (container_state_parse(json_string(json_at(values, i)), &state) < 0)
-            return error_set(err, ERROR_INVALID, 0, "invalid filter 'status=%s'", json_string(json_at(values, i)));
-    values = json_get(filters, "exited");
-    int64_t n;
-    for (size_t i = 0; i < json_count(values); i++)
-        if (parse_int64(json_string(json_at(values, i)), INT32_MIN, INT32_MAX, &n) < 0)
-            return error_set(err, ERROR_INVALID, 0, "invalid filter 'exited=%s'", json_string(json_at(values, i)));
-    values = json_get(filters, "health");
+    for (size_t row = 0; row < ARRAY_SIZE(rows); row++) {
+        const struct json *values = json_get(filters, rows[row].name);
+        for (size_t i = 0; i < json_count(values); i++)
+            if (rows[row].check(json_string(json_at(values, i))) < 0)
+                return error_set(err, ERROR_INVALID, 0, "invalid filter '%s=%s'", rows[row].name,
+                                 json_string(json_at(values, i)));
+    }
+    const struct json *values = json_get(filters, "health");
     for (size_t i = 0; i < json_count(values); i++) {
         bool ok = false;
         for (size_t j = 0; j < ARRAY_SIZE(health); j++)

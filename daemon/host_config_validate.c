@@ -1,6 +1,7 @@
 /*
  * What HostConfig may ask: wrong values are refused in docker's words, wishes that dory does not fulfil by their name.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -233,12 +234,25 @@ static int validate_logging(const struct host_config *h, struct error *err)
                                       : 0;
 }
 
+/* "[::1]" stands for an IPv6 address, too. */
+static bool is_host_address(const char *text)
+{
+    struct in6_addr address;
+    size_t size = strlen(text);
+    bool brackets = *text == '[' && size > 2 && text[size - 1] == ']';
+    CLEANUP_FREE char *plain = brackets ? xstrndup(text + 1, size - 2) : xstrdup(text);
+    return strcmp(text, "host-gateway") == 0 || inet_pton(AF_INET6, plain, &address) == 1 ||
+           (!brackets && inet_pton(AF_INET, plain, &address) == 1);
+}
+
 static int validate_lists(const struct host_config *h, struct error *err)
 {
     for (size_t i = 0; i < h->extra_hosts.count; i++) {
         const char *entry = h->extra_hosts.items[i], *colon = strpbrk(entry, ":=");
         if (colon == NULL || colon == entry || colon[1] == '\0' || strpbrk(entry, "\n\r\t ") != NULL)
             return error_set(err, ERROR_INVALID, 0, "bad format for add-host: \"%s\"", entry);
+        if (!is_host_address(colon + 1))
+            return error_set(err, ERROR_INVALID, 0, "invalid IP address in add-host: \"%s\"", colon + 1);
     }
     const struct strv *dns[] = {&h->dns, &h->dns_options, &h->dns_search};
     for (size_t i = 0; i < ARRAY_SIZE(dns); i++)
@@ -309,6 +323,8 @@ int host_config_validate(const struct host_config *h, struct strv *warnings, str
         r = security_options_parse(&h->security_opt, &security, err);
     if (r < 0)
         return r;
+    if (is_set(h->network_mode) && strcmp(h->network_mode, "host") == 0 && h->port_bindings.count > 0)
+        strv_add(warnings, "Published ports are discarded when using host network mode");
     if (h->shm_size < 0)
         return error_set(err, ERROR_INVALID, 0, "SHM size can not be less than 0");
     if (h->oom_score_adj < -1000 || h->oom_score_adj > 1000)

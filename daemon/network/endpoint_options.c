@@ -94,7 +94,7 @@ static int set_option(const char *key, const char *value, struct endpoint_option
         }
     }
     /* Options of others are notes for their readers, kept and shown; those of drivers would have to do something. */
-    if (strchr(key, '.') && strncmp(key, "com.docker.network.", strlen("com.docker.network.")) != 0) {
+    if (strncmp(key, "com.docker.network.", strlen("com.docker.network.")) != 0) {
         return 0;
     }
     return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "DriverOpts: option \"%s\" is not supported by dory", key);

@@ -170,6 +170,8 @@ namespace() { # container type
 400|{"RestartPolicy":{"Name":"sometimes"}}|unknown policy 'sometimes'
 400|{"Dns":["1.1.1.1\noptions x"]}|invalid DNS setting
 400|{"ExtraHosts":["x"]}|bad format for add-host
+400|{"ExtraHosts":["a:b"]}|invalid IP address in add-host: \"b\"
+400|{"PidMode":"container:nosuch"}|No such container: nosuch
 400|{"Sysctls":{"net/../../x":"1"}}|net/../../x
 400|{"DeviceCgroupRules":["x"]}|invalid device cgroup rule format
 ROWS
@@ -181,15 +183,54 @@ ROWS
     ours
     dory network create noted
     dory network create other
-    dory create --name notes --network name=noted,driver-opt=org.example.note=1 busybox
+    dory create --name notes --network name=noted,driver-opt=org.example.note=1,driver-opt=plain=2 busybox
     dory network connect --driver-opt org.example.note=2 --link nosuch:later other notes
     run -0 dory inspect -f '{{json .NetworkSettings.Networks}}' notes
-    [ "$(jq -c '[.noted.DriverOpts, .other.DriverOpts, .other.Links]' <<<"$output")" = '[{"org.example.note":"1"},{"org.example.note":"2"},["nosuch:later"]]' ]
+    [ "$(jq -c '[.noted.DriverOpts, .other.DriverOpts, .other.Links]' <<<"$output")" = '[{"org.example.note":"1","plain":"2"},{"org.example.note":"2"},["nosuch:later"]]' ]
     dory start notes
     run -1 dory create --network name=noted,driver-opt=com.docker.network.endpoint.other=x busybox
     [[ $output == *"com.docker.network.endpoint.other"*"is not supported"* ]]
     dory rm -f notes
     dory network rm noted other
+}
+
+@test "questions that cannot be understood are errors, and not answered with nothing" {
+    ours
+    dory run -d --name asked busybox sleep 1000
+    ask() { curl -s -w '\n%{http_code}' --unix-socket "$ENV_DIR/dory.sock" -X "$1" "http://d$2"; }
+    while IFS='|' read -r method url message; do
+        run ask "$method" "$url"
+        [ "${lines[-1]}" = 400 ] && [[ $output == *"$message"* ]] || {
+            echo "$method $url: expected 400 $message, got $output"
+            false
+        }
+    done <<'ROWS'
+GET|/containers/json?filters=%7B%22publish%22:%5B%22x/y%22%5D%7D|invalid filter 'publish=x/y'
+GET|/containers/json?filters=%7B%22expose%22:%5B%2299999%22%5D%7D|invalid filter 'expose=99999'
+GET|/containers/json?filters=%7B%22expose%22:%5B%229-8%22%5D%7D|invalid filter 'expose=9-8'
+GET|/containers/json?filters=%7B%22is-task%22:%5B%22x%22%5D%7D|invalid filter 'is-task=x'
+GET|/containers/json?filters=%7B%22exited%22:%5B%22x%22%5D%7D|invalid filter 'exited=x'
+POST|/containers/asked/resize|invalid resize height
+POST|/containers/asked/resize?h=10|invalid resize width
+POST|/containers/asked/resize?h=70000&w=1|invalid resize height
+POST|/exec/nosuch/resize?h=x&w=1|invalid resize height
+POST|/containers/asked/attach?stream=1&detachKeys=ctrl-|Invalid detach keys (ctrl-) provided
+POST|/volumes/create|got EOF while reading request body
+ROWS
+    dory rm -f asked
+}
+
+@test "an image is taken for a platform in all of its spellings; ports are discarded aloud on the host's network" {
+    ours
+    dory create --name fits --platform "linux/$(uname -m)" busybox true
+    dory rm fits
+    run -1 dory create --platform linux/s390x --pull never busybox true
+    [[ $output == *"does not match the specified platform"* ]]
+    run -1 dory create --platform a/b/c/d --pull never busybox true
+    [[ $output == *"a/b/c/d"* ]]
+    run -0 --separate-stderr dory create --name loud --network host -p 80:80 busybox true
+    [[ $stderr == *"Published ports are discarded when using host network mode"* ]]
+    dory rm loud
 }
 
 @test "docker's runtime is known by its names, and is the linked one; OomKillDisable is false where the kernel has it" {
