@@ -64,9 +64,11 @@ static int handle_inspect(struct api_request *request, struct engine *engine, st
 {
     CLEANUP_CONTAINER struct container *c = NULL;
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+    struct container_inspect how = {.size = api_query_bool(request, "size", false),
+                                    .short_id_alias = api_version(request) < 45};
     int r = find(request, engine, &c, err);
     if (r == 0)
-        r = container_inspect(engine, c, api_query_bool(request, "size", false), &out, err);
+        r = container_inspect(engine, c, &how, &out, err);
     return r < 0 ? r : api_reply_json(request, 200, &out);
 }
 

@@ -193,8 +193,12 @@ void container_wait_end(struct container_waiter *waiter);
 /* ---- looking ---- */
 
 /* GET /containers/{id}/json */
-int container_inspect(struct engine *engine, struct container *container, bool size, struct strbuf *out,
-                      struct error *err);
+struct container_inspect {
+    bool size;           /* SizeRw and SizeRootFs, too */
+    bool short_id_alias; /* the short id is among the aliases on a network, as before API 1.45 */
+};
+int container_inspect(struct engine *engine, struct container *container, const struct container_inspect *how,
+                      struct strbuf *out, struct error *err);
 struct container_list {
     bool all, size;
     int64_t limit;              /* 0: none */

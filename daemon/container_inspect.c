@@ -130,7 +130,8 @@ static void put_ports(struct json_writer *w, const struct container *c)
 }
 
 /* lock held */
-static void put_network_settings(struct json_writer *w, const struct container *c, const char *name)
+static void put_network_settings(struct json_writer *w, const struct container *c, const char *name,
+                                 bool short_id_alias)
 {
     static const struct network_endpoint nothing;
     const struct network_endpoint *e = container_bridge_endpoint(c);
@@ -156,7 +157,7 @@ static void put_network_settings(struct json_writer *w, const struct container *
     json_member_int(w, "IPPrefixLen", e->prefix);
     json_member_string(w, "IPv6Gateway", e->gateway6);
     json_member_string(w, "MacAddress", e->mac);
-    container_networks_write(c, name, w);
+    container_networks_write(c, name, short_id_alias, w);
     json_end_object(w);
 }
 
@@ -176,10 +177,11 @@ static void put_paths(struct json_writer *w, struct engine *engine, const struct
     json_member_string(w, "LogPath", started && json_file ? log : "");
 }
 
-int container_inspect(struct engine *engine, struct container *c, bool size, struct strbuf *out, struct error *err)
+int container_inspect(struct engine *engine, struct container *c, const struct container_inspect *how,
+                      struct strbuf *out, struct error *err)
 {
     int64_t rw = 0, root = 0;
-    int r = size ? container_size(engine, c, &rw, &root, err) : 0;
+    int r = how->size ? container_size(engine, c, &rw, &root, err) : 0;
     if (r < 0)
         return r;
     CLEANUP_FREE char *name = container_slash_name(engine, c);
@@ -214,14 +216,14 @@ int container_inspect(struct engine *engine, struct container *c, bool size, str
     shown.links = links;
     json_table_encode(&host_config_table, &shown, &w);
     put_graph_driver(&w, engine, c);
-    if (size) {
+    if (how->size) {
         json_member_int(&w, "SizeRw", rw);
         json_member_int(&w, "SizeRootFs", root);
     }
     put_mounts(&w, c);
     json_key(&w, "Config");
     json_table_encode(&container_config_table, &c->config, &w);
-    put_network_settings(&w, c, name + 1);
+    put_network_settings(&w, c, name + 1, how->short_id_alias);
     pthread_mutex_unlock(&c->lock);
     json_end_object(&w);
     strbuf_addc(out, '\n');

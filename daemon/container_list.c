@@ -162,7 +162,7 @@ static void put_network(struct json_writer *w, const struct container *c, const 
 {
     json_key(w, "NetworkSettings");
     json_begin_object(w);
-    container_networks_write(c, name, w);
+    container_networks_write(c, name, false, w);
     json_end_object(w);
 }
 

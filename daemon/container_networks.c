@@ -353,7 +353,7 @@ int container_networks_restore(struct engine *engine, struct container *c, pid_t
 /* ---- for clients ---- */
 
 static void put_names(const struct container *c, const char *name, const struct endpoint_settings *settings,
-                      struct json_writer *w)
+                      bool short_id, struct json_writer *w)
 {
     bool user =
         strcmp(settings->name, "bridge") != 0 && strcmp(settings->name, "host") != 0 && !is_none(settings->name);
@@ -364,16 +364,16 @@ static void put_names(const struct container *c, const char *name, const struct 
     static const char *const keys[] = {"Aliases", "DNSNames"};
     for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
         json_key(w, keys[k]);
-        if (!user) {
+        size_t shown = k == 1 ? aliases.count : settings->aliases.count + short_id;
+        if (!user || (k == 0 && shown == 0)) {
             json_put_null(w);
             continue;
         }
         json_begin_array(w);
         if (k == 1)
             json_put_string(w, name);
-        for (size_t i = 0; i < aliases.count; i++)
-            if (k == 1 || i <= settings->aliases.count) /* the short id follows those that were asked for */
-                json_put_string(w, aliases.items[i]);
+        for (size_t i = 0; i < aliases.count && i < shown; i++) /* the short id follows those that were asked for */
+            json_put_string(w, aliases.items[i]);
         json_end_array(w);
     }
 }
@@ -405,7 +405,7 @@ static void put_driver_options(const struct endpoint_settings *settings, struct 
 }
 
 static void put_endpoint(const struct container *c, const char *name, const struct endpoint_settings *settings,
-                         struct json_writer *w)
+                         bool short_id, struct json_writer *w)
 {
     static const struct network_endpoint nothing;
     const struct network_endpoint *e =
@@ -416,7 +416,7 @@ static void put_endpoint(const struct container *c, const char *name, const stru
     json_begin_object(w);
     endpoint_settings_put_ipam(settings, w);
     put_links(settings, w);
-    put_names(c, name, settings, w);
+    put_names(c, name, settings, short_id, w);
     json_member_string(w, "MacAddress", e->mac[0] || !is_set(settings->mac) ? e->mac : settings->mac);
     put_driver_options(settings, w);
     json_member_int(w, "GwPriority", settings->gateway_priority);
@@ -431,12 +431,12 @@ static void put_endpoint(const struct container *c, const char *name, const stru
     json_end_object(w);
 }
 
-void container_networks_write(const struct container *c, const char *name, struct json_writer *w)
+void container_networks_write(const struct container *c, const char *name, bool short_id, struct json_writer *w)
 {
     json_key(w, "Networks");
     json_begin_object(w);
     for (size_t i = 0; i < c->network_count; i++)
-        put_endpoint(c, name, &c->networks[i], w);
+        put_endpoint(c, name, &c->networks[i], short_id, w);
     json_end_object(w);
 }
 

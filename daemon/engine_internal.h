@@ -105,8 +105,8 @@ int container_networks_attach(struct engine *engine, struct container *c, const 
 int container_networks_restore(struct engine *engine, struct container *c, pid_t pid, struct error *err);
 /* On a network that users made: then the daemon's resolver serves it. Lock held, or not in the index yet. */
 bool container_uses_resolver(const struct container *c);
-/* NetworkSettings.Networks. Lock held. */
-void container_networks_write(const struct container *c, const char *name, struct json_writer *w);
+/* NetworkSettings.Networks; with short_id the short id is among the aliases. Lock held. */
+void container_networks_write(const struct container *c, const char *name, bool short_id, struct json_writer *w);
 /* The endpoint whose addresses NetworkSettings shows itself: the default bridge's, as docker; NULL. Lock held. */
 const struct network_endpoint *container_bridge_endpoint(const struct container *c);
 /* "connect" or "disconnect" of every network that the container is on. */

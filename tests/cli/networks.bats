@@ -348,3 +348,18 @@ EOF
     ip link del "$link" 2>/dev/null || true
     [ "$result" -eq 0 ]
 }
+
+@test "the short id is among the aliases up to API 1.44, and since then among the names alone" {
+    dory network create versions
+    dory create --name versed --network versions --network-alias hello busybox true
+    id=$(dory inspect -f '{{slice .Id 0 12}}' versed)
+    seen() { curl -s --unix-socket "$ENV_DIR/dory.sock" "http://d/v$1/containers/versed/json" | jq -c ".NetworkSettings.Networks.versions.$2"; }
+    [ "$(seen 1.44 Aliases)" = "[\"hello\",\"$id\"]" ]
+    [ "$(seen 1.45 Aliases)" = '["hello"]' ]
+    [ "$(seen 1.45 DNSNames)" = "[\"versed\",\"hello\",\"$id\"]" ]
+    dory rm versed
+    dory create --name versed --network versions busybox true
+    [ "$(seen 1.45 Aliases)" = null ]
+    dory rm versed
+    dory network rm versions
+}
