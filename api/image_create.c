@@ -121,14 +121,10 @@ int images_reference(const char *name, const char *tag, struct reference *ret, s
     return 0;
 }
 
-int images_platform(const struct api_request *request, char **ret, struct error *err)
+static int platform_text(const char *text, char **ret, struct error *err)
 {
-    const char *text = api_query(request, "platform");
     CLEANUP_JSON struct json *tree = NULL;
 
-    *ret = NULL;
-    if (!text || !*text)
-        return 0;
     if (*text != '{') {
         *ret = xstrdup(text);
         return 0;
@@ -143,6 +139,37 @@ int images_platform(const struct api_request *request, char **ret, struct error 
         return error_set(err, ERROR_INVALID, 0, "both OS and Architecture must be provided");
     *ret = xasprintf("%s/%s%s%s", os, architecture, variant && *variant ? "/" : "", variant ? variant : "");
     return 0;
+}
+
+int images_platform(const struct api_request *request, char **ret, struct error *err)
+{
+    const char *text = api_query(request, "platform");
+
+    *ret = NULL;
+    return text && *text ? platform_text(text, ret, err) : 0;
+}
+
+int images_check_platforms(const struct api_request *request, const char *parameter, const struct image *image,
+                           struct error *err)
+{
+    CLEANUP_STRV struct strv asked = STRV_INIT;
+    int r = 0;
+
+    api_query_all(request, parameter, &asked);
+    for (size_t i = 0; r == 0 && i < asked.count; i++) {
+        CLEANUP_FREE char *text = NULL;
+        bool suits = true;
+        r = *asked.items[i] ? platform_text(asked.items[i], &text, err) : 0;
+        if (r == 0)
+            r = image_has_platform(image, text, &suits, err);
+        if (r == 0 && !suits)
+            r = error_set(err, ERROR_NOT_FOUND, 0,
+                          "image with reference %s was found but its platform (%s/%s) does not match the specified "
+                          "platform (%s)",
+                          api_path(request, 0), image->os ? image->os : "",
+                          image->architecture ? image->architecture : "", text);
+    }
+    return r;
 }
 
 static int pull(struct api_request *request, struct engine *engine, struct error *err)

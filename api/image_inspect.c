@@ -89,6 +89,8 @@ int images_inspect(struct api_request *request, struct engine *engine, struct er
     if (api_query_bool(request, "manifests", false))
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "manifests of an image are not implemented");
     r = image_lookup(engine_images(engine), api_path(request, 0), &image, err);
+    if (r == 0)
+        r = images_check_platforms(request, "platform", image, err);
     if (r < 0)
         return r;
     json_writer_init(&w, &out);
@@ -121,6 +123,8 @@ int images_history(struct api_request *request, struct engine *engine, struct er
     size_t layer;
     int r = image_lookup(engine_images(engine), api_path(request, 0), &image, err);
 
+    if (r == 0)
+        r = images_check_platforms(request, "platform", image, err);
     if (r < 0)
         return r;
     json_writer_init(&w, &out);

@@ -64,6 +64,8 @@ static int remove_image(struct api_request *request, struct engine *engine, stru
     int r = image_lookup(engine_images(engine), api_path(request, 0), &image, err);
 
     if (r == 0)
+        r = images_check_platforms(request, "platforms", image, err);
+    if (r == 0)
         r = engine_image_remove(engine, api_path(request, 0), api_query_bool(request, "force", false),
                                 api_query_bool(request, "noprune", false), &rows, &count, err);
     if (r < 0)

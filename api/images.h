@@ -19,6 +19,10 @@ int images_reference(const char *name, const char *tag, struct reference *ret, s
  * NULL when it is absent. The caller frees. */
 int images_platform(const struct api_request *request, char **ret, struct error *err);
 
+/* Every value of the parameter, in either form, must be the image's platform; else ERROR_NOT_FOUND. */
+int images_check_platforms(const struct api_request *request, const char *parameter, const struct image *image,
+                           struct error *err);
+
 /* A stream of progress lines that begins with its first one: what fails before is an ordinary error with its status. */
 struct images_stream {
     struct api_request *request;

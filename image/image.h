@@ -68,6 +68,8 @@ int image_store_root_fd(struct image_store *store);
 /* By name, name@digest, full id or unique id prefix (with or without sha256:). Not found: docker's
  * "No such image: NAME:TAG" (ERROR_NOT_FOUND). The caller unrefs. */
 int image_lookup(struct image_store *store, const char *name_or_id, struct image **ret, struct error *err);
+/* Is the image of exactly this platform ("linux/arm64/v8")? NULL or "": it is. An invalid text is an error. */
+int image_has_platform(const struct image *image, const char *wanted, bool *ret, struct error *err);
 struct image *image_ref(struct image *image);
 void image_unref(struct image *image); /* NULL is fine */
 #define CLEANUP_IMAGE CLEANUP(image_unref_ptr)

@@ -128,8 +128,6 @@ int store_list_directory(int dir_fd, struct strv *names, struct error *err);
 int image_parse_config(const char *text, size_t size, struct image_object **ret, struct error *err);
 /* By full id, with the database's lock held; from the cache when it is there. */
 int image_get(struct image_store *store, const char *id, struct image **ret, struct error *err);
-/* Is the image of exactly this platform ("linux/arm64/v8")? NULL or "": it is. An invalid text is an error. */
-int image_has_platform(const struct image *image, const char *wanted, bool *ret, struct error *err);
 /* Any change to names or images empties the cache. Lock held. */
 void store_cache_clear(struct image_store *store);
 /* Resolves what a user gave; *ret_by_id when it was an id or a prefix of one. Lock held. */

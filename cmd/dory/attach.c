@@ -23,6 +23,9 @@ static const struct option attach_options[] = {
 
 static const struct option start_options[] = {
     {"attach", 'a', OPTION_BOOL, AT(attach), NULL, "Attach STDOUT/STDERR and forward signals", 0, 0, NULL},
+    {"checkpoint", 0, OPTION_STRING, 0, "string", "Restore from this checkpoint", OPTION_REFUSED, 0, NULL},
+    {"checkpoint-dir", 0, OPTION_STRING, 0, "string", "Use a custom checkpoint storage directory", OPTION_REFUSED, 0,
+     NULL},
     {"detach-keys", 0, OPTION_STRING, AT(detach_keys), "string", "Override the key sequence for detaching a container",
      0, 0, NULL},
     {"interactive", 'i', OPTION_BOOL, AT(interactive), NULL, "Attach container's STDIN", 0, 0, NULL},

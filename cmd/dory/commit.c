@@ -9,7 +9,9 @@ static const struct option commit_options[] = {
      0, 0, NULL},
     {"change", 'c', OPTION_LIST, AT(changes), "list", "Apply Dockerfile instruction to the created image", 0, 0, NULL},
     {"message", 'm', OPTION_STRING, AT(message), "string", "Commit message", 0, 0, NULL},
-    {"pause", 'p', OPTION_BOOL, AT(pause), NULL, "Pause container during commit (default true)", 0, 0, NULL},
+    {"no-pause", 0, OPTION_BOOL, AT(no_pause), NULL, "Disable pausing container during commit", 0, 0, NULL},
+    {"pause", 'p', OPTION_BOOL, AT(pause), NULL, "Pause container during commit (default true)", OPTION_HIDDEN, 0,
+     NULL},
     {0},
 };
 
@@ -40,7 +42,7 @@ int commit_container(struct cli *cli, const struct commit_flags *flags, const ch
         add_name(&path, reference);
     client_query_add(&path, "author", flags->author);
     client_query_add(&path, "comment", flags->message);
-    if (!flags->pause)
+    if (!flags->pause || flags->no_pause)
         client_query_add(&path, "pause", "0");
     for (size_t i = 0; i < flags->changes.count; i++)
         client_query_add(&path, "changes", flags->changes.items[i]);

@@ -7,7 +7,7 @@
 struct commit_flags {
     char *author, *message; /* NULL: none */
     struct strv changes;    /* instructions of a Dockerfile */
-    bool pause;             /* the container, while it is read */
+    bool pause, no_pause;   /* the container, while it is read; either says no */
 };
 
 /* reference: NAME[:TAG] of the image, or NULL. *ret_id: its id; the caller frees. */

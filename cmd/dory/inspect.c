@@ -5,7 +5,7 @@
 #include "cmd/dory/template.h"
 
 struct inspect_flags {
-    char *format, *type;
+    char *format, *type, *platform;
     bool size, verbose;
 };
 
@@ -26,7 +26,16 @@ static const struct option inspect_options[] = {
     {0},
 };
 static const struct option container_inspect_options[] = {FORMAT_ROW, SIZE_ROW("Display total file sizes"), {0}};
-static const struct option image_inspect_options[] = {FORMAT_ROW, {0}};
+static const struct option image_inspect_options[] = {
+    FORMAT_ROW,
+    {"platform", 0, OPTION_STRING, AT(platform), "string",
+     "Inspect a specific platform of the multi-platform image. If the image or the server is not multi-platform "
+     "capable, "
+     "the command will error out if the platform does not match. 'os[/arch[/variant]]': Explicit platform (eg. "
+     "linux/amd64)",
+     0, 0, NULL},
+    {0},
+};
 static const struct option volume_inspect_options[] = {FORMAT_ROW, {0}};
 static const struct option network_inspect_options[] = {
     FORMAT_ROW,
@@ -77,6 +86,7 @@ static int fetch(struct cli *cli, const char *type, const char *name, const stru
         strbuf_adds(&path, kinds[i].suffix);
         client_query_add_bool(&path, "size", i == 0 && flags->size);
         client_query_add_bool(&path, "verbose", flags->verbose);
+        client_query_add(&path, "platform", flags->platform);
         error_clear(err);
         int r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, ret, err);
         if (r == 0 || err->kind != ERROR_NOT_FOUND)

@@ -5,7 +5,7 @@
 struct create_flags {
     char *driver, *config_from, *ipam_driver, *scope;
     struct strv subnets, ranges, gateways, auxiliary, labels, options, ipam_options;
-    bool attachable, internal, ipv6, ingress, config_only;
+    bool attachable, internal, ipv4, ipv6, ingress, config_only;
 };
 
 #define AT(member) offsetof(struct create_flags, member)
@@ -25,6 +25,7 @@ static const struct option create_options[] = {
     {"ipam-driver", 0, OPTION_STRING, AT(ipam_driver), "string", "IP Address Management Driver (default \"default\")",
      0, 0, NULL},
     {"ipam-opt", 0, OPTION_LIST, AT(ipam_options), "map", "Set IPAM driver specific options", 0, 0, NULL},
+    {"ipv4", 0, OPTION_BOOL, AT(ipv4), NULL, "Enable or disable IPv4 address assignment (default true)", 0, 0, NULL},
     {"ipv6", 0, OPTION_BOOL, AT(ipv6), NULL, "Enable IPv6 networking", 0, 0, NULL},
     {"label", 0, OPTION_LIST, AT(labels), "list", "Set metadata on a network", 0, 0, NULL},
     {"opt", 'o', OPTION_LIST, AT(options), "map", "Set driver specific options", 0, 0, NULL},
@@ -119,6 +120,12 @@ static int put_pools(struct json_writer *w, struct create_flags *flags, struct e
     return 0;
 }
 
+static void create_defaults(void *data)
+{
+    struct create_flags *flags = data;
+    flags->ipv4 = true;
+}
+
 static int run_network_create(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
     struct create_flags *flags = data;
@@ -130,6 +137,8 @@ static int run_network_create(struct cli *cli, void *data, const struct strv *ar
     json_member_string(&w, "Name", arguments->items[0]);
     json_member_string(&w, "Driver", flags->driver ? flags->driver : "bridge");
     json_member_string(&w, "Scope", flags->scope);
+    if (!flags->ipv4)
+        json_member_bool(&w, "EnableIPv4", false);
     json_member_bool(&w, "EnableIPv6", flags->ipv6);
     json_member_bool(&w, "Internal", flags->internal);
     json_member_bool(&w, "Attachable", flags->attachable);
@@ -166,5 +175,6 @@ const struct command command_network_create = {
     .flags_size = sizeof(struct create_flags),
     .min_arguments = 1,
     .max_arguments = 1,
+    .defaults = create_defaults,
     .run = run_network_create,
 };

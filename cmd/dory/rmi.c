@@ -3,12 +3,16 @@
 
 struct rmi_flags {
     bool force, no_prune;
+    struct strv platforms;
 };
 
 #define AT(member) offsetof(struct rmi_flags, member)
 static const struct option rmi_options[] = {
     {"force", 'f', OPTION_BOOL, AT(force), NULL, "Force removal of the image", 0, 0, NULL},
     {"no-prune", 0, OPTION_BOOL, AT(no_prune), NULL, "Do not delete untagged parents", 0, 0, NULL},
+    {"platform", 0, OPTION_LIST, AT(platforms), "strings",
+     "Remove only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")", 0, 0,
+     NULL},
     {0},
 };
 
@@ -20,6 +24,8 @@ static int remove_one(struct cli *cli, const char *name, const struct rmi_flags 
     client_path_escape(&path, name);
     client_query_add_bool(&path, "force", flags->force);
     client_query_add_bool(&path, "noprune", flags->no_prune);
+    for (size_t i = 0; i < flags->platforms.count; i++)
+        client_query_add(&path, "platforms", flags->platforms.items[i]);
     struct client_request request = {.method = "DELETE", .path = strbuf_str(&path)};
     int r = client_json(cli_client(cli), &request, &rows, err);
     if (r < 0)

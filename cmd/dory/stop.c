@@ -11,10 +11,10 @@ struct stop_flags {
 #define AT(member) offsetof(struct stop_flags, member)
 static const struct option stop_options[] = {
     {"signal", 's', OPTION_STRING, AT(signal), "string", "Signal to send to the container", 0, 0, NULL},
-    {"time", 't', OPTION_INT, AT(timeout), "int", "Seconds to wait before killing the container", OPTION_HIDDEN,
+    {"time", 0, OPTION_INT, AT(timeout), "int", "Seconds to wait before killing the container", OPTION_HIDDEN,
      AT(timeout_given), NULL},
-    {"timeout", 0, OPTION_INT, AT(timeout), "int", "Seconds to wait before killing the container", 0, AT(timeout_given),
-     NULL},
+    {"timeout", 't', OPTION_INT, AT(timeout), "int", "Seconds to wait before killing the container", 0,
+     AT(timeout_given), NULL},
     {0},
 };
 

@@ -19,7 +19,8 @@ struct update_flags {
     }
 
 static const struct option update_options[] = {
-    NUMBER("blkio-weight", 0, blkio_weight, "Block IO (relative weight), between 10 and 1000, or 0 to disable"),
+    {"blkio-weight", 0, OPTION_INT, AT(blkio_weight), "uint16",
+     "Block IO (relative weight), between 10 and 1000, or 0 to disable", 0, 0, NULL},
     NUMBER("cpu-period", 0, cpu_period, "Limit CPU CFS (Completely Fair Scheduler) period"),
     NUMBER("cpu-quota", 0, cpu_quota, "Limit CPU CFS (Completely Fair Scheduler) quota"),
     NUMBER("cpu-rt-period", 0, cpu_rt_period, "Limit the CPU real-time period in microseconds"),

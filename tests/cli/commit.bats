@@ -105,10 +105,11 @@ field() { # image template
     since=$(date +%s)
     dory commit pa pa:1 >/dev/null
     dory commit --pause=false pa pa:2 >/dev/null
+    dory commit --no-pause pa pa:2 >/dev/null
     run dory events --since "$since" --until "$(($(date +%s) + 1))" -f container=pa --format '{{.Action}}'
     [ "$(grep -c '^pause$' <<<"$output")" -eq 1 ]
     [ "$(grep -c '^unpause$' <<<"$output")" -eq 1 ]
-    [ "$(grep -c '^commit$' <<<"$output")" -eq 2 ]
+    [ "$(grep -c '^commit$' <<<"$output")" -eq 3 ]
     [ "$(field pa '{{.State.Status}}')" = running ]
     dory pause pa
     dory commit pa pa:3 >/dev/null

@@ -252,3 +252,21 @@ check_two() { # image
     [ "$(date -d "$(tagged two:loaded)" +%s)" -ge "$before" ]
     [ "$ENV_ENGINE" != dory ] || [ "$(tagged two:loaded)" = "$second" ]
 }
+
+@test "inspect, history and rmi take an image of the platform that is asked for, and no other" {
+    dory tag busybox plat:1
+    own=$(dory image inspect -f '{{.Os}}/{{.Architecture}}' plat:1)
+    [ "$(dory image inspect --platform "$own" -f '{{json .RepoTags}}' plat:1 | grep -c plat:1)" = 1 ]
+    [ "$(dory history -q --platform "$own" plat:1)" = "$(dory history -q plat:1)" ]
+    for command in "image inspect" history rmi; do
+        run -1 dory $command --platform linux/s390x plat:1
+        [[ $output == *"was found but its platform ($own) does not match the specified platform (linux/s390x)"* ]]
+        run -1 dory $command --platform a/b/c/d plat:1
+        [[ $output == *"a/b/c/d"* ]]
+    done
+    object() { printf '%%7B%%22os%%22:%%22%s%%22,%%22architecture%%22:%%22%s%%22%%7D' "${1%/*}" "${1#*/}"; }
+    [ "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$ENV_DIR/dory.sock" "http://d/images/plat:1/json?platform=$(object "$own")")" = 200 ]
+    [ "$(curl -s -o /dev/null -w '%{http_code}' --unix-socket "$ENV_DIR/dory.sock" "http://d/images/plat:1/json?platform=$(object linux/s390x)")" = 404 ]
+    dory rmi --platform "$own" plat:1
+    run -1 dory image inspect plat:1
+}

@@ -349,6 +349,14 @@ EOF
     [ "$result" -eq 0 ]
 }
 
+@test "IPv4 can be asked for on a network, and cannot be switched off" {
+    dory network create --ipv4 four
+    dory network rm four
+    run -1 dory network create --ipv4=false four
+    [[ $output == *"EnableIPv4=false"* ]]
+    [ -z "$(dory network ls -qf name=four)" ]
+}
+
 @test "the short id is among the aliases up to API 1.44, and since then among the names alone" {
     dory network create versions
     dory create --name versed --network versions --network-alias hello busybox true
