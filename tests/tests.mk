@@ -59,7 +59,8 @@ check-asan:
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 DORY_BIN=$(abspath $(SAN_DIR)/bin) tests/run \
 		$(patsubst $(B)/%,$(SAN_DIR)/%,$(UNIT_TESTS)) $(sort $(wildcard tests/cli/*.bats))
 
-# Fuzzing with libFuzzer: every tests/fuzz/fuzz_NAME.c, FUZZ_SECONDS each.
+# Fuzzing with libFuzzer: every tests/fuzz/fuzz_NAME.c, FUZZ_SECONDS each; tests/fuzz/corpus/fuzz_NAME has what to begin
+# with.
 FUZZ_SECONDS ?= 30
 FUZZ_DIR := $(B)/fuzz
 FUZZERS := $(patsubst tests/fuzz/%.c,$(FUZZ_DIR)/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -68,8 +69,8 @@ fuzz:
 	tests/deps fuzz
 	$(MAKE) --no-print-directory -j2 CC=clang B=$(FUZZ_DIR) \
 		CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined" LDFLAGS="-fsanitize=address,undefined" fuzz-programs
-	@for f in $(FUZZERS); do echo "# $$f"; mkdir -p $$f.corpus; \
-		$$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -artifact_prefix=$$f- $$f.corpus || exit 1; done
+	@for f in $(FUZZERS); do echo "# $$f"; mkdir -p $$f.corpus; seeds=tests/fuzz/corpus/$${f##*/}; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -artifact_prefix=$$f- $$f.corpus $$(ls -d $$seeds/ 2>/dev/null) || exit 1; done
 fuzz-programs: $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(ARCHIVES) $(CLI_ARCHIVE)
 	@mkdir -p $(@D)

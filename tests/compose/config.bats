@@ -37,3 +37,73 @@ check_case() {
 @test "dependencies that links, volumes_from and shared namespaces imply" { check_case implied; }
 @test "default file names with their override, and names from .env" { check_case default-files; }
 @test "COMPOSE_FILE, its separator, --env-file and --project-directory" { check_case compose-file; }
+
+# Runs dory and Compose 2.40 in the same directory: standard output must be equal.
+same_output() {
+    run -0 --separate-stderr corpus_env "$DORY_BIN/dory" compose "$@"
+    local ours=$output
+    run -0 --separate-stderr corpus_env "$NEWER/usr/libexec/docker/cli-plugins/docker-compose" "$@"
+    diff -u <(echo "$output") <(echo "$ours")
+    [ -n "$ours" ]
+}
+
+# The same for lists that Compose prints in any order.
+same_lines() {
+    run -0 --separate-stderr corpus_env "$DORY_BIN/dory" compose "$@"
+    local ours=$output
+    run -0 --separate-stderr corpus_env "$NEWER/usr/libexec/docker/cli-plugins/docker-compose" "$@"
+    diff -u <(sort <<<"$output") <(sort <<<"$ours")
+}
+
+@test "variables, names and paths can be left as they are" {
+    local name
+    for name in envfile profiles objects implied; do
+        cd "$(corpus_copy $name)" || return 1
+        local flags
+        read -ra flags < <(head -1 flags 2>/dev/null || echo)
+        same_output "${flags[@]}" config --no-interpolate
+        same_output "${flags[@]}" config --no-path-resolution
+        same_output "${flags[@]}" config --no-normalize --no-consistency
+    done
+    cd "$(corpus_copy extends)" || return 1
+    same_output config --no-path-resolution
+}
+
+@test "lists: services, volumes, networks, images, profiles, of some services, variables, environment" {
+    cd "$(corpus_copy merge)" || return 1
+    local list
+    for list in services volumes networks images profiles; do
+        same_lines -f base.yaml -f over.yaml --profile one config --$list
+    done
+    same_output -f base.yaml -f over.yaml --profile one config db
+    same_output -f base.yaml config web
+    cd "$(corpus_copy implied)" || return 1
+    same_output config a
+    same_output config d c
+    # Dependencies stand in front of what depends on them.
+    run -0 corpus_env "$DORY_BIN/dory" compose config --services
+    [ "${lines[-1]}" = a ]
+    cd "$(corpus_copy variables)" || return 1
+    run -0 --separate-stderr corpus_env "$DORY_BIN/dory" compose config --variables --format json
+    [ "$(jq -r '.CPUS.DefaultValue' <<<"$output")" = 0.25 ]
+    [ "$(jq -r '.ALSO_NOPE.DefaultValue' <<<"$output")" = '${TAG}' ]
+    run -0 --separate-stderr corpus_env "$DORY_BIN/dory" compose config --environment
+    [[ "$output" == *$'FROM_DOTENV=dot.example\n'* ]]
+    [[ "$output" == *"COMPOSE_PROJECT_NAME=vars-x"* ]]
+}
+
+@test "config writes to a file, is quiet, and reads standard input and what it wrote" {
+    cd "$(corpus_copy short)" || return 1
+    run -0 --separate-stderr corpus_env "$DORY_BIN/dory" compose config -o out.yaml
+    [ -z "$output" ]
+    run -0 --separate-stderr corpus_env "$DORY_BIN/dory" compose config
+    diff -u out.yaml <(echo "$output")
+    corpus_env "$DORY_BIN/dory" compose -f - config <out.yaml >again.yaml
+    diff -u out.yaml again.yaml
+    run -0 --separate-stderr corpus_env "$DORY_BIN/dory" compose config -q
+    [ -z "$output" ]
+    run -0 --separate-stderr corpus_env "$DORY_BIN/dory" compose convert --format json
+    jq -e .services.web >/dev/null <<<"$output"
+    run -1 corpus_env "$DORY_BIN/dory" compose config --format toml
+    [[ "$output" == *'unsupported format "toml"'* ]]
+}

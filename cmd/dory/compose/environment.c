@@ -97,6 +97,12 @@ int environment_resolve_service(struct yaml_pool *pool, struct yaml *service, co
     struct interpolation outside = {look_up, &lookup, warnings};
     CLEANUP_STRV struct strv found = STRV_INIT;
     int r = 0;
+    for (size_t i = 0; i < yaml_count(lookup.own); i++) {
+        struct yaml_pair *pair = &lookup.own->pairs[i];
+        const char *value = pair->value->kind == YAML_NULL ? strv_env_get(environment, pair->key) : NULL;
+        if (value)
+            pair->value = yaml_new_string(pool, value, pair->value);
+    }
     for (size_t i = 0; r == 0 && i < yaml_count(files); i++)
         r = read_env_file(files->pairs[i].value, &outside, &found, err);
     if (r < 0)

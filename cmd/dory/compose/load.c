@@ -125,7 +125,9 @@ static void set_service_defaults(struct load *load, struct yaml *service)
     for (size_t i = 0; i < yaml_count(devices); i++) {
         struct yaml *request = devices->pairs[i].value;
         if (!yaml_get(request, "count") && !yaml_get(request, "device_ids"))
-            yaml_set(load->pool, request, "count", yaml_new_integer(load->pool, -1, request));
+            yaml_set(load->pool, request, "count",
+                     load->raw ? yaml_new_string(load->pool, "all", request)
+                               : yaml_new_integer(load->pool, -1, request));
     }
     for (size_t i = 0; i < yaml_count(depends); i++) {
         struct yaml *one = depends->pairs[i].value;
@@ -142,6 +144,12 @@ static void fill_variables(struct load *load, struct yaml *mapping, const struct
         const char *value = pair->value->kind == YAML_NULL ? strv_env_get(environment, pair->key) : NULL;
         if (value)
             pair->value = yaml_new_string(load->pool, value, pair->value);
+    }
+    for (size_t i = 0; yaml_is(mapping, YAML_SEQUENCE) && i < mapping->count; i++) {
+        struct yaml *item = mapping->pairs[i].value;
+        const char *value = strchr(item->text, '=') ? NULL : strv_env_get(environment, item->text);
+        if (value)
+            item->text = yaml_pool_printf(load->pool, "%s=%s", item->text, value);
     }
 }
 
@@ -164,7 +172,7 @@ int load_files(struct load *load, const struct load_set *set, struct yaml **ret,
         return r;
     if (set->base)
         load_resolve_paths(load->pool, root, set->base);
-    for (size_t i = 0; set->up && !load->raw && i < yaml_count(services); i++)
+    for (size_t i = 0; set->up && i < yaml_count(services); i++)
         fill_variables(load, yaml_get(services->pairs[i].value, "environment"), set->environment);
     *ret = root;
     return 0;

@@ -47,6 +47,11 @@ static int merge_mappings(struct yaml_pool *pool, struct yaml *base, struct yaml
     return 0;
 }
 
+static bool has_pairs(const struct schema_row *row)
+{
+    return row && (row->shape == SHAPE_MAPPING || row->shape == SHAPE_ENVIRONMENT);
+}
+
 static bool same_text(const struct yaml *a, const struct yaml *b)
 {
     const char *x = yaml_text(a), *y = yaml_text(b);
@@ -96,10 +101,47 @@ static void append_list(struct yaml_pool *pool, struct yaml *base, const struct 
     }
 }
 
+static void add_item(struct yaml_pool *pool, struct yaml *list, const char *key, const struct yaml *value)
+{
+    const char *text = value->kind == YAML_NULL ? key : yaml_pool_printf(pool, "%s=%s", key, value->text);
+    struct yaml *item = yaml_new_string(pool, text, value);
+    item->mark = value->mark;
+    yaml_append(pool, list, item);
+}
+
+/* A mapping as a list of "key=value"; where the value is a list, one for each of its items. */
+static void become_list(struct yaml_pool *pool, struct yaml *node)
+{
+    struct yaml mapping = *node;
+    if (node->kind != YAML_MAPPING)
+        return;
+    node->kind = YAML_SEQUENCE;
+    node->pairs = NULL;
+    node->count = node->capacity = 0;
+    for (size_t i = 0; i < mapping.count; i++) {
+        const struct yaml_pair *pair = &mapping.pairs[i];
+        if (pair->value->kind != YAML_SEQUENCE)
+            add_item(pool, node, pair->key, pair->value);
+        for (size_t n = 0; pair->value->kind == YAML_SEQUENCE && n < pair->value->count; n++)
+            add_item(pool, node, pair->key, pair->value->pairs[n].value);
+    }
+}
+
+static bool is_collection(const struct yaml *node)
+{
+    return node->kind == YAML_MAPPING || node->kind == YAML_SEQUENCE;
+}
+
 static int merge_value(struct yaml_pool *pool, struct yaml_pair *base, struct yaml *over, const struct schema_row *row,
                        struct error *err)
 {
     struct yaml *there = base->value;
+    /* Both forms are still there where variables are. */
+    if ((has_pairs(row) || (row && row->shape == SHAPE_HOSTS)) && is_collection(there) && is_collection(over) &&
+        there->kind != over->kind) {
+        become_list(pool, there);
+        become_list(pool, over);
+    }
     /* A variable without a value in the later file takes that of the environment. */
     bool null_counts = (row && (row->flags & SCHEMA_OVERRIDE)) || over->mark != YAML_UNMARKED ||
                        there->mark == YAML_RESET || there->kind == YAML_NULL;
@@ -110,8 +152,7 @@ static int merge_value(struct yaml_pool *pool, struct yaml_pair *base, struct ya
     bool mappings = there->kind == YAML_MAPPING && over->kind == YAML_MAPPING;
     bool lists = there->kind == YAML_SEQUENCE && over->kind == YAML_SEQUENCE;
     if (null_counts || drivers || (!mappings && !lists)) {
-        bool mixed = !null_counts && !drivers && row && row->shape != SHAPE_ULIMITS &&
-                     (there->kind == YAML_MAPPING || there->kind == YAML_SEQUENCE);
+        bool mixed = !null_counts && !drivers && row && row->shape != SHAPE_ULIMITS && (is_collection(there));
         if (mixed)
             return yaml_error(&over->place, err, "cannot override %s", base->key);
         enum yaml_mark mark = there->mark == YAML_RESET && over->mark == YAML_UNMARKED ? YAML_OVERRIDE : over->mark;
@@ -149,7 +190,7 @@ static const char *text_or(const struct yaml *mapping, const char *key, const ch
 /* What entries of a list must differ in; NULL: they may be what they are. The caller frees. */
 static char *identity(const struct yaml *item, const struct schema_row *row)
 {
-    if (row->flags & SCHEMA_BY_KEY) {
+    if ((row->flags & SCHEMA_BY_KEY) || has_pairs(row)) {
         const char *text = yaml_text(item);
         return text ? xstrndup(text, strcspn(text, "=")) : NULL;
     }
@@ -201,7 +242,7 @@ static void finish(struct yaml *node, const struct schema_row *row)
             finish(pair->value, pair->key ? row_of_member(row, pair->key, &storage) : NULL);
     }
     if (row && node->kind == YAML_SEQUENCE &&
-        (row->flags & (SCHEMA_BY_KEY | SCHEMA_BY_PATH | SCHEMA_BY_PORT | SCHEMA_BY_TARGET)))
+        (has_pairs(row) || (row->flags & (SCHEMA_BY_KEY | SCHEMA_BY_PATH | SCHEMA_BY_PORT | SCHEMA_BY_TARGET))))
         drop_repeated(node, row);
 }
 

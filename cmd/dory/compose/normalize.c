@@ -99,6 +99,11 @@ static void fill_values(const struct normalize *normalize, struct yaml *mapping,
         else if (pair->value->kind == YAML_NULL && !keep)
             yaml_remove_at(mapping, i);
     }
+    /* A list is there only where variables stay in it. */
+    for (size_t i = yaml_is(mapping, YAML_SEQUENCE) && !keep ? mapping->count : 0; i-- > 0;) {
+        if (!strchr(mapping->pairs[i].value->text, '='))
+            yaml_remove_at(mapping, i);
+    }
 }
 
 static void clean_targets(const struct normalize *normalize, struct yaml *volumes)

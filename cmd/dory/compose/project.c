@@ -193,15 +193,18 @@ static int read_tree(struct compose_project *project, const struct compose_load 
 {
     struct compose_source *source = project->source;
     struct load load = {&source->pool, &project->warnings, flags->keep_variables, flags->keep_paths, 0};
+    /* Where variables stay what they are, the environment does not count. */
+    CLEANUP_STRV struct strv nothing = STRV_INIT;
+    const struct strv *environment = flags->keep_variables ? &nothing : &project->environment;
     struct load_set set = {&project->files, project->directory, flags->keep_paths ? NULL : project->directory,
-                           &project->environment, NULL};
+                           environment, NULL};
     int r = load_files(&load, &set, &source->root, err);
     if (r < 0)
         return r;
     if (yaml_count(source->root) == 0)
         return error_set(err, ERROR_INVALID, 0, "empty compose file");
     if (!flags->keep_names)
-        normalize_project(&source->pool, source->root, project->name, &project->environment);
+        normalize_project(&source->pool, source->root, project->name, environment);
     yaml_set(&source->pool, source->root, "name", yaml_new_string(&source->pool, project->name, NULL));
     source->services = yaml_get(source->root, "services");
     if (!source->services)

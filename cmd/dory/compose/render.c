@@ -126,6 +126,10 @@ static struct json *env_files(const struct yaml *node, enum render_form form)
 static struct json *render_value(const struct yaml *node, const struct schema_row *row, enum render_form form)
 {
     struct schema_row item = {"", SHAPE_OBJECT, 0, row->rows, NULL, NULL};
+    if (node->kind == YAML_NULL && (row->flags & SCHEMA_STRUCT)) {
+        const struct yaml nothing = {.kind = YAML_MAPPING};
+        return render_object(&nothing, row->rows, form);
+    }
     if (node->kind == YAML_NULL)
         return new_kind(JSON_NULL);
     switch (row->shape) {
@@ -140,6 +144,8 @@ static struct json *render_value(const struct yaml *node, const struct schema_ro
     case SHAPE_FILE_MOUNTS:
         return list_of(node, &item, form);
     case SHAPE_OBJECT_MAP:
+        item.flags = SCHEMA_STRUCT;
+        return map_of(node, &item, form);
     case SHAPE_NAMED_MAP:
     case SHAPE_DEPENDS_ON:
         return map_of(node, &item, form);

@@ -67,6 +67,7 @@ enum schema_flags {
     SCHEMA_BY_PATH = 1 << 14,   /* ... "path" */
     SCHEMA_REPEATED = 1 << 15,  /* texts need not be different */
     SCHEMA_UNSIGNED = 1 << 16,
+    SCHEMA_PAIRS = 1 << 17, /* a list of "key=value" becomes a mapping even when variables stay in it */
 };
 
 struct schema_row {

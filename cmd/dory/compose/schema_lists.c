@@ -18,7 +18,8 @@ static int check_different(const struct yaml *node, const struct schema_path *pa
     return r;
 }
 
-static int list_of_texts(struct yaml *node, bool numbers, const struct schema_path *path, struct error *err)
+static int list_of_texts(const struct schema_walk *walk, struct yaml *node, bool numbers,
+                         const struct schema_path *path, struct error *err)
 {
     if (node->kind != YAML_SEQUENCE)
         return schema_wrong(path, node, err, "must be an array");
@@ -30,7 +31,8 @@ static int list_of_texts(struct yaml *node, bool numbers, const struct schema_pa
             continue;
         if (item->kind != YAML_STRING && !(numbers && number))
             return schema_wrong(&next, item, err, "must be a string");
-        item->kind = YAML_STRING;
+        if (!walk->raw)
+            item->kind = YAML_STRING;
     }
     return 0;
 }
@@ -50,7 +52,7 @@ static int texts(const struct schema_walk *walk, struct yaml *node, const struct
 {
     if (row->shape == SHAPE_ONE_OR_MORE && node->kind == YAML_STRING)
         become_sequence(walk, node);
-    int r = list_of_texts(node, row->shape == SHAPE_TEXTS_OR_NUMBERS, path, err);
+    int r = list_of_texts(walk, node, row->shape == SHAPE_TEXTS_OR_NUMBERS, path, err);
     return r < 0 || (row->flags & SCHEMA_REPEATED) ? r : check_different(node, path, err);
 }
 
@@ -89,7 +91,7 @@ int schema_split_words(const char *text, struct strv *ret, struct error *err)
 static int command(const struct schema_walk *walk, struct yaml *node, const struct schema_path *path, struct error *err)
 {
     if (node->kind != YAML_STRING)
-        return list_of_texts(node, false, path, err);
+        return list_of_texts(walk, node, false, path, err);
     if (walk->raw)
         return 0;
     CLEANUP_STRV struct strv words = STRV_INIT;
@@ -106,7 +108,7 @@ static int command(const struct schema_walk *walk, struct yaml *node, const stru
 static int test(const struct schema_walk *walk, struct yaml *node, const struct schema_path *path, struct error *err)
 {
     if (node->kind != YAML_STRING)
-        return list_of_texts(node, false, path, err);
+        return list_of_texts(walk, node, false, path, err);
     if (walk->raw)
         return 0;
     become_sequence(walk, node);
@@ -122,10 +124,10 @@ static int list_to_mapping(const struct schema_walk *walk, struct yaml *node, co
                            const struct schema_path *path, struct error *err)
 {
     struct yaml items = *node;
-    int r = list_of_texts(node, false, path, err);
+    int r = list_of_texts(walk, node, false, path, err);
     if (r == 0)
         r = check_different(node, path, err);
-    if (r < 0 || walk->raw)
+    if (r < 0 || (walk->raw && !(row->flags & SCHEMA_PAIRS)))
         return r;
     node->kind = YAML_MAPPING;
     node->pairs = NULL;
@@ -150,7 +152,7 @@ static int mapping(const struct schema_walk *walk, struct yaml *node, const stru
 {
     if (node->kind == YAML_SEQUENCE && row->shape != SHAPE_OPTIONS) {
         int r = list_to_mapping(walk, node, row, path, err);
-        if (r < 0 || walk->raw)
+        if (r < 0 || node->kind == YAML_SEQUENCE)
             return r;
     }
     if (node->kind != YAML_MAPPING)

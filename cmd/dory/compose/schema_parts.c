@@ -224,7 +224,7 @@ const struct schema_row schema_build_rows[] = {
     {"cache_from", SHAPE_TEXTS, SCHEMA_REPEATED, NULL, NULL, NULL},
     {"cache_to", SHAPE_TEXTS, SCHEMA_REPEATED, NULL, NULL, NULL},
     {"no_cache", SHAPE_BOOL, 0, NULL, NULL, NULL},
-    {"additional_contexts", SHAPE_MAPPING, 0, NULL, NULL, NULL},
+    {"additional_contexts", SHAPE_MAPPING, SCHEMA_PAIRS, NULL, NULL, NULL},
     {"pull", SHAPE_BOOL, 0, NULL, NULL, NULL},
     {"extra_hosts", SHAPE_HOSTS, 0, NULL, NULL, NULL},
     {"isolation", SHAPE_TEXT, 0, NULL, NULL, NULL},

@@ -211,7 +211,7 @@ int schema_scalar(const struct schema_walk *walk, struct yaml *node, const struc
 {
     if (!yaml_is_scalar(node))
         return schema_wrong(path, node, err, "must be a %s", row->shape == SHAPE_BOOL ? "boolean" : "string");
-    if (walk->raw && node->kind == YAML_STRING)
+    if (walk->raw)
         return 0;
     switch (row->shape) {
     case SHAPE_BOOL:
@@ -221,11 +221,11 @@ int schema_scalar(const struct schema_walk *walk, struct yaml *node, const struc
     case SHAPE_REAL:
         return become_real(walk, node, path, err);
     case SHAPE_BYTES:
-        return walk->raw ? 0 : become_bytes(walk, node, row, path, err);
+        return become_bytes(walk, node, row, path, err);
     case SHAPE_DURATION:
         return become_duration(walk, node, path, err);
     case SHAPE_MODE:
-        return walk->raw ? 0 : become_mode(walk, node, path, err);
+        return become_mode(walk, node, path, err);
     case SHAPE_DEVICE_COUNT:
         return become_count(walk, node, path, err);
     case SHAPE_TEXT_OR_NUMBER:
