@@ -3,9 +3,12 @@
  * Runs each COUNT times with posix_spawn, output to /dev/null, one after another in turn, so that a machine that is
  * busy for a while is so for all of them. Prints one line per command: "median p90 min" in milliseconds, with -m
  * followed by the peak memory in kB (the largest of the runs, and no less than this program's own). Any failure of a
- * command is a failure here.
+ * command is a failure here. A command after "@FILE" runs in that mount namespace, from its root; getting there is not
+ * counted.
  */
+#define _GNU_SOURCE
 #include <fcntl.h>
+#include <sched.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +29,16 @@ static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
+}
+
+static void enter(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || setns(fd, CLONE_NEWNS) < 0) {
+        perror(path);
+        exit(1);
+    }
+    close(fd);
 }
 
 static double run_once(char **argv, long *peak)
@@ -58,6 +71,7 @@ static double run_once(char **argv, long *peak)
 #define COMMANDS_MAX 8
 
 struct timed {
+    const char *place; /* its mount namespace; NULL: ours */
     char **argv;
     double *times;
     long peak;
@@ -71,7 +85,8 @@ static int split(char **argv, struct timed commands[COMMANDS_MAX])
         char **end = start;
         while (*end != NULL && strcmp(*end, ":::") != 0)
             end++;
-        commands[count++].argv = start;
+        commands[count].place = start[0][0] == '@' ? start[0] + 1 : NULL;
+        commands[count++].argv = start + (start[0][0] == '@');
         if (*end == NULL)
             break;
         *end = NULL;
@@ -94,6 +109,8 @@ int main(int argc, char **argv)
         else
             return 2;
     }
+    char home[64]; /* /proc may be another one where a command runs */
+    snprintf(home, sizeof(home), "/proc/self/fd/%d", open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
     int n = optind < argc && count > 0 ? split(argv + optind, commands) : 0;
     if (n == 0)
         return 2;
@@ -101,7 +118,11 @@ int main(int argc, char **argv)
         commands[k].times = calloc((size_t)count, sizeof(double));
     for (int i = -warmups; i < count; i++)
         for (int k = 0; k < n; k++) {
+            if (commands[k].place != NULL)
+                enter(commands[k].place);
             double took = run_once(commands[k].argv, &commands[k].peak);
+            if (commands[k].place != NULL)
+                enter(home);
             if (i >= 0)
                 commands[k].times[i] = took;
         }
