@@ -62,7 +62,8 @@ static int add_descriptors(const struct process_options *o, struct moved *m, pos
         if (r != 0)
             return -r;
     }
-    return o->close_others ? -posix_spawn_file_actions_addclosefrom_np(actions, targets) : 0;
+    int r = o->close_others ? -posix_spawn_file_actions_addclosefrom_np(actions, targets) : 0;
+    return r < 0 || o->directory == NULL ? r : -posix_spawn_file_actions_addchdir_np(actions, o->directory);
 }
 
 /* A program named by one of our descriptors must not be overwritten either. The path to use, or NULL with *ret_r. */

@@ -8,13 +8,14 @@
 #include "base/error.h"
 
 struct process_options {
-    const char *path;  /* program; /proc/self/fd/N works; looked up in PATH when it has no slash */
-    char *const *argv; /* NULL-terminated */
-    char *const *env;  /* NULL: an empty environment, never ours */
-    const int *fds;    /* descriptors that the child gets, as 0, 1, 2, ... in this order; -1 is /dev/null */
-    size_t fd_count;   /* everything else is close-on-exec by house rule; at least 0-2 are always set */
-    int new_session;   /* setsid */
-    int close_others;  /* also what we inherited without close-on-exec; `path` is not one of our descriptors then */
+    const char *path;      /* program; /proc/self/fd/N works; looked up in PATH when it has no slash */
+    char *const *argv;     /* NULL-terminated */
+    char *const *env;      /* NULL: an empty environment, never ours */
+    const int *fds;        /* descriptors that the child gets, as 0, 1, 2, ... in this order; -1 is /dev/null */
+    size_t fd_count;       /* everything else is close-on-exec by house rule; at least 0-2 are always set */
+    const char *directory; /* where it starts, after the descriptors; NULL: where we are */
+    int new_session;       /* setsid */
+    int close_others;      /* also what we inherited without close-on-exec; `path` is not one of our descriptors then */
 };
 
 /* The child has default signal dispositions and an empty mask. *ret_pid on success. */

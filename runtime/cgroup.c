@@ -222,9 +222,9 @@ int cgroup_refuse_inhabited(struct runtime_cgroup *cgroup, struct error *err)
     if (n < 0 && n != -ENOENT) /* with v1 there may be one of the freezer's all the same */
         return error_errno(err, (int)n, "cannot read cgroup.procs of cgroup %s", cgroup->path);
     if (n > 0)
-        return error_set(err, ERROR_CONFLICT, EBUSY, "container's cgroup %s is not empty", cgroup->path);
+        return error_set(err, ERROR_CONFLICT, EBUSY, "container's cgroup is not empty: %s", cgroup->path);
     return found_frozen(cgroup)
-               ? error_set(err, ERROR_CONFLICT, EBUSY, "container's cgroup %s unexpectedly frozen", cgroup->path)
+               ? error_set(err, ERROR_CONFLICT, EBUSY, "container's cgroup unexpectedly frozen: %s", cgroup->path)
                : 0;
 }
 

@@ -11,6 +11,7 @@
 #include "base/parse.h"
 #include "runtime/cgroup.h"
 #include "runtime/criu_images.h"
+#include "runtime/criu_network.h"
 #include "runtime/protobuf.h"
 
 enum { PAGE_SERVER_ADDRESS = 1, PAGE_SERVER_PORT = 2 };
@@ -76,6 +77,13 @@ static int write_descriptors(const struct criu_images *images, pid_t pid, struct
     return file_write_atomic(images->images_fd, "descriptors.json", text.data, text.size, 0600, err);
 }
 
+static int write_lock_name(const struct criu_images *images, pid_t pid, struct error *err)
+{
+    char name[CRIU_LOCK_NAME_MAX];
+    criu_network_lock_name(pid, name);
+    return file_write_atomic(images->images_fd, CRIU_LOCK_FILE, name, strlen(name), 0600, err);
+}
+
 static int no_notify(void *context, const char *step, pid_t pid, int fd, struct error *err)
 {
     (void)context;
@@ -90,7 +98,9 @@ static int fill(const struct criu_images *images, const struct oci_spec *spec, p
                 struct strbuf *opts, struct error *err)
 {
     const struct criu_options *o = images->options;
-    criu_images_add(images, opts);
+    if (o->parent_path != NULL && faccessat(images->images_fd, o->parent_path, F_OK, 0) < 0)
+        return error_errno(err, errno, "invalid --parent-path %s", o->parent_path);
+    criu_images_add(images, &spec->annotations, opts);
     protobuf_add_int(opts, CRIU_PID, pid);
     protobuf_add_int(opts, CRIU_LEAVE_RUNNING, o->leave_running || o->pre_dump);
     protobuf_add_int(opts, CRIU_TRACK_MEMORY, o->pre_dump);
@@ -113,6 +123,7 @@ int runtime_checkpoint(const struct criu_options *options, const struct oci_spec
     int r = criu_images_open(options, "dump.log", true, &images, err);
     r = r < 0 ? r : fill(&images, spec, pid, cgroup, &opts, err);
     r = r < 0 ? r : write_descriptors(&images, pid, err);
+    r = r < 0 ? r : write_lock_name(&images, pid, err);
     r = r < 0 ? r : criu_start(options->program, NULL, 0, &criu, err);
     if (r == 0) {
         r = criu_ask(&criu, options->pre_dump ? CRIU_PRE_DUMP : CRIU_DUMP, &opts, no_notify, NULL, &answer, err);

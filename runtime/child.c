@@ -134,7 +134,7 @@ static pid_t host_pid(void)
 }
 
 static int run_hooks(struct child *child, const char *kind, const struct json_array *hooks, const char *status,
-                     const struct strv *env, struct error *err)
+                     const struct runtime_hook_place *place, struct error *err)
 {
     struct runtime_hook_state state = {
         .version = child->spec->version,
@@ -144,7 +144,7 @@ static int run_hooks(struct child *child, const char *kind, const struct json_ar
         .bundle = child->sources->bundle,
         .annotations = &child->spec->annotations,
     };
-    return runtime_hooks_run(kind, hooks, &state, env, err);
+    return runtime_hooks_run(kind, hooks, &state, place, err);
 }
 
 static int step_create_hooks(struct child *child, struct error *err)
@@ -163,6 +163,8 @@ static int step_create_hooks(struct child *child, struct error *err)
         if (r < 0)
             return r;
     }
+    if (hooks->create_container.count > 0 && fchdir(child->root_fd) < 0) /* they start there, as with runc */
+        return error_errno(err, errno, "cannot enter the root filesystem");
     return run_hooks(child, "createContainer", &hooks->create_container, "creating", NULL, err);
 }
 
@@ -233,8 +235,8 @@ static int step_wait(struct child *child, struct error *err)
             return r;
     }
     /* As with runc, they have the environment of the process where they say nothing of their own. */
-    return run_hooks(child, "startContainer", &child->spec->hooks.start_container, "created", &child->spec->process.env,
-                     err);
+    struct runtime_hook_place place = {.env = &child->env};
+    return run_hooks(child, "startContainer", &child->spec->hooks.start_container, "created", &place, err);
 }
 
 static int step_init(struct child *child, struct error *err)

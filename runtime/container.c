@@ -281,8 +281,9 @@ static int on_hooks(struct start *start, struct error *err)
 {
     const struct oci_hooks *hooks = &start->options->spec->hooks;
     struct runtime_hook_state state = hook_state(start, "creating");
-    int r = runtime_hooks_run("prestart", &hooks->prestart, &state, NULL, err);
-    r = r < 0 ? r : runtime_hooks_run("createRuntime", &hooks->create_runtime, &state, NULL, err);
+    struct runtime_hook_place place = {.directory = state.bundle};
+    int r = runtime_hooks_run("prestart", &hooks->prestart, &state, &place, err);
+    r = r < 0 ? r : runtime_hooks_run("createRuntime", &hooks->create_runtime, &state, &place, err);
     if (r < 0)
         return r;
     r = sync_send(start->sync_fd, SYNC_HOOKS_DONE, -1);

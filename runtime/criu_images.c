@@ -12,6 +12,7 @@
 
 #define LOG_LEVEL 4
 #define NETWORK_LOCK_NFTABLES 2
+#define CONFIG_FILE "/etc/criu/runc.conf" /* where podman and others have it */
 #define LOG_MAX (64u << 20)
 #define LAST_WORD_MAX 400
 
@@ -46,7 +47,15 @@ static void add_flag(struct strbuf *opts, enum criu_field field, bool flag)
         protobuf_add_int(opts, field, 1);
 }
 
-void criu_images_add(const struct criu_images *images, struct strbuf *opts)
+/* A file that criu does not find is none to it. */
+static void add_config(const struct strmap *annotations, struct strbuf *opts)
+{
+    const char *file = strmap_get(annotations, "org.criu.config");
+    file = file != NULL ? file : CONFIG_FILE;
+    protobuf_add_string(opts, CRIU_CONFIG_FILE, file[0] != '\0' ? file : NULL);
+}
+
+void criu_images_add(const struct criu_images *images, const struct strmap *annotations, struct strbuf *opts)
 {
     const struct criu_options *o = images->options;
     protobuf_add_int(opts, CRIU_IMAGES_DIR_FD, images->images_fd);
@@ -62,6 +71,7 @@ void criu_images_add(const struct criu_images *images, struct strbuf *opts)
     add_flag(opts, CRIU_AUTO_DEDUP, o->auto_dedup);
     add_flag(opts, CRIU_LINK_REMAP, o->link_remap);
     add_flag(opts, CRIU_ORPHAN_PTS_MASTER, true);
+    add_config(annotations, opts);
     protobuf_add_int(opts, CRIU_MANAGE_CGROUPS, 1);
     protobuf_add_int(opts, CRIU_NETWORK_LOCK, NETWORK_LOCK_NFTABLES); /* iptables may not be there */
     protobuf_add_int(opts, CRIU_MANAGE_CGROUPS_MODE, o->cgroup_mode);

@@ -15,8 +15,9 @@ struct criu_images {
 int criu_images_open(const struct criu_options *options, const char *log_file, bool make, struct criu_images *ret,
                      struct error *err);
 void criu_images_release(struct criu_images *images);
-/* The options that both directions have. */
-void criu_images_add(const struct criu_images *images, struct strbuf *opts);
+/* The options that both directions have. Of the container's annotations, org.criu.config is the configuration file that
+ * criu reads, as with runc; "" is none. */
+void criu_images_add(const struct criu_images *images, const struct strmap *annotations, struct strbuf *opts);
 /* Puts criu's last word from its log behind the message. Returns -err->errnum. */
 int criu_images_explain(const struct criu_images *images, struct error *err);
 

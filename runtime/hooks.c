@@ -15,6 +15,8 @@
 
 #define OUTPUT_SHOWN 512
 
+static const struct runtime_hook_place usual;
+
 void runtime_hook_state_write(const struct runtime_hook_state *state, struct json_writer *w)
 {
     json_member_string(w, "ociVersion", state->version);
@@ -70,16 +72,19 @@ static int wait_until(pid_t pid, const int64_t *timeout)
     }
 }
 
-static int run_hook(const struct oci_hook *hook, const struct strv *env, int input, int output, struct error *err)
+static int run_hook(const struct oci_hook *hook, const struct runtime_hook_place *place, int input, int output,
+                    struct error *err)
 {
     char *default_argv[] = {hook->path, NULL};
-    char *empty[] = {NULL};
-    env = hook->env.count > 0 ? &hook->env : env;
+    const struct strv *env = hook->env.count > 0 ? &hook->env : place->env;
     int fds[] = {input, output, output};
     struct process_options options = {
         .path = hook->path,
         .argv = hook->args.count > 0 ? hook->args.items : default_argv,
-        .env = env != NULL && env->count > 0 ? env->items : empty,
+        .env = env == NULL      ? environ
+               : env->count > 0 ? env->items
+                                : NULL,
+        .directory = place->directory,
         .fds = fds,
         .fd_count = 3,
         .new_session = 1,
@@ -105,21 +110,21 @@ static int run_hook(const struct oci_hook *hook, const struct strv *env, int inp
 }
 
 static int run_one(const char *kind, size_t i, const struct oci_hook *hook, const struct runtime_hook_state *state,
-                   const struct strv *env, struct error *err)
+                   const struct runtime_hook_place *place, struct error *err)
 {
     CLEANUP_CLOSE int input = state_file(state);
     CLEANUP_CLOSE int output = memfd_create("output", MFD_CLOEXEC);
     int r = input < 0 || output < 0 ? error_errno(err, input < 0 ? input : errno, "cannot prepare it")
-                                    : run_hook(hook, env, input, output, err);
-    return r < 0 ? error_context(err, "error running hooks.%s[%zu] (%s)", kind, i, hook->path) : 0;
+                                    : run_hook(hook, place, input, output, err);
+    return r < 0 ? error_context(err, "error running %s hook #%zu: %s", kind, i, hook->path) : 0;
 }
 
 int runtime_hooks_run(const char *kind, const struct json_array *hooks, const struct runtime_hook_state *state,
-                      const struct strv *env, struct error *err)
+                      const struct runtime_hook_place *place, struct error *err)
 {
     const struct oci_hook *items = hooks->items;
     for (size_t i = 0; i < hooks->count; i++) {
-        int r = run_one(kind, i, &items[i], state, env, err);
+        int r = run_one(kind, i, &items[i], state, place != NULL ? place : &usual, err);
         if (r < 0)
             return r;
     }
@@ -134,7 +139,7 @@ void runtime_hooks_run_poststop(const struct json_array *hooks, struct runtime_h
     state.pid = 0;
     for (size_t i = 0; i < hooks->count; i++) {
         struct error err = {0};
-        if (run_one("poststop", i, &items[i], &state, NULL, &err) < 0 && warn != NULL)
+        if (run_one("poststop", i, &items[i], &state, &usual, &err) < 0 && warn != NULL)
             warn(warn_context, err.message);
     }
 }

@@ -17,14 +17,19 @@ struct runtime_hook_state {
     const struct strmap *annotations;
 };
 
+/* What config.json does not say of a hook; a zeroed one is the default. */
+struct runtime_hook_place {
+    const struct strv *env; /* of one that has none of its own; NULL: ours */
+    const char *directory;  /* where it starts; NULL: where we are */
+};
+
 /*
  * Runs each in order and waits for it, at most for its timeout, at which it is killed with what it started; the first
- * failure ends the list. Blocks. A hook has its own environment and nothing of ours, the state on standard input, and
- * no other descriptors. `kind` is its name in config.json ("prestart"), for errors. `env` is what one has that says
- * nothing of its own; NULL: none.
+ * failure ends the list. Blocks. A hook has its own environment, the state on standard input, and no other descriptors.
+ * `kind` is its name in config.json ("prestart"), for errors. `place` NULL: the default.
  */
 int runtime_hooks_run(const char *kind, const struct json_array *hooks, const struct runtime_hook_state *state,
-                      const struct strv *env, struct error *err);
+                      const struct runtime_hook_place *place, struct error *err);
 /* poststop: a failure is a warning, and the others run all the same. `warn` may be NULL. */
 void runtime_hooks_run_poststop(const struct json_array *hooks, struct runtime_hook_state state, runtime_warn *warn,
                                 void *warn_context);

@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "runtime/cgroup.h"
 #include "runtime/criu_images.h"
+#include "runtime/criu_network.h"
 #include "runtime/hooks.h"
 #include "runtime/protobuf.h"
 
@@ -37,6 +38,7 @@ struct restore {
     size_t fd_count;
     int network_fd;
     int console_fd;
+    pid_t root_task; /* while it is being restored */
     pid_t pid;
     struct strbuf opts;
 };
@@ -203,8 +205,18 @@ static int run_hooks(struct restore *restore, pid_t pid, struct error *err)
                                        .pid = pid,
                                        .bundle = restore->what->bundle,
                                        .annotations = &spec->annotations};
-    int r = runtime_hooks_run("prestart", &spec->hooks.prestart, &state, NULL, err);
-    return r < 0 ? r : runtime_hooks_run("createRuntime", &spec->hooks.create_runtime, &state, NULL, err);
+    struct runtime_hook_place place = {.directory = state.bundle};
+    int r = runtime_hooks_run("prestart", &spec->hooks.prestart, &state, &place, err);
+    return r < 0 ? r : runtime_hooks_run("createRuntime", &spec->hooks.create_runtime, &state, &place, err);
+}
+
+/* Images of other runtimes do not say what their lock is called. */
+static int unlock_network(struct restore *restore, struct error *err)
+{
+    CLEANUP_FREE char *name = NULL;
+    if (file_read(restore->images.images_fd, CRIU_LOCK_FILE, CRIU_LOCK_NAME_MAX, &name, NULL, NULL) < 0)
+        name = xstrdup("");
+    return restore->root_task > 0 ? criu_network_unlock(restore->root_task, name, err) : 0;
 }
 
 static int on_step(void *context, const char *step, pid_t pid, int fd, struct error *err)
@@ -215,8 +227,12 @@ static int on_step(void *context, const char *step, pid_t pid, int fd, struct er
         return 0;
     }
     fd_close(fd);
-    if (strcmp(step, "setup-namespaces") == 0)
+    if (strcmp(step, "network-unlock") == 0)
+        return unlock_network(restore, err);
+    if (strcmp(step, "setup-namespaces") == 0) {
+        restore->root_task = pid;
         return run_hooks(restore, pid, err);
+    }
     if (strcmp(step, "post-restore") == 0)
         restore->pid = pid;
     return 0;
@@ -225,7 +241,7 @@ static int on_step(void *context, const char *step, pid_t pid, int fd, struct er
 static int fill(struct restore *restore, struct error *err)
 {
     struct strbuf *opts = &restore->opts;
-    criu_images_add(&restore->images, opts);
+    criu_images_add(&restore->images, &restore->what->spec->annotations, opts);
     protobuf_add_string(opts, CRIU_ROOT, restore->what->root);
     protobuf_add_int(opts, CRIU_RESTORE_SIBLING, 1);
     protobuf_add_int(opts, CRIU_NOTIFY_SCRIPTS, 1);

@@ -35,6 +35,23 @@ static int set_host_propagation(const struct oci_spec *spec, struct error *err)
     return 0;
 }
 
+/* Hooks look for the root where root.path says: those of the host that enter the container's mount namespace (to bring
+ * in devices), and createContainer's, which run in it; although nothing of ours needs it there. A container that may
+ * not go there has it on "/". */
+static int attach_in_place(struct child *child)
+{
+    const struct oci_spec *spec = child->spec;
+    const char *path = spec->root.path, *name = spec->linux_.rootfs_propagation;
+    bool shared = name != NULL && strstr(name, "shared") != NULL; /* pivot_root(2) wants a private parent */
+    const struct oci_hooks *h = &spec->hooks;
+    if (h->prestart.count + h->create_runtime.count + h->create_container.count == 0 || child->options->has_rootfs_fd ||
+        child->options->no_pivot || child->plan->joins_mount || shared)
+        return -ENOENT;
+    CLEANUP_FREE char *joined = path[0] == '/' ? NULL : xasprintf("%s/%s", child->sources->bundle, path);
+    CLEANUP_CLOSE int target = open(joined != NULL ? joined : path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return target < 0 ? -errno : mount_attach(child->root_fd, target);
+}
+
 int child_attach_root(struct child *child, struct error *err)
 {
     const struct runtime_options *options = child->options;
@@ -48,6 +65,8 @@ int child_attach_root(struct child *child, struct error *err)
     struct mount_attr attr = {.propagation = MS_PRIVATE};
     if (!options->has_rootfs_fd && mount_setattr(child->root_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
         return error_errno(err, errno, "cannot make the root filesystem private");
+    if (attach_in_place(child) == 0)
+        return 0;
     /* On top of "/": our own lookups of host paths go on to start below it, from the process's root directory. */
     if (move_mount(child->root_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return error_errno(err, errno, "cannot attach the root filesystem");

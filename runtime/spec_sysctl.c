@@ -40,6 +40,8 @@ int oci_sysctl_check(const struct oci_spec *spec, struct error *err)
         const char *namespace = oci_sysctl_namespace(path);
         if (namespace == NULL || strstr(path, "..") != NULL)
             return error_set(err, ERROR_INVALID, 0, "linux.sysctl: \"%s\" is not in a separate kernel namespace", key);
+        if (strcmp(path, "kernel/domainname") == 0 && spec->domainname != NULL && spec->domainname[0] != '\0')
+            return error_set(err, ERROR_INVALID, 0, "linux.sysctl: \"%s\" conflicts with domainname", key);
         if (oci_spec_namespace(spec, namespace) == NULL)
             return error_set(err, ERROR_INVALID, 0, "linux.sysctl: \"%s\" is not allowed in host %s namespace", key,
                              namespace);

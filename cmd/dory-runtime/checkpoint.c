@@ -66,6 +66,8 @@ static int check(struct options *o, const struct global *global, struct error *e
     if (o->lazy_pages || o->status_fd != NULL)
         return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "--%s is not supported: memory is always in the images",
                          o->lazy_pages ? "lazy-pages" : "status-fd");
+    if (o->criu.parent_path != NULL && o->criu.parent_path[0] == '/')
+        return error_set(err, ERROR_INVALID, 0, "--parent-path %s must be relative to the images", o->criu.parent_path);
     if (geteuid() != 0)
         return error_set(err, ERROR_FORBIDDEN, EPERM, "checkpoint and restore need root");
     o->criu.program = global->criu;

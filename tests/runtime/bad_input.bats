@@ -51,6 +51,7 @@ refused() {
     refused linux.timeOffsets.boottime.secs "l['timeOffsets'] = {'boottime': {'secs': 'x'}}"
     refused hooks.prestart "c['hooks'] = {'prestart': [{}]}"
     refused annotations "c['annotations'] = {'a': 1}"
+    refused 'linux.sysctl: "kernel.domainname" conflicts' "c['domainname'] = 'a'; l['sysctl'] = {'kernel.domainname': 'b'}"
     refused linux.sysctl "l['sysctl'] = {'net.ipv4.ip_forward': 1}"
     refused root.path "c['root'] = {}"
 }

@@ -118,7 +118,7 @@ for m in c['mounts']:
     run_container
     rmdir "$parent/$ID"
     [ "$status" = 1 ]
-    [[ "$output" == *"container's cgroup dory/$ID unexpectedly frozen"* ]]
+    [[ "$output" == *"container's cgroup unexpectedly frozen: dory/$ID"* ]]
     run_container
     [ "$status" = 0 ]
 }

@@ -303,6 +303,10 @@ PY
     [[ "$output" == *'invalid manage-cgroups-mode value "nosuch"'* ]]
     try checkpoint --image-path "$T/images" --lazy-pages "$ID"
     [[ "$output" == *"--lazy-pages is not supported"* ]]
+    try checkpoint --image-path "$T/images" --parent-path "$T" "$ID"
+    [[ "$output" == *"--parent-path $T must be relative"* ]]
+    try checkpoint --image-path "$T/images" --parent-path nosuch "$ID"
+    [[ "$output" == *"invalid --parent-path nosuch: No such file"* ]]
     try --criu "$T/nosuch" restore --bundle "$T/bundle" --image-path "$T/images" "$ID-b"
     [ "$status" = 1 ]
     [[ "$output" == *"need criu"* ]]
@@ -324,7 +328,7 @@ PY
     chmod +x "$T/criu"
     try --criu "$T/criu" restore -d --bundle "$T/bundle" --image-path "$T/images" "$ID-b"
     [ "$status" = 1 ]
-    [[ "$output" == *"container's cgroup dory/$ID is not empty"* ]]
+    [[ "$output" == *"container's cgroup is not empty: dory/$ID"* ]]
     [ "$(status_of "$ID")" = running ]
     [ "$(cat "$(cgroup_file pids pids.max pids.max)")" = 77 ]
     [ "$(ls "$T/state")" = "$ID" ]
@@ -340,7 +344,7 @@ assert set(f["hooks"]) == {"prestart", "createRuntime", "createContainer", "star
 assert {"ro", "rbind", "rro", "idmap", "tmpcopyup", "nosuid"} <= set(f["mountOptions"]), f["mountOptions"]
 assert set(l["namespaces"]) == {"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"}
 assert {"CAP_CHOWN", "CAP_SYS_ADMIN", "CAP_BPF"} <= set(l["capabilities"])
-assert l["cgroup"] == {"v1": True, "v2": True, "systemd": True, "systemdUser": False, "rdma": True}, l["cgroup"]
+assert l["cgroup"] == {"v1": True, "v2": True, "systemd": True, "systemdUser": True, "rdma": True}, l["cgroup"]
 s = l["seccomp"]
 assert s["enabled"] and {"SCMP_ACT_NOTIFY", "SCMP_ACT_ERRNO"} <= set(s["actions"]) and "SCMP_ARCH_X86_64" in s["archs"], s
 assert {"SECCOMP_FILTER_FLAG_LOG"} <= set(s["supportedFlags"]) <= set(s["knownFlags"]), s

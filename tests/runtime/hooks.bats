@@ -70,7 +70,7 @@ PY
         edit "c['hooks']['$kind'][0]['env'].append('FAIL=yes')"
         run_container
         [ "$status" = 1 ]
-        [[ "$output" == *"error running hooks.$kind[0]"*"exit status 3"*"$kind is broken"* ]]
+        [[ "$output" == *"error running $kind hook #0: "*"exit status 3"*"$kind is broken"* ]]
         [[ "$output" != *ran* ]]
         [ "$(tail -n1 "$T/hooks/order")" = poststop ]
         ! grep -q poststart "$T/hooks/order" || false
@@ -86,7 +86,7 @@ PY
         rt create --bundle "$T/bundle" "$ID" </dev/null >/dev/null 2>&1
         run rt start "$ID"
         [ "$status" = 1 ]
-        [[ "$output" == *"error running hooks.$kind[0]"*"$kind is broken"* ]]
+        [[ "$output" == *"error running $kind hook #0: "*"$kind is broken"* ]]
         wait_for 'rt state "$ID" | grep -q "\"stopped\""'
         rt delete "$ID"
         [ "$(tail -n1 "$T/hooks/order")" = poststop ]
@@ -94,7 +94,7 @@ PY
     # In one go.
     run_container
     [ "$status" = 1 ]
-    [[ "$output" == *"error running hooks.poststart[0]"* ]]
+    [[ "$output" == *"error running poststart hook #0: "* ]]
     [ -z "$(ls "$T/state")" ]
 }
 
@@ -118,12 +118,12 @@ c['hooks']['poststop'].append(again)"
     rt create --bundle "$T/bundle" "$ID" </dev/null >/dev/null 2>&1
     run rt --log "$T/log" --log-format json delete --force "$ID"
     [ "$status" = 0 ]
-    [[ "$output" == *"warning: error running hooks.poststop[0]"*"poststop is broken"* ]]
+    [[ "$output" == *"warning: error running poststop hook #0: "*"poststop is broken"* ]]
     [ "$(tail -n1 "$T/hooks/order")" = second ]
     python3 -c "
 import json, sys
 entry = json.loads(open(sys.argv[1]).readlines()[-1])
-assert entry['level'] == 'warning' and 'hooks.poststop[0]' in entry['msg'], entry" "$T/log"
+assert entry['level'] == 'warning' and 'poststop hook #0' in entry['msg'], entry" "$T/log"
     run rt state "$ID"
     [ "$status" = 1 ]
 }
@@ -133,7 +133,7 @@ assert entry['level'] == 'warning' and 'hooks.poststop[0]' in entry['msg'], entr
     edit "c['hooks'] = {'createRuntime': [{'path': '/bin/sh', 'args': ['sh', '-c', 'sleep 1234 & echo \$! >$T/child; wait'], 'env': ['PATH=/bin:/usr/bin'], 'timeout': 1}]}"
     run_container
     [ "$status" = 1 ]
-    [[ "$output" == *"error running hooks.createRuntime[0] (/bin/sh): hook ran past specified timeout of 1 s"* ]]
+    [[ "$output" == *"error running createRuntime hook #0: /bin/sh: hook ran past specified timeout of 1 s"* ]]
     wait_for '[ ! -e "/proc/$(cat "$T/child")" ] || grep -q "^State:.Z" "/proc/$(cat "$T/child")/status"'
     edit "c['hooks']['createRuntime'][0].update({'args': ['sh', '-c', 'true'], 'timeout': 30})"
     run_container
@@ -152,19 +152,42 @@ assert entry['level'] == 'warning' and 'hooks.poststop[0]' in entry['msg'], entr
     edit "c['hooks'] = {'createRuntime': [{'path': '/no/such/hook'}]}"
     run_container
     [ "$status" = 1 ]
-    [[ "$output" == *"error running hooks.createRuntime[0] (/no/such/hook)"* ]]
+    [[ "$output" == *"error running createRuntime hook #0: /no/such/hook"* ]]
     [ -z "$(ls "$T/state")" ]
 }
 
-@test "a startContainer hook without an environment has that of the process, others have none" {
+@test "a hook that says nothing of its environment: the process's inside, the runtime's on the host, in the bundle" {
     make_config sh -c 'cat /tmp/start'
     edit "proc['env'] = ['PATH=/bin', 'ONE=two']; c['root']['readonly'] = False
-c['hooks'] = {'startContainer': [{'path': '/bin/sh', 'args': ['sh', '-c', 'echo \$ONE >/tmp/start']}],
-              'createRuntime': [{'path': '/bin/sh', 'args': ['sh', '-c', '/usr/bin/env >$T/create']}]}"
+hook = lambda path, text: [{'path': path, 'args': ['sh', '-c', text]}]
+c['hooks'] = {'startContainer': hook('/bin/sh', 'echo \$ONE >/tmp/start'),
+              'createRuntime': hook('/bin/sh', 'echo \$ONE \$PWD >$T/create'),
+              'createContainer': hook('/bin/sh', 'ls proc/self/status $ROOT/proc/1/status; echo \$PWD >$T/inside'),
+              'poststop': hook('/bin/sh', 'echo \$ONE >$T/stop')}"
     ONE=ours run_container
     echo "$output"
     [ "$status" = 0 ]
     [ "$output" = two ]
-    [ -e "$T/create" ]
-    ! grep ONE "$T/create" || false
+    [ "$(cat "$T/create")" = "ours $T/bundle" ]
+    [ "$(cat "$T/inside")" = "$ROOT" ]
+    [ "$(cat "$T/stop")" = ours ]
+}
+
+@test "a hook of the host finds the container's root in its mount namespace where root.path says" {
+    make_config sh -c 'cat /given/file; ls /'
+    mkdir -p "$T/given" "$ROOT/given"
+    echo from the hook >"$T/given/file"
+    for kind in prestart createRuntime; do
+        for user in no yes; do
+            edit "c['hooks'] = {'$kind': [{'path': '/bin/sh', 'env': ['PATH=/usr/bin:/bin'], 'args': ['sh', '-c',
+    'pid=\$(tr -d \" \" | grep -o \'\"pid\":[0-9]*\' | cut -d: -f2); nsenter -t \$pid -m mount --bind $T/given $ROOT/given']}]}
+l['namespaces'] = [n for n in l['namespaces'] if n['type'] != 'user'] + ([{'type': 'user'}] if '$user' == 'yes' else [])
+l['uidMappings'] = l['gidMappings'] = [{'containerID': 0, 'hostID': 0, 'size': 65536}] if '$user' == 'yes' else []"
+            run_container
+            echo "$kind $user: $output"
+            [ "$status" = 0 ]
+            [ "${lines[0]}" = "from the hook" ]
+            [ "$(ls "$ROOT/given")" = "" ]
+        done
+    done
 }

@@ -42,6 +42,8 @@ check "the lock is held" lacks "it is free"
 rt delete --force locks
 
 round_trip tcp --tcp-established
+check "and the connection carries what was sent meanwhile and after" says_more
+check "more than once" says_more
 rt delete --force tcp
 out=$(ls /run/state)
 check "no state is left of them" [ -z "$out" ]
