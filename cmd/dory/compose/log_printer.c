@@ -66,20 +66,38 @@ size_t log_printer_source(struct log_printer *printer, const char *name)
     return printer->count++;
 }
 
-void log_printer_line(struct log_printer *printer, size_t source, const char *line, size_t size)
+static void print_line(struct log_printer *printer, FILE *out, size_t source, const char *line, size_t size)
 {
     const struct log_source *from = &printer->items[source];
     char when[TIMESTAMP_MAX];
     if (printer->prefix && from->colour)
-        printf("\033[%sm%-*s  | \033[0m", from->colour, printer->width, from->name);
+        fprintf(out, "\033[%sm%-*s  | \033[0m", from->colour, printer->width, from->name);
     else if (printer->prefix)
-        printf("%-*s  | ", printer->width, from->name);
+        fprintf(out, "%-*s  | ", printer->width, from->name);
     if (printer->timestamps) {
         timestamp_format_fixed(when, timestamp_now());
-        printf("%s ", when);
+        fprintf(out, "%s ", when);
     }
-    fwrite(line, 1, size, stdout);
-    putchar('\n');
+    fwrite(line, 1, size, out);
+    putc('\n', out);
+}
+
+void log_printer_line(struct log_printer *printer, size_t source, const char *line, size_t size)
+{
+    print_line(printer, stdout, source, line, size);
+}
+
+void log_printer_line_to(struct log_printer *printer, FILE *out, size_t source, const char *line, size_t size)
+{
+    CLEANUP_FREE char *text = NULL;
+    size_t length;
+    FILE *whole = open_memstream(&text, &length); /* one write a line, as standard error has no buffer */
+    if (!whole)
+        return;
+    print_line(printer, whole, source, line, size);
+    fclose(whole);
+    fwrite(text, 1, length, out);
+    fflush(out);
 }
 
 void log_printer_status(struct log_printer *printer, size_t source, const char *text)

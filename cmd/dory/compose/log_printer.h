@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "cmd/dory/compose/compose.h"
 
@@ -26,6 +27,8 @@ void log_printer_free(struct log_printer *printer); /* NULL is fine */
 size_t log_printer_source(struct log_printer *printer, const char *name);
 /* One line without its newline. Standard output is flushed by the caller. */
 void log_printer_line(struct log_printer *printer, size_t source, const char *line, size_t size);
+/* The same on another stream (stderr), which is flushed at once. */
+void log_printer_line_to(struct log_printer *printer, FILE *out, size_t source, const char *line, size_t size);
 /* A sentence about the container: "web-1 exited with code 0". */
 void log_printer_status(struct log_printer *printer, size_t source, const char *text);
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cmd/dory/compose/create_options.h"
+#include "cmd/dory/compose/follow.h"
 
 #include "cmd/dory/compose/model.h"
 
@@ -94,6 +95,49 @@ static int check_flags(struct up_flags *flags, struct error *err)
     return create_flags_check(&flags->create, err);
 }
 
+/* The services whose output is shown. */
+static int choose_attached(struct app *app, const struct up_flags *flags, const struct strv *named, struct strv *ret,
+                           struct error *err)
+{
+    for (size_t i = 0; i < flags->attach.count; i++) {
+        if (!app_service(app, flags->attach.items[i]))
+            return error_set(err, ERROR_NOT_FOUND, 0, "cannot attach to services not included in up: %s",
+                             flags->attach.items[i]);
+    }
+    for (size_t i = 0; i < app->count; i++) {
+        const char *name = app->services[i].name;
+        bool wanted = named->count == 0 || flags->attach_dependencies || strv_contains(named, name);
+        wanted = wanted && model_bool(app->services[i].config, "attach", true);
+        if (flags->attach.count > 0)
+            wanted = strv_contains(&flags->attach, name);
+        if (wanted && !strv_contains(&flags->no_attach, name))
+            strv_add(ret, name);
+    }
+    return 0;
+}
+
+static int up_attached(struct app *app, const struct up_flags *flags, const struct strv *named, struct error *err)
+{
+    CLEANUP_STRV struct strv attached = STRV_INIT;
+    struct follow_options options = {.attached = &attached,
+                                     .watched = named,
+                                     .no_color = flags->no_color,
+                                     .no_prefix = flags->no_prefix,
+                                     .timestamps = flags->timestamps,
+                                     .abort_on_exit = flags->abort_on_exit,
+                                     .abort_on_failure = flags->abort_on_failure,
+                                     .exit_code_from = flags->exit_code_from};
+    int r = choose_attached(app, flags, named, &attached, err);
+    if (r < 0)
+        return r;
+    board_finish(&app->board);
+    if (app->options->dry_run) {
+        printf("end of 'compose up' output, interactive run is not supported in dry-run mode\n");
+        return 0;
+    }
+    return follow_application(app, &options, err);
+}
+
 static int run_up(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
     struct up_flags *flags = data;
@@ -113,7 +157,7 @@ static int run_up(struct cli *cli, void *data, const struct strv *arguments, str
         r = converge_start(&app, &(struct start_options){.wait = flags->wait, .wait_timeout = flags->wait_timeout},
                            err);
     else if (r == 0 && !flags->no_start)
-        r = error_set(err, ERROR_NOT_IMPLEMENTED, 0, "up without --detach is not supported yet");
+        r = up_attached(&app, flags, arguments, err);
     board_finish(&app.board);
     converge_options_release(&options);
     return r;
