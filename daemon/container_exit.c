@@ -175,7 +175,8 @@ void container_process_exit(struct engine *engine, struct container *c, const st
     if (!auto_remove)
         store_save_state(engine, c);
     if (restart)
-        container_schedule_restart(engine, c, restart_policy_delay(ran, &c->restart_failures));
+        container_schedule_restart(
+            engine, c, daemon_start ? RESTART_DELAY_FIRST_MS : restart_policy_delay(ran, &c->restart_failures));
     pthread_mutex_unlock(&c->lock);
 
     container_execs_ended(engine, c);

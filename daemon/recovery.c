@@ -11,6 +11,7 @@
 #include "base/timestamp.h"
 #include "daemon/engine_internal.h"
 #include "daemon/host_mounts.h"
+#include "daemon/start_order.h"
 
 /* docker's status of a container that was lost with its machine */
 #define EXIT_LOST 255
@@ -172,6 +173,7 @@ int engine_recover(struct engine *engine, struct error *err)
         return r;
     size_t count;
     struct container **list = engine_snapshot(engine, &count);
+    start_order_sort(list, count); /* what is restarted is so in this order: the timer runs one job after the other */
     for (size_t i = 0; i < count; i++)
         find_process(engine, list[i]);
     r = network_restore_done(engine->networks, err);

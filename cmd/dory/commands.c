@@ -67,6 +67,7 @@
     X(compose_push)                                                                                                    \
     X(compose_restart)                                                                                                 \
     X(compose_rm)                                                                                                      \
+    X(compose_run)                                                                                                     \
     X(compose_scale)                                                                                                   \
     X(compose_start)                                                                                                   \
     X(compose_stats)                                                                                                   \

@@ -1,0 +1,85 @@
+# dory compose run.
+bats_require_minimum_version 1.5.0
+load ../lib/env
+load ../lib/clients
+load ../lib/compose
+load ../lib/compose_up
+
+setup_file() {
+    clients_newer
+    env_start
+    env_images busybox
+}
+
+teardown_file() {
+    env_stop
+}
+
+setup() {
+    compose_up_setup
+}
+
+teardown() {
+    compose_up_teardown
+}
+
+shop() {
+    file <<'YAML'
+services:
+  db: {image: "busybox:latest", command: sleep 1000, stop_grace_period: 0s}
+  web:
+    image: busybox:latest
+    command: sh -c 'echo from the file'
+    environment: {NAME: file, KEPT: "1"}
+    ports: ["127.0.0.1::80"]
+    depends_on: [db]
+    restart: always
+YAML
+}
+
+@test "run starts what the service needs, runs the command with its own environment, and ends with its status" {
+    shop
+    run -0 --separate-stderr compose run --rm web
+    [ "$output" = "from the file" ]
+    [ "$(state_of shop-db-1)" = running ]
+    [ -z "$(dory ps -aq --filter name=shop-web)" ]
+    run -7 compose run --rm -e NAME=flag -e "OTHER=x y" --no-deps web sh -c 'echo "$NAME $KEPT $OTHER"; exit 7'
+    [[ "$output" == *"flag 1 x y"* ]]
+    run -0 --separate-stderr compose run --rm -T web cat <<<"to standard input"
+    [ "$output" = "to standard input" ]
+}
+
+@test "run's container is a one-off with labels, name, user, directory, entrypoint, volume and capabilities as asked for" {
+    shop
+    run -0 compose run -d --no-deps --name shop-own -l role=test -u 65534 -w /tmp -v "$PROJECT:/src:ro" --entrypoint "sleep 1000" web
+    [ "$(dory inspect -f '{{index .Config.Labels "com.docker.compose.oneoff"}} {{.Config.Labels.role}} {{.Config.User}} {{.Config.WorkingDir}} {{.Config.Entrypoint}} {{.HostConfig.RestartPolicy.Name}}' shop-own)" = \
+        "True test 65534 /tmp [sleep 1000] no" ]
+    dory exec shop-own test -e /src/compose.yaml
+    [ -z "$(dory port shop-own)" ]
+    compose up -d
+    [ "$(state_of shop-own)" = running ]
+    dory rm -f shop-own
+    run -0 compose run -d -p 127.0.0.1::8080 web sleep 1000
+    name=$(dory ps --filter label=com.docker.compose.oneoff=True --format '{{.Names}}')
+    [[ "$name" =~ ^shop-web-run-[0-9a-f]{12}$ ]]
+    [[ "$(dory port "$name")" == 8080/tcp* ]]
+    dory rm -f "$name"
+    run -0 compose run -d --service-ports --use-aliases web sleep 1000
+    name=$(dory ps --filter label=com.docker.compose.oneoff=True --format '{{.Names}}')
+    [[ "$(dory port "$name")" == 80/tcp* ]]
+    [[ "$(dory inspect -f '{{json (index .NetworkSettings.Networks "shop_default").Aliases}}' "$name")" == *'"web"'* ]]
+    dory rm -f "$name"
+    run -1 compose run --service-ports -p 80:80 web
+    [[ "$output" == *"--service-ports and --publish are incompatible" ]]
+    run -1 compose run nothing
+    [[ "$output" == *"no such service: nothing" ]]
+}
+
+@test "run gives a terminal where there is one" {
+    shop
+    cd "$PROJECT"
+    run -0 python3 "$ENV_SOURCE/tests/lib/terminal.py" "$DORY_BIN/dory" compose run --rm --no-deps web sh -c 'tty; [ -t 1 ] && echo has one'
+    [[ "$output" == *"has one"* ]]
+    run -0 python3 "$ENV_SOURCE/tests/lib/terminal.py" "$DORY_BIN/dory" compose run --rm -T --no-deps web sh -c '[ -t 1 ] || echo has none'
+    [[ "$output" == *"has none"* ]]
+}
