@@ -220,6 +220,8 @@ void runtime_stats_detail_release(struct runtime_stats_detail *stats)
     free(stats->memory_stat);
     free(stats->hugetlb);
     free(stats->per_cpu_ns);
+    free(stats->per_cpu_kernel_ns);
+    free(stats->per_cpu_user_ns);
     free(stats->io_bytes.items);
     free(stats->io_operations.items);
     free(stats->cpus);

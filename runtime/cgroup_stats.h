@@ -50,10 +50,17 @@ struct runtime_stats_pressure {
     struct runtime_stats_stall some, full;
 };
 
+/* The flags of a cpuset of v1 (cpusets.rst), by their files; zero where the container has none of its own. */
+struct runtime_stats_cpuset {
+    int64_t cpu_exclusive, mem_hardwall, mem_exclusive, memory_migrate, memory_spread_page, memory_spread_slab,
+        memory_pressure, sched_load_balance, sched_relax_domain_level;
+};
+
 struct runtime_stats_detail {
     struct runtime_stats sum;
-    bool v2;                                        /* which of the two vocabularies `memory_stat` speaks */
-    uint64_t *per_cpu_ns;                           /* v1 only */
+    bool v2;              /* which of the two vocabularies `memory_stat` speaks */
+    uint64_t *per_cpu_ns; /* v1 only, as are the next two; NULL */
+    uint64_t *per_cpu_kernel_ns, *per_cpu_user_ns;
     size_t per_cpu_count;                           /* processors */
     struct runtime_stats_memory swap;               /* v1: memory and swap together; v2: swap alone */
     struct runtime_stats_memory kernel, kernel_tcp; /* v1 only */
@@ -65,6 +72,7 @@ struct runtime_stats_detail {
     size_t hugetlb_count;
     struct runtime_stats_pressure cpu_pressure, memory_pressure, io_pressure; /* v2 only */
     char *cpus, *mems; /* effective cpuset, NULL when the container has none of its own */
+    struct runtime_stats_cpuset cpuset;
 };
 
 /* *ret is zeroed or released; after success the caller releases it. ERROR_NOT_FOUND when the cgroup is gone. */

@@ -85,17 +85,40 @@ static void read_memory(int fd, const char *prefix, struct runtime_stats_memory 
     }
 }
 
-static void read_per_cpu(int fd, struct runtime_stats_detail *ret)
+/* NULL when there is no such file. */
+static uint64_t *read_per_cpu(int fd, const char *file, size_t count)
 {
     char text[16384];
-    if (cgroup_read(fd, "cpuacct.usage_percpu", text, sizeof(text)) <= 0)
-        return;
-    ret->per_cpu_ns = xcalloc(ret->per_cpu_count, sizeof(ret->per_cpu_ns[0]));
+    if (cgroup_read(fd, file, text, sizeof(text)) <= 0)
+        return NULL;
+    uint64_t *ret = xcalloc(count, sizeof(ret[0]));
     const char *p = text;
-    for (size_t i = 0; i < ret->per_cpu_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         char *end;
-        ret->per_cpu_ns[i] = strtoull(p, &end, 10);
+        ret[i] = strtoull(p, &end, 10);
         p = end;
+    }
+    return ret;
+}
+
+static void read_cpuset(int fd, struct runtime_stats_cpuset *ret)
+{
+    const struct {
+        const char *file;
+        int64_t *to;
+    } files[] = {{"cpuset.cpu_exclusive", &ret->cpu_exclusive},
+                 {"cpuset.mem_hardwall", &ret->mem_hardwall},
+                 {"cpuset.mem_exclusive", &ret->mem_exclusive},
+                 {"cpuset.memory_migrate", &ret->memory_migrate},
+                 {"cpuset.memory_spread_page", &ret->memory_spread_page},
+                 {"cpuset.memory_spread_slab", &ret->memory_spread_slab},
+                 {"cpuset.memory_pressure", &ret->memory_pressure},
+                 {"cpuset.sched_load_balance", &ret->sched_load_balance},
+                 {"cpuset.sched_relax_domain_level", &ret->sched_relax_domain_level}};
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        char text[32];
+        if (cgroup_read(fd, files[i].file, text, sizeof(text)) > 0)
+            *files[i].to = strtoll(text, NULL, 10);
     }
 }
 
@@ -120,8 +143,11 @@ int cgroup_v1_stats_detail(struct runtime_cgroup *cgroup, struct runtime_stats_d
         cgroup_read_number(fds[CGROUP_MEMORY], "memory.use_hierarchy", &hierarchy);
         ret->hierarchy = hierarchy == 1;
     }
-    if (fds[CGROUP_CPUACCT] >= 0)
-        read_per_cpu(fds[CGROUP_CPUACCT], ret);
+    if (fds[CGROUP_CPUACCT] >= 0) {
+        ret->per_cpu_ns = read_per_cpu(fds[CGROUP_CPUACCT], "cpuacct.usage_percpu", ret->per_cpu_count);
+        ret->per_cpu_kernel_ns = read_per_cpu(fds[CGROUP_CPUACCT], "cpuacct.usage_percpu_sys", ret->per_cpu_count);
+        ret->per_cpu_user_ns = read_per_cpu(fds[CGROUP_CPUACCT], "cpuacct.usage_percpu_user", ret->per_cpu_count);
+    }
     if (fds[CGROUP_BLKIO] >= 0) {
         read_io(fds[CGROUP_BLKIO], "blkio.throttle.io_service_bytes_recursive", &ret->io_bytes);
         read_io(fds[CGROUP_BLKIO], "blkio.throttle.io_serviced_recursive", &ret->io_operations);
@@ -133,6 +159,7 @@ int cgroup_v1_stats_detail(struct runtime_cgroup *cgroup, struct runtime_stats_d
     if (fds[CGROUP_CPUSET] >= 0) {
         ret->cpus = cgroup_read_line(fds[CGROUP_CPUSET], "cpuset.effective_cpus");
         ret->mems = cgroup_read_line(fds[CGROUP_CPUSET], "cpuset.effective_mems");
+        read_cpuset(fds[CGROUP_CPUSET], &ret->cpuset);
     }
     return 0;
 }

@@ -36,6 +36,17 @@ static void write_pressure(struct json_writer *w, const struct runtime_stats_pre
     json_end_object(w);
 }
 
+static void write_numbers(struct json_writer *w, const char *key, const uint64_t *numbers, size_t count)
+{
+    if (numbers == NULL)
+        return;
+    json_key(w, key);
+    json_begin_array(w);
+    for (size_t i = 0; i < count; i++)
+        json_put_uint(w, numbers[i]);
+    json_end_array(w);
+}
+
 static void write_cpu(struct json_writer *w, const struct runtime_stats_detail *s)
 {
     json_key(w, "cpu");
@@ -43,13 +54,9 @@ static void write_cpu(struct json_writer *w, const struct runtime_stats_detail *
     json_key(w, "usage");
     json_begin_object(w);
     member_uint(w, "total", s->sum.cpu_usage_ns);
-    if (s->per_cpu_ns != NULL) {
-        json_key(w, "percpu");
-        json_begin_array(w);
-        for (size_t i = 0; i < s->per_cpu_count; i++)
-            json_put_uint(w, s->per_cpu_ns[i]);
-        json_end_array(w);
-    }
+    write_numbers(w, "percpu", s->per_cpu_ns, s->per_cpu_count);
+    write_numbers(w, "percpu_kernel", s->per_cpu_kernel_ns, s->per_cpu_count);
+    write_numbers(w, "percpu_user", s->per_cpu_user_ns, s->per_cpu_count);
     member_uint(w, "kernel", s->sum.cpu_system_ns);
     member_uint(w, "user", s->sum.cpu_user_ns);
     json_end_object(w);
@@ -79,6 +86,29 @@ static void write_list(struct json_writer *w, const char *key, const char *text)
         p = end + (*end == ',');
     }
     json_end_array(w);
+}
+
+static void write_cpuset(struct json_writer *w, const struct runtime_stats_detail *s)
+{
+    const struct {
+        const char *key;
+        int64_t value;
+    } flags[] = {{"cpu_exclusive", s->cpuset.cpu_exclusive},
+                 {"mem_hardwall", s->cpuset.mem_hardwall},
+                 {"mem_exclusive", s->cpuset.mem_exclusive},
+                 {"memory_migrate", s->cpuset.memory_migrate},
+                 {"memory_spread_page", s->cpuset.memory_spread_page},
+                 {"memory_spread_slab", s->cpuset.memory_spread_slab},
+                 {"memory_pressure", s->cpuset.memory_pressure},
+                 {"sched_load_balance", s->cpuset.sched_load_balance},
+                 {"sched_relax_domain_level", s->cpuset.sched_relax_domain_level}};
+    json_key(w, "cpuset");
+    json_begin_object(w);
+    write_list(w, "cpus", s->cpus);
+    write_list(w, "mems", s->mems);
+    for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+        json_member_int(w, flags[i].key, flags[i].value);
+    json_end_object(w);
 }
 
 static void write_memory_entry(struct json_writer *w, const char *key, const struct runtime_stats_memory *m)
@@ -133,11 +163,7 @@ void events_write_stats(const struct runtime_stats_detail *s, struct json_writer
 {
     json_begin_object(w);
     write_cpu(w, s);
-    json_key(w, "cpuset");
-    json_begin_object(w);
-    write_list(w, "cpus", s->cpus);
-    write_list(w, "mems", s->mems);
-    json_end_object(w);
+    write_cpuset(w, s);
     write_memory(w, s);
     json_key(w, "pids");
     json_begin_object(w);

@@ -19,6 +19,7 @@
 #include "runtime/seccomp.h"
 
 struct exec {
+    const struct global *global;
     const char *id;
     const char *process_file, *console_socket, *pidfd_socket, *pid_file, *cwd, *user, *apparmor, *label, *preserve_text;
     bool detach, tty, no_new_privs, no_new_privs_given, ignore_paused;
@@ -106,12 +107,16 @@ static int set_user(struct oci_user *user, const char *text, struct error *err)
     return r;
 }
 
-static int add_capabilities(struct oci_capabilities *to, const struct strv *caps, struct error *err)
+/* One that there is not is warned of and left out, as in config.json. */
+static void add_capabilities(struct oci_capabilities *to, const struct strv *caps, const struct global *global)
 {
     for (size_t i = 0; i < caps->count; i++) {
         int number = runtime_capability_number(caps->items[i]);
-        if (number < 0)
-            return error_set(err, ERROR_INVALID, 0, "unknown capability \"%s\"", caps->items[i]);
+        if (number < 0) {
+            CLEANUP_FREE char *text = xasprintf("--cap: ignoring unknown capability %s", caps->items[i]);
+            global_warn((void *)global, text);
+            continue;
+        }
         const char *name = runtime_capability_name(number);
         strv_add(&to->bounding, name);
         strv_add(&to->effective, name);
@@ -120,7 +125,6 @@ static int add_capabilities(struct oci_capabilities *to, const struct strv *caps
         if (strv_contains(&to->inheritable, name))
             strv_add(&to->ambient, name);
     }
-    return 0;
 }
 
 static int change_process(struct exec *e, char *const *args, struct error *err)
@@ -153,7 +157,8 @@ static int change_process(struct exec *e, char *const *args, struct error *err)
     }
     preserve_announce(&p->env, e->listen_fds);
     e->process = p;
-    return r < 0 ? r : add_capabilities(&p->capabilities, &e->caps, err);
+    add_capabilities(&p->capabilities, &e->caps, e->global);
+    return r;
 }
 
 static int load_process(struct exec *e, char *const *args, struct error *err)
@@ -263,7 +268,7 @@ static void release(struct exec *e)
 
 int command_exec(const struct global *global, int argc, char **argv, struct error *err)
 {
-    struct exec e = {.state_fd = -1, .pid_fd = -1, .started = {.pid_fd = -1, .console_fd = -1}};
+    struct exec e = {.global = global, .state_fd = -1, .pid_fd = -1, .started = {.pid_fd = -1, .console_fd = -1}};
     int first = 0;
     int r = parse(&e, argc, argv, &first, err);
     r = r < 0 ? r : find_container(&e, global, err);

@@ -255,7 +255,7 @@ assert c["rootfs"] == sys.argv[3] + "/rootfs" and c["ociVersion"] == "1.0.2", c'
 }
 
 @test "events tells statistics in runc's form" {
-    start_sleeper 'head -c 1000000 /dev/zero >/tmp/file; exec sleep 1000' "r['memory'] = {'limit': 64 << 20}; r['pids'] = {'limit': 20}"
+    start_sleeper 'head -c 1000000 /dev/zero >/tmp/file; exec sleep 1000' "r['memory'] = {'limit': 64 << 20}; r['pids'] = {'limit': 20}; r['cpu'] = {'cpus': '0', 'mems': '0'}"
     rt events --stats "$ID" >"$T/stats"
     python3 - "$T/stats" "$ID" <<'PY'
 import json, sys
@@ -265,6 +265,12 @@ data = event["data"]
 assert data["cpu"]["usage"]["total"] > 0 and "throttledTime" in data["cpu"]["throttling"], data["cpu"]
 assert data["memory"]["usage"]["limit"] == 64 << 20 and data["memory"]["usage"]["usage"] > 0, data["memory"]
 assert len(data["memory"]["raw"]) > 10, data["memory"]["raw"]
+usage, cpuset = data["cpu"]["usage"], data["cpuset"]
+assert cpuset["cpus"] == [0] and cpuset["mems"] == [0] and cpuset["cpu_exclusive"] == 0, cpuset
+if "percpu" in usage:  # v1
+    assert len(usage["percpu_kernel"]) == len(usage["percpu_user"]) == len(usage["percpu"]), usage
+    assert 0 < usage["percpu_kernel"][0] + usage["percpu_user"][0] <= usage["total"] * 2, usage
+    assert cpuset["sched_load_balance"] == 1 and cpuset["sched_relax_domain_level"] == -1, cpuset
 assert data["pids"]["current"] >= 1 and data["pids"]["limit"] == 20, data["pids"]
 assert isinstance(data["blkio"]["ioServiceBytesRecursive"], list) and isinstance(data["hugetlb"], dict)
 PY
