@@ -40,7 +40,7 @@ uint64_t cgroup_io_weight_from_blkio(uint64_t weight)
 
 static int enable_one_level(int fd, struct error *err)
 {
-    static const char *const wanted[] = {"cpu", "cpuset", "io", "memory", "pids", "hugetlb", "rdma"};
+    static const char *const wanted[] = {"cpu", "cpuset", "io", "memory", "pids", "hugetlb", "rdma", "misc"};
     char available[512], text[128] = "";
     ssize_t n = cgroup_read(fd, "cgroup.controllers", available, sizeof(available));
     if (n < 0)

@@ -93,6 +93,8 @@ dory-runtime --root /run/state run -d --bundle /tests/oom oom </dev/null >/run/o
 for i in $(seq 600); do grep -q "oom_kill [1-9]" /sys/fs/cgroup/dory/oom/memory.events && break; usleep 50000; done
 out=$(cat /sys/fs/cgroup/dory/oom/memory.events /run/oom.out)
 check "an OOM kill is counted in the container's cgroup" has "oom_kill 1"
+out=$(cat /sys/fs/cgroup/dory/oom/cgroup.controllers)
+for controller in cpu cpuset io memory pids hugetlb misc; do check "the container's cgroup has the controller $controller" has $controller; done
 for i in $(seq 600); do grep -q "still here" /run/oom.out && break; usleep 50000; done
 out=$(cat /run/oom.out)
 check "it takes the process that is too large, not the container" has "still here"
