@@ -135,9 +135,11 @@ static int open_images(struct engine *engine, struct error *err)
     if (parse_size(options->max_layer_size, false, &limits.layer_bytes) < 0)
         return error_set(err, ERROR_INVALID, EINVAL, "invalid max-layer-size: %s", options->max_layer_size);
     int r = image_store_open(options->data_root, engine->db, &engine->images, err);
-    if (r == 0)
-        image_store_set_limits(engine->images, &limits);
-    return r;
+    if (r < 0)
+        return r;
+    image_store_set_limits(engine->images, &limits);
+    image_restore_downloads(engine->images, options->keep_downloads);
+    return 0;
 }
 
 static int open_volumes(struct engine *engine, struct error *err)

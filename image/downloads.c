@@ -1,17 +1,26 @@
 #include "image/downloads.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/directory.h"
+#include "base/fd.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/timestamp.h"
+#include "image/digest.h"
+#include "image/reference.h"
 #include "image/store.h"
 
 #define POLL_NS (100 * INT64_C(1000000))
 /* Each of them has two threads that wait and up to 2 MB of buffers. */
 #define KEPT_UNFINISHED_MAX 4
 #define KEPT_BYTES_MAX (INT64_C(4) << 30)
+#define PIECE ((size_t)256 * 1024)
 
 struct download {
     struct download *next;
@@ -19,6 +28,8 @@ struct download {
     char digest[DIGEST_TEXT_MAX];
     _Atomic int64_t received;
     struct layer_ingest *ingest; /* the driver's; NULL before the first byte and after wrong ones */
+    int spool_fd;                /* the driver's: all that was received, in the same order; -1: it is not kept */
+    int64_t stored;              /* bytes of it that were not unpacked yet; 0 behind download_replay() */
     /* Under the lock: */
     size_t holders;
     bool driven, finished;
@@ -36,6 +47,33 @@ void downloads_init(struct downloads *downloads)
     downloads->kept_max = KEPT_BYTES_MAX;
 }
 
+/* ---- The file ---- */
+
+static void spool_open(struct download *download)
+{
+    download->spool_fd = openat(download->store->downloads_fd, digest_hex(download->digest),
+                                O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (download->spool_fd < 0)
+        log_warn("downloads/%s: %s", digest_hex(download->digest), strerror(errno));
+}
+
+/* The next daemon is not to take it up. */
+static void spool_remove(struct download *download)
+{
+    if (download->spool_fd >= 0)
+        (void)unlinkat(download->store->downloads_fd, digest_hex(download->digest), 0);
+    download->spool_fd = fd_close(download->spool_fd);
+    download->stored = 0;
+}
+
+/* It only saves time: where it cannot be written there is none. */
+static void spool_write(struct download *download, const void *data, size_t size)
+{
+    int r = download->spool_fd >= 0 ? fd_write_all(download->spool_fd, data, size) : 0;
+    if (r < 0)
+        spool_remove(download);
+}
+
 /* Nobody can find it any more. */
 static void download_free(struct download *download)
 {
@@ -43,6 +81,7 @@ static void download_free(struct download *download)
     if (download->finished)
         memcpy(diff_id, layer_ingest_info(download->ingest)->diff_id, sizeof(diff_id));
     layer_ingest_free(download->ingest);
+    spool_remove(download);
     if (diff_id[0])
         image_layer_unpin(download->store, diff_id);
     free(download);
@@ -87,6 +126,55 @@ void image_forget_downloads(struct image_store *store)
     downloads_expire(&store->downloads, true);
 }
 
+void downloads_suspend(struct downloads *downloads)
+{
+    pthread_mutex_lock(&downloads->lock);
+    for (struct download *d = downloads->first; d; d = d->next)
+        if (d->holders == 0)
+            d->spool_fd = fd_close(d->spool_fd);
+    pthread_mutex_unlock(&downloads->lock);
+}
+
+static struct download *new_download(struct image_store *store, const char *digest)
+{
+    struct download *download = xcalloc(1, sizeof(*download));
+    download->store = store;
+    download->spool_fd = -1;
+    snprintf(download->digest, sizeof(download->digest), "%s", digest);
+    download->next = store->downloads.first;
+    store->downloads.first = download;
+    return download;
+}
+
+/* Before anybody asks for it. */
+static void restore(struct image_store *store, const char *name, int64_t keep_seconds)
+{
+    CLEANUP_FREE char *digest = xasprintf("sha256:%s", name);
+    CLEANUP_CLOSE int fd = openat(store->downloads_fd, name, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    int64_t age = fd >= 0 && fstat(fd, &st) == 0 ? time(NULL) - st.st_mtim.tv_sec : INT64_MAX;
+    if (age < 0 || age >= keep_seconds || st.st_size == 0 || !digest_is_valid(digest)) {
+        (void)unlinkat(store->downloads_fd, name, 0);
+        return;
+    }
+    struct download *download = new_download(store, digest);
+    download->stored = st.st_size;
+    download->spool_fd = TAKE_FD(fd);
+    download->expires = timestamp_monotonic() + (keep_seconds - age) * 1000000000;
+}
+
+void image_restore_downloads(struct image_store *store, int64_t keep_seconds)
+{
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
+    int r = directory_open(store->downloads_fd, ".", &dir);
+    while (r >= 0 && (r = directory_next(dir, &name)) > 0)
+        restore(store, name, keep_seconds);
+    if (r < 0)
+        log_warn("downloads: %s", strerror(-r));
+    store_expire_later(store);
+}
+
 void downloads_release(struct downloads *downloads)
 {
     downloads_expire(downloads, true);
@@ -94,7 +182,7 @@ void downloads_release(struct downloads *downloads)
     pthread_mutex_destroy(&downloads->lock);
 }
 
-struct download *download_join(struct image_store *store, const char *digest)
+struct download *download_join(struct image_store *store, const char *digest, bool spool)
 {
     struct downloads *downloads = &store->downloads;
     pthread_mutex_lock(&downloads->lock);
@@ -102,11 +190,9 @@ struct download *download_join(struct image_store *store, const char *digest)
     while (download && strcmp(download->digest, digest) != 0)
         download = download->next;
     if (!download) {
-        download = xcalloc(1, sizeof(*download));
-        download->store = store;
-        snprintf(download->digest, sizeof(download->digest), "%s", digest);
-        download->next = downloads->first;
-        downloads->first = download;
+        download = new_download(store, digest);
+        if (spool)
+            spool_open(download);
     }
     download->holders++;
     pthread_mutex_unlock(&downloads->lock);
@@ -148,7 +234,8 @@ int64_t download_received(const struct download *download)
     return download->received;
 }
 
-int download_write(struct download *download, const void *data, size_t size, struct error *err)
+/* To the stages of the unpacking. */
+static int ingest_bytes(struct download *download, const void *data, size_t size, struct error *err)
 {
     int rc = 0;
     if (!download->ingest)
@@ -157,6 +244,34 @@ int download_write(struct download *download, const void *data, size_t size, str
         rc = layer_ingest_write(download->ingest, data, size, err);
     if (rc == 0)
         download->received += (int64_t)size;
+    return rc;
+}
+
+int download_write(struct download *download, const void *data, size_t size, struct error *err)
+{
+    int rc = ingest_bytes(download, data, size, err);
+    if (rc == 0)
+        spool_write(download, data, size);
+    return rc;
+}
+
+int download_replay(struct download *download, struct error *err)
+{
+    CLEANUP_FREE char *piece = NULL;
+    int rc = 0;
+    if (download->stored == 0)
+        return 0;
+    piece = xmalloc(PIECE);
+    while (rc == 0 && download->received < download->stored) {
+        ssize_t n = pread(download->spool_fd, piece, PIECE, download->received);
+        if (n > 0)
+            rc = ingest_bytes(download, piece, (size_t)n, err);
+        else if (n == 0 || errno != EINTR)
+            rc = error_errno(err, n == 0 ? EIO : errno, "downloads/%s", digest_hex(download->digest));
+    }
+    download->stored = 0;
+    if (rc < 0)
+        download_begin_anew(download);
     return rc;
 }
 
@@ -175,6 +290,9 @@ void download_begin_anew(struct download *download)
 {
     layer_ingest_free(TAKE_PTR(download->ingest));
     download->received = 0;
+    download->stored = 0;
+    if (download->spool_fd >= 0 && ftruncate(download->spool_fd, 0) < 0)
+        spool_remove(download);
 }
 
 void download_stop(struct download *download, bool keep)
@@ -193,6 +311,7 @@ int download_finish(struct download *download, struct error *err)
         rc = layer_ingest_finish(download->ingest, err);
     if (rc < 0)
         return rc;
+    spool_remove(download);
     /* Whoever commits first brings the layer; the others find it then, whatever becomes of the first one's image. */
     store_pin_unseen(download->store, layer_ingest_info(download->ingest)->diff_id);
     hand_over(download, true);
@@ -220,7 +339,8 @@ static bool may_be_kept(const struct downloads *downloads, const struct download
         unfinished += !d->finished;
         bytes += unpacked_size(d);
     }
-    return download->ingest && (download->finished ? bytes <= downloads->kept_max : unfinished < KEPT_UNFINISHED_MAX);
+    return (download->ingest || download->stored > 0) &&
+           (download->finished ? bytes <= downloads->kept_max : unfinished < KEPT_UNFINISHED_MAX);
 }
 
 void download_leave(struct download *download, int64_t keep_seconds)

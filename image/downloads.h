@@ -3,7 +3,8 @@
  * fetches the bytes and writes them. The others wait for it, and when the driver stops (its client has gone, its
  * connection is lost for good), one of them goes on where it stopped, with a connection of its own. A download that
  * nobody waits for any more is kept for a while, half unpacked as it is, so that the next pull has only the rest to
- * fetch.
+ * fetch. What may be kept is written to a file as it comes, too (downloads/HEX, gone with the last byte): a daemon that
+ * starts within the time takes it up from there.
  *
  *     join -> wait -> DOWNLOAD_DRIVE: write... -> finish (or stop)   -> leave
  *                  -> DOWNLOAD_DONE                                  -> leave
@@ -36,11 +37,13 @@ void downloads_init(struct downloads *downloads);
 void downloads_release(struct downloads *downloads);
 /* Forgets the kept ones whose time is over, or all that nobody holds. */
 void downloads_expire(struct downloads *downloads, bool all);
+/* The daemon ends: the files of those that nobody holds stay for the next one. */
+void downloads_suspend(struct downloads *downloads);
 /* When the time of the next kept one is over (monotonic ns); 0: there are none. */
 int64_t downloads_next_expiry(struct downloads *downloads);
 
-/* The download of the bytes with this digest; a new one when there is none. */
-struct download *download_join(struct image_store *store, const char *digest);
+/* The download of the bytes with this digest; a new one when there is none. spool: they are written to a file, too. */
+struct download *download_join(struct image_store *store, const char *digest, bool spool);
 
 enum download_turn { DOWNLOAD_DONE, DOWNLOAD_DRIVE };
 /*
@@ -50,6 +53,8 @@ enum download_turn { DOWNLOAD_DONE, DOWNLOAD_DRIVE };
 int download_wait(struct download *download, bool (*poll)(int64_t received, void *data), void *data,
                   enum download_turn *ret, struct error *err);
 
+/* The driver's first act: what a former daemon has left is unpacked again. After a failure it is forgotten. */
+int download_replay(struct download *download, struct error *err);
 /* Bytes that were written so far: where to go on. */
 int64_t download_received(const struct download *download);
 int download_write(struct download *download, const void *data, size_t size, struct error *err);

@@ -184,6 +184,8 @@ int image_pull(struct image_store *store, const struct image_pull_options *optio
 
 /* Forgets what is kept of pulls that were broken off. */
 void image_forget_downloads(struct image_store *store);
+/* What a former daemon was in the middle of is kept so long since its last byte. Before the first pull. */
+void image_restore_downloads(struct image_store *store, int64_t keep_seconds);
 
 /* ---- What a registry says (image/ask_registry.c) ---- */
 

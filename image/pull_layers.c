@@ -7,6 +7,8 @@
 #include "image/store.h"
 
 #define CONCURRENT_DEFAULT 3
+/* Smaller layers are fetched again after a restart of the daemon. */
+#define SPOOLED_MIN (256 * 1024)
 /* Several layers at once keep both the network and the unpacking busy; a line to the client ten times a second. */
 #define REPORT_NS (100 * INT64_C(1000000))
 
@@ -98,8 +100,12 @@ static int drive(struct sink *sink, struct http_client *client, struct error *er
 {
     struct download *download = sink->layer->download;
     struct error failure = {0};
+    int rc = download_replay(download, &failure);
+    if (rc < 0 && failure.errnum == ENOSPC)
+        image_forget_downloads(sink->pull->store);
+    failure = (struct error){0};
     bool resumed = download_received(download) > 0;
-    int rc = fetch(sink, client, &failure);
+    rc = fetch(sink, client, &failure);
     if (rc < 0 && resumed && !is_refusal(&failure)) {
         failure = (struct error){0};
         download_begin_anew(download);
@@ -189,12 +195,12 @@ static struct pull_layer *find_same(const struct pull_layers *layers, size_t end
 
 /* Pins it or joins its download. A pull that ends between the look into the store and the joining has left the layer in
  * the store: hence the second look. */
-static void find_layer(struct image_store *store, struct pull_layer *layer)
+static void find_layer(struct image_store *store, struct pull_layer *layer, bool spool)
 {
     const char *digest = layer->descriptor->digest;
     if (image_layer_pin(store, digest, layer->diff_id))
         return;
-    layer->download = download_join(store, digest);
+    layer->download = download_join(store, digest, spool);
     if (image_layer_pin(store, digest, layer->diff_id)) {
         download_leave(layer->download, 0);
         layer->download = NULL;
@@ -213,7 +219,8 @@ static size_t prepare(struct pull_layers *layers, const struct manifest *manifes
         snprintf(layer->id, sizeof layer->id, "%.12s", digest_hex(layer->descriptor->digest));
         layer->same_as = find_same(layers, i);
         if (!layer->same_as)
-            find_layer(layers->pull->store, layer);
+            find_layer(layers->pull->store, layer,
+                       layers->pull->options->keep_seconds > 0 && layer->descriptor->size >= SPOOLED_MIN);
         bool absent = is_missing(layer);
         missing += absent;
         if (!layer->same_as)

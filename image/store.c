@@ -142,6 +142,9 @@ static int store_setup(struct image_store *store, const char *data_root, struct 
         r = store_directory(store, "tmp", &store->tmp_fd, err);
     }
     if (r == 0) {
+        r = store_directory(store, "downloads", &store->downloads_fd, err);
+    }
+    if (r == 0) {
         store->old_overlay = rootfs_overlay_is_old();
         store->has_quota = project_quota_enforced(store->overlay_fd);
         file_spread(store->overlay_fd);
@@ -163,7 +166,7 @@ int image_store_open(const char *data_root, struct db *db, struct image_store **
     struct image_store *store = xcalloc(1, sizeof(*store));
     store->db = db;
     store->limits = (struct image_limits){IMAGE_LAYER_BYTES_DEFAULT, IMAGE_LAYER_ENTRIES_DEFAULT};
-    store->root_fd = store->overlay_fd = store->tmp_fd = store->blobs_fd = -1;
+    store->root_fd = store->overlay_fd = store->tmp_fd = store->blobs_fd = store->downloads_fd = -1;
     store_cleaner_init(&store->cleaner);
     digest_pool_init(&store->digests);
     downloads_init(&store->downloads);
@@ -184,6 +187,7 @@ void image_store_close(struct image_store *store)
         return;
     }
     rootfs_pool_release(store);
+    downloads_suspend(&store->downloads);
     downloads_expire(&store->downloads, true); /* the cleaner deletes what they had */
     store_cleaner_release(store);
     downloads_release(&store->downloads);
@@ -194,6 +198,7 @@ void image_store_close(struct image_store *store)
     strv_release(&store->repairs);
     fd_close(store->blobs_fd);
     fd_close(store->tmp_fd);
+    fd_close(store->downloads_fd);
     fd_close(store->overlay_fd);
     fd_close(store->root_fd);
     free(store->root_path);

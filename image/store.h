@@ -47,7 +47,7 @@ struct rootfs_pool {
 struct image_store {
     struct db *db; /* its lock is the store's lock, too */
     char *root_path;
-    int root_fd, overlay_fd, tmp_fd, blobs_fd;
+    int root_fd, overlay_fd, tmp_fd, blobs_fd, downloads_fd;
     char boot[64];    /* this boot of the machine */
     struct map pins;  /* diffID -> count as a pointer; under the database's lock */
     struct map cache; /* id -> struct image, each with one reference; under the database's lock */

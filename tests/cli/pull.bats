@@ -343,6 +343,50 @@ unconnected() {
     until_true tmp_is_empty
 }
 
+@test "a daemon that ends or is killed leaves what has come to the next one" {
+    local how pid
+    for how in term kill; do
+        rm -f "$ENV_DIR/faults.port.gate"
+        api_pull gate-$how "$ENV_DIR/broken" &
+        pid=$!
+        until_true begun "$ENV_DIR/broken"
+        until_true sh -c "[ \"\$(stat -c %s '$ENV_DIR'/data/downloads/* 2>/dev/null | head -1)\" = 1000000 ]"
+        env_daemon_kill ${how^^}
+        wait "$pid" || true
+        [ -n "$(ls "$ENV_DIR/data/downloads")" ]
+        env_daemon_start
+        touch "$ENV_DIR/faults.port.gate"
+        dory pull -q "$FAULTS/gate-$how"
+        [ "$(requests GET "/v2/gate-$how/blobs/.*\"range\": \"bytes=1000000-\"")" -eq 1 ]
+        [ -z "$(ls "$ENV_DIR/data/downloads")" ]
+        until_true tmp_is_empty
+    done
+    # What was there is wrong on the disk by then: the whole is fetched again.
+    rm -f "$ENV_DIR/faults.port.gate"
+    api_pull gate-damaged "$ENV_DIR/broken" &
+    pid=$!
+    until_true begun "$ENV_DIR/broken"
+    until_true sh -c "[ \"\$(stat -c %s '$ENV_DIR'/data/downloads/* 2>/dev/null | head -1)\" = 1000000 ]"
+    env_daemon_kill KILL
+    wait "$pid" || true
+    printf x | dd of="$(ls -d "$ENV_DIR"/data/downloads/*)" bs=1 seek=700000 conv=notrunc status=none
+    env_daemon_start
+    touch "$ENV_DIR/faults.port.gate"
+    dory pull -q "$FAULTS/gate-damaged"
+    # Forgotten with image prune, and when its time is over.
+    rm -f "$ENV_DIR/faults.port.gate"
+    api_pull gate-pruned "$ENV_DIR/broken" &
+    pid=$!
+    until_true begun "$ENV_DIR/broken"
+    until_true sh -c "[ \"\$(stat -c %s '$ENV_DIR'/data/downloads/* 2>/dev/null | head -1)\" = 1000000 ]"
+    env_daemon_kill KILL
+    wait "$pid" || true
+    env_daemon_start
+    dory image prune -f >/dev/null
+    [ -z "$(ls "$ENV_DIR/data/downloads")" ]
+    touch "$ENV_DIR/faults.port.gate"
+}
+
 @test "what another pull has left is fetched again when it is wrong" {
     rm -f "$ENV_DIR/faults.port.gate"
     api_pull gate-poisoned "$ENV_DIR/broken" &
