@@ -181,7 +181,7 @@ static void on_done(struct build_display *display, struct display_step *step, co
     step->ended = timestamp_now();
     step->failed = error != NULL;
     if (display->kind == DISPLAY_PLAIN && error)
-        strbuf_addf(&display->out, "#%d ERROR: %s\n\n", step->number, error);
+        strbuf_addf(&display->out, "#%d ERROR: %.*s\n\n", step->number, (int)strcspn(error, "\n"), error);
     else if (display->kind == DISPLAY_PLAIN && step->cached)
         strbuf_addf(&display->out, "#%d CACHED\n\n", step->number);
     else if (display->kind == DISPLAY_PLAIN)
@@ -332,7 +332,8 @@ void build_display_finish(struct build_display *display, const char *error, cons
 {
     if (display->kind == DISPLAY_TTY)
         display_tty_clear(display);
-    if (error && display->kind != DISPLAY_RAW)
-        show_failure(display, dockerfile, dockerfile_name ? dockerfile_name : "Dockerfile");
+    if (error && display->kind != DISPLAY_RAW) /* a message of several lines shows the step's own */
+        show_failure(display, strchr(error, '\n') ? NULL : dockerfile,
+                     dockerfile_name ? dockerfile_name : "Dockerfile");
     flush(display);
 }
