@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "api/client.h"
-#include "base/timestamp.h"
 #include "base/units.h"
 #include "cmd/dory/command.h"
+#include "cmd/dory/filters_query.h"
 
 struct du_flags {
     bool verbose;
@@ -17,24 +17,11 @@ static const struct option du_options[] = {
     {0},
 };
 
-/* "5 minutes ago"; "" when it never was. */
-static void last_accessed(const struct json *record, char *text, size_t size)
-{
-    const char *used = json_get_string(record, "LastUsedAt");
-    int64_t time;
-    text[0] = '\0';
-    if (used && timestamp_parse(used, &time) == 0) {
-        char duration[64];
-        units_duration(duration, sizeof(duration), (timestamp_now() - time) / 1000000000);
-        snprintf(text, size, "%s ago", duration);
-    }
-}
-
 static void print_row(const struct json *record)
 {
     char size[32], accessed[80];
     units_size(size, sizeof(size), (double)json_get_int(record, "Size", 0));
-    last_accessed(record, accessed, sizeof(accessed));
+    format_time_ago(accessed, sizeof(accessed), json_get_string(record, "LastUsedAt"));
     bool shared = json_get_bool(record, "Shared", false);
     printf("%-64.64s\t%-11s\t%s%s\t%s\n", json_get_string(record, "ID"),
            json_get_bool(record, "InUse", false) ? "false" : "true", size, shared ? "*" : "", accessed);
@@ -44,7 +31,7 @@ static void print_record(const struct json *record)
 {
     char size[32], accessed[80];
     units_size(size, sizeof(size), (double)json_get_int(record, "Size", 0));
-    last_accessed(record, accessed, sizeof(accessed));
+    format_time_ago(accessed, sizeof(accessed), json_get_string(record, "LastUsedAt"));
     printf("ID:\t\t%s\nCreated at:\t%s\nMutable:\tfalse\nReclaimable:\t%s\nShared:\t\t%s\nSize:\t\t%s\n",
            json_get_string(record, "ID"), json_get_string(record, "CreatedAt"),
            json_get_bool(record, "InUse", false) ? "false" : "true",

@@ -55,6 +55,14 @@ void format_ago(char *buf, size_t size, int64_t created)
     snprintf(buf, size, "%s ago", duration);
 }
 
+void format_time_ago(char *buf, size_t size, const char *time)
+{
+    int64_t ns;
+    buf[0] = '\0';
+    if (time && timestamp_parse(time, &ns) == 0 && ns > 0)
+        format_ago(buf, size, ns / 1000000000);
+}
+
 char *format_labels(const struct json *labels)
 {
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;

@@ -12,6 +12,8 @@ int filters_query_add(struct strbuf *path, const struct strv *filters, struct er
 
 /* "2 minutes ago" for Unix seconds. */
 void format_ago(char *buf, size_t size, int64_t created);
+/* The same for a time as the API writes it; "" for one that is none or lies before 1970 (docker's "never"). */
+void format_time_ago(char *buf, size_t size, const char *time);
 /* "a=1,b=2" of an object of strings. The caller frees. */
 char *format_labels(const struct json *labels);
 /* Cut to `width` columns with an ellipsis, as docker cuts commands. The caller frees. */

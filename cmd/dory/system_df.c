@@ -190,13 +190,17 @@ static int add_build_cache(struct listing *listing, const struct json *df, const
         const struct json *record = json_at(records, i);
         CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
         struct json_writer w;
-        char size[32], id[13], number[32];
+        char size[32], id[13], number[32], created[80], used[80];
+        CLEANUP_FREE char *name = xasprintf("%s%s", format_id(json_get_string(record, "ID"), options->no_trunc, id),
+                                            json_get_bool(record, "InUse", false) ? "*" : "");
         json_writer_init(&w, &text);
         json_begin_object(&w);
         json_member_string(&w, "CacheType", json_get_string(record, "Type"));
-        json_member_string(&w, "CreatedSince", json_get_string(record, "CreatedAt"));
-        json_member_string(&w, "ID", format_id(json_get_string(record, "ID"), options->no_trunc, id));
-        json_member_string(&w, "LastUsedSince", json_get_string(record, "LastUsedAt"));
+        format_time_ago(created, sizeof(created), json_get_string(record, "CreatedAt"));
+        json_member_string(&w, "CreatedSince", created);
+        json_member_string(&w, "ID", name);
+        format_time_ago(used, sizeof(used), json_get_string(record, "LastUsedAt"));
+        json_member_string(&w, "LastUsedSince", used);
         json_member_string(&w, "Shared", json_get_bool(record, "Shared", false) ? "true" : "false");
         units_size_precision(size, sizeof(size), (double)json_get_int(record, "Size", 0), 3);
         json_member_string(&w, "Size", size);

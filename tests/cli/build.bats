@@ -594,6 +594,8 @@ EOF
     [[ $output == *"exec.cachemount"* && $output == *"source.local"* ]]
     run -0 dory system df
     [[ $output == *"Build Cache"* ]]
+    run -0 dory system df -v
+    [[ $output =~ regular\ +200kB\ +[A-Za-z0-9\ ]+\ ago\ +[A-Za-z0-9\ ]+\ ago\ +1\ +(true|false) && $output != *0001-01-01* ]]
     dory builder export -o "$C.tar" mine
     [ "$(tar -xOf "$C.tar" file || tar -xOf "$C.tar" ./file)" = kept ]
     mkdir "$C.new"
