@@ -115,7 +115,7 @@ const struct option build_options[] = {
     FLAG("squash", 0, squash, "Squash newly built layers into a single new layer"),
     LIST("ssh", 0, ssh, "list",
          "SSH agent socket or keys to expose to the build (format: "
-         "\"default|<id>[=<socket>]\")"),
+         "\"default|<id>[=<socket>|<key>[,<key>]]\")"),
     LIST("tag", 't', tags, "list", "Name and optionally a tag in the \"name:tag\" format"),
     TEXT("target", 0, target, "Set the target build stage to build"),
     {"ulimit", 0, OPTION_LIST, AT(ulimits), "ulimit", "Ulimit options", 0, 0, check_ulimit},

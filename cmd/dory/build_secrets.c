@@ -113,28 +113,3 @@ int build_secrets_write(struct json_writer *w, const struct strv *secrets, struc
     json_end_array(w);
     return r;
 }
-
-/* ---- --ssh ---- */
-
-int build_ssh_read(const struct strv *ssh, struct strmap *ret, struct error *err)
-{
-    for (size_t i = 0; i < ssh->count; i++) {
-        const char *text = ssh->items[i], *equals = strchr(text, '=');
-        CLEANUP_FREE char *id = equals ? xstrndup(text, (size_t)(equals - text)) : xstrdup(text);
-        const char *path = equals ? equals + 1 : getenv("SSH_AUTH_SOCK");
-        struct stat st;
-        if (!*id)
-            return error_set(err, ERROR_INVALID, 0, "invalid ssh agent \"%s\": id is missing", text);
-        if (!path || !*path)
-            return error_set(err, ERROR_INVALID, 0, "invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set");
-        if (stat(path, &st) < 0)
-            return error_errno(err, errno, "--ssh %s: %s", text, path);
-        if (!S_ISSOCK(st.st_mode))
-            return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                             "--ssh %s: %s is no agent's socket; files with keys are not supported: add the key to an "
-                             "agent (ssh-add)",
-                             text, path);
-        strmap_set(ret, id, path);
-    }
-    return 0;
-}

@@ -1,4 +1,4 @@
-/* --secret, --ssh and --build-context as the options of a build session. */
+/* --secret as an option of a build session. */
 #ifndef DORY_CMD_DORY_BUILD_SECRETS_H
 #define DORY_CMD_DORY_BUILD_SECRETS_H
 
@@ -10,7 +10,5 @@
 
 /* Reads the files and variables that --secret names; writes a list of {"id","data"}. */
 int build_secrets_write(struct json_writer *w, const struct strv *secrets, struct error *err);
-/* --ssh id[=socket]: id -> path of the agent's socket. Files with keys are refused. */
-int build_ssh_read(const struct strv *ssh, struct strmap *ret, struct error *err);
 
 #endif

@@ -22,6 +22,7 @@
 #include "cmd/dory/build_manifest.h"
 #include "cmd/dory/build_secrets.h"
 #include "cmd/dory/build_source.h"
+#include "cmd/dory/build_ssh.h"
 
 #define PIECE ((size_t)256 * 1024)
 #define AGENTS_MAX 64
@@ -40,7 +41,7 @@ struct session {
     const struct build_source *source;
     struct build_source *named; /* directories of --build-context; NULL path: it is none */
     struct strmap contexts;     /* --build-context */
-    struct strmap ssh;
+    struct build_ssh ssh;
     struct agent agents[AGENTS_MAX];
     struct build_display display;
     struct json *result;
@@ -56,7 +57,7 @@ static void session_release(struct session *session)
     for (size_t i = 0; i < AGENTS_MAX; i++)
         fd_close(session->agents[i].fd);
     strmap_release(&session->contexts);
-    strmap_release(&session->ssh);
+    build_ssh_release(&session->ssh);
     session_reader_release(&session->reader);
     fd_close(session->stream.fd);
     free(session->stream.leftover);
@@ -175,8 +176,8 @@ static int send_options(struct session *session, const struct build_output *outp
     write_contexts(&w, session);
     json_key(&w, "ssh");
     json_begin_array(&w);
-    for (size_t i = 0; i < session->ssh.count; i++)
-        json_put_string(&w, session->ssh.items[i].key);
+    for (size_t i = 0; i < session->ssh.sockets.count; i++)
+        json_put_string(&w, session->ssh.sockets.items[i].key);
     json_end_array(&w);
     write_list(&w, "noCacheFilter", &flags->no_cache_filter);
     json_member_bool(&w, "dockerfile", session->source->dockerfile_read);
@@ -325,7 +326,7 @@ static struct agent *find_agent(struct session *session, unsigned channel)
 static int open_agent(struct session *session, const struct session_frame *frame, struct error *err)
 {
     CLEANUP_FREE char *id = xstrndup(frame->data, frame->size);
-    const char *path = strmap_get(&session->ssh, id);
+    const char *path = strmap_get(&session->ssh.sockets, id);
     int fd = path ? fd_connect_unix(AT_FDCWD, path, SOCK_STREAM) : -ENOENT;
     for (size_t i = 0; i < AGENTS_MAX && fd >= 0; i++) {
         if (session->agents[i].fd < 0) {

@@ -342,6 +342,16 @@ EOF
     dory build -q -t by-ssh --ssh "default=$C.sock" "$C"
     [ "$(in_image by-ssh cat /g/f)" = in-git ]
     grep -q '^echo:key$' "$C.agent"
+    # Keys in files: an agent for this build, which is gone afterwards.
+    ssh-keygen -q -t ed25519 -N '' -C key-of-a-file -f "$C.key"
+    printf '#!/bin/sh\nssh-add -l >>"%s" 2>&1\nexec git-upload-pack "%s"\n' "$C.agent" "$C.git" >"$C.bin/ssh"
+    export TMPDIR=$C.tmp
+    mkdir "$TMPDIR"
+    dory build -q --no-cache --ssh "default=$C.key" "$C"
+    grep -q key-of-a-file "$C.agent"
+    [ -z "$(ls "$TMPDIR")" ]
+    run -1 pgrep -f "ssh-agent -a $TMPDIR"
+    unset TMPDIR
     env_daemon_kill TERM
     env_daemon_start
 }
@@ -400,7 +410,9 @@ EOF
     printf 'FROM busybox\nCOPY ask /\nRUN --mount=type=ssh for i in $(seq 70); do /ask || exit 1; done\n' >"$C/Dockerfile"
     dory build -q --ssh default="$C.sock" "$C"
     run -1 dory build --ssh default="$C/Dockerfile" "$C"
-    [[ $output == *"is no agent's socket"* ]]
+    [[ $output == *"ssh-add cannot use the key"* ]]
+    run -1 dory build --ssh default="$C.sock,$C/Dockerfile" "$C"
+    [[ $output == *"only a single socket"* ]]
 
     mkdir "$C.named"
     echo named >"$C.named/file"
