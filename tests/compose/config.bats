@@ -104,6 +104,9 @@ same_lines() {
     [ -z "$output" ]
     run -0 --separate-stderr corpus_env "$DORY_BIN/dory" compose convert --format json
     jq -e .services.web >/dev/null <<<"$output"
+    run -0 --separate-stderr corpus_env "$DORY_BIN/dory" compose config --no-env-resolution --format json
+    [ "$(jq -c .services.web.env_file <<<"$output")" = "[\"$PWD/web.env\"]" ]
+    [ "$(jq -c .services.web.environment.FROM_FILE <<<"$output")" = null ]
     run -1 corpus_env "$DORY_BIN/dory" compose config --format toml
     [[ "$output" == *'unsupported format "toml"'* ]]
 }

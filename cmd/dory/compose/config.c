@@ -48,7 +48,7 @@ static int load(struct cli *cli, const struct config_flags *flags, const struct 
                                .keep_paths = flags->no_path_resolution,
                                .keep_names = flags->no_normalize || options->compatibility,
                                .keep_inconsistent = flags->no_consistency,
-                               .keep_env_files = list,
+                               .keep_env_files = list || flags->no_env_resolution,
                                .services = all ? NULL : services};
     int r = compose_project_load_with(options, &how, project, err);
     if (r == 0)
