@@ -14,10 +14,11 @@ static const struct {
     const char *word;
     enum complete what;
 } usage_words[] = {
-    {"CONTAINER:", COMPLETE_FILES}, {"CONTAINER", COMPLETE_CONTAINERS}, {"TARGET_IMAGE", COMPLETE_IMAGES},
-    {"IMAGE", COMPLETE_IMAGES},     {"REPOSITORY", COMPLETE_IMAGES},    {"VOLUME", COMPLETE_VOLUMES},
-    {"NETWORK", COMPLETE_NETWORKS}, {"CONTEXT", COMPLETE_CONTEXTS},     {"NAME|ID", COMPLETE_OBJECTS},
-    {"PATH", COMPLETE_FILES},       {"FILE", COMPLETE_FILES},           {"file", COMPLETE_FILES},
+    {"SERVICE:", COMPLETE_FILES},       {"SERVICE", COMPLETE_SERVICES},    {"CONTAINER:", COMPLETE_FILES},
+    {"CONTAINER", COMPLETE_CONTAINERS}, {"TARGET_IMAGE", COMPLETE_IMAGES}, {"IMAGE", COMPLETE_IMAGES},
+    {"REPOSITORY", COMPLETE_IMAGES},    {"VOLUME", COMPLETE_VOLUMES},      {"NETWORK", COMPLETE_NETWORKS},
+    {"CONTEXT", COMPLETE_CONTEXTS},     {"NAME|ID", COMPLETE_OBJECTS},     {"PATH", COMPLETE_FILES},
+    {"FILE", COMPLETE_FILES},           {"file", COMPLETE_FILES},
 };
 
 /* Commands that only a running container can be given to. */
@@ -270,6 +271,22 @@ static void connect_daemon(struct cli *cli, const struct endpoint_choice *choice
         client_new(cli->host, cli->tls, &cli->client, &err);
 }
 
+/* The flags between a group's word and its command, as far as they can be read. */
+static void read_group_flags(struct cli *cli, const struct command_match *match, char *const *words)
+{
+    const struct command_group *group = match->group;
+    CLEANUP_STRV struct strv rest = STRV_INIT;
+    struct option_parse parse = {group->options, true};
+    bool help = false;
+    int count = match->words - 1 - (match->command != NULL);
+    cli->group_flags = xcalloc(1, group->flags_size);
+    if (group->defaults)
+        group->defaults(cli->group_flags);
+    options_parse(&parse, count, (char **)words + 1, cli->group_flags, &rest, &help, NULL);
+    if (group->prepare)
+        group->prepare(cli->group_flags, NULL);
+}
+
 int completion_answer(struct cli *cli, const struct endpoint_choice *choice, const struct strv *words)
 {
     CLEANUP_ENDPOINT struct endpoint endpoint = {0};
@@ -289,6 +306,8 @@ int completion_answer(struct cli *cli, const struct endpoint_choice *choice, con
         count--;
     }
     command_find(before, count, &match);
+    if (match.group && match.group->options)
+        read_group_flags(cli, &match, before);
     connect_daemon(cli, choice, &endpoint);
     if (count == 0)
         directive = complete_first(cli, waiting, current);
@@ -296,6 +315,10 @@ int completion_answer(struct cli *cli, const struct endpoint_choice *choice, con
         directive = complete_arguments(cli, match.command, before + match.words, count - (size_t)match.words, current);
     else if (match.group && count == (size_t)match.words)
         directive = complete_in_group(cli, match.group, before, count, current);
+    if (cli->group_flags)
+        options_release(match.group->options, cli->group_flags);
+    free(cli->group_flags);
+    cli->group_flags = NULL;
     client_free(cli->client);
     cli->client = NULL;
     printf(":%d\n", directive);

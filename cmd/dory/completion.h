@@ -22,8 +22,9 @@ enum complete {
     COMPLETE_VOLUMES,
     COMPLETE_NETWORKS,
     COMPLETE_CONTEXTS,
-    COMPLETE_OBJECTS, /* of any kind */
-    COMPLETE_WORDS,   /* of a list */
+    COMPLETE_OBJECTS,  /* of any kind */
+    COMPLETE_SERVICES, /* of the project that the flags in front of the subcommand name */
+    COMPLETE_WORDS,    /* of a list */
 };
 
 /* What argument number `index` of a command is the name of, from the words of its usage. Pure. */

@@ -4,6 +4,7 @@
 
 #include "api/client.h"
 #include "cmd/dory/completion.h"
+#include "cmd/dory/compose/project.h"
 #include "cmd/dory/context_store.h"
 
 static void print_name(const char *name, const char *prefix)
@@ -69,6 +70,19 @@ static void contexts(struct cli *cli, const char *prefix)
         print_name(names.items[i], prefix);
 }
 
+static void services(struct cli *cli, const char *prefix)
+{
+    CLEANUP_COMPOSE_PROJECT struct compose_project project = {0};
+    const struct json *active;
+    if (!cli->group_flags || compose_project_load(cli->group_flags, &project, NULL) < 0)
+        return;
+    active = json_get(project.model, "services");
+    for (size_t i = 0; active && i < active->object.count; i++)
+        print_name(active->object.keys[i], prefix);
+    for (size_t i = 0; i < project.disabled->object.count; i++)
+        print_name(project.disabled->object.keys[i], prefix);
+}
+
 void completion_objects(struct cli *cli, enum complete what, const char *prefix)
 {
     if (what == COMPLETE_CONTAINERS || what == COMPLETE_RUNNING || what == COMPLETE_OBJECTS)
@@ -79,6 +93,8 @@ void completion_objects(struct cli *cli, enum complete what, const char *prefix)
         volumes(cli, prefix);
     if (what == COMPLETE_NETWORKS || what == COMPLETE_OBJECTS)
         networks(cli, prefix);
+    if (what == COMPLETE_SERVICES)
+        services(cli, prefix);
     if (what == COMPLETE_CONTEXTS)
         contexts(cli, prefix);
 }

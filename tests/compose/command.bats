@@ -38,6 +38,11 @@ setup() {
     [[ "$output" == *"--project-name"* ]]
     run -0 dory __complete compose --progress p
     [ "$output" = $'plain\n:4' ]
+    printf 'services: {www: {image: x}, debug: {image: x, profiles: [p]}}\n' >other.yaml
+    run -0 dory __complete compose config w
+    [ "$output" = $'web\n:4' ]
+    run -0 dory __complete compose -f other.yaml logs ""
+    [ "$output" = $'www\ndebug\n:4' ]
 }
 
 @test "version says which compose it follows" {
