@@ -41,7 +41,46 @@ static void write_graph_driver(struct json_writer *w, const struct image *image,
     json_end_object(w);
 }
 
-static void write_image(struct json_writer *w, const struct image *image, const char *data_root, int version)
+/*
+ * Clients before 1.45 are told what an image was committed from. So is docker-compose 1.x whatever version it speaks:
+ * it speaks the newest, and cannot make a container anew without.
+ */
+static bool wants_container(const struct api_request *request)
+{
+    const char *agent = api_header(request, "User-Agent");
+
+    return api_version(request) < 45 || (agent != NULL && strncmp(agent, "docker-compose/1.", 17) == 0);
+}
+
+/*
+ * An image that was not made by a commit does not say what it was committed from: then it is the image's own Config,
+ * for docker-compose takes from here which volumes a container has of its image, and keeps them for the next container.
+ */
+static int write_container(struct json_writer *w, const struct image *image, struct error *err)
+{
+    CLEANUP_JSON struct json *tree = NULL;
+    struct container_config from = {0};
+    const struct json *config;
+    int r = json_parse(image->config_text, strlen(image->config_text), &tree, err);
+
+    if (r < 0)
+        return r;
+    json_member_string(w, "Container", json_get_string(tree, "container"));
+    json_key(w, "ContainerConfig");
+    config = json_get(tree, "container_config");
+    if (config == NULL || config->kind == JSON_NULL) {
+        json_table_encode(&container_config_table, &image->config, w);
+        return 0;
+    }
+    r = json_table_decode(&container_config_table, config, &from, err);
+    if (r == 0)
+        json_table_encode(&container_config_table, &from, w);
+    container_config_release(&from);
+    return r < 0 ? error_context(err, "container_config of image %s", image->id) : 0;
+}
+
+static int write_image(struct json_writer *w, const struct image *image, const char *data_root,
+                       const struct api_request *request, struct error *err)
 {
     char created[TIMESTAMP_MAX], tagged[TIMESTAMP_MAX];
 
@@ -53,6 +92,12 @@ static void write_image(struct json_writer *w, const struct image *image, const 
     json_member_string(w, "Parent", image->parent);
     json_member_string(w, "Comment", image->comment);
     json_member_string(w, "Created", created);
+    if (wants_container(request)) {
+        int r = write_container(w, image, err);
+
+        if (r < 0)
+            return r;
+    }
     json_member_string(w, "DockerVersion", image->docker_version);
     json_member_string(w, "Author", image->author);
     json_key(w, "Config");
@@ -62,7 +107,7 @@ static void write_image(struct json_writer *w, const struct image *image, const 
         json_member_string(w, "Variant", image->variant);
     json_member_string(w, "Os", image->os);
     json_member_int(w, "Size", image->size);
-    if (version < 44)
+    if (api_version(request) < 44)
         json_member_int(w, "VirtualSize", image->size);
     write_graph_driver(w, image, data_root);
     json_key(w, "RootFS");
@@ -77,6 +122,7 @@ static void write_image(struct json_writer *w, const struct image *image, const 
     json_member_string(w, "LastTagTime", tagged);
     json_end_object(w);
     json_end_object(w);
+    return 0;
 }
 
 int images_inspect(struct api_request *request, struct engine *engine, struct error *err)
@@ -94,7 +140,9 @@ int images_inspect(struct api_request *request, struct engine *engine, struct er
     if (r < 0)
         return r;
     json_writer_init(&w, &out);
-    write_image(&w, image, engine_options(engine)->data_root, api_version(request));
+    r = write_image(&w, image, engine_options(engine)->data_root, request, err);
+    if (r < 0)
+        return r;
     return api_reply_json(request, 200, &out);
 }
 

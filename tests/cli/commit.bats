@@ -178,3 +178,21 @@ PY
         dory rmi "ending:$i"
     done
 }
+
+@test "clients before 1.45 are told what an image was committed from, or its own configuration where it was not" {
+    dory run --name from1 -e FROM_ENV=1 busybox true
+    dory commit -c 'VOLUME /v' from1 from:1
+    local url=http://d/v1.44/images
+    run -0 curl -sf --unix-socket "$ENV_DIR/dory.sock" "$url/from:1/json"
+    [ "$(jq -r .Container <<<"$output")" = "$(dory inspect -f '{{.Id}}' from1)" ]
+    [ "$(jq -c '[.ContainerConfig.Volumes, .Config.Volumes]' <<<"$output")" = '[null,{"/v":{}}]' ]
+    [ "$(jq '.ContainerConfig.Env | index("FROM_ENV=1")' <<<"$output")" != null ]
+    run -0 curl -sf --unix-socket "$ENV_DIR/dory.sock" "$url/busybox/json"
+    [ "$(jq .Container <<<"$output")" = '""' ]
+    [ "$(jq '.ContainerConfig == .Config and .Config.Cmd == ["sh"]' <<<"$output")" = true ]
+    run -0 curl -sf --unix-socket "$ENV_DIR/dory.sock" "http://d/v1.45/images/busybox/json"
+    [ "$(jq 'has("Container") or has("ContainerConfig")' <<<"$output")" = false ]
+    run -0 curl -sf -A docker-compose/1.29.2 --unix-socket "$ENV_DIR/dory.sock" "http://d/v1.45/images/busybox/json"
+    [ "$(jq '.ContainerConfig == .Config' <<<"$output")" = true ]
+    dory rm from1
+}
