@@ -78,6 +78,8 @@ def connect():
         dbname=os.environ.get("POSTGRES_DB", user),
         password=password,
         connect_timeout=3,
+        tcp_user_timeout=10000,  # milliseconds: a database that went without a word
+        keepalives_idle=5,
     )
     database.autocommit = True
     return database

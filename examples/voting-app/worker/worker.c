@@ -19,8 +19,9 @@
 #include <hiredis/hiredis.h>
 #include <libpq-fe.h>
 
-/* How long one wait for a vote takes at most: then both servers are heard of again. */
+/* How long one wait for a vote takes at most, and the time after which a server that says nothing is taken for lost. */
 #define WAIT_SECONDS "15"
+#define SILENCE_SECONDS 20
 
 static const char TABLE[] =
     "CREATE TABLE IF NOT EXISTS votes ("
@@ -84,8 +85,9 @@ static bool sql(PGconn *db, const char *statement, const char *parameter)
 static PGconn *db_connect(void)
 {
     const char *user = setting("POSTGRES_USER", "postgres");
-    const char *names[] = {"host", "user", "dbname", "password", "connect_timeout", NULL};
-    const char *values[] = {setting("DB_HOST", "db"), user, setting("POSTGRES_DB", user), password(), "3", NULL};
+    const char *names[] = {"host", "user", "dbname", "password", "connect_timeout", "tcp_user_timeout", NULL};
+    const char *values[] = {
+        setting("DB_HOST", "db"), user, setting("POSTGRES_DB", user), password(), "3", "10000", NULL};
     PGconn *db = PQconnectdbParams(names, values, 0);
     if (PQstatus(db) == CONNECTION_OK && sql(db, "SET client_min_messages = warning", NULL) && sql(db, TABLE, NULL))
         return db;
@@ -98,7 +100,7 @@ static PGconn *db_connect(void)
 static redisContext *redis_connect(void)
 {
     redisContext *redis = redisConnectWithTimeout(setting("REDIS_HOST", "redis"), 6379, (struct timeval){.tv_sec = 3});
-    if (redis && !redis->err)
+    if (redis && !redis->err && redisSetTimeout(redis, (struct timeval){.tv_sec = SILENCE_SECONDS}) == REDIS_OK)
         return redis;
     complain("no redis yet", redis ? redis->errstr : "out of memory");
     if (redis)
