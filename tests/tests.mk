@@ -83,6 +83,7 @@ bench:
 	$(MAKE) --no-print-directory -j2 all
 	tests/bench/run
 	tests/bench/build
+	tests/bench/compose
 
 # The Debian image is made while the programs are built.
 .PHONY: demo
