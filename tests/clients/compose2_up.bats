@@ -108,7 +108,7 @@ compose() {
     compose logs -f --no-color web >"$BATS_TEST_TMPDIR/log" 2>&1 &
     local pid=$! i
     for ((i = 0; i < 300; i++)); do
-        ! grep -q serving "$BATS_TEST_TMPDIR/log" || break
+        if grep -q serving "$BATS_TEST_TMPDIR/log"; then break; fi
         sleep 0.1
     done
     compose stop web
@@ -137,7 +137,7 @@ compose() {
     compose up --no-color web >"$BATS_TEST_TMPDIR/log" 2>&1 &
     local i pid=$! client
     for ((i = 0; i < 300; i++)); do
-        ! grep -q serving "$BATS_TEST_TMPDIR/log" || break
+        if grep -q serving "$BATS_TEST_TMPDIR/log"; then break; fi
         sleep 0.1
     done
     # Of the subshell, the CLI, and its plugin: the one that a terminal would signal, too.

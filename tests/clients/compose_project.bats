@@ -161,7 +161,7 @@ states() { # service: state of each of its containers
     for ((i = 0; i < 100; i++)); do
         compose pause web >/dev/null 2>&1
         compose unpause web >/dev/null 2>&1
-        ! grep -q '"action": "unpause"' "$BATS_TEST_TMPDIR/events" || break
+        if grep -q '"action": "unpause"' "$BATS_TEST_TMPDIR/events"; then break; fi
     done
     kill "$pid"
     wait "$pid" || true

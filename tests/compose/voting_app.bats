@@ -72,6 +72,16 @@ up_votes_and_down() {
     [ -z "$(dory volume ls -q)" ]
 }
 
+@test "dory compose, a file of version 2 with links" {
+    taken compose-v2.yml "$ENV_CLI" compose
+    up_votes_and_down
+}
+
+@test "dory compose, today's file with networks and health checks" {
+    taken compose.yaml "$ENV_CLI" compose
+    up_votes_and_down
+}
+
 @test "docker-compose 1.29, a file of version 2 with links" {
     taken compose-v2.yml docker-compose
     up_votes_and_down
@@ -86,6 +96,27 @@ up_votes_and_down() {
     newer_docker version >/dev/null
     taken compose-v2.yml "$NEWER/usr/bin/docker" compose
     up_votes_and_down
+}
+
+@test "what one Compose has started the other finds unchanged, and ends" {
+    newer_docker version >/dev/null
+    local before ours=("$ENV_CLI" compose) theirs=("$NEWER/usr/bin/docker" compose)
+    taken compose.yaml "${ours[@]}"
+    run -0 compose up -d
+    before=$(dory ps -q --no-trunc | sort)
+    taken compose.yaml "${theirs[@]}"
+    run -0 compose up -d
+    [ "$(dory ps -q --no-trunc | sort)" = "$before" ]
+    run -0 compose down -v
+    [ -z "$(dory ps -aq)$(dory volume ls -q)" ]
+    run -0 compose up -d
+    before=$(dory ps -q --no-trunc | sort)
+    taken compose.yaml "${ours[@]}"
+    run -0 compose up -d
+    [ "$(dory ps -q --no-trunc | sort)" = "$before" ]
+    vote 1
+    run -0 compose down -v
+    [ -z "$(dory ps -aq)$(dory volume ls -q)" ]
 }
 
 @test "Compose 2, today's file: votes outlive the containers and the worker, and the daemon's end goes unnoticed" {
