@@ -352,30 +352,40 @@ int container_networks_restore(struct engine *engine, struct container *c, pid_t
 
 /* ---- for clients ---- */
 
+static void put_list(const char *key, const struct strv *names, size_t count, struct json_writer *w)
+{
+    json_key(w, key);
+    json_begin_array(w);
+    for (size_t i = 0; i < count; i++)
+        json_put_string(w, names->items[i]);
+    json_end_array(w);
+}
+
+/* The names that were asked for, with `short_id` the container's after them; and all by which it is found, each once.
+ */
 static void put_names(const struct container *c, const char *name, const struct endpoint_settings *settings,
                       bool short_id, struct json_writer *w)
 {
     bool user =
         strcmp(settings->name, "bridge") != 0 && strcmp(settings->name, "host") != 0 && !is_none(settings->name);
-    CLEANUP_STRV struct strv aliases = STRV_INIT;
+    CLEANUP_STRV struct strv aliases = STRV_INIT, found = STRV_INIT;
     struct network_attachment unused;
-    if (user)
-        container_networks_attachment(c, settings, &aliases, &unused);
-    static const char *const keys[] = {"Aliases", "DNSNames"};
-    for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
-        json_key(w, keys[k]);
-        size_t shown = k == 1 ? aliases.count : settings->aliases.count + short_id;
-        if (!user || (k == 0 && shown == 0)) {
-            json_put_null(w);
-            continue;
-        }
-        json_begin_array(w);
-        if (k == 1)
-            json_put_string(w, name);
-        for (size_t i = 0; i < aliases.count && i < shown; i++) /* the short id follows those that were asked for */
-            json_put_string(w, aliases.items[i]);
-        json_end_array(w);
+    size_t asked = settings->aliases.count + short_id;
+    if (!user) {
+        json_member_null(w, "Aliases");
+        json_member_null(w, "DNSNames");
+        return;
     }
+    container_networks_attachment(c, settings, &aliases, &unused);
+    if (asked == 0)
+        json_member_null(w, "Aliases");
+    else
+        put_list("Aliases", &aliases, asked < aliases.count ? asked : aliases.count, w);
+    strv_add(&found, name);
+    for (size_t i = 0; i < aliases.count; i++)
+        if (!strv_contains(&found, aliases.items[i]))
+            strv_add(&found, aliases.items[i]);
+    put_list("DNSNames", &found, found.count, w);
 }
 
 static void put_links(const struct endpoint_settings *settings, struct json_writer *w)

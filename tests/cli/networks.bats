@@ -369,5 +369,10 @@ EOF
     dory create --name versed --network versions busybox true
     [ "$(seen 1.45 Aliases)" = null ]
     dory rm versed
+    # Compose gives the container's name as an alias, too.
+    dory create --name versed --network versions --network-alias versed --network-alias hello --hostname hello busybox true
+    [ "$(seen 1.45 Aliases)" = '["versed","hello"]' ]
+    [ "$(seen 1.45 DNSNames)" = "[\"versed\",\"hello\",\"$(dory inspect -f '{{slice .Id 0 12}}' versed)\"]" ]
+    dory rm versed
     dory network rm versions
 }
