@@ -135,3 +135,89 @@ YAML
     run -1 compose up -d --no-build
     [[ "$output" == *"No such image: shop-app"* ]]
 }
+
+@test "a container with every key of a service is created as the reference creates it" {
+    echo contents >"$PROJECT/secret"
+    file <<'YAML'
+services:
+  base: {image: "busybox:latest", command: sleep 1000}
+  all:
+    image: busybox:latest
+    command: ["sleep", "1000"]
+    entrypoint: ["/bin/sh", "-c", "exec sleep 1000"]
+    hostname: host
+    domainname: example.org
+    user: "1:2"
+    working_dir: /tmp
+    tty: true
+    stdin_open: true
+    environment: {A: "1", B: "", C: null}
+    labels: {one: "1", two: ""}
+    annotations: {note: "x"}
+    expose: ["7000", "7001/udp"]
+    ports: ["127.0.0.1:0:80", "8000-8001", {target: 53, protocol: udp, published: "0"}]
+    stop_signal: SIGINT
+    stop_grace_period: 1500ms
+    healthcheck: {test: ["CMD", "true"], interval: 1m30s, timeout: 2s, retries: 4, start_period: 3s, start_interval: 1s}
+    volumes:
+      - data:/data:ro
+      - /anon
+      - ./:/src
+      - {type: bind, source: ./, target: /long, read_only: true, bind: {create_host_path: false, propagation: rprivate}}
+      - {type: volume, source: data, target: /nocopy, volume: {nocopy: true}}
+      - {type: tmpfs, target: /tm, tmpfs: {size: 1m, mode: 0o700}}
+    tmpfs: ["/t1", "/t2:size=1m"]
+    networks: {front: {aliases: [x, y], ipv4_address: 10.198.3.7, priority: 5, mac_address: "02:42:0a:c6:03:07", link_local_ips: [169.254.9.9]}, back: {gw_priority: 3}}
+    extra_hosts: ["one:10.0.0.1", "two=10.0.0.2"]
+    dns: [10.0.0.53]
+    dns_search: [example.org]
+    dns_opt: ["ndots:2"]
+    depends_on: {base: {condition: service_started, restart: true}}
+    restart: on-failure:3
+    deploy: {resources: {limits: {cpus: "0.5", memory: 64m, pids: 50}, reservations: {memory: 32m}}}
+    logging: {driver: json-file, options: {max-size: 1m}}
+    privileged: false
+    cap_add: [NET_ADMIN]
+    cap_drop: [CHOWN]
+    devices: ["/dev/null:/dev/mynull:rw"]
+    device_cgroup_rules: ["c 1:3 rwm"]
+    security_opt: ["no-new-privileges"]
+    sysctls: {net.core.somaxconn: 1024}
+    ulimits: {nofile: {soft: 1000, hard: 2000}, nproc: 500}
+    shm_size: 32m
+    init: true
+    read_only: true
+    ipc: private
+    group_add: ["5"]
+    oom_score_adj: 100
+    cpu_shares: 512
+    cpuset: "0"
+    blkio_config: {weight: 300}
+    links: ["base:b"]
+    secrets: [s]
+    configs: [{source: c, target: /c}]
+    cgroup: private
+volumes: {data: {}}
+networks: {front: {ipam: {config: [{subnet: 10.198.3.0/24}]}}, back: {}}
+secrets: {s: {file: ./secret}}
+configs: {c: {file: ./secret}}
+YAML
+    # What only differs in order or spelling; addresses of the daemon's choice.
+    cat >"$BATS_TEST_TMPDIR/normal.jq" <<'JQ'
+.[0] | {Config, HostConfig, Networks: (.NetworkSettings.Networks | map_values({Aliases, IPAMConfig, Links, DriverOpts, GwPriority, MacAddress}))}
+    | .HostConfig.Binds |= (. // [] | sort)
+    | .HostConfig.Mounts |= (. // [] | sort_by(.Target))
+    | .HostConfig.Ulimits |= (. // [] | sort_by(.Name))
+    | .Networks |= map_values(.Aliases |= (. // [] | map(select(test("^[0-9a-f]{12}$") | not))) | if .IPAMConfig == null then .MacAddress = "" else . end)
+    | .Config.Env |= sort | .HostConfig.ExtraHosts |= sort | .HostConfig.Links |= (. // [] | sort)
+    | .Config.ExposedPorts |= with_entries(.key |= if test("/") then . else . + "/tcp" end)
+    | .HostConfig.CapAdd |= map(ltrimstr("CAP_")) | .HostConfig.CapDrop |= map(ltrimstr("CAP_"))
+JQ
+    compose_reference create
+    dory inspect shop-all-1 | jq -S -f "$BATS_TEST_TMPDIR/normal.jq" >"$BATS_TEST_TMPDIR/theirs"
+    compose down -v
+    compose create
+    dory inspect shop-all-1 | jq -S -f "$BATS_TEST_TMPDIR/normal.jq" >"$BATS_TEST_TMPDIR/ours"
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/ours")" -gt 200 ]
+    diff "$BATS_TEST_TMPDIR/theirs" "$BATS_TEST_TMPDIR/ours"
+}

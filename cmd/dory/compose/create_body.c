@@ -136,7 +136,7 @@ static void put_config(const struct create_input *input, struct json_writer *w)
     put_healthcheck(w, json_get(service, "healthcheck"));
     int64_t grace = model_duration(service, "stop_grace_period");
     if (grace >= 0)
-        json_member_int(w, "StopTimeout", (grace + 999999999) / 1000000000);
+        json_member_int(w, "StopTimeout", grace / 1000000000);
 }
 
 /* ---- HostConfig ---- */
