@@ -88,6 +88,17 @@ int cgroup_limit_hugepages(int dir_fd, bool v2, const struct json_array *limits,
     return 0;
 }
 
+/* The kernel takes one device at a time (io.max), so each line is written by itself. */
+static int write_lines(int dir_fd, const char *name, const char *text, struct error *err)
+{
+    CLEANUP_STRV struct strv lines = STRV_INIT;
+    strv_split(&lines, text, '\n');
+    int r = lines.count == 1 ? cgroup_write(dir_fd, name, text, err) : 0;
+    for (size_t i = 0; r == 0 && lines.count > 1 && i < lines.count; i++)
+        r = lines.items[i][0] != '\0' ? cgroup_write(dir_fd, name, lines.items[i], err) : 0;
+    return r;
+}
+
 int cgroup_limit_unified(int dir_fd, const struct strmap *unified, struct error *err)
 {
     for (size_t i = 0; i < unified->count; i++) {
@@ -98,7 +109,7 @@ int cgroup_limit_unified(int dir_fd, const struct strmap *unified, struct error 
         if (faccessat(dir_fd, key, F_OK, 0) < 0)
             return error_set(err, ERROR_UNAVAILABLE, ENOTSUP,
                              "linux.resources.unified: this host has no \"%s\" on cgroup v2", key);
-        if (cgroup_write(dir_fd, key, unified->items[i].value, err) < 0)
+        if (write_lines(dir_fd, key, unified->items[i].value, err) < 0)
             return error_context(err, "linux.resources.unified");
     }
     return 0;

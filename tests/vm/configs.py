@@ -75,6 +75,7 @@ CONFIGS = {
     "requests": (timed("dd if=/tmp/ram0 of=/dev/null bs=4k count=60 iflag=direct"), {**RAM0, "blockIO": {
         "throttleReadIOPSDevice": [{"major": 1, "minor": 0, "rate": 20}],
         "throttleWriteIOPSDevice": [{"major": 1, "minor": 0, "rate": 30}]}}),
+    "lines": ("cat /sys/fs/cgroup/io.max", {"unified": {"io.max": "1:0 riops=33\n1:1 wiops=44\n"}}),
     "weight": ("cat /sys/fs/cgroup/io.bfq.weight", {"blockIO": {"weight": 300}}),
     "leafweight": ("true", {"blockIO": {"leafWeight": 300}}),
     # 36 MB in 24 of memory: with 40 of swap, and with none.

@@ -27,6 +27,10 @@ check "the limit of reads a second binds" took 200
 check "limits of reads and of writes a second stand side by side" has "1:0 rbps=max wbps=max riops=20 wiops=30"
 
 echo bfq >/sys/block/nullb0/queue/scheduler
+start lines
+check "a file of linux.resources.unified that has a line for each device is written" has "1:0 rbps=max wbps=max riops=33 wiops=max"
+check "down to its last line" has "1:1 rbps=max wbps=max riops=max wiops=44"
+
 start weight
 check "the weight is BFQ's where that is there" has "default 300"
 start leafweight
