@@ -78,6 +78,7 @@
     X(compose_version)                                                                                                 \
     X(compose_volumes)                                                                                                 \
     X(compose_wait)                                                                                                    \
+    X(compose_watch)                                                                                                   \
     X(completion_bash)                                                                                                 \
     X(completion_fish)                                                                                                 \
     X(completion_zsh)                                                                                                  \
