@@ -38,7 +38,7 @@ YAML
     compose_reference up -d
     local i
     for ((i = 0; i < 300; i++)); do
-        [ "$(compose_reference logs --no-log-prefix | wc -l)" -ge 7 ] && break
+        [ "$(compose logs | wc -l)" -ge 7 ] && break
         sleep 0.1
     done
 }

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include "base/stream_frame.h"
+#include "base/timestamp.h"
 
 #define CHUNK 32768
 /* A longer line is printed in pieces. */
@@ -18,6 +19,10 @@ struct log_stream {
     bool raw;
     unsigned char header[STREAM_FRAME_HEADER];
     size_t header_size, frame_left;
+    /* Framed lines are asked for with their times: a frame begins with one. */
+    bool in_stamp, show_stamps;
+    struct strbuf stamp;
+    int64_t last;
     struct strbuf line; /* the beginning of one, or of a piece of one */
     struct loop_source *watch;
     log_stream_ended ended;
@@ -29,13 +34,21 @@ int log_stream_open(struct client *client, const struct log_query *query, const 
 {
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
     struct client_response *response = NULL;
-    log_query_path(query, container, &path);
+    struct log_query own = *query;
+    own.timestamps = query->timestamps || !raw;
+    log_query_path(&own, container, &path);
     int r = client_send(client, &(struct client_request){.path = strbuf_str(&path)}, &response, err);
     if (r < 0)
         return r;
     *ret = xcalloc(1, sizeof(**ret));
-    **ret = (struct log_stream){.response = response, .printer = printer, .source = source, .raw = raw};
+    **ret = (struct log_stream){
+        .response = response, .printer = printer, .source = source, .raw = raw, .show_stamps = query->timestamps};
     return 0;
+}
+
+int64_t log_stream_last(const struct log_stream *stream)
+{
+    return stream->last;
 }
 
 void log_stream_free(struct log_stream *stream)
@@ -44,6 +57,7 @@ void log_stream_free(struct log_stream *stream)
         return;
     loop_remove(stream->watch);
     client_response_free(stream->response);
+    strbuf_release(&stream->stamp);
     strbuf_release(&stream->line);
     free(stream);
 }
@@ -68,6 +82,23 @@ static void add_text(struct log_stream *stream, const char *data, size_t size)
     }
 }
 
+/* Takes the time at the beginning of a frame, with the blank behind it; returns how many bytes that were. */
+static size_t take_stamp(struct log_stream *stream, const char *data, size_t size)
+{
+    const char *blank = memchr(data, ' ', size);
+    size_t take = blank ? (size_t)(blank - data) + 1 : size;
+    strbuf_add(&stream->stamp, data, take);
+    if (!blank && stream->stamp.size < TIMESTAMP_MAX)
+        return take;
+    CLEANUP_FREE char *text = xstrndup(strbuf_str(&stream->stamp), stream->stamp.size - (blank != NULL));
+    bool known = timestamp_parse(text, &stream->last) == 0;
+    if (stream->show_stamps || !known)
+        add_text(stream, stream->stamp.data, stream->stamp.size);
+    strbuf_clear(&stream->stamp);
+    stream->in_stamp = false;
+    return take;
+}
+
 /* Standard output and standard error are one here; a line may come in several frames. */
 static void add_frames(struct log_stream *stream, const char *data, size_t size)
 {
@@ -75,7 +106,10 @@ static void add_frames(struct log_stream *stream, const char *data, size_t size)
         size_t take;
         if (stream->frame_left > 0) {
             take = stream->frame_left < size ? stream->frame_left : size;
-            add_text(stream, data, take);
+            if (stream->in_stamp)
+                take = take_stamp(stream, data, take);
+            else
+                add_text(stream, data, take);
             stream->frame_left -= take;
         } else {
             take = STREAM_FRAME_HEADER - stream->header_size;
@@ -86,6 +120,7 @@ static void add_frames(struct log_stream *stream, const char *data, size_t size)
                 const unsigned char *h = stream->header;
                 stream->frame_left = (size_t)h[4] << 24 | (size_t)h[5] << 16 | (size_t)h[6] << 8 | h[7];
                 stream->header_size = 0;
+                stream->in_stamp = true;
             }
         }
         data += take;

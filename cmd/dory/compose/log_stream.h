@@ -15,6 +15,9 @@ struct log_stream;
  */
 int log_stream_open(struct client *client, const struct log_query *query, const char *container, bool raw,
                     struct log_printer *printer, size_t source, struct log_stream **ret, struct error *err);
+/* When the newest line was written that has been printed, in nanoseconds since the epoch: what comes behind it is new.
+ * 0: unknown (nothing printed yet, or the container has a terminal). */
+int64_t log_stream_last(const struct log_stream *stream);
 /* NULL is fine. A line that has no end yet is not printed any more. */
 void log_stream_free(struct log_stream *stream);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/timestamp.h"
 #include "cmd/dory/compose/board.h"
 #include "cmd/dory/compose/containers.h"
 #include "cmd/dory/compose/log_stream.h"
@@ -177,24 +178,39 @@ static int follow(struct logs *logs, struct source *source, const struct json *d
     return log_stream_follow(source->stream, logs->loop, on_log_end, source, err);
 }
 
+/* What was printed of a log that is still open is not printed again: the daemon may go on with it into the next run. */
+static bool leave_off(struct source *source, char since[TIMESTAMP_MAX])
+{
+    int64_t last = log_stream_last(source->stream);
+    if (last == 0)
+        return false;
+    timestamp_format_fixed(since, last + 1);
+    log_stream_free(TAKE_PTR(source->stream));
+    source->logs->open--;
+    return true;
+}
+
 /* The log of the run that has just begun. */
 static int follow_run(struct logs *logs, struct source *source, struct error *err)
 {
     CLEANUP_JSON struct json *details = NULL;
     struct log_query query = logs->query;
+    char since[TIMESTAMP_MAX];
     int r = inspect(logs, source->id, &details, err);
     if (r < 0)
         return forgive(source->id, err);
     const char *started = json_get_string(json_get(details, "State"), "StartedAt");
     if (started && source->started && strcmp(started, source->started) == 0)
         return 0;
-    if (source->stream) {
-        source->again = true;
-        return 0;
-    }
     /* All of it: a number of lines is about what was there before. */
     query.since = started;
     query.tail = NULL;
+    if (source->stream && leave_off(source, since)) {
+        query.since = since;
+    } else if (source->stream) {
+        source->again = true;
+        return 0;
+    }
     return follow(logs, source, details, &query, err);
 }
 
