@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 
 #include "base/fd.h"
+#include "base/parse.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
 
@@ -16,11 +17,26 @@ static const char *option(const struct strmap *options, const char *key)
     return value != NULL ? value : "";
 }
 
-int volume_options_check(const struct strmap *options, struct error *err)
+static int check_size(const struct strmap *options, uint64_t *ret_size, struct error *err)
 {
-    static const char *const known[] = {"type", "device", "o"};
-    if (strmap_get(options, "size") != NULL)
-        return error_set(err, ERROR_INVALID, 0, "quota size requested but no quota support");
+    const char *text = strmap_get(options, "size");
+    int64_t size = 0;
+    if (text != NULL && options->count > 1)
+        return error_set(err, ERROR_INVALID, 0, "option \"size\" is for volumes that nothing is mounted on");
+    if (text != NULL && parse_size(text, false, &size) < 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid size: '%s'", text);
+    *ret_size = (uint64_t)size;
+    return 0;
+}
+
+bool volume_options_mounts(const struct strmap *options)
+{
+    return strmap_get(options, "device") != NULL;
+}
+
+int volume_options_check(const struct strmap *options, uint64_t *ret_size, struct error *err)
+{
+    static const char *const known[] = {"type", "device", "o", "size"};
     for (size_t i = 0; i < options->count; i++) {
         bool ok = false;
         for (size_t j = 0; j < ARRAY_SIZE(known); j++)
@@ -28,8 +44,9 @@ int volume_options_check(const struct strmap *options, struct error *err)
         if (!ok)
             return error_set(err, ERROR_INVALID, 0, "invalid option: \"%s\"", options->items[i].key);
     }
-    if (options->count == 0)
-        return 0;
+    int r = check_size(options, ret_size, err);
+    if (r < 0 || options->count == 0 || strmap_get(options, "size") != NULL)
+        return r;
     static const char *const needed[] = {"device", "type"};
     for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
         if (strmap_get(options, needed[i]) == NULL)

@@ -1,5 +1,6 @@
 /*
- * The options of the local volume driver: `type`, `device` and `o`, handed to mount(2) when the volume is first used.
+ * The options of the local volume driver: `type`, `device` and `o`, handed to mount(2) when the volume is first used,
+ * and `size`.
  * Pure, except for the mount itself.
  */
 #ifndef DORY_DAEMON_VOLUME_OPTIONS_H
@@ -8,8 +9,11 @@
 #include "base/error.h"
 #include "base/strmap.h"
 
-/* Docker's words: 'invalid option: "x"', 'missing required option: "device"', no quota. */
-int volume_options_check(const struct strmap *options, struct error *err);
+/* Docker's words: 'invalid option: "x"', 'missing required option: "device"'. *ret_size: the limit that `size` sets, 0
+ * for none; it is for volumes that are directories of this machine, and not together with the other options. */
+int volume_options_check(const struct strmap *options, uint64_t *ret_size, struct error *err);
+/* Is anything to be mounted? */
+bool volume_options_mounts(const struct strmap *options);
 /* Comma separated mount options into MS_* flags and what is left for the file system ("" when nothing; caller frees).
  */
 unsigned long volume_options_flags(const char *text, char **ret_data);

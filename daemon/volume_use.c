@@ -92,7 +92,7 @@ int volume_mount(struct volumes *v, const char *name, struct error *err)
     bool found = false;
     pthread_mutex_lock(&use->mount_lock);
     int r = use->mounts > 0 ? 0 : volume_find(v, name, &found, &volume, err);
-    if (r == 0 && found && volume.options.count > 0)
+    if (r == 0 && found && volume_options_mounts(&volume.options))
         r = mount_now(v, use, &volume, err);
     if (r == 0)
         use->mounts++;

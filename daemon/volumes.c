@@ -10,6 +10,8 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/json_table.h"
+#include "base/log.h"
+#include "base/project_quota.h"
 #include "base/timestamp.h"
 #include "daemon/volume_options.h"
 #include "daemon/volumes_internal.h"
@@ -144,6 +146,18 @@ static int insert(struct volumes *v, const struct volume_create *q, const char *
     return r;
 }
 
+/* Its directory, with a limit. A crash before there is a row leaves one that the next start removes. */
+static int make_limited(struct volumes *v, const char *name, uint64_t size, struct error *err)
+{
+    if (!project_quota_enforced(v->root_fd))
+        return error_set(err, ERROR_INVALID, 0, "create %s: quota size requested but no quota support", name);
+    if (mkdirat(v->root_fd, name, 0701) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "volume %s", name);
+    CLEANUP_CLOSE int dir = openat(v->root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int r = dir < 0 ? -errno : project_quota_begin(dir, size);
+    return r < 0 ? error_errno(err, r, "limit the size of volume %s", name) : 0;
+}
+
 int volume_create(struct volumes *v, const struct volume_create *q, struct volume *ret, bool *ret_new,
                   struct error *err)
 {
@@ -158,8 +172,9 @@ int volume_create(struct volumes *v, const struct volume_create *q, struct volum
         return error_set(err, ERROR_NOT_FOUND, 0,
                          "create %s: error looking up volume plugin %s: plugin \"%s\" not found", request.name,
                          q->driver, q->driver);
+    uint64_t size = 0;
     int r = volume_check_name(request.name, err);
-    if (r == 0 && q->options != NULL && volume_options_check(q->options, err) < 0)
+    if (r == 0 && q->options != NULL && volume_options_check(q->options, &size, err) < 0)
         r = error_context(err, "create %s", request.name);
     if (r < 0)
         return r;
@@ -167,6 +182,8 @@ int volume_create(struct volumes *v, const struct volume_create *q, struct volum
     pthread_mutex_lock(&v->lock); /* no renaming under way */
     db_lock(v->db);               /* nobody may make the same name between look-up and insertion */
     r = volume_find(v, request.name, &found, ret, err);
+    if (r == 0 && !found && size > 0)
+        r = make_limited(v, request.name, size, err);
     if (r == 0 && !found) {
         r = insert(v, &request, request.name, err);
         bool again = false;
@@ -235,8 +252,17 @@ int volume_forget(struct volumes *v, const char *name, struct error *err)
     return r;
 }
 
+static void end_limit(struct volumes *v, const char *name)
+{
+    CLEANUP_CLOSE int dir = openat(v->root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int r = dir < 0 ? -errno : project_quota_end(dir, v->root_fd);
+    if (r < 0 && r != -ENOENT && r != -ENOTTY && r != -EOPNOTSUPP) /* file systems without projects */
+        log_warn("volume %s: its quota is not given up: %s", name, strerror(-r));
+}
+
 void volume_delete_data(struct volumes *v, const char *name)
 {
+    end_limit(v, name);
     beneath_remove_tree(v->root_fd, name);
 }
 
@@ -245,6 +271,7 @@ int volume_trash(struct volumes *v, const char *name, char ret_trash[VOLUME_TRAS
     char id[ID_SIZE + 1];
     id_generate(id);
     snprintf(ret_trash, VOLUME_TRASH_MAX, TRASH_PREFIX "%.16s", id);
+    end_limit(v, name);
     return renameat(v->root_fd, name, v->root_fd, ret_trash) < 0 ? -errno : 0;
 }
 
@@ -284,7 +311,7 @@ int volumes_sweep(struct volumes *v, struct error *err)
         if (read < 0)
             return read;
         if (!found)
-            beneath_remove_tree(v->root_fd, name);
+            volume_delete_data(v, name);
     }
     return r < 0 ? error_errno(err, r, "%s", v->root) : 0;
 }

@@ -45,14 +45,16 @@ static void what_is_missing_or_unknown_is_named(void **state)
         {{"type", NULL}, "missing required option: \"device\""},
         {{"device", NULL}, "missing required option: \"type\""},
         {{"foo", NULL}, "invalid option: \"foo\""},
-        {{"size", NULL}, "quota size requested but no quota support"},
+        {{"size", NULL}, "invalid size: 'x'"},
+        {{"type", "device", "size"}, "option \"size\" is for volumes that nothing is mounted on"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         CLEANUP_STRMAP struct strmap options = STRMAP_INIT;
         struct error err = {0};
         for (size_t j = 0; j < 3 && rows[i].keys[j] != NULL; j++)
             strmap_set(&options, rows[i].keys[j], "x");
-        int r = volume_options_check(&options, &err);
+        uint64_t size;
+        int r = volume_options_check(&options, &size, &err);
         if (rows[i].message == NULL && r != 0)
             fail_msg("row %zu: %s", i, err.message);
         if (rows[i].message != NULL)
@@ -60,10 +62,25 @@ static void what_is_missing_or_unknown_is_named(void **state)
     }
 }
 
+static void a_size_is_a_limit_and_nothing_to_mount(void **state)
+{
+    (void)state;
+    CLEANUP_STRMAP struct strmap options = STRMAP_INIT;
+    struct error err = {0};
+    uint64_t size = 7;
+    assert_int_equal(volume_options_check(&options, &size, &err), 0);
+    assert_int_equal(size, 0);
+    strmap_set(&options, "size", "3m");
+    assert_int_equal(volume_options_check(&options, &size, &err), 0);
+    assert_int_equal(size, 3 << 20);
+    assert_false(volume_options_mounts(&options));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_become_flags_and_the_rest_is_for_the_file_system),
+        cmocka_unit_test(a_size_is_a_limit_and_nothing_to_mount),
         cmocka_unit_test(what_is_missing_or_unknown_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,21 @@ for i in $(seq 1500); do [ -z "$(ls -A /run/quota/dory/tmp)" ] && break; usleep 
 check "and nothing of it is left" [ -z "$(ls -A /run/quota/dory/tmp)" ]
 out=$(dory run --storage-opt size=much box true 2>&1)
 check "a wrong size is refused" has "invalid size: 'much'"
+dory volume create -o size=4m little >/dev/null
+out=$(dory run --rm -v little:/v box dd if=/dev/zero of=/v/file bs=1M count=8 2>&1)
+check "a volume has no more bytes than its size option" has "exceeded"
+kill $daemon
+wait $daemon
+daemon
+dory volume rename little other >/dev/null
+out=$(dory run --rm -v other:/v box sh -c 'rm /v/file; dd if=/dev/zero of=/v/file bs=1M count=8; rm /v/file; dd if=/dev/zero of=/v/file bs=1M count=3' 2>&1)
+check "nor after the daemon's restart and under another name" has "exceeded"
+check "what fits in it is written" has "3+0 records out"
+out=$(dory volume rm other 2>&1 && dory run --rm -v other:/v box dd if=/dev/zero of=/v/file bs=1M count=8 2>&1)
+check "a volume of the same name has no limit afterwards" has "8+0 records out"
+out=$(dory volume create -o size=much big 2>&1)
+check "a wrong size of a volume is refused" has "invalid size: 'much'"
+
 kill $daemon
 wait $daemon
 umount /run/quota
