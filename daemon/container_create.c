@@ -310,6 +310,8 @@ static int make_root(struct engine *engine, struct container *c, const struct im
 {
     struct image_rootfs_options options = {.once = c->host.auto_remove};
     int r = host_config_storage_size(&c->host, &options.size, err);
+    if (c->host.storage_opt.count == 0)
+        options.size = engine->container_size;
     return r < 0 ? r : image_rootfs_create(engine->images, image, &options, &c->rootfs_id, err);
 }
 

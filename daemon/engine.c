@@ -17,6 +17,7 @@
 #include "daemon/build/service.h"
 #include "daemon/capabilities.h"
 #include "daemon/engine_internal.h"
+#include "daemon/storage_options.h"
 #include "runtime/container.h"
 
 #define SHUTDOWN_TIMEOUT 15
@@ -134,10 +135,16 @@ static int open_images(struct engine *engine, struct error *err)
     struct image_limits limits = {.layer_entries = options->max_layer_entries};
     if (parse_size(options->max_layer_size, false, &limits.layer_bytes) < 0)
         return error_set(err, ERROR_INVALID, EINVAL, "invalid max-layer-size: %s", options->max_layer_size);
-    int r = image_store_open(options->data_root, engine->db, &engine->images, err);
+    int r = storage_options_size(&options->storage_options, &engine->container_size, err);
+    if (r == 0)
+        r = image_store_open(options->data_root, engine->db, &engine->images, err);
     if (r < 0)
         return r;
     image_store_set_limits(engine->images, &limits);
+    if (engine->container_size > 0 && !image_store_has_quota(engine->images))
+        return error_set(err, ERROR_INVALID, 0,
+                         "storage-opt overlay2.size is supported only where %s lies on xfs or ext4 with project quotas",
+                         options->data_root);
     image_restore_downloads(engine->images, options->keep_downloads);
     return 0;
 }

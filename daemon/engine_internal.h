@@ -31,6 +31,7 @@ struct engine {
     const struct daemon_options *options;
     struct db *db;
     struct image_store *images;
+    uint64_t container_size; /* overlay2.size of the storage options; 0: no limit */
     struct network_manager *networks;
     struct network_registry *registry;
     struct supervisor *supervisor;

@@ -46,8 +46,9 @@ struct daemon_options {
     char *default_shm_size;        /* "64m" */
     struct strmap default_ulimits; /* "nofile": "1024:2048" */
     bool no_new_privileges;
-    char *seccomp_profile;  /* a file, "builtin" or "unconfined" */
-    char *storage_driver;   /* overlay2 */
+    char *seccomp_profile; /* a file, "builtin" or "unconfined" */
+    char *storage_driver;  /* overlay2 */
+    struct strv storage_options;
     struct strmap runtimes; /* name: what runtimes_decode() takes */
     char *default_runtime;  /* dory */
     struct strv exec_options;

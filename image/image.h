@@ -60,6 +60,8 @@ struct image_limits {
 #define IMAGE_LAYER_BYTES_DEFAULT ((int64_t)256 << 30)
 #define IMAGE_LAYER_ENTRIES_DEFAULT 5000000
 void image_store_set_limits(struct image_store *store, const struct image_limits *limits);
+/* Can containers' own layers be limited (image_rootfs_options.size)? */
+bool image_store_has_quota(struct image_store *store);
 /* What the opening had to remove because its files were gone: sentences for the daemon's log; owned by the store. */
 const struct strv *image_store_repairs(struct image_store *store);
 /* Directory descriptor of the data root, owned by the store. */

@@ -215,6 +215,11 @@ int image_store_root_fd(struct image_store *store)
     return store->root_fd;
 }
 
+bool image_store_has_quota(struct image_store *store)
+{
+    return store->has_quota;
+}
+
 const struct strv *image_store_repairs(struct image_store *store)
 {
     return &store->repairs;

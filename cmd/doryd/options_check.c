@@ -7,6 +7,7 @@
 #include "daemon/log_options.h"
 #include "daemon/network/network.h"
 #include "daemon/runtimes.h"
+#include "daemon/storage_options.h"
 #include "daemon/ulimits.h"
 
 /* One of two words. */
@@ -39,6 +40,10 @@ static int check_container_defaults(const struct daemon_options *options, struct
     if (strcmp(options->storage_driver, "overlay2") != 0)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "storage driver %s is not there: overlay2 is the only one",
                          options->storage_driver);
+    uint64_t storage;
+    r = storage_options_size(&options->storage_options, &storage, err);
+    if (r < 0)
+        return error_context(err, "storage-opts");
     for (size_t i = 0; i < options->exec_options.count; i++) {
         if (strcmp(options->exec_options.items[i], "native.cgroupdriver=cgroupfs") != 0)
             return error_set(err, ERROR_NOT_IMPLEMENTED, 0,

@@ -84,6 +84,8 @@ const struct row option_rows[] = {
      "Seconds that containers have to stop when the daemon ends without live-restore"},
     {"storage-driver", 's', NULL, ROW_STRING, AT(storage_driver), "overlay2", 0,
      "Storage driver; overlay2 is the only one"},
+    {"storage-opt", 0, "storage-opts", ROW_LIST, AT(storage_options), NULL, 0,
+     "Option of the storage driver: overlay2.size=SIZE is how large containers may grow that do not say"},
     {"tls", 0, NULL, ROW_BOOL, AT(tls), "false", 0, "Use TLS on tcp:// sockets; implied by --tlsverify"},
     {"tlscacert", 0, NULL, ROW_STRING, AT(tls_ca), "/etc/dory/ca.pem", 0, "Who signs the certificates of clients"},
     {"tlscert", 0, NULL, ROW_STRING, AT(tls_cert), "/etc/dory/cert.pem", 0, "The daemon's TLS certificate"},

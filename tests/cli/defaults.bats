@@ -51,6 +51,7 @@ teardown_file() {
         '--default-ulimit nofiles=1=invalid ulimit type: nofiles' '--default-ulimit nofile=9:1=less than or equal to hard limit: 9 > 1' \
         '--default-shm-size lots=invalid default-shm-size: lots' '--default-ipc-mode host=invalid default-ipc-mode' \
         '--max-layer-size 0=invalid max-layer-size: 0' '--max-layer-entries 0=invalid max-layer-entries: 0' \
+        '--storage-opt overlay2.inodes=1=unknown option overlay2.inodes' "--storage-opt overlay2.size=lots=invalid size: 'lots'" \
         '--seccomp-profile /nonexistent=/nonexistent'; do
         # shellcheck disable=SC2086
         run -1 "$DORY_BIN/doryd" "${options[@]}" --config-file <(echo '{}') ${case%=*}

@@ -57,4 +57,13 @@ check "a wrong size of a volume is refused" has "invalid size: 'much'"
 
 kill $daemon
 wait $daemon
+echo '{"iptables": false, "storage-opts": ["overlay2.size=6m"]}' >/run/daemon.json
+daemon
+out=$(dory run --rm box dd if=/dev/zero of=/file bs=1M count=8 2>&1)
+check "the daemon's overlay2.size limits containers that do not say" has "exceeded"
+out=$(dory run --rm --storage-opt size=12m box dd if=/dev/zero of=/file bs=1M count=8 2>&1)
+check "and not those that do" has "8+0 records out"
+
+kill $daemon
+wait $daemon
 umount /run/quota
