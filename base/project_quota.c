@@ -70,16 +70,21 @@ static int is_free(int dir_fd, uint32_t project, bool *ret_free)
     return 0;
 }
 
-static int set_limit(int dir_fd, uint32_t project, uint64_t bytes)
+static int set_blocks(int dir_fd, uint32_t project, uint64_t soft, uint64_t hard)
 {
-    uint64_t blocks = bytes / BASIC_BLOCK + (bytes % BASIC_BLOCK != 0);
     struct fs_disk_quota quota = {.d_version = FS_DQUOT_VERSION,
                                   .d_id = project,
                                   .d_flags = FS_PROJ_QUOTA,
                                   .d_fieldmask = FS_DQ_BHARD | FS_DQ_BSOFT,
-                                  .d_blk_hardlimit = blocks,
-                                  .d_blk_softlimit = blocks};
+                                  .d_blk_hardlimit = hard,
+                                  .d_blk_softlimit = soft};
     return quota_control(dir_fd, Q_XSETQLIM, project, &quota);
+}
+
+static int set_limit(int dir_fd, uint32_t project, uint64_t bytes)
+{
+    uint64_t blocks = bytes / BASIC_BLOCK + (bytes % BASIC_BLOCK != 0);
+    return set_blocks(dir_fd, project, blocks, blocks);
 }
 
 static int find_project(int dir_fd, uint32_t *ret)
@@ -137,4 +142,21 @@ int project_quota_end(int dir_fd, int parent_fd)
     r = set_limit(dir_fd, own, 0);
     /* A directory cannot be moved into one whose project is inherited unless that is its own. */
     return r < 0 ? r : set_project(dir_fd, outer);
+}
+
+int project_quota_ease(int dir_fd, uint64_t bytes)
+{
+    struct fs_disk_quota quota = {0};
+    uint32_t project = 0;
+    int r = get_project(dir_fd, &project);
+    if (r == 0)
+        r = quota_control(dir_fd, Q_XGETQUOTA, project, &quota);
+    if (r < 0 || quota.d_blk_softlimit == 0)
+        return r;
+    return set_blocks(dir_fd, project, quota.d_blk_softlimit, quota.d_blk_softlimit + bytes / BASIC_BLOCK);
+}
+
+int project_quota_tighten(int dir_fd)
+{
+    return project_quota_ease(dir_fd, 0);
 }

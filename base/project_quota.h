@@ -19,6 +19,12 @@ bool project_quota_enforced(int dir_fd);
 int project_quota_begin(int dir_fd, uint64_t bytes);
 /* Has the directory a project that is not its parent's? Nobody needs to remember the number. False when unsure. */
 bool project_quota_is_set(int dir_fd, int parent_fd);
+/*
+ * So many bytes more for the directory's project, until _tighten: for what its owner has to make there when it is full.
+ * The soft limit remembers what was wanted: easing again, after a crash, adds nothing to it. 0 or -errno.
+ */
+int project_quota_ease(int dir_fd, uint64_t bytes);
+int project_quota_tighten(int dir_fd);
 /* Gives up the limit of a directory that has one, and lets it be of its parent's project. 0 or -errno. */
 int project_quota_end(int dir_fd, int parent_fd);
 

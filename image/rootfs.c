@@ -443,7 +443,7 @@ static int mount_layers(struct image_store *store, const char *id, const char *l
 
 int rootfs_mount_layers(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err)
 {
-    struct rootfs_quota_rights before;
+    struct rootfs_quota_mounting mounting;
     if (lowers[0] == 0) {
         return mount_plain(store, id, err);
     }
@@ -453,12 +453,12 @@ int rootfs_mount_layers(struct image_store *store, const char *id, const char *l
     if (id == NULL || !rootfs_quota_is_set(store, id)) {
         return mount_layers(store, id, lowers, once, err);
     }
-    int r = rootfs_quota_lower_rights(&before);
+    int r = rootfs_quota_mount_begin(store, id, &mounting);
     if (r < 0) {
-        return error_errno(err, r, "mount overlay/%s: capset", id);
+        return error_errno(err, r, "mount overlay/%s", id);
     }
     r = mount_layers(store, id, lowers, once, err);
-    rootfs_quota_restore_rights(&before);
+    rootfs_quota_mount_end(&mounting);
     return r;
 }
 

@@ -10,6 +10,9 @@
 #include "base/log.h"
 #include "base/project_quota.h"
 
+/* For the directory that overlayfs makes; xfs reserves some dozens of blocks for one. */
+#define MOUNT_ROOM (1 << 20)
+
 static int open_rootfs(struct image_store *store, const char *id)
 {
     int fd = openat(store->overlay_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -70,15 +73,29 @@ static int exchange_effective(const uint32_t wanted[2], uint32_t clear, uint32_t
     return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
-int rootfs_quota_lower_rights(struct rootfs_quota_rights *ret_before)
+int rootfs_quota_mount_begin(struct image_store *store, const char *id, struct rootfs_quota_mounting *ret)
 {
-    return exchange_effective(NULL, 1u << CAP_SYS_RESOURCE, ret_before->effective);
+    int CLEANUP_CLOSE dir = open_rootfs(store, id);
+    int r = dir < 0 ? dir : project_quota_ease(dir, MOUNT_ROOM);
+    if (r < 0)
+        return r;
+    r = exchange_effective(NULL, 1u << CAP_SYS_RESOURCE, ret->effective);
+    if (r < 0) {
+        (void)project_quota_tighten(dir); /* the failure is told already */
+        return r;
+    }
+    ret->dir_fd = TAKE_FD(dir);
+    return 0;
 }
 
-void rootfs_quota_restore_rights(const struct rootfs_quota_rights *before)
+void rootfs_quota_mount_end(struct rootfs_quota_mounting *mounting)
 {
     uint32_t lowered[2];
-    int r = exchange_effective(before->effective, 0, lowered);
+    int r = exchange_effective(mounting->effective, 0, lowered);
     if (r < 0)
         log_error("capabilities of a thread after a mount: %s", strerror(-r));
+    r = project_quota_tighten(mounting->dir_fd);
+    if (r < 0)
+        log_error("the quota of a root after its mount: %s", strerror(-r));
+    mounting->dir_fd = fd_close(mounting->dir_fd);
 }

@@ -14,13 +14,16 @@ bool rootfs_quota_is_set(struct image_store *store, const char *id);
 void rootfs_quota_end(struct image_store *store, const char *id);
 
 /*
- * overlayfs writes with the rights of the thread that mounted it, and ext4 lets those with CAP_SYS_RESOURCE exceed a
- * quota. The calling thread is without it between these two. 0 or -errno.
+ * Between these two a root with a limit can be mounted. overlayfs writes with the rights of the thread that mounted it,
+ * and ext4 lets those with CAP_SYS_RESOURCE exceed a quota: the calling thread is without it. And it makes a directory,
+ * and mounts the root read-only when it cannot, which is so when the limit is reached: there is a bit more room.
  */
-struct rootfs_quota_rights {
-    uint32_t effective[2];
+struct rootfs_quota_mounting {
+    uint32_t effective[2]; /* capabilities to have again */
+    int dir_fd;
 };
-int rootfs_quota_lower_rights(struct rootfs_quota_rights *ret_before);
-void rootfs_quota_restore_rights(const struct rootfs_quota_rights *before);
+/* 0 or -errno: then there is nothing to end. */
+int rootfs_quota_mount_begin(struct image_store *store, const char *id, struct rootfs_quota_mounting *ret);
+void rootfs_quota_mount_end(struct rootfs_quota_mounting *mounting);
 
 #endif
