@@ -236,13 +236,13 @@ static void finished_layers_are_kept_within_a_bound(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(bounds); i++) {
         enum download_turn turn;
         t->store->downloads.kept_max = bounds[i];
-        struct download *download = download_join(t->store, digest);
+        struct download *download = download_join(t->store, digest, true);
         ASSERT_OK(t, download_wait(download, never, NULL, &turn, &t->err));
         assert_int_equal(turn, DOWNLOAD_DRIVE);
         ASSERT_OK(t, download_write(download, tar.data, tar.size, &t->err));
         ASSERT_OK(t, download_finish(download, &t->err));
         download_leave(download, 3600);
-        download = download_join(t->store, digest);
+        download = download_join(t->store, digest, true);
         assert_int_equal(download_received(download), i == 0 ? (int64_t)tar.size : 0);
         download_leave(download, 0);
     }
