@@ -20,6 +20,16 @@ static void add_addresses(const struct network_sandbox *sandbox, struct strv *ou
     }
 }
 
+/* The host is the bridge, also where default-gateway leads elsewhere. */
+static const char *host_gateway(struct engine *engine, const struct network_endpoint *e,
+                                struct network_info predefined[NETWORK_PREDEFINED_MAX])
+{
+    if (engine->options->default_gateway == NULL || !network_has_bridge(engine->networks))
+        return e->gateway;
+    network_list(engine->networks, predefined);
+    return strcmp(predefined[0].id, e->network_id) == 0 ? predefined[0].gateway : e->gateway;
+}
+
 int container_etc_write(struct engine *engine, struct container *c, const struct network_sandbox *sandbox,
                         const struct strv *hosts, struct error *err)
 {
@@ -30,13 +40,14 @@ int container_etc_write(struct engine *engine, struct container *c, const struct
         return error_errno(err, errno, "%s/%s", engine->etc_dir, c->id);
     CLEANUP_STRV struct strv addresses = STRV_INIT;
     add_addresses(sandbox, &addresses);
+    struct network_info bridge[NETWORK_PREDEFINED_MAX];
     const struct network_endpoint *gateway = network_sandbox_find(sandbox, sandbox->gateway_network);
     const struct daemon_options *options = engine->options;
     struct etc_files files = {
         .hostname = c->config.hostname,
         .domainname = c->config.domainname,
         .addresses = &addresses,
-        .gateway = gateway ? gateway->gateway : NULL,
+        .gateway = gateway ? host_gateway(engine, gateway, bridge) : NULL,
         .extra_hosts = hosts,
         .host_network = strcmp(c->host.network_mode, "host") == 0,
         .resolver = container_uses_resolver(c),

@@ -64,8 +64,19 @@ static bool is_loopback(const char *address)
     return strncmp(address, "127.", 4) == 0 || strncmp(address, "::1", 3) == 0;
 }
 
-/* Copies the host's line unless ours replaces it. Returns whether it was a usable nameserver. */
-static bool copy_resolv_line(const struct etc_files *f, const char *line, size_t size, struct strbuf *out)
+static void add_words(struct strv *to, const char *text)
+{
+    for (size_t size; *(text += strspn(text, " \t")) != '\0'; text += size) {
+        size = strcspn(text, " \t");
+        CLEANUP_FREE char *word = xstrndup(text, size);
+        strv_add(to, word);
+    }
+}
+
+/* Copies the host's line unless ours replaces it; its options are collected. Returns whether it was a usable
+ * nameserver. */
+static bool copy_resolv_line(const struct etc_files *f, const char *line, size_t size, struct strv *options,
+                             struct strbuf *out)
 {
     CLEANUP_FREE char *text = xstrndup(line, size);
     size_t start = strspn(text, " \t"), word = strcspn(text + start, " \t");
@@ -78,24 +89,35 @@ static bool copy_resolv_line(const struct etc_files *f, const char *line, size_t
     if (has_entries(f->dns_search) && ((word == 6 && strncmp(text + start, "search", 6) == 0) ||
                                        (word == 6 && strncmp(text + start, "domain", 6) == 0)))
         return false;
-    if (has_entries(f->dns_options) && word == 7 && strncmp(text + start, "options", 7) == 0)
+    if (word == 7 && strncmp(text + start, "options", 7) == 0) {
+        if (!has_entries(f->dns_options))
+            add_words(options, value);
         return false;
+    }
     strbuf_addf(out, "%s\n", text);
     return nameserver;
 }
 
-/* A name that has a dot may be a container's, too: the resolver is asked for it as it is first. */
-static void add_resolver_options(const struct etc_files *f, struct strbuf *out)
+/* A name that has a dot may be a container's, too: the resolver is asked for it as it is first, unless the user or the
+ * host says otherwise. */
+static void add_options(const struct etc_files *f, struct strv *options, struct strbuf *out)
 {
-    for (size_t i = 0; f->dns_options != NULL && i < f->dns_options->count; i++)
-        if (strncmp(f->dns_options->items[i], "ndots:", 6) == 0)
-            return;
-    if (f->resolver)
-        strbuf_adds(out, "options ndots:0\n");
+    bool ndots = false;
+    for (size_t i = 0; has_entries(f->dns_options) && i < f->dns_options->count; i++)
+        strv_add(options, f->dns_options->items[i]);
+    for (size_t i = 0; i < options->count; i++)
+        ndots = ndots || strncmp(options->items[i], "ndots:", 6) == 0;
+    if (f->resolver && !ndots)
+        strv_add(options, "ndots:0");
+    if (options->count > 0) {
+        CLEANUP_FREE char *joined = strv_join(options, " ");
+        strbuf_addf(out, "options %s\n", joined);
+    }
 }
 
 void etc_resolv_text(const struct etc_files *f, struct strbuf *out)
 {
+    CLEANUP_STRV struct strv options = STRV_INIT;
     bool nameserver = f->resolver || has_entries(f->dns);
     if (f->resolver)
         strbuf_adds(out, "nameserver " ETC_RESOLVER_ADDRESS "\n");
@@ -103,7 +125,7 @@ void etc_resolv_text(const struct etc_files *f, struct strbuf *out)
         strbuf_addf(out, "nameserver %s\n", f->dns->items[i]);
     for (const char *p = f->host_resolv; p != NULL && *p != '\0';) {
         size_t size = strcspn(p, "\n");
-        nameserver = copy_resolv_line(f, p, size, out) || nameserver;
+        nameserver = copy_resolv_line(f, p, size, &options, out) || nameserver;
         p += size + (p[size] == '\n');
     }
     for (size_t i = 0; !nameserver && i < ARRAY_SIZE(fallback_nameservers); i++)
@@ -112,11 +134,7 @@ void etc_resolv_text(const struct etc_files *f, struct strbuf *out)
         CLEANUP_FREE char *joined = strv_join(f->dns_search, " ");
         strbuf_addf(out, "search %s\n", joined);
     }
-    if (has_entries(f->dns_options)) {
-        CLEANUP_FREE char *joined = strv_join(f->dns_options, " ");
-        strbuf_addf(out, "options %s\n", joined);
-    }
-    add_resolver_options(f, out);
+    add_options(f, &options, out);
 }
 
 /* Rewritten in place at each start: a bind mount of a former start keeps showing the same file. */

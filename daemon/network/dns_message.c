@@ -214,9 +214,10 @@ size_t dns_reply_end(struct dns_reply *reply)
     return reply->used;
 }
 
-size_t dns_reply_error(uint8_t data[DNS_HEADER_SIZE], uint16_t id, enum dns_code code)
+size_t dns_reply_error(uint8_t data[DNS_HEADER_SIZE], const uint8_t *query, enum dns_code code)
 {
-    put_header(data, id, false, code);
+    put_header(data, get16(query), false, code);
+    put16(data + 2, get16(data + 2) | (get16(query + 2) & (OPCODE | FLAG_RD)));
     return DNS_HEADER_SIZE;
 }
 

@@ -48,8 +48,8 @@ void dns_reply_add_aaaa(struct dns_reply *reply, const struct in6_addr *address)
 void dns_reply_add_ptr(struct dns_reply *reply, const char *name);
 /* Bytes of the whole message. */
 size_t dns_reply_end(struct dns_reply *reply);
-/* A header alone, for what could not be read. */
-size_t dns_reply_error(uint8_t data[DNS_HEADER_SIZE], uint16_t id, enum dns_code code);
+/* A header alone, with the opcode of the query, of which that much could be read. */
+size_t dns_reply_error(uint8_t data[DNS_HEADER_SIZE], const uint8_t *query, enum dns_code code);
 
 /* The address that a name below in-addr.arpa or ip6.arpa stands for. Returns AF_INET (host byte order), AF_INET6 or 0.
  */

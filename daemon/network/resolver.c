@@ -73,7 +73,7 @@ bool resolver_handle(struct resolver_client *client, const struct asker *asker, 
     int r = dns_question_parse(query, size, &question);
     if (r == -ENOTSUP) {
         uint8_t header[DNS_HEADER_SIZE];
-        resolver_reply(client, asker, header, dns_reply_error(header, question.id, DNS_NOTIMP));
+        resolver_reply(client, asker, header, dns_reply_error(header, query, DNS_NOTIMP));
         return true;
     }
     if (r < 0) {

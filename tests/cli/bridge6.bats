@@ -130,6 +130,8 @@ route6() { # container: where its default route leads
     [ "$(dory inspect -f '{{.NetworkSettings.Gateway}} {{.NetworkSettings.IPv6Gateway}}' aa)" = "$ENV_SUBNET.200 fd13:78::99" ]
     [ "$(dory network inspect -f '{{range .IPAM.Config}}{{.Gateway}} {{.AuxiliaryAddresses}};{{end}}' bridge)" = \
         "$ENV_SUBNET.1 map[DefaultGatewayIPv4:$ENV_SUBNET.200];fd13:78::1 map[DefaultGatewayIPv6:fd13:78::99];" ]
+    # The host is where it was.
+    [ "$(dory run --rm --add-host box:host-gateway busybox sed -n 's/\tbox$//p' /etc/hosts)" = "$ENV_SUBNET.1" ]
     # The same when it takes the other way, past the pool.
     dory network create two >/dev/null
     dory create --name bb --network two busybox sleep 1000 >/dev/null

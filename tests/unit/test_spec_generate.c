@@ -254,7 +254,16 @@ static void hosts_and_resolver_files(void **state)
     assert_non_null(strstr(strbuf_str(&out), "1.2.3.4\tfoo\n::7\tsix\n10.0.0.1\tgw\n10.0.0.2\tbox.lan box\n"));
     strbuf_clear(&out);
     etc_resolv_text(&files, &out);
-    assert_string_equal(strbuf_str(&out), "nameserver 9.9.9.9\noptions ndots:1\nsearch x.y\n");
+    assert_string_equal(strbuf_str(&out), "nameserver 9.9.9.9\nsearch x.y\noptions ndots:1\n");
+    files.resolver = true; /* what the host says of dots is kept */
+    strbuf_clear(&out);
+    etc_resolv_text(&files, &out);
+    assert_string_equal(strbuf_str(&out), "nameserver 127.0.0.11\nsearch x.y\noptions ndots:1\n");
+    files.host_resolv = "options  edns0\ttrust-ad\n";
+    strbuf_clear(&out);
+    etc_resolv_text(&files, &out);
+    assert_string_equal(strbuf_str(&out), "nameserver 127.0.0.11\nsearch x.y\noptions edns0 trust-ad ndots:0\n");
+    files.resolver = false;
     files.host_resolv = "nameserver 127.0.0.53\n";
     files.dns_search = NULL;
     strbuf_clear(&out);
