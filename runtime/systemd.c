@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "base/strv.h"
 #include "base/timestamp.h"
-#include "runtime/dbus.h"
+#include "base/dbus.h"
 #include "runtime/systemd_properties.h"
 
 #define DESTINATION "org.freedesktop.systemd1"

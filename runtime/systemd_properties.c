@@ -10,7 +10,7 @@
 #include "base/parse.h"
 #include "base/strv.h"
 #include "runtime/cgroup.h"
-#include "runtime/dbus.h"
+#include "base/dbus.h"
 #include "runtime/settings.h"
 
 #define PROC_DEVICES_MAX (64u << 10)

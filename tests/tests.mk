@@ -41,7 +41,7 @@ check:
 	$(MAKE) --no-print-directory -j2 $(UNIT_TESTS)
 	DORY_BIN=$(abspath $(BIN)) tests/run $(UNIT_TESTS) $(BATS_TESTS) tests/vm/check
 
-# dory-runtime with Debian's systemd as pid 1, in a virtual machine: after changes to runtime/systemd*.c and runtime/dbus.c.
+# dory-runtime with Debian's systemd as pid 1, in a virtual machine: after changes to runtime/systemd*.c and base/dbus.c.
 .PHONY: check-systemd
 check-systemd:
 	tests/deps check

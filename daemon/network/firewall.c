@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "daemon/network/firewall_foreign.h"
 #include "daemon/network/firewall_internal.h"
+#include "daemon/network/firewalld.h"
 
 /* For the administrator: made once, and never changed. Asked before ours; what it accepts ours still has a say in. */
 #define USER_CHAIN " {\n\tchain forward {\n\t\ttype filter hook forward priority -5; policy accept;\n\t}\n}\n"
@@ -162,6 +163,9 @@ int firewall_apply(struct firewall *firewall, firewall_snapshot_fn snapshot, voi
         firewall->ip6 = ip6;
     }
     pthread_mutex_unlock(&firewall->lock);
+    if (r == 0 && foreign.firewalld) {
+        firewalld_admit(rules.networks, rules.network_count);
+    }
     firewall_rules_release(&rules);
     return r;
 }

@@ -48,7 +48,7 @@ bool firewall_exists(struct firewall *firewall);
 /*
  * Makes or replaces the whole tables, in one transaction: nothing else is ever visible. Loads libnftables for the time
  * of the call (its tables and caches would be 1.4 MB of the idle daemon). Blocks a few ms. `snapshot` is called with
- * the firewall locked, so that no element added meanwhile is lost.
+ * the firewall locked, so that no element added meanwhile is lost. Where firewalld is, it is told of the bridges.
  */
 typedef void (*firewall_snapshot_fn)(struct firewall_rules *ret, void *data);
 int firewall_apply(struct firewall *firewall, firewall_snapshot_fn snapshot, void *data, struct error *err);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/network/firewall_internal.h"
+#include "daemon/network/firewalld.h"
 
 #define FILTER "filter"
 #define FORWARD "FORWARD"
@@ -71,6 +72,9 @@ static int on_chain(const struct nlmsghdr *message, void *data)
             policy = ntohl(mnl_attr_get_u32(attr));
             break;
         }
+    }
+    if (header->nfgen_family == NFPROTO_INET && strcmp(table, FIREWALLD_TABLE) == 0) {
+        ((struct firewall_foreign *)data)->firewalld = true;
     }
     if (hook == NF_INET_FORWARD && policy == NF_DROP) {
         take_chain(data, header->nfgen_family, table, name);

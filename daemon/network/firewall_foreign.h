@@ -24,6 +24,7 @@ struct foreign_forward {
 
 struct firewall_foreign {
     struct foreign_forward ip, ip6;
+    bool firewalld;  /* its table is there */
     char other[128]; /* table and name of another chain that drops what is forwarded by default; or "" */
 };
 

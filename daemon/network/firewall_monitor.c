@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "daemon/network/firewalld.h"
 
 /* Rules are replaced in several messages, ours as others': looked at when it has been quiet for a moment. */
 enum { QUIET_MS = 100, STACK = 256 * 1024 };
@@ -24,7 +25,8 @@ struct firewall_monitor {
     int (*restore)(void *data, struct error *err);
     void *data;
     int fd, stop_fd;
-    bool in_vain; /* theirs do not take ours: not tried again before they change */
+    bool in_vain;   /* theirs do not take ours: not tried again before they change */
+    bool firewalld; /* it has made its rules anew */
     pthread_t thread;
 };
 
@@ -51,8 +53,10 @@ static bool concerns(struct firewall_monitor *monitor, const struct nlmsghdr *m)
     }
     const char *table = table_of(m);
     bool theirs = strcmp(table, "filter") == 0;
+    bool firewalld = type == NFT_MSG_NEWCHAIN && strcmp(table, FIREWALLD_TABLE) == 0;
     monitor->in_vain = monitor->in_vain && !theirs;
-    return theirs || (removal && strcmp(table, monitor->table) == 0);
+    monitor->firewalld = monitor->firewalld || firewalld;
+    return theirs || firewalld || (removal && strcmp(table, monitor->table) == 0);
 }
 
 static bool read_events(struct firewall_monitor *monitor)
@@ -77,9 +81,10 @@ static void look(struct firewall_monitor *monitor)
         log_warn("network: the rules of nftables table %s have been removed; making them again", monitor->table);
     } else if (!monitor->in_vain && !firewall_is_joined(monitor->firewall)) {
         log_info("network: iptables' chain FORWARD drops by default; what is ours gets a chain of its own there");
-    } else {
+    } else if (!monitor->firewalld) {
         return;
     }
+    monitor->firewalld = false;
     if (monitor->restore(monitor->data, &err) < 0) {
         log_error("network: %s", err.message);
     }

@@ -12,6 +12,7 @@
 #include "daemon/network/firewall_foreign.h"
 #include "daemon/network/firewall_internal.h"
 #include "daemon/network/firewall_sets.h"
+#include "daemon/network/firewalld.h"
 
 /* ---- keys ---- */
 
@@ -148,6 +149,9 @@ int firewall_add_network(struct firewall *firewall, const struct firewall_networ
         r = run(firewall, NFT_MSG_NEWSETELEM, NLM_F_CREATE, network, network->internal ? NULL : &foreign);
     }
     pthread_mutex_unlock(&firewall->lock);
+    if (r == 0 && foreign.firewalld) {
+        firewalld_admit(network, 1);
+    }
     return r;
 }
 
@@ -161,5 +165,8 @@ int firewall_remove_network(struct firewall *firewall, const struct firewall_net
         r = run(firewall, NFT_MSG_DELSETELEM, 0, network, NULL);
     }
     pthread_mutex_unlock(&firewall->lock);
+    if (foreign.firewalld) {
+        firewalld_forget(network);
+    }
     return r;
 }

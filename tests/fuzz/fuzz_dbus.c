@@ -2,7 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "runtime/dbus.h"
+#include "base/dbus.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

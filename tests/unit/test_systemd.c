@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "runtime/dbus.h"
+#include "base/dbus.h"
 #include "runtime/systemd.h"
 
 static void units_and_their_cgroups_are_named_as_systemd_names_them(void **state)

@@ -1,9 +1,9 @@
 /*
- * Internal to runtime/: as much of D-Bus (dbus.freedesktop.org, specification 0.38) as asking systemd takes: one
+ * As much of D-Bus (dbus.freedesktop.org, specification 0.38) as asking systemd and firewalld takes: one
  * blocking connection over a Unix socket, calls with their answers, and signals. Little-endian hosts only.
  */
-#ifndef DORY_RUNTIME_DBUS_H
-#define DORY_RUNTIME_DBUS_H
+#ifndef DORY_BASE_DBUS_H
+#define DORY_BASE_DBUS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "runtime/dbus.h"
+#include "base/dbus.h"
 
 #include <errno.h>
 #include <fcntl.h>
