@@ -128,6 +128,11 @@ int endpoint_new(struct network_manager *manager, const struct network_attachmen
         struct network *network;
         pthread_mutex_lock(&manager->lock);
         r = find(manager, attachment->network_id, &network, err);
+        if (r == 0 && network_is_single(network) && network->endpoints > 0) {
+            r = error_set(err, ERROR_FORBIDDEN, EBUSY,
+                          "network %s has a container already: in mode passthru its parent %s is for one alone",
+                          network->name, network->bridge.name);
+        }
         struct endpoint *e = r == 0 ? blank(network, attachment) : NULL;
         if (r == 0) {
             memcpy(e->mac, mac, sizeof(mac));

@@ -297,7 +297,7 @@ int link_setup(struct netlink *netlink, const struct link_setup *setup, struct e
     } else {
         put_mac(&batch, setup->index, setup->mac, 1, true);
     }
-    put_address(&batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, setup->index, setup->address,
+    put_address(&batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, setup->index, setup->address,
                 setup->prefix);
     if (setup->prefix6) {
         put_address6(&batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, setup->index, &setup->address6, setup->prefix6);

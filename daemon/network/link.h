@@ -70,7 +70,8 @@ int link_delete_address6(struct netlink *netlink, unsigned int index, const stru
                          struct error *err);
 
 /* Sets MAC, addresses and default route of an interface and brings it and lo up, in one request; neighbours are told
- * (gratuitous ARP) by link_announce once frames can flow. */
+ * (gratuitous ARP) by link_announce once frames can flow. Can be done again after a failure; -EADDRINUSE: the MAC or an
+ * address is another interface's on the same parent. */
 struct link_setup {
     unsigned int index;
     bool keep_mac; /* the interface has its MAC already (ipvlan: its parent's) */

@@ -59,6 +59,8 @@ struct network_driver {
     int (*add_link)(struct endpoint *endpoint, int netns_fd, struct netlink *host, struct error *err);
 };
 extern const struct network_driver network_bridge, network_macvlan, network_ipvlan;
+/* It has room for one container (macvlan's mode passthru: the parent is that one's alone). */
+bool network_is_single(const struct network *network);
 
 /* A container on a network. */
 struct endpoint {
@@ -149,6 +151,9 @@ void endpoint_describe(const struct endpoint *endpoint, struct network_endpoint 
 int endpoint_parse_mac(const char *text, uint8_t mac[6], struct error *err);
 
 /* ---- plug.c ---- */
+/* How long those that take the place of a container that has just ended wait for the kernel to be done with it: 10 s.
+ */
+enum { PREDECESSOR_TRIES = 1000, PREDECESSOR_WAIT_US = 10000 };
 /* Connects the namespace to the endpoints' networks. On failure nothing of them is left in it. */
 int endpoints_plug(struct endpoint **endpoints, size_t count, int netns_fd, struct error *err);
 void endpoint_unplug(struct endpoint *endpoint, int netns_fd);

@@ -55,12 +55,13 @@ static int set_mtu(struct network *network, const char *key, const char *value, 
     return 0;
 }
 
-/* bridge.name and parent: network_complete() has made the configuration's interface of it. */
+/* bridge.name and parent: network_complete() has made the configuration's interface of it, or chosen one where it is
+ * empty. */
 static int set_interface(struct network *network, const char *key, const char *value, struct error *err)
 {
     (void)network;
     (void)key;
-    return bridge_check_name(value, err);
+    return value[0] ? bridge_check_name(value, err) : 0;
 }
 
 /* Nobody but the default bridge is it. */

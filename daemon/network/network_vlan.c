@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/parse.h"
 #include "daemon/network/network_internal.h"
@@ -58,7 +59,19 @@ static int add_link(struct endpoint *e, int netns_fd, struct netlink *host, stru
         return error_set(err, ERROR_SYSTEM, ENODEV, "network %s: its parent interface %s is gone", network->name,
                          network->bridge.name);
     }
-    return link_add_upper(host, &upper, err);
+    int r = link_add_upper(host, &upper, err);
+    /* Nobody else is on it (endpoint_new): it is the one before, whose namespace the kernel has not got to yet. */
+    for (int i = 0; r == -EINVAL && network_is_single(network) && i < PREDECESSOR_TRIES; i++) {
+        error_clear(err);
+        usleep(PREDECESSOR_WAIT_US);
+        r = link_add_upper(host, &upper, err);
+    }
+    return r;
+}
+
+bool network_is_single(const struct network *network)
+{
+    return network->driver == &network_macvlan && network->mode == MACVLAN_MODE_PASSTHRU;
 }
 
 const struct network_driver network_macvlan = {

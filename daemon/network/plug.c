@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -50,6 +51,21 @@ static int add_link_local(const struct endpoint *e, struct netlink *inside, stru
     return r;
 }
 
+/*
+ * The interface of a container that has just ended keeps its address and MAC, on a parent that knows them all (macvlan,
+ * ipvlan), until the kernel gets round to its namespace: mostly some tens of milliseconds.
+ */
+static int take_over(struct netlink *inside, const struct link_setup *setup, struct error *err)
+{
+    int r = link_setup(inside, setup, err);
+    for (int i = 0; r == -EADDRINUSE && i < PREDECESSOR_TRIES; i++) {
+        error_clear(err);
+        usleep(PREDECESSOR_WAIT_US);
+        r = link_setup(inside, setup, err);
+    }
+    return r;
+}
+
 static int configure(struct endpoint *e, struct netlink *inside, struct error *err)
 {
     bool ipv6 = !IN6_IS_ADDR_UNSPECIFIED(&e->address6);
@@ -73,7 +89,7 @@ static int configure(struct endpoint *e, struct netlink *inside, struct error *e
         .prefix6 = ipv6 ? e->network->subnet6.prefix : 0,
     };
     memcpy(setup.mac, e->mac, sizeof(setup.mac));
-    r = link_setup(inside, &setup, err);
+    r = take_over(inside, &setup, err);
     return r < 0 ? r : add_link_local(e, inside, err);
 }
 

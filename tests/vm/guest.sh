@@ -88,6 +88,7 @@ check "a device rule takes one of a wildcard back" lacks kmsg
 check "the others of the wildcard are allowed" has zero
 
 . /guest_io.sh
+. /guest_network.sh
 
 dory-runtime --root /run/state run -d --bundle /tests/oom oom </dev/null >/run/oom.out 2>&1
 for i in $(seq 600); do grep -q "oom_kill [1-9]" /sys/fs/cgroup/dory/oom/memory.events && break; usleep 50000; done
