@@ -108,8 +108,9 @@ int record_name_interface(const struct record *record, struct endpoint *e, struc
         return error_set(err, ERROR_CONFLICT, EEXIST, "network %s: interface name %s is that of network %s already",
                          e->network->name, e->interface, other->network->name);
     }
-    for (unsigned int n = 0; !e->interface[0] || find_interface(record, e->interface); n++) {
-        snprintf(e->interface, sizeof(e->interface), "eth%u", n);
+    for (uint16_t n = 0; !e->interface[0] || find_interface(record, e->interface); n++) {
+        const char *prefix = e->network->prefix[0] ? e->network->prefix : "eth";
+        snprintf(e->interface, sizeof(e->interface), "%.10s%u", prefix, n);
     }
     return 0;
 }

@@ -33,6 +33,7 @@ struct network {
     bool direct;                   /* the default route names no gateway (ipvlan's layer 3) */
     uint32_t mode;                 /* MACVLAN_MODE_*, IPVLAN_MODE_* */
     uint16_t flags;                /* IPVLAN_F_* */
+    char prefix[IF_NAMESIZE];      /* of interfaces in containers; "": eth */
     char parent_made[IF_NAMESIZE]; /* an interface that was made for this network and goes with it; or "" */
 
     /* under the manager's lock */

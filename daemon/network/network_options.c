@@ -64,6 +64,18 @@ static int set_interface(struct network *network, const char *key, const char *v
     return value[0] ? bridge_check_name(value, err) : 0;
 }
 
+/* Leaves room for a number. */
+static int set_prefix(struct network *network, const char *key, const char *value, struct error *err)
+{
+    enum { DIGITS = 5 };
+    if (strlen(value) + DIGITS >= sizeof(network->prefix) || (value[0] && bridge_check_name(value, NULL) < 0) ||
+        strcmp(value, "lo") == 0) {
+        return invalid(key, value, err);
+    }
+    snprintf(network->prefix, sizeof(network->prefix), "%s", value);
+    return 0;
+}
+
 /* Nobody but the default bridge is it. */
 static int set_default_bridge(struct network *network, const char *key, const char *value, struct error *err)
 {
@@ -132,6 +144,7 @@ static const struct option options[] = {
     {&network_bridge, "com.docker.network.bridge.host_binding_ipv4", set_binding},
     {&network_bridge, "com.docker.network.bridge.default_bridge", set_default_bridge},
     {NULL, "com.docker.network.driver.mtu", set_mtu},
+    {NULL, "com.docker.network.container_iface_prefix", set_prefix},
     {&network_bridge, "com.docker.network.mtu", set_mtu},
     {&network_macvlan, "parent", set_interface},
     {&network_macvlan, "macvlan_mode", set_macvlan_mode},

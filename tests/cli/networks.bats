@@ -83,6 +83,8 @@ no_ping() {
     check 403 'only one instance of \"host\" network is allowed' '{"Name":"t","Driver":"host"}'
     check 400 'com.example.foo' '{"Name":"t","Options":{"com.example.foo":"1"}}'
     check 400 'enable_icc' '{"Name":"t","Options":{"com.docker.network.bridge.enable_icc":"maybe"}}'
+    check 400 'container_iface_prefix: \"a/b\"' '{"Name":"t","Options":{"com.docker.network.container_iface_prefix":"a/b"}}'
+    check 400 'container_iface_prefix' '{"Name":"t","Options":{"com.docker.network.container_iface_prefix":"thirteenchars"}}'
     check 400 'invalid bridge name' '{"Name":"t","Options":{"com.docker.network.bridge.name":"a/b"}}'
     check 403 'exists' '{"Name":"t","Options":{"com.docker.network.bridge.name":"lo"}}'
     check 404 'configuration network \"none-such\" does not exist' '{"Name":"t","ConfigFrom":{"Network":"none-such"}}'
@@ -96,6 +98,17 @@ no_ping() {
     [[ "$output" == *"bridge is a pre-defined network and cannot be removed"* ]]
     run api DELETE /networks/none-such
     [ "${lines[-1]}" = 404 ]
+}
+
+@test "interfaces in containers have the prefix that their network says" {
+    dory network create -o com.docker.network.container_iface_prefix=lan one >/dev/null
+    dory network create two >/dev/null
+    dory run -d --name aa --network one busybox sleep 1000 >/dev/null
+    dory network connect two aa
+    [ "$(dory exec aa ls /sys/class/net | xargs)" = "eth0 lan0 lo" ]
+    dory network disconnect one aa
+    dory network connect one aa
+    [ "$(dory exec aa ls /sys/class/net | xargs)" = "eth0 lan0 lo" ]
 }
 
 @test "a network of settings gives them to others, is no network itself, and stays while it is in use" {

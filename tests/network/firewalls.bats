@@ -124,7 +124,7 @@ works() {
 }
 
 works_not_outward() {
-    ! dory exec on-web timeout 1 wget -qO- http://198.51.100.2:81/x 2>/dev/null
+    ! dory exec on-web timeout 5 wget -qO- http://198.51.100.2:81/x 2>/dev/null
 }
 
 start_firewalld() {
