@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/dbus.h"
 #include "base/memory.h"
 #include "base/strv.h"
 #include "base/timestamp.h"
-#include "base/dbus.h"
 #include "runtime/systemd_properties.h"
 
 #define DESTINATION "org.freedesktop.systemd1"

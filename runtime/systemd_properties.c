@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dbus.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/parse.h"
 #include "base/strv.h"
 #include "runtime/cgroup.h"
-#include "base/dbus.h"
 #include "runtime/settings.h"
 
 #define PROC_DEVICES_MAX (64u << 10)
