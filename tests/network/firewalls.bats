@@ -124,7 +124,9 @@ works() {
 }
 
 works_not_outward() {
-    ! dory exec on-web timeout 5 wget -qO- http://198.51.100.2:81/x 2>/dev/null
+    if dory exec on-web timeout 5 wget -qO- http://198.51.100.2:81/x 2>/dev/null; then
+        return 1
+    fi
 }
 
 start_firewalld() {
