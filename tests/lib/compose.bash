@@ -11,9 +11,15 @@ compose_reference() {
     (cd "$PROJECT" && DOCKER_BUILDKIT=0 newer_docker compose "$@" 3>&- 4>&-)
 }
 
-# How long ago something happened changes between two calls.
+# How long ago something happened changes between two calls, and with it the width of a table's columns.
 compose_without_times() {
-    sed -E 's/(Less than a|About an?|[0-9]+) (seconds?|minutes?|hours?)/SOME TIME/g; s/SOME TIME ago +/SOME TIME ago  /; s/ +$//'
+    local text
+    text=$(sed -E 's/(Less than a|About an?|[0-9]+) (seconds?|minutes?|hours?)/SOME TIME/g; s/ +$//')
+    if [[ "$text" == *"SOME TIME"* ]]; then
+        sed -E 's/ {2,}/  /g' <<<"$text"
+    else
+        printf '%s\n' "$text"
+    fi
 }
 
 # compose_same ARGUMENT...: both print the same to standard output and end with the same status; and the failures say the
