@@ -48,8 +48,22 @@ all: $(PROGRAMS:%=$(BIN)/%)
 CLIENT_SOURCES := $(wildcard api/client*.c)
 $(B)/libclient.a: $(patsubst %.c,$(B)/%.o,$(CLIENT_SOURCES))
 
-DAEMON_LIBS := -lmicrohttpd -lsqlite3 -lcurl -larchive -lisal -lzstd -lcrypto -lz -lnftables -lmnl -lseccomp -lyajl -lm
+DAEMON_LIBS := -lmicrohttpd -lnghttp2 -lprotobuf-c -lsqlite3 -lcurl -larchive -lisal -lzstd -lcrypto -lz -lnftables -lmnl -lseccomp -lyajl -lm
 STATIC_YAJL := -l:libyajl_s.a
+
+# BuildKit's messages: C from their description, which the files of api/buildkit/ include.
+PROTO := $(B)/gen/buildkit.pb-c
+$(PROTO).c $(PROTO).h &: api/buildkit/buildkit.proto
+	@mkdir -p $(@D)
+	@echo '  PROTOC $<'
+	$(Q)protoc-c --proto_path=$(<D) --c_out=$(@D) $(<F)
+$(PROTO).o: $(PROTO).c
+	@echo '  CC $<'
+	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
+BUILDKIT_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard api/buildkit/*.c))
+$(BUILDKIT_OBJECTS): | $(PROTO).h
+$(BUILDKIT_OBJECTS) $(PROTO).o: ALL_CFLAGS += -I$(B)/gen
+$(B)/libapi.a: $(PROTO).o
 
 define archive_rule
 $(B)/lib$(1).a: $(call lib_objects,$(1))

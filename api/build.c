@@ -4,6 +4,7 @@
 #include "api/build_parameters.h"
 #include "api/build_session.h"
 #include "api/build_stream.h"
+#include "api/buildkit/buildkit.h"
 #include "api/request.h"
 #include "daemon/build/build.h"
 #include "daemon/build/context.h"
@@ -181,6 +182,8 @@ const struct api_route api_build_routes[] = {
     {"POST", "/dory/build", build_session_handle, API_HIJACK},
     {"GET", "/dory/build/cache", handle_cache_export, API_STREAM},
     {"PUT", "/dory/build/cache", handle_cache_import, API_BODY_STREAM | API_STREAM},
+    {"POST", "/grpc", buildkit_handle_grpc, API_HIJACK},
+    {"POST", "/session", buildkit_handle_session, API_HIJACK},
     {"POST", "/build/prune", handle_prune, 0},
     {"POST", "/build/cancel", handle_cancel, 0},
     {0},

@@ -12,8 +12,6 @@ static int missing(struct api_request *request, struct engine *engine, struct er
 }
 
 const struct api_route api_missing_routes[] = {
-    {"POST", "/session", missing, 0},
-    {"POST", "/grpc", missing, 0},
     {"PUT", "/volumes/{}", missing, 0},
     {0},
 };

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/buildkit/buildkit.h"
 #include "api/hijack.h"
 #include "api/listen_tls.h"
 #include "api/request.h"
@@ -36,7 +37,13 @@ struct api_server {
     pthread_mutex_t lock;
     pthread_cond_t idle;
     size_t handlers; /* threads of handlers */
+    struct buildkit *buildkit;
 };
+
+struct buildkit *api_server_buildkit(struct api_server *server)
+{
+    return server->buildkit;
+}
 
 int api_thread_start(void *(*run)(void *), void *data)
 {
@@ -361,6 +368,7 @@ int api_server_new(struct api_server **ret, struct error *err)
     struct api_server *server = xcalloc(1, sizeof(*server));
 
     (void)err;
+    server->buildkit = buildkit_new();
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->idle, NULL);
     *ret = server;
@@ -449,6 +457,7 @@ void api_server_stop(struct api_server *server)
             MHD_stop_daemon(server->listeners[i].daemon);
         server->listeners[i].daemon = NULL;
     }
+    buildkit_stop(server->buildkit);
     pthread_mutex_lock(&server->lock);
     while (server->handlers > 0)
         pthread_cond_wait(&server->idle, &server->lock);
@@ -468,6 +477,7 @@ void api_server_free(struct api_server *server)
         fd_close(listener->fd);
         free(listener->host);
     }
+    buildkit_free(server->buildkit);
     pthread_mutex_destroy(&server->lock);
     pthread_cond_destroy(&server->idle);
     free(server);

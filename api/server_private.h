@@ -13,6 +13,11 @@
 /* Starts a detached thread. 0 or -errno. */
 int api_thread_start(void *(*run)(void *), void *data);
 
+/* What the connections of BuildKit's clients share. */
+struct api_server;
+struct buildkit;
+struct buildkit *api_server_buildkit(struct api_server *server);
+
 #define LISTEN_SOCKETS_MAX 16
 
 /* Listening sockets for a host text as api_server_listen() takes it; "fd://" may stand for several. group: who may use

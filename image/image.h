@@ -118,9 +118,11 @@ struct image_load_options {
 int image_load(struct image_store *store, int fd, const struct image_load_options *options, struct error *err);
 
 struct image_save_options {
-    const struct strv *names; /* a name without a tag means all its tags; an id is saved without names */
-    const char *platform;     /* NULL or "": any. An image of another one is ERROR_NOT_FOUND */
-    struct strv *ids;         /* the ids of what is saved are added, before the first byte; may be NULL */
+    const struct strv *names;   /* a name without a tag means all its tags; an id is saved without names */
+    const char *platform;       /* NULL or "": any. An image of another one is ERROR_NOT_FOUND */
+    struct strv *ids;           /* the ids of what is saved are added, before the first byte; may be NULL */
+    const struct reference *as; /* with a tag each: what a single image is called in the archive besides */
+    size_t as_count;
 };
 /* Writes an OCI layout that is a docker-archive, too. Whatever can be refused is before the first byte. */
 int image_save(struct image_store *store, const struct image_save_options *options, tar_sink_fn sink, void *data,

@@ -372,6 +372,9 @@ int image_save(struct image_store *store, const struct image_save_options *optio
     for (size_t i = 0; r == 0 && i < options->names->count; i++) {
         r = add_by_name(&save, options->names->items[i], err);
     }
+    for (size_t i = 0; r == 0 && save.count == 1 && i < options->as_count; i++) {
+        add_name(&save.items[0], &options->as[i]);
+    }
     for (size_t i = 0; r == 0 && i < save.count; i++) {
         r = check_platform(save.items[i].image, options->platform, err);
         if (r == 0) {

@@ -27,8 +27,11 @@ struct context_sync {
     struct strbuf text;
     struct context_manifest manifest;
     bool changed, finished;
-    int file_fd; /* that is being received */
-    uint32_t file;
+    struct open_file {
+        int fd;
+        uint32_t index;
+    } open[CONTEXT_OPEN_MAX]; /* that are being received */
+    size_t open_count;
 };
 
 static int fail(struct error *err, int errnum, const char *doing, const struct context_entry *entry)
@@ -280,7 +283,7 @@ int context_sync_open(struct engine *engine, const char *key, struct strbuf *man
 {
     CLEANUP_CONTEXT_SYNC struct context_sync *sync = xcalloc(1, sizeof(*sync));
     sync->own = (struct build_files)BUILD_FILES_INIT;
-    sync->keep_fd = sync->lock_fd = sync->tree_fd = sync->file_fd = -1;
+    sync->keep_fd = sync->lock_fd = sync->tree_fd = -1;
     sync->text = *manifest;
     *manifest = (struct strbuf)STRBUF_INIT;
     if (strlen(key) != 64 || strspn(key, "0123456789abcdef") != 64)
@@ -300,26 +303,43 @@ int context_sync_open(struct engine *engine, const char *key, struct strbuf *man
 
 /* ---- contents ---- */
 
-static int begin_file(struct context_sync *sync, uint32_t index, struct error *err)
+static struct open_file *find_open(struct context_sync *sync, uint32_t index)
+{
+    for (size_t i = 0; i < sync->open_count; i++) {
+        if (sync->open[i].index == index)
+            return &sync->open[i];
+    }
+    return NULL;
+}
+
+/* *ret: the file that is being received under this number; it is begun where there is none. */
+static int begin_file(struct context_sync *sync, uint32_t index, struct open_file **ret, struct error *err)
 {
     CLEANUP_FREE char *name = NULL;
+    *ret = find_open(sync, index);
+    if (*ret)
+        return 0;
     if (index >= sync->manifest.count || sync->manifest.items[index].kind != 'f')
         return error_set(err, ERROR_INVALID, 0, "build context: no file has the number %u", index);
     const struct context_entry *entry = &sync->manifest.items[index];
+    if (sync->open_count == CONTEXT_OPEN_MAX)
+        return error_set(err, ERROR_INVALID, 0, "build context: %s: too many files at the same time", entry->path);
     CLEANUP_CLOSE int parent = beneath_open_parent(sync->tree_fd, entry->path, false, &name);
     if (parent < 0)
         return fail(err, parent, "open the directory of", entry);
-    sync->file_fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (sync->file_fd < 0)
+    int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
         return fail(err, errno, "make", entry);
-    sync->file = index;
+    *ret = &sync->open[sync->open_count++];
+    **ret = (struct open_file){.fd = fd, .index = index};
     return 0;
 }
 
 int context_sync_data(struct context_sync *sync, uint32_t index, const void *data, size_t size, struct error *err)
 {
-    int r = sync->file_fd < 0 ? begin_file(sync, index, err) : 0;
-    if (r == 0 && (r = fd_write_all(sync->file_fd, data, size)) < 0)
+    struct open_file *file;
+    int r = begin_file(sync, index, &file, err);
+    if (r == 0 && (r = fd_write_all(file->fd, data, size)) < 0)
         r = fail(err, r, "write", &sync->manifest.items[index]);
     return r;
 }
@@ -343,11 +363,13 @@ static int set_capability(int fd, const char *hex)
 
 int context_sync_end(struct context_sync *sync, uint32_t index, bool gone, struct error *err)
 {
-    int r = sync->file_fd < 0 ? begin_file(sync, index, err) : 0; /* an empty file */
+    struct open_file *file;
+    int r = begin_file(sync, index, &file, err); /* an empty one is begun only here */
     if (r < 0)
         return r;
     const struct context_entry *entry = &sync->manifest.items[index];
-    CLEANUP_CLOSE int fd = TAKE_FD(sync->file_fd);
+    CLEANUP_CLOSE int fd = file->fd;
+    *file = sync->open[--sync->open_count];
     if (gone)
         return remove_entry(sync->tree_fd, entry, err);
     if (fchmod(fd, entry->mode) < 0)
@@ -398,7 +420,8 @@ void context_sync_free(struct context_sync *sync)
 {
     if (!sync)
         return;
-    fd_close(sync->file_fd);
+    for (size_t i = 0; i < sync->open_count; i++)
+        fd_close(sync->open[i].fd);
     fd_close(sync->tree_fd);
     if (sync->changed && !sync->finished && sync->keep_fd >= 0)
         beneath_remove_tree(sync->keep_fd, "tree"); /* half of it is worth nothing, and may be what fills the disk */

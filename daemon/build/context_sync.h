@@ -44,6 +44,8 @@ int context_path_compare(const struct context_entry *a, const struct context_ent
  */
 int context_sync_open(struct engine *engine, const char *key, struct strbuf *manifest, struct context_sync **ret,
                       uint32_t **ret_needed, size_t *ret_count, struct error *err);
+/* So many files may come at the same time. */
+#define CONTEXT_OPEN_MAX 32
 /* Contents of file number `index`, in pieces. */
 int context_sync_data(struct context_sync *sync, uint32_t index, const void *data, size_t size, struct error *err);
 /* The end of it. gone: it could not be read any more, and is left out. */

@@ -1,0 +1,108 @@
+#include "api/buildkit/session.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/memory.h"
+
+void session_list_init(struct session_list *list)
+{
+    pthread_condattr_t attributes;
+    *list = (struct session_list){0};
+    pthread_mutex_init(&list->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&list->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+void session_list_release(struct session_list *list)
+{
+    pthread_mutex_destroy(&list->lock);
+    pthread_cond_destroy(&list->changed);
+}
+
+static void session_free(struct session *session)
+{
+    for (size_t i = 0; i < session->registries.count; i++) {
+        struct registry_auth *login = session->logins[i];
+        if (!login)
+            continue;
+        free(login->username);
+        if (login->password)
+            explicit_bzero(login->password, strlen(login->password));
+        free(login->password);
+        if (login->identity_token)
+            explicit_bzero(login->identity_token, strlen(login->identity_token));
+        free(login->identity_token);
+        free(login);
+    }
+    free(session->logins);
+    strv_release(&session->registries);
+    pthread_mutex_destroy(&session->lock);
+    http2_unref(session->connection);
+    free(session->id);
+    free(session->shared_key);
+    free(session);
+}
+
+struct session *session_add(struct session_list *list, const char *id, const char *shared_key, struct http2 *connection)
+{
+    struct session *session = xcalloc(1, sizeof(*session));
+    session->references = 1;
+    session->id = xstrdup(id);
+    session->shared_key = xstrdup(shared_key ? shared_key : "");
+    session->connection = connection;
+    pthread_mutex_init(&session->lock, NULL);
+    pthread_mutex_lock(&list->lock);
+    session->next = list->first; /* the first of an id is the one that is found */
+    list->first = session;
+    pthread_cond_broadcast(&list->changed);
+    pthread_mutex_unlock(&list->lock);
+    return session;
+}
+
+void session_put(struct session_list *list, struct session *session)
+{
+    if (!session)
+        return;
+    pthread_mutex_lock(&list->lock);
+    bool last = --session->references == 0;
+    pthread_mutex_unlock(&list->lock);
+    if (last)
+        session_free(session);
+}
+
+void session_remove(struct session_list *list, struct session *session)
+{
+    pthread_mutex_lock(&list->lock);
+    struct session **place = &list->first;
+    while (*place != session)
+        place = &(*place)->next;
+    *place = session->next;
+    pthread_mutex_unlock(&list->lock);
+    session_put(list, session);
+}
+
+int session_get(struct session_list *list, const char *id, struct session **ret, struct error *err)
+{
+    struct timespec until;
+    struct session *session;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += SESSION_PATIENCE_S;
+    pthread_mutex_lock(&list->lock);
+    for (;;) {
+        session = list->first;
+        while (session && strcmp(session->id, id) != 0)
+            session = session->next;
+        if (session || pthread_cond_timedwait(&list->changed, &list->lock, &until) != 0)
+            break;
+    }
+    if (session)
+        session->references++;
+    pthread_mutex_unlock(&list->lock);
+    if (!session)
+        return error_set(err, ERROR_NOT_FOUND, 0, "no active session for %.100s", id);
+    *ret = session;
+    return 0;
+}

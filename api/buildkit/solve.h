@@ -1,0 +1,107 @@
+/*
+ * One build that a client has asked for (Control/Solve), from its request to its response. Three callers meet here: the
+ * one who waits for the response, the one who has the frontend run (the gateway, or the first itself), and those who
+ * listen to what happens (Control/Status). Private to api/buildkit/.
+ */
+#ifndef DORY_API_BUILDKIT_SOLVE_H
+#define DORY_API_BUILDKIT_SOLVE_H
+
+#include "api/buildkit/session.h"
+#include "base/strmap.h"
+#include "buildkit.pb-c.h"
+
+/* What a build tells before anybody listens is kept up to so many bytes; log lines beyond are dropped. */
+#define SOLVE_MESSAGES_MAX ((size_t)64 << 20)
+#define SOLVE_HISTORY_MAX 50
+
+struct solve {
+    int references; /* under the list's lock */
+    char *ref;
+    Bk__SolveRequest *request;
+    struct session_list *sessions;
+    struct engine *engine;
+    struct solve *next;
+    int64_t created, completed; /* ns */
+
+    int cancel_fd; /* eventfd: nobody waits for the response any more */
+    int return_fd; /* eventfd: the gateway's client has returned */
+    struct error returned;
+
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t changed;
+    struct solve_message {
+        uint8_t *data; /* a packed StatusResponse */
+        size_t size;
+    } * messages;
+    size_t message_count, message_capacity, message_bytes;
+    bool ended; /* there will be no more */
+
+    /* The result, of the thread that has it made. */
+    bool built;
+    struct build_result result;
+    struct strv names;      /* of the image */
+    int tree_fd;            /* a file with the resulting files as a tar; -1 */
+    struct strmap response; /* exporter_response */
+    struct strmap metadata; /* of a subrequest: result.json ... */
+    unsigned steps, cached; /* that are done */
+    unsigned total, warnings;
+    bool failed;
+    char *failure; /* its message */
+};
+
+struct solve_list {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct solve *first; /* running and ended, newest first */
+};
+void solve_list_init(struct solve_list *list);
+void solve_list_release(struct solve_list *list);
+/* Takes request over. ERROR_CONFLICT: there is one of this ref. */
+int solve_add(struct solve_list *list, struct engine *engine, struct session_list *sessions, Bk__SolveRequest *request,
+              struct solve **ret, struct error *err);
+/* Waits for it, a few seconds at most. solve_put() when done with it. */
+int solve_get(struct solve_list *list, const char *ref, struct solve **ret, struct error *err);
+void solve_put(struct solve_list *list, struct solve *solve);
+/* No more messages; it stays as history until SOLVE_HISTORY_MAX newer ones have ended. */
+void solve_end(struct solve_list *list, struct solve *solve);
+/* False: there is no such ended build. */
+bool solve_forget(struct solve_list *list, const char *ref);
+
+/* Tells those who listen. */
+void solve_tell(struct solve *solve, const Bk__StatusResponse *message);
+/* Sends all messages to the call, waiting for them, up to the end. */
+struct grpc_call;
+int solve_listen(struct solve *solve, struct grpc_call *call, struct error *err);
+/* The value of a list of entries; NULL: not there. */
+const char *solve_entry(Bk__Entry *const *entries, size_t count, const char *key);
+
+/* solve_progress.c: a build's events as messages; the internal steps (files that travel, exporting). */
+struct solve_progress;
+struct solve_progress *solve_progress_new(struct solve *solve);
+void solve_progress_free(struct solve_progress *progress);
+extern const struct build_events solve_events; /* data is the progress */
+/* A step that is no instruction. The Dockerfile's own is number 0: warnings belong to it. */
+struct solve_step {
+    struct solve *solve;
+    unsigned number;
+    const char *name; /* the caller's */
+    int64_t started;
+};
+void solve_step_begin(struct solve_step *step, struct solve *solve, unsigned number, const char *name);
+void solve_step_status(const struct solve_step *step, const char *id, int64_t current, int64_t total, bool done);
+void solve_step_end(const struct solve_step *step, const struct error *error); /* NULL: it succeeded */
+
+/* A build's failure as BuildKit's clients show it: `process "/bin/sh -c false" did not complete successfully: exit
+ * code: 1`, and without a status of gRPC's own, which they would put in front. */
+void solve_explain(struct error *err);
+/* Its text; the caller's. */
+char *solve_explain_text(const char *message);
+
+/* solve_run.c: the Dockerfile frontend with these options. Fills in the result; blocks as long as it takes. */
+int solve_run(struct solve *solve, Bk__Entry *const *options, size_t count, struct error *err);
+/* solve_export.c: what the exporters of the request want, before and after the build. */
+int solve_export_check(struct solve *solve, struct error *err);
+int solve_export_prepare(struct solve *solve, struct build_options *options, struct error *err);
+int solve_export(struct solve *solve, struct error *err);
+
+#endif

@@ -1,0 +1,361 @@
+#include "api/buildkit/solve_options.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/parse.h"
+#include "daemon/engine.h"
+#include "daemon/ulimits.h"
+#include "image/platform.h"
+
+struct reader {
+    struct solve_options *ret;
+    struct error *err;
+};
+typedef int (*option_reader)(struct reader *r, const char *name, const char *value);
+
+static int refuse(struct reader *r, const char *name, const char *value)
+{
+    return error_set(r->err, ERROR_NOT_IMPLEMENTED, 0, "build option %s=%.200s is not supported", name, value);
+}
+
+static int read_target(struct reader *r, const char *name, const char *value)
+{
+    (void)name;
+    r->ret->build.target = value;
+    return 0;
+}
+
+static int read_filename(struct reader *r, const char *name, const char *value)
+{
+    (void)name;
+    r->ret->filename = value;
+    r->ret->filename_given = true;
+    return 0;
+}
+
+static int read_context(struct reader *r, const char *name, const char *value)
+{
+    (void)name;
+    r->ret->context = *value ? value : NULL;
+    return 0;
+}
+
+static int read_context_key(struct reader *r, const char *name, const char *value)
+{
+    (void)name;
+    r->ret->context_key = value;
+    return 0;
+}
+
+static int read_dockerfile_key(struct reader *r, const char *name, const char *value)
+{
+    (void)name;
+    r->ret->dockerfile_key = value;
+    r->ret->local_dockerfile = true;
+    return 0;
+}
+
+static int read_platform(struct reader *r, const char *name, const char *value)
+{
+    struct platform platform;
+    if (strchr(value, ','))
+        return error_set(r->err, ERROR_NOT_IMPLEMENTED, 0, "%s=%.200s: several platforms at once are not supported",
+                         name, value);
+    r->ret->build.platform = value;
+    return *value ? platform_parse(value, &platform, r->err) : 0;
+}
+
+/* "" is all stages, else their names. */
+static int read_no_cache(struct reader *r, const char *name, const char *value)
+{
+    (void)name;
+    if (!*value)
+        r->ret->build.no_cache = true;
+    else
+        strv_split(&r->ret->build.no_cache_filter, value, ',');
+    return 0;
+}
+
+static int read_resolve_mode(struct reader *r, const char *name, const char *value)
+{
+    if (*value && strcmp(value, "default") != 0 && strcmp(value, "local") != 0 && strcmp(value, "pull") != 0)
+        return refuse(r, name, value);
+    r->ret->build.pull = strcmp(value, "pull") == 0;
+    return 0;
+}
+
+static int read_network(struct reader *r, const char *name, const char *value)
+{
+    if (strcmp(value, "sandbox") == 0 || strcmp(value, "default") == 0 || !*value)
+        return 0;
+    if (strcmp(value, "host") != 0 && strcmp(value, "none") != 0)
+        return error_set(r->err, ERROR_INVALID, 0, "%s: unsupported network mode %.200s", name, value);
+    xstrset(&r->ret->build.host.network_mode, value);
+    return 0;
+}
+
+/* "name=address,..." */
+static int read_add_hosts(struct reader *r, const char *name, const char *value)
+{
+    CLEANUP_STRV struct strv list = STRV_INIT;
+    strv_split(&list, value, ',');
+    for (size_t i = 0; i < list.count; i++) {
+        char *equals = strchr(list.items[i], '=');
+        if (!equals)
+            return error_set(r->err, ERROR_INVALID, 0, "%s: invalid entry %.200s", name, list.items[i]);
+        *equals = ':';
+        strv_add(&r->ret->build.host.extra_hosts, list.items[i]);
+    }
+    return 0;
+}
+
+static int read_cgroup_parent(struct reader *r, const char *name, const char *value)
+{
+    (void)name;
+    xstrset(&r->ret->build.host.cgroup_parent, value);
+    return 0;
+}
+
+static int read_cpuset(struct reader *r, const char *name, const char *value)
+{
+    struct host_config *host = &r->ret->build.host;
+    xstrset(strcmp(name, "cpusetcpus") == 0 ? &host->cpuset_cpus : &host->cpuset_mems, value);
+    return 0;
+}
+
+static int read_number(struct reader *r, const char *name, const char *value)
+{
+    struct host_config *host = &r->ret->build.host;
+    const struct {
+        const char *name;
+        int64_t *place;
+    } numbers[] = {
+        {"shm-size", &host->shm_size},    {"memory", &host->memory},        {"memswap", &host->memory_swap},
+        {"cpushares", &host->cpu_shares}, {"cpuperiod", &host->cpu_period}, {"cpuquota", &host->cpu_quota},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        if (strcmp(numbers[i].name, name) == 0 && parse_int64(value, -1, INT64_MAX, numbers[i].place) < 0)
+            return error_set(r->err, ERROR_INVALID, 0, "failed to parse %s: %.200s", name, value);
+    }
+    return 0;
+}
+
+/* "name=soft:hard,..." */
+static int read_ulimits(struct reader *r, const char *name, const char *value)
+{
+    CLEANUP_STRV struct strv list = STRV_INIT;
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    CLEANUP_JSON struct json *tree = NULL;
+    struct json_writer w;
+    strv_split(&list, value, ',');
+    json_writer_init(&w, &text);
+    json_begin_object(&w);
+    json_key(&w, "Ulimits");
+    json_begin_array(&w);
+    for (size_t i = 0; i < list.count; i++) {
+        int64_t soft, hard;
+        char *equals = strchr(list.items[i], '=');
+        if (!equals)
+            return error_set(r->err, ERROR_INVALID, 0, "%s: invalid entry %.200s", name, list.items[i]);
+        *equals = '\0';
+        int failed = ulimit_parse(list.items[i], equals + 1, &soft, &hard, r->err);
+        if (failed < 0)
+            return failed;
+        json_begin_object(&w);
+        json_member_string(&w, "Name", list.items[i]);
+        json_member_int(&w, "Soft", soft);
+        json_member_int(&w, "Hard", hard);
+        json_end_object(&w);
+    }
+    json_end_array(&w);
+    json_end_object(&w);
+    int failed = json_parse(text.data, text.size, &tree, r->err);
+    /* HostConfig's own row decodes them. */
+    return failed < 0 ? failed : json_table_decode(&host_config_table, tree, &r->ret->build.host, r->err);
+}
+
+static int read_build_arg(struct reader *r, const char *name, const char *value)
+{
+    const char *arg = name + strlen("build-arg:");
+    struct solve_options *o = r->ret;
+    bool yes = false;
+    strmap_set(&o->build.build_args, arg, value);
+    if (strcmp(arg, "BUILDKIT_CONTEXT_KEEP_GIT_DIR") == 0)
+        o->keep_git_dir = parse_bool(value, &yes) == 0 && yes;
+    if (strcmp(arg, "SOURCE_DATE_EPOCH") == 0 && *value) {
+        if (parse_int64(value, 0, INT64_MAX / 1000000000, &o->source_date_epoch) < 0)
+            return error_set(r->err, ERROR_INVALID, 0, "invalid SOURCE_DATE_EPOCH: %.100s", value);
+        o->build.source_date_epoch = &o->source_date_epoch;
+    }
+    return 0;
+}
+
+static int read_label(struct reader *r, const char *name, const char *value)
+{
+    strmap_set(&r->ret->build.labels, name + strlen("label:"), value);
+    return 0;
+}
+
+static int read_named(struct reader *r, const char *name, const char *value)
+{
+    const char *key = name + strlen("context:");
+    const char *platform = strstr(key, "::"); /* of one platform; the others are no business of ours */
+    CLEANUP_FREE char *plain = xstrndup(key, platform ? (size_t)(platform - key) : strlen(key));
+    strmap_set(&r->ret->contexts, plain, value);
+    return 0;
+}
+
+/* Attestations are an output of their own. The least provenance, which buildx asks for unasked, goes with images that
+ * can carry it, and docker's store without containerd's cannot either. */
+static int read_attestation(struct reader *r, const char *name, const char *value)
+{
+    if (strstr(value, "disabled=true") || strstr(value, "inline-only=true"))
+        return 0;
+    return error_set(r->err, ERROR_NOT_IMPLEMENTED, 0, "attestations (%s=%.200s) are not supported", name, value);
+}
+
+static int read_subrequest(struct reader *r, const char *name, const char *value)
+{
+    (void)name;
+    r->ret->subrequest = *value ? value : NULL;
+    return 0;
+}
+
+static int read_cache_from(struct reader *r, const char *name, const char *value)
+{
+    (void)name;
+    strv_split(&r->ret->build.cache_from, value, ',');
+    return 0;
+}
+
+/* [{"Type":"registry","Attrs":{"ref":"..."}}] */
+static int read_cache_imports(struct reader *r, const char *name, const char *value)
+{
+    CLEANUP_JSON struct json *tree = NULL;
+    int failed = json_parse(value, strlen(value), &tree, r->err);
+    if (failed < 0)
+        return error_context(r->err, "%s", name);
+    for (size_t i = 0; i < json_count(tree); i++) {
+        const char *type = json_get_string(json_at(tree, i), "Type");
+        const char *ref = json_get_string(json_get(json_at(tree, i), "Attrs"), "ref");
+        if (!type || strcmp(type, "registry") != 0 || !ref)
+            return error_set(r->err, ERROR_NOT_IMPLEMENTED, 0, "cache imports of type %.100s are not supported",
+                             type ? type : "\"\"");
+        strv_add(&r->ret->build.cache_from, ref);
+    }
+    return 0;
+}
+
+static int read_nothing(struct reader *r, const char *name, const char *value)
+{
+    (void)r;
+    (void)name;
+    (void)value;
+    return 0;
+}
+
+/* A name that ends in a colon is what names begin with. */
+static const struct {
+    const char *name;
+    option_reader read;
+} readers[] = {
+    {"target", read_target},
+    {"filename", read_filename},
+    {"context", read_context},
+    {"contextkey", read_context_key},
+    {"dockerfilekey", read_dockerfile_key},
+    {"platform", read_platform},
+    {"no-cache", read_no_cache},
+    {"image-resolve-mode", read_resolve_mode},
+    {"force-network-mode", read_network},
+    {"add-hosts", read_add_hosts},
+    {"cgroup-parent", read_cgroup_parent},
+    {"shm-size", read_number},
+    {"memory", read_number},
+    {"memswap", read_number},
+    {"cpushares", read_number},
+    {"cpuperiod", read_number},
+    {"cpuquota", read_number},
+    {"cpusetcpus", read_cpuset},
+    {"cpusetmems", read_cpuset},
+    {"ulimit", read_ulimits},
+    {"build-arg:", read_build_arg},
+    {"label:", read_label},
+    {"context:", read_named},
+    {"attest:", read_attestation},
+    {"requestid", read_subrequest},
+    {"cache-from", read_cache_from},
+    {"cache-imports", read_cache_imports},
+    /* What only says where the client's things come from, or names another session than the build's own, which is
+     * looked up by id. */
+    {"vcs:", read_nothing},
+    {"local-sessionid:", read_nothing},
+    {"source", read_nothing},  /* of the syntax that the Dockerfile asks for: the builder's own is the newest */
+    {"cmdline", read_nothing}, /* as it was written in the syntax line */
+    {"frontend.caps", read_nothing},
+    {"multi-platform", read_nothing},
+};
+
+static int read_entry(struct reader *r, const char *name, const char *value)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(readers); i++) {
+        size_t size = strlen(readers[i].name);
+        bool prefix = readers[i].name[size - 1] == ':';
+        if (prefix ? strncmp(readers[i].name, name, size) == 0 : strcmp(readers[i].name, name) == 0)
+            return readers[i].read(r, name, value);
+    }
+    return refuse(r, name, value);
+}
+
+static int read_entitlements(const Bk__SolveRequest *request, struct build_options *o, struct error *err)
+{
+    for (size_t i = 0; i < request->n_entitlements; i++) {
+        const char *name = request->entitlements[i];
+        if (strcmp(name, "network.host") == 0)
+            o->allow_network_host = true;
+        else if (strcmp(name, "security.insecure") == 0)
+            o->allow_security_insecure = true;
+        else
+            return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "entitlement %.100s is not supported", name);
+    }
+    return 0;
+}
+
+/* What a container could not be made with is said before the first step. */
+static int validate_host(const struct host_config *host, struct engine *engine, struct error *err)
+{
+    CLEANUP_STRV struct strv warnings = STRV_INIT;
+    struct host_config copy = {0};
+    json_table_copy(&host_config_table, &copy, host);
+    host_config_set_defaults(&copy, engine_options(engine));
+    int r = host_config_validate(&copy, &warnings, err);
+    host_config_release(&copy);
+    return r;
+}
+
+int solve_options_read(Bk__Entry *const *entries, size_t count, const Bk__SolveRequest *request, struct engine *engine,
+                       struct solve_options *ret, struct error *err)
+{
+    struct reader reader = {.ret = ret, .err = err};
+    *ret = (struct solve_options){.build = {.context_fd = -1, .cancel_fd = -1},
+                                  .context_key = "context",
+                                  .dockerfile_key = "dockerfile",
+                                  .filename = "Dockerfile"};
+    int r = read_entitlements(request, &ret->build, err);
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = read_entry(&reader, entries[i]->key, entries[i]->value);
+    if (r == 0)
+        r = ulimits_validate(&ret->build.host, err);
+    return r < 0 ? r : validate_host(&ret->build.host, engine, err);
+}
+
+void solve_options_release(struct solve_options *options)
+{
+    strmap_release(&options->build.build_args);
+    strmap_release(&options->build.labels);
+    strmap_release(&options->contexts);
+    strv_release(&options->build.no_cache_filter);
+    strv_release(&options->build.cache_from);
+    host_config_release(&options->build.host);
+}

@@ -1,0 +1,31 @@
+/* Options of the Dockerfile frontend, as buildx and others send them: names and values (docs: moby/buildkit
+ * frontend/dockerfile). Private to api/buildkit/. */
+#ifndef DORY_API_BUILDKIT_SOLVE_OPTIONS_H
+#define DORY_API_BUILDKIT_SOLVE_OPTIONS_H
+
+#include "api/buildkit/solve.h"
+
+struct solve_options {
+    struct build_options build; /* but for files, names, events and suppliers */
+    const char *context;        /* URL; NULL: the client's directory context_key */
+    const char *context_key, *dockerfile_key;
+    bool local_dockerfile; /* although the context is a URL */
+    const char *filename;
+    bool filename_given, keep_git_dir;
+    struct strmap contexts; /* named ones */
+    const char *subrequest; /* "frontend.targets" ...; NULL: a build */
+    int64_t source_date_epoch;
+};
+
+/* What is not understood is ERROR_NOT_IMPLEMENTED and names the option. Points into the entries and the request.
+ * solve_options_release() in every case. */
+int solve_options_read(Bk__Entry *const *entries, size_t count, const Bk__SolveRequest *request, struct engine *engine,
+                       struct solve_options *ret, struct error *err);
+void solve_options_release(struct solve_options *options);
+
+/* solve_subrequest.c: fills solve->metadata with what is asked of a Dockerfile instead of its image:
+ * "frontend.targets", "frontend.outline", "frontend.lint", "frontend.subrequests.describe". */
+int solve_subrequest(struct solve *solve, const char *name, const char *text, size_t size,
+                     const struct build_options *options, struct error *err);
+
+#endif

@@ -1,0 +1,215 @@
+/* The cache, as Control/DiskUsage and Control/Prune tell of it, and the history of builds. */
+#include <errno.h>
+#include <string.h>
+
+#include "api/buildkit/service.h"
+#include "base/json_edit.h"
+#include "base/memory.h"
+
+static Bk__Timestamp stamp(int64_t ns)
+{
+    Bk__Timestamp t = BK__TIMESTAMP__INIT;
+    t.seconds = ns / 1000000000;
+    t.nanos = (int32_t)(ns % 1000000000);
+    return t;
+}
+
+/* Calls send for each record of the cache. */
+struct row {
+    Bk__UsageRecord record;
+    Bk__Timestamp created, used;
+    char *parents[1];
+};
+
+static void fill_row(struct row *row, const struct build_cache_record *from)
+{
+    bk__usage_record__init(&row->record);
+    row->created = stamp(from->created);
+    row->used = stamp(from->last_used);
+    row->record.id = from->id;
+    row->record.mutable_ = strcmp(from->type, "exec.cachemount") == 0;
+    row->record.in_use = from->in_use;
+    row->record.size = from->size;
+    row->record.created_at = &row->created;
+    row->record.last_used_at = from->last_used > 0 ? &row->used : NULL;
+    row->record.usage_count = from->use_count;
+    row->record.description = from->description;
+    row->record.record_type = from->type;
+    row->record.shared = from->shared;
+    if (*from->parent) {
+        row->parents[0] = from->parent;
+        row->record.parents = row->parents;
+        row->record.n_parents = 1;
+    }
+}
+
+int control_disk_usage(struct grpc_call *call, void *data, struct error *err)
+{
+    struct service *service = data;
+    Bk__DiskUsageRequest *request = NULL;
+    Bk__DiskUsageResponse response = BK__DISK_USAGE_RESPONSE__INIT;
+    struct build_cache_record *records = NULL;
+    size_t count = 0;
+    int r = SERVICE_RECEIVE(call, disk_usage_request, &request, err);
+    for (size_t i = 0; r == 0 && i < request->n_filter; i++) {
+        if (*request->filter[i])
+            r = error_set(err, ERROR_NOT_IMPLEMENTED, 0, "filters of disk usage (%.100s) are not supported",
+                          request->filter[i]);
+    }
+    if (request)
+        bk__disk_usage_request__free_unpacked(request, NULL);
+    if (r == 0)
+        r = build_cache_list(service->engine, &records, &count, err);
+    CLEANUP_FREE struct row *rows = xcalloc(count + 1, sizeof(*rows));
+    CLEANUP_FREE Bk__UsageRecord **list = xcalloc(count + 1, sizeof(Bk__UsageRecord *));
+    for (size_t i = 0; i < count; i++) {
+        fill_row(&rows[i], &records[i]);
+        list[i] = &rows[i].record;
+    }
+    response.record = list;
+    response.n_record = count;
+    if (r == 0)
+        r = service_reply(call, &response.base, err);
+    build_cache_records_free(records, count);
+    return r;
+}
+
+/* "key==value" or "key=value" as the builder's filters. */
+static int make_filters(const Bk__PruneRequest *request, struct json **ret, struct error *err)
+{
+    *ret = json_new_object();
+    for (size_t i = 0; i < request->n_filter; i++) {
+        const char *text = request->filter[i], *equals = strchr(text, '=');
+        if (!*text)
+            continue;
+        if (!equals || equals == text)
+            return error_set(err, ERROR_INVALID, 0, "invalid filter %.200s", text);
+        CLEANUP_FREE char *key = xstrndup(text, (size_t)(equals - text));
+        const char *value = equals + (equals[1] == '=' ? 2 : 1);
+        json_set(json_object_of(*ret, key), value, json_new_bool(true));
+    }
+    if (request->keep_duration > 0) {
+        CLEANUP_FREE char *age = xasprintf("%llds", (long long)(request->keep_duration / 1000000000));
+        json_set(json_object_of(*ret, "until"), age, json_new_bool(true));
+    }
+    return 0;
+}
+
+static int send_pruned(struct grpc_call *call, const struct build_cache_record *records, size_t count,
+                       const struct strv *ids, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; i < count && r == 0; i++) {
+        struct row row = {0};
+        if (!strv_contains(ids, records[i].id))
+            continue;
+        fill_row(&row, &records[i]);
+        r = service_reply(call, &row.record.base, err);
+    }
+    return r;
+}
+
+int control_prune(struct grpc_call *call, void *data, struct error *err)
+{
+    struct service *service = data;
+    Bk__PruneRequest *request = NULL;
+    CLEANUP_JSON struct json *filters = NULL;
+    CLEANUP_STRV struct strv ids = STRV_INIT;
+    struct build_cache_record *records = NULL;
+    size_t count = 0;
+    int64_t bytes = 0;
+    int r = SERVICE_RECEIVE(call, prune_request, &request, err);
+    if (r < 0)
+        return r;
+    struct build_prune how = {.all = request->all,
+                              .keep_storage = request->reserved_space,
+                              .max_used = request->max_used_space,
+                              .min_free = request->min_free_space};
+    r = make_filters(request, &filters, err);
+    how.filters = filters;
+    bk__prune_request__free_unpacked(request, NULL);
+    if (r == 0)
+        r = build_cache_list(service->engine, &records, &count, err);
+    if (r == 0)
+        r = build_prune(service->engine, &how, &ids, &bytes, err);
+    if (r == 0)
+        r = send_pruned(call, records, count, &ids, err);
+    build_cache_records_free(records, count);
+    return r;
+}
+
+/* ---- history ---- */
+
+static int send_event(struct grpc_call *call, struct solve *solve, struct error *err)
+{
+    Bk__HistoryEvent event = BK__HISTORY_EVENT__INIT;
+    Bk__HistoryRecord record = BK__HISTORY_RECORD__INIT;
+    Bk__Timestamp created = stamp(solve->created), completed = stamp(solve->completed);
+    Bk__Status status = BK__STATUS__INIT;
+    event.type = solve->completed ? 1 : 0;
+    event.record = &record;
+    record.ref = solve->ref;
+    record.frontend = solve->request->frontend;
+    record.frontend_attrs = solve->request->frontend_attrs;
+    record.n_frontend_attrs = solve->request->n_frontend_attrs;
+    record.exporters = solve->request->exporters;
+    record.n_exporters = solve->request->n_exporters;
+    record.created_at = &created;
+    record.completed_at = solve->completed ? &completed : NULL;
+    record.num_cached_steps = (int32_t)solve->cached;
+    record.num_completed_steps = (int32_t)solve->steps;
+    record.num_total_steps = (int32_t)solve->total;
+    record.num_warnings = (int32_t)solve->warnings;
+    if (solve->failed) {
+        status.code = GRPC_UNKNOWN;
+        status.message = solve->failure;
+        record.error = &status;
+    }
+    return service_reply(call, &event.base, err);
+}
+
+/* The builds that are under way or have ended lately. The listing ends there: later ones are not told of, which clients
+ * ask for with early_exit. */
+int control_listen_history(struct grpc_call *call, void *data, struct error *err)
+{
+    struct service *service = data;
+    struct solve_list *list = &service->buildkit->solves;
+    Bk__HistoryRequest *request = NULL;
+    struct solve *solves[2 * SOLVE_HISTORY_MAX];
+    size_t count = 0;
+    int r = SERVICE_RECEIVE(call, history_request, &request, err);
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&list->lock);
+    for (struct solve *s = list->first; s && count < ARRAY_SIZE(solves); s = s->next) {
+        if ((request->active_only && s->completed) || (*request->ref && strcmp(request->ref, s->ref) != 0) ||
+            s->request->internal)
+            continue;
+        s->references++;
+        solves[count++] = s;
+    }
+    pthread_mutex_unlock(&list->lock);
+    for (size_t i = 0; i < count; i++) {
+        if (r == 0)
+            r = send_event(call, solves[i], err);
+        solve_put(list, solves[i]);
+    }
+    bk__history_request__free_unpacked(request, NULL);
+    return r;
+}
+
+int control_update_history(struct grpc_call *call, void *data, struct error *err)
+{
+    struct service *service = data;
+    Bk__UpdateHistoryRequest *request = NULL;
+    Bk__Empty response = BK__EMPTY__INIT;
+    int r = SERVICE_RECEIVE(call, update_history_request, &request, err);
+    if (r < 0)
+        return r;
+    if (request->pinned)
+        r = error_set(err, ERROR_NOT_IMPLEMENTED, 0, "builds of the history cannot be pinned");
+    else if (request->delete_ && !solve_forget(&service->buildkit->solves, request->ref))
+        r = error_set(err, ERROR_NOT_FOUND, 0, "no such build %.100s", request->ref);
+    bk__update_history_request__free_unpacked(request, NULL);
+    return r < 0 ? r : service_reply(call, &response.base, err);
+}

@@ -1,0 +1,275 @@
+#!/usr/bin/env bats
+# BuildKit's protocol as unmodified clients speak it: `docker build` with buildx, `docker buildx bake` and Compose 2.x, all
+# of Debian's testing suite.
+
+bats_require_minimum_version 1.5.0
+load ../lib/env
+load ../lib/clients
+
+setup_file() {
+    clients_newer
+    env_start
+    env_images busybox
+    newer_docker version >/dev/null # links its plugins
+    export DOCKER_BUILDKIT=1 BUILDX_METADATA_PROVENANCE=disabled
+}
+
+teardown_file() {
+    env_stop
+}
+
+setup() {
+    C=$(mktemp -d "$ENV_DIR/context.XXXXXX")
+}
+
+build() {
+    "$NEWER/usr/bin/docker" build --progress plain "$@" </dev/null
+}
+build_quietly() {
+    "$NEWER/usr/bin/docker" build -q "$@" </dev/null
+}
+
+@test "names, arguments, labels, target, and the files that tell of the image" {
+    printf 'FROM busybox AS first\nARG WHO=nobody\nRUN echo "$WHO" >/who && echo told\nFROM first AS second\nRUN exit 9\n' \
+        >"$C/Dockerfile"
+    run -0 build -t one:1 -t one:2 --build-arg WHO=me --label a=b --target first --iidfile "$C.iid" \
+        --metadata-file "$C.metadata" "$C"
+    [[ $output == *"[internal] load build definition from Dockerfile"* ]]
+    [[ $output == *"RUN echo \"\$WHO\" >/who && echo told"* ]]
+    [[ $output =~ \#[0-9]+\ [0-9.]+\ told ]]
+    [[ $output == *"naming to docker.io/library/one:2"* ]]
+    id=$(dory image inspect -f '{{.Id}}' one:1)
+    [ "$(cat "$C.iid")" = "$id" ]
+    [ "$(jq -r '."containerimage.config.digest"' "$C.metadata")" = "$id" ]
+    [ "$(dory image inspect -f '{{.Id}} {{.Config.Labels.a}}' one:2)" = "$id b" ]
+    [ "$(dory run --rm one:1 cat /who)" = me ]
+    # Once more, from the cache.
+    run -0 build -t one:3 --build-arg WHO=me --label a=b --target first "$C"
+    [[ $output == *CACHED* ]]
+    [[ ! $output =~ \#[0-9]+\ [0-9.]+\ told ]]
+    [ "$(dory image inspect -f '{{.Id}}' one:3)" = "$id" ]
+    run -0 build_quietly --target first --build-arg WHO=me --label a=b "$C"
+    [ "$output" = "$id" ]
+}
+
+@test "only what has changed travels, and what is ignored never does" {
+    printf 'FROM busybox\nCOPY . /c/\n' >"$C/Dockerfile"
+    mkdir "$C/sub" "$C/hidden"
+    echo 1 >"$C/sub/file"
+    head -c 3000000 /dev/urandom >"$C/large"
+    touch -d '1 hour ago' "$C/large" "$C/sub/file"
+    ln -s ../large "$C/sub/link"
+    echo no >"$C/hidden/file"
+    printf '# a comment\n/hidden/\n*.tmp\n!keep.tmp\n' >"$C/.dockerignore"
+    touch "$C/a.tmp" "$C/keep.tmp"
+    chmod 750 "$C/sub"
+    run -0 build -t files "$C"
+    [[ $output == *"transferring context 3.00MB"* ]]
+    run -0 dory run --rm files sh -c 'cd /c; find . | sort | xargs; readlink sub/link; stat -c %a:%u sub; cmp large sub/link'
+    [ "${lines[0]}" = ". ./.dockerignore ./Dockerfile ./keep.tmp ./large ./sub ./sub/file ./sub/link" ]
+    [ "${lines[1]}" = ../large ]
+    [ "${lines[2]}" = 750:0 ]
+    echo 22 >"$C/sub/file"
+    run -0 build -t files "$C"
+    [[ $output != *"transferring context"*MB* ]]
+    [ "$(dory run --rm files cat /c/sub/file)" = 22 ]
+    rm "$C/large"
+    run -0 build -t files "$C"
+    run -1 dory run --rm files ls /c/large
+    # A Dockerfile's own ignore file comes first.
+    printf 'FROM busybox\nCOPY . /c/\n' >"$C/other"
+    echo sub >"$C/other.dockerignore"
+    build_quietly -t files -f "$C/other" "$C"
+    [ "$(dory run --rm files ls /c/hidden)" = file ]
+    run -1 dory run --rm files ls /c/sub
+}
+
+@test "secrets, agents, named contexts, networks, hosts and limits reach the steps" {
+    cat >"$C/Dockerfile" <<'EOF'
+FROM busybox
+RUN --mount=type=secret,id=key cat /run/secrets/key >/dev/null && wc -c </run/secrets/key
+RUN --mount=type=ssh [ -S "$SSH_AUTH_SOCK" ] && echo an agent
+COPY --from=dir f /f
+COPY --from=image /etc/passwd /p
+RUN cat /f; grep -c . /p; ulimit -n; grep 10.9.8.7 /etc/hosts; ls /sys/class/net | xargs
+EOF
+    mkdir "$C.dir"
+    echo named >"$C.dir/f"
+    echo sekrit >"$C.key"
+    eval "$(ssh-agent -a "$C.agent" 3>&-)" >/dev/null
+    run build --no-cache -t parts --secret "id=key,src=$C.key" --ssh "default=$C.agent" --build-context "dir=$C.dir" \
+        --build-context image=docker-image://busybox --network none --add-host other:10.9.8.7 --ulimit nofile=100:200 "$C"
+    kill "$SSH_AGENT_PID"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output =~ \#[0-9]+\ [0-9.]+\ 7 ]]
+    [[ $output == *" an agent"* ]]
+    [[ $output == *" named"* ]]
+    [[ $output == *" 100"* ]]
+    [[ $output == *"10.9.8.7"*other* ]]
+    [[ $output == *" lo"* && $output != *eth0* ]]
+    dory save -o "$C.saved" parts
+    run ! grep -q sekrit "$C.saved" <(dory history --no-trunc parts)
+    run -1 build --no-cache --build-context "dir=$C.dir" --build-context image=docker-image://busybox "$C"
+    [[ $output == *"can't open '/run/secrets/key'"* ]]
+}
+
+@test "results that the client writes down: a directory, a tar, archives" {
+    printf 'FROM scratch\nCOPY . /out/\n' >"$C/Dockerfile"
+    mkdir "$C/sub"
+    echo content >"$C/file"
+    ln -s ../file "$C/sub/link"
+    chmod 640 "$C/file"
+    head -c 5000000 /dev/urandom >"$C/large"
+    images=$(dory images -aq | wc -l)
+    build_quietly -o "$C.out" "$C"
+    [ "$(cat "$C.out/out/sub/link")" = content ]
+    [ "$(stat -c %a "$C.out/out/file")" = 640 ]
+    cmp "$C/large" "$C.out/out/large"
+    build_quietly -o "type=tar,dest=$C.tar" "$C"
+    [ "$(tar -xOf "$C.tar" out/file)" = content ]
+    [ "$(dory images -aq | wc -l)" -eq "$images" ]
+    build_quietly -t written:1 -o "type=docker,dest=$C.docker" "$C"
+    run -1 dory image inspect written:1
+    dory load -i "$C.docker" | grep -q written:1
+    build_quietly -o "type=oci,dest=$C.oci" "$C"
+    tar -tf "$C.oci" | grep -q '^index.json$'
+}
+
+@test "contexts from standard input and from a repository, and images that are pushed" {
+    printf 'FROM busybox\nCOPY f /f\n' >"$C/Dockerfile"
+    echo text >"$C/f"
+    tar -C "$C" -c . | "$NEWER/usr/bin/docker" build -q -t from:tar -
+    [ "$(dory run --rm from:tar cat /f)" = text ]
+    printf 'FROM busybox\nRUN echo alone >/f\n' | "$NEWER/usr/bin/docker" build -q -t from:text -
+    [ "$(dory run --rm from:text cat /f)" = alone ]
+    printf 'FROM busybox\nCOPY f /g\n' | "$NEWER/usr/bin/docker" build -q -t from:both -f - "$C"
+    [ "$(dory run --rm from:both cat /g)" = text ]
+    registry_start
+    build -t "$REGISTRY/pushed:1" --push "$C"
+    dory rmi "$REGISTRY/pushed:1"
+    dory pull -q "$REGISTRY/pushed:1"
+    [ "$(dory run --rm "$REGISTRY/pushed:1" cat /f)" = text ]
+    registry_stop
+}
+
+@test "failures say where and why, and are the client's status" {
+    printf 'FROM busybox\nRUN echo before; exit 3\n' >"$C/Dockerfile"
+    run -1 build "$C"
+    [[ $output == *" before"* ]]
+    [[ $output == *'process "/bin/sh -c echo before; exit 3" did not complete successfully: exit code: 3'* ]]
+    printf 'FROM busybox\nCOPYY . /\n' >"$C/Dockerfile"
+    run -1 build "$C"
+    [[ $output == *"dockerfile parse error on line 2: unknown instruction: COPYY (did you mean COPY?)"* ]]
+    run -1 build -f "$C/nosuch" "$C"
+    printf 'FROM busybox\nCOPY nosuch /\n' >"$C/Dockerfile"
+    run -1 build "$C"
+    [[ $output == *nosuch*"not found"* ]]
+    printf 'FROM busybox\n' >"$C/Dockerfile"
+    run -1 build --attest type=sbom "$C"
+    [[ $output == *"ttestation"* ]]
+    run -1 build --platform linux/amd64,linux/arm64 "$C"
+    run -1 build --cache-to type=local,dest="$C.cache" "$C"
+    [ -z "$(dory ps -aq)" ]
+}
+
+@test "a client that goes cancels its build" {
+    printf 'FROM busybox\nRUN sleep 1000\n' >"$C/Dockerfile"
+    "$NEWER/usr/bin/docker" build --progress plain "$C" </dev/null >"$C.log" 2>&1 3>&- &
+    client=$!
+    for _ in {1..300}; do
+        [ -z "$(dory ps -q)" ] || break
+        sleep 0.1
+    done
+    [ -n "$(dory ps -q)" ]
+    # docker's plugin is a process of its own.
+    pkill -KILL -P "$client" || true
+    kill -KILL "$client"
+    wait "$client" || true
+    for _ in {1..300}; do
+        [ -n "$(dory ps -aq)" ] || break
+        sleep 0.1
+    done
+    [ -z "$(dory ps -aq)" ]
+}
+
+@test "bake, the cache's list and its pruning, inspect and history" {
+    docker=$NEWER/usr/bin/docker
+    printf 'FROM busybox AS one\nRUN echo 1 >/n\nFROM busybox AS two\nRUN echo 2 >/n\n' >"$C/Dockerfile"
+    cat >"$C/docker-bake.hcl" <<'EOF'
+group "default" {
+    targets = ["a", "b"]
+}
+target "a" {
+    target = "one"
+    tags = ["bake:a"]
+}
+target "b" {
+    target = "two"
+    tags = ["bake:b"]
+}
+EOF
+    (cd "$C" && "$docker" buildx bake --progress plain 3>&-)
+    [ "$(dory run --rm bake:a cat /n)$(dory run --rm bake:b cat /n)" = 12 ]
+    run -0 "$docker" buildx inspect
+    [[ $output == *"Platforms:"*linux/* ]]
+    run -0 "$docker" buildx history ls
+    [[ $output == *Completed* ]]
+    dory rmi bake:a bake:b
+    run -0 "$docker" buildx du --verbose
+    [[ $output == *"RUN"* ]]
+    run -0 "$docker" buildx prune -af
+    [[ $output == *"Total:"* ]]
+    run -0 "$docker" buildx du
+    [[ $output == *"Total:"*0B* ]]
+}
+
+@test "Compose builds and starts" {
+    printf 'FROM busybox AS wanted\nRUN echo built >/built\nFROM busybox\nRUN exit 1\n' >"$C/Dockerfile"
+    cat >"$C/compose.yaml" <<'EOF'
+services:
+  app:
+    build: {context: ., target: wanted}
+    image: composed
+    command: sh -c "cat /built; sleep 1000"
+    network_mode: none
+EOF
+    compose() {
+        "$NEWER/usr/bin/docker" compose --progress plain -p bk -f "$C/compose.yaml" "$@" 3>&-
+    }
+    compose build
+    dory image inspect composed
+    compose up -d --build
+    [ "$(dory ps --filter label=com.docker.compose.project=bk --format '{{.Image}}')" = composed ]
+    for _ in {1..100}; do
+        [ -z "$(compose logs --no-log-prefix app)" ] || break
+        sleep 0.1
+    done
+    [ "$(compose logs --no-log-prefix app)" = built ]
+    compose down -t 0
+}
+
+@test "what is no BuildKit client is told so" {
+    post() {
+        curl -s --max-time 20 --unix-socket "$ENV_DIR/dory.sock" -X POST "$@"
+    }
+    [ "$(post -o /dev/null -w '%{http_code}' http://d/grpc)" = 400 ]
+    [[ $(post -H 'Connection: Upgrade' -H 'Upgrade: h2c' http://d/session) == *"needs an id"* ]]
+    [[ $(post -H 'Connection: Upgrade' -H 'Upgrade: tcp' http://d/grpc) == *"protocol tcp not supported"* ]]
+}
+
+@test "the daemon ends although a build is under way, and leaves nothing of it" {
+    printf 'FROM busybox\nRUN sleep 1000\n' >"$C/Dockerfile"
+    "$NEWER/usr/bin/docker" build --progress plain "$C" </dev/null >"$C.log" 2>&1 3>&- &
+    client=$!
+    for _ in {1..300}; do
+        [ -z "$(dory ps -q)" ] || break
+        sleep 0.1
+    done
+    [ -n "$(dory ps -q)" ]
+    env_daemon_kill TERM
+    run wait "$client"
+    [ "$status" -ne 0 ]
+    env_daemon_start
+    [ -z "$(dory ps -aq)" ]
+}
