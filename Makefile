@@ -52,11 +52,11 @@ DAEMON_LIBS := -lmicrohttpd -lnghttp2 -lprotobuf-c -lsqlite3 -lcurl -larchive -l
 STATIC_YAJL := -l:libyajl_s.a
 
 # BuildKit's messages: C from their description, which the files of api/buildkit/ include.
-PROTO := $(B)/gen/buildkit.pb-c
+PROTO := $(B)/gen/api/buildkit/buildkit.pb-c
 $(PROTO).c $(PROTO).h &: api/buildkit/buildkit.proto
 	@mkdir -p $(@D)
 	@echo '  PROTOC $<'
-	$(Q)protoc-c --proto_path=$(<D) --c_out=$(@D) $(<F)
+	$(Q)protoc-c --proto_path=. --c_out=$(B)/gen $<
 $(PROTO).o: $(PROTO).c
 	@echo '  CC $<'
 	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@

@@ -5,12 +5,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "api/buildkit/buildkit.pb-c.h"
 #include "api/buildkit/go_mode.h"
 #include "api/buildkit/grpc.h"
 #include "api/buildkit/session.h"
 #include "base/digest.h"
 #include "base/memory.h"
-#include "buildkit.pb-c.h"
 #include "daemon/build/context_sync.h"
 
 /* A file that was changed so lately may change again without its time showing it. */

@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "api/buildkit/buildkit.pb-c.h"
 #include "api/buildkit/go_mode.h"
 #include "api/buildkit/grpc.h"
 #include "api/buildkit/session.h"
@@ -14,7 +15,6 @@
 #include "base/directory.h"
 #include "base/fd.h"
 #include "base/memory.h"
-#include "buildkit.pb-c.h"
 
 #define PIECE 32768
 #define DEPTH_MAX 512

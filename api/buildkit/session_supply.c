@@ -4,13 +4,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/buildkit/buildkit.pb-c.h"
 #include "api/buildkit/grpc.h"
 #include "api/buildkit/session.h"
 #include "api/server_private.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "buildkit.pb-c.h"
 #include "image/image.h"
 
 #define SECRET_MAX ((size_t)500 * 1024) /* as BuildKit */

@@ -6,9 +6,9 @@
 #ifndef DORY_API_BUILDKIT_SOLVE_H
 #define DORY_API_BUILDKIT_SOLVE_H
 
+#include "api/buildkit/buildkit.pb-c.h"
 #include "api/buildkit/session.h"
 #include "base/strmap.h"
-#include "buildkit.pb-c.h"
 
 /* What a build tells before anybody listens is kept up to so many bytes; log lines beyond are dropped. */
 #define SOLVE_MESSAGES_MAX ((size_t)64 << 20)
