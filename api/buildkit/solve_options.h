@@ -23,9 +23,8 @@ int solve_options_read(Bk__Entry *const *entries, size_t count, const Bk__SolveR
                        struct solve_options *ret, struct error *err);
 void solve_options_release(struct solve_options *options);
 
-/* solve_subrequest.c: fills solve->metadata with what is asked of a Dockerfile instead of its image:
- * "frontend.targets", "frontend.outline", "frontend.lint", "frontend.subrequests.describe". */
-int solve_subrequest(struct solve *solve, const char *name, const char *text, size_t size,
-                     const struct build_options *options, struct error *err);
+/* solve_subrequest.c: fills solve->metadata with what is asked of a Dockerfile (that of the options) instead of its
+ * image: "frontend.targets", "frontend.outline", "frontend.lint", "frontend.subrequests.describe". */
+int solve_subrequest(struct solve *solve, const char *name, const struct build_options *options, struct error *err);
 
 #endif

@@ -127,15 +127,21 @@ static int read_patterns(const char *name, const char *text, size_t size, struct
     return 0;
 }
 
+/* The .dockerignore alone of the directory `name`. */
+static int take_ignore_file(struct run *run, const char *name, struct source *ret, struct error *err)
+{
+    CLEANUP_STRV struct strv follow = STRV_INIT;
+    strv_add(&follow, ".dockerignore");
+    return take_directory(run, STEP_IGNORE, "[internal] load .dockerignore", name, NULL, &follow, ret, err);
+}
+
 /* What stays behind of the directory `name`: its .dockerignore. */
 static int ask_ignored(struct run *run, const char *name, struct strv *ret, struct error *err)
 {
-    CLEANUP_STRV struct strv follow = STRV_INIT;
     CLEANUP_FREE char *text = NULL;
     struct source source = {.files = BUILD_FILES_INIT, .fd = -1};
     size_t size;
-    strv_add(&follow, ".dockerignore");
-    int r = take_directory(run, STEP_IGNORE, "[internal] load .dockerignore", name, NULL, &follow, &source, err);
+    int r = take_ignore_file(run, name, &source, err);
     if (r == 0 && read_text(source.fd, ".dockerignore", &text, &size) == 0)
         r = read_patterns(".dockerignore", text, size, ret, err);
     source_release(&source);
@@ -328,10 +334,6 @@ static int run_build(struct run *run, struct error *err)
     o->context_fd = run->context.fd;
     o->contexts = run->contexts;
     o->context_count = run->options.contexts.count;
-    o->dockerfile = run->text;
-    o->dockerfile_size = run->text_size;
-    o->dockerfile_name = run->text_name;
-    o->cancel_fd = solve->cancel_fd;
     o->suppliers = (struct build_suppliers){.secret = session_secret,
                                             .ssh_agent = session_ssh_agent,
                                             .credentials = session_credentials,
@@ -348,6 +350,23 @@ static int run_build(struct run *run, struct error *err)
     return r;
 }
 
+/* Of the context only what it ignores is of interest. */
+static int answer_subrequest(struct run *run, struct error *err)
+{
+    struct build_options *o = &run->options.build;
+    CLEANUP_FREE char *own = xasprintf("%s.dockerignore", run->options.filename);
+    CLEANUP_FREE char *patterns = NULL;
+    size_t size;
+    int r = 0;
+    if (run->dockerfile.fd >= 0 && read_text(run->dockerfile.fd, own, &patterns, &size) == 0)
+        o->context_fd = run->dockerfile.fd;
+    else if (!run->options.context)
+        r = take_ignore_file(run, run->options.context_key, &run->context, err);
+    if (o->context_fd < 0)
+        o->context_fd = run->context.fd;
+    return r < 0 ? r : solve_subrequest(run->solve, run->options.subrequest, o, err);
+}
+
 static int prepare(struct run *run, Bk__Entry *const *options, size_t count, struct error *err)
 {
     const Bk__SolveRequest *request = run->solve->request;
@@ -360,7 +379,7 @@ static int prepare(struct run *run, Bk__Entry *const *options, size_t count, str
         r = take_dockerfile(run, err);
     if (r < 0 || run->options.subrequest)
         return r;
-    if (r == 0 && !run->options.context)
+    if (!run->options.context)
         r = take_local_context(run, err);
     size_t n = run->options.contexts.count;
     run->named = xcalloc(n + 1, sizeof(*run->named));
@@ -378,8 +397,14 @@ int solve_run(struct solve *solve, Bk__Entry *const *options, size_t count, stru
                       .dockerfile = {.files = BUILD_FILES_INIT, .fd = -1},
                       .context = {.files = BUILD_FILES_INIT, .fd = -1}};
     int r = prepare(&run, options, count, err);
+    struct build_options *o = &run.options.build;
+    o->context_fd = -1;
+    o->dockerfile = run.text;
+    o->dockerfile_size = run.text_size;
+    o->dockerfile_name = run.text_name;
+    o->cancel_fd = solve->cancel_fd;
     if (r == 0 && run.options.subrequest)
-        r = solve_subrequest(solve, run.options.subrequest, run.text, run.text_size, &run.options.build, err);
+        r = answer_subrequest(&run, err);
     else if (r == 0)
         r = run_build(&run, err);
     run_release(&run);

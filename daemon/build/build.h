@@ -21,6 +21,7 @@
 #include "daemon/host_config.h"
 #include "image/image.h"
 
+struct check_finding;
 struct engine;
 
 /* A further source of files: COPY --from=NAME, RUN --mount=from=NAME, and FROM NAME where it is an image. Exactly one
@@ -81,6 +82,8 @@ struct build_events {
     void (*done)(const struct build_step_info *step, const char *id, const struct error *error, void *data);
     /* One line; of the whole build where step is NULL ("[Warning] One or more build-args [x] were not consumed"). */
     void (*warning)(const struct build_step_info *step, const char *text, void *data);
+    /* With check_only: each of what the checks find (check.h). NULL: they are warnings. */
+    void (*finding)(const struct check_finding *finding, void *data);
     void *data;
 };
 
@@ -120,7 +123,7 @@ struct build_options {
     void *tree_data;
     bool no_image; /* only the tree is wanted */
 
-    bool check_only; /* the rules of --check are looked at (as warnings), nothing is built */
+    bool check_only; /* the rules of --check are looked at and findings told of, nothing is built */
     bool in_order;   /* events of a step come after all of the steps before it */
     int cancel_fd;   /* readable or hung up: give up; -1: none */
 };

@@ -157,19 +157,13 @@ void check_names(struct checker *c)
 
 /* ---- comments as descriptions ---- */
 
-/* The comment in the line above, without '#' and blanks; NULL: there is none. */
+/* The comment in the line above; NULL: there is none that could be a description. */
 static const char *comment_above(const struct dockerfile *file, const struct instruction *in)
 {
-    if (in->first_line < 2)
-        return NULL;
-    const char *line = file->lines.items[in->first_line - 2];
-    line += strspn(line, " \t");
-    if (*line != '#')
-        return NULL;
-    line += 1 + strspn(line + 1, " \t");
-    bool directive = strncasecmp(line, "syntax=", 7) == 0 || strncasecmp(line, "escape=", 7) == 0 ||
-                     strncasecmp(line, "check=", 6) == 0;
-    return *line != '\0' && !directive ? line : NULL;
+    const char *text = dockerfile_comment(file, in->first_line - 1);
+    bool directive = text && (strncasecmp(text, "syntax=", 7) == 0 || strncasecmp(text, "escape=", 7) == 0 ||
+                              strncasecmp(text, "check=", 6) == 0);
+    return text && *text != '\0' && !directive ? text : NULL;
 }
 
 void check_descriptions(struct checker *c)

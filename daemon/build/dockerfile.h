@@ -113,6 +113,13 @@ char *heredoc_text(const struct heredoc *heredoc);
 /* Is this word one of the instruction's heredoc operators ("<<EOF", "3<<-'x y'")? Which one, or NULL. */
 const struct heredoc *instruction_heredoc(const struct instruction *instruction, const char *word);
 
+/* The comment that is the line of this number, without '#' and blanks before its text; NULL: it is none. */
+const char *dockerfile_comment(const struct dockerfile *file, int line);
+/* "# NAME what it is for" among the comments right above the instruction, up to an empty one: what follows the name;
+ * the first of them where there are several. NULL: there is none. Points into the file. */
+const char *instruction_description(const struct dockerfile *file, const struct instruction *instruction,
+                                    const char *name);
+
 /* "RUN" */
 const char *instruction_kind_name(enum instruction_kind kind);
 /* In any case; INSTRUCTION_KINDS when there is none. */

@@ -54,6 +54,10 @@ static void tell(struct build *build, const struct check_result *result)
 {
     for (size_t i = 0; i < result->count; i++) {
         const struct check_finding *f = &result->items[i];
+        if (build->events->finding != NULL) {
+            build->events->finding(f, build->events->data);
+            continue;
+        }
         CLEANUP_FREE char *text = xasprintf("%s: %s (line %d)", f->rule, f->text, f->first_line);
         build_progress_warning(&build->progress, NULL, text);
     }

@@ -173,6 +173,61 @@ EOF
     [ -z "$(dory ps -aq)" ]
 }
 
+@test "checks, targets and the outline of a Dockerfile, of which nothing is built" {
+    cat >"$C/Dockerfile" <<'EOF'
+# check=experimental=CopyIgnoredFile
+ARG BASE=busy
+# SUFFIX is what the name ends in
+ARG SUFFIX=box
+ARG WHOLE=${BASE}${SUFFIX}
+ARG UNUSED=1
+FROM $WHOLE AS first
+ARG VERSION=1
+RUN --mount=type=secret,id=key,required=true --mount=type=ssh exit 1
+FROM scratch as other
+COPY hidden /
+ARG ELSEWHERE=1
+# last has all
+FROM busybox AS last
+ARG WHO
+COPY --from=first /f /f
+EOF
+    run -1 build --check "$C"
+    [[ $output == *"Check complete, 1 warning has been found!"* ]]
+    [[ $output == *"WARNING: FromAsCasing - https://docs.docker.com/go/dockerfile/rule/from-as-casing/"* ]]
+    [[ $output == *"Dockerfile:10"*"  10 | >>> FROM scratch as other"* ]]
+    # What the context leaves out is known, though nothing else of it travels.
+    echo hidden >"$C/.dockerignore"
+    run -1 build --check "$C"
+    [[ $output == *"WARNING: CopyIgnoredFile"* ]]
+    [ "$("$NEWER/usr/bin/docker" build --call=check,format=json "$C" 2>"$C.err" | jq -r '.warnings[].ruleName' | sort |
+        xargs)" = "CopyIgnoredFile FromAsCasing" ]
+    run -0 build --call=targets "$C"
+    [[ $output == *"TARGET         DESCRIPTION"* ]]
+    [[ $output == *"last (default) has all"* ]]
+    [[ $output == *$'\nother'* ]]
+    run -0 build --call=outline --build-arg WHO=me "$C"
+    [[ $output == *"TARGET:      last"*"DESCRIPTION: has all"* ]]
+    [[ $output == *"BUILD ARG   VALUE     DESCRIPTION"* ]]
+    [[ $output == *"SUFFIX      box       is what the name ends in"* ]]
+    [[ $output == *"WHOLE       busybox"*"VERSION     1"*"WHO         me"* ]]
+    [[ $output != *UNUSED* && $output != *ELSEWHERE* ]]
+    [[ $output == *"key      true"*"default"* ]]
+    run -0 build --call=outline --target other "$C"
+    [[ $output == *ELSEWHERE* && $output != *VERSION* ]]
+    run -0 build --call=subrequests.describe "$C"
+    [[ $output == *"lint "*"Lint a Dockerfile"* ]]
+    run -1 build --call=convertllb "$C"
+    [[ $output == *"the request frontend.convertllb about a Dockerfile is not supported"* ]]
+    # What cannot be built is shown, too.
+    printf 'FROM busybox\nCOPYY . /\n' >"$C/Dockerfile"
+    run -1 build --check "$C"
+    [[ $output == *"unknown instruction: COPYY"*"   2 | >>> COPYY . /"* ]]
+    printf 'FROM busybox\n' >"$C/Dockerfile"
+    run -0 build --check "$C"
+    [[ $output == *"Check complete, no warnings found."* ]]
+}
+
 @test "a client that goes cancels its build" {
     printf 'FROM busybox\nRUN sleep 1000\n' >"$C/Dockerfile"
     "$NEWER/usr/bin/docker" build --progress plain "$C" </dev/null >"$C.log" 2>&1 3>&- &
