@@ -121,15 +121,28 @@ static bool is_named(const char *stage)
     return *stage && strspn(stage, "0123456789") != strlen(stage);
 }
 
+/* Where a step is: "[name 2/3]". */
+static char *step_place(const struct build_step_info *step)
+{
+    int width = snprintf(NULL, 0, "%d", step->places);
+    CLEANUP_FREE char *stage = is_named(step->stage) ? xasprintf("%s ", step->stage)
+                               : step->only_stage    ? xstrdup("")
+                                                     : xasprintf("stage-%s ", step->stage);
+    return xasprintf("[%s%*d/%d]", stage, width, step->place, step->places);
+}
+
+/* Only what makes files is a vertex. */
 static void on_started(const struct build_step_info *step, void *data)
 {
     struct solve_progress *p = data;
     char digest[VERTEX_MAX];
+    if (step->place == 0)
+        return;
     struct vertex *vertex = vertex_of(p, step, digest);
-    p->solve->total = (unsigned)step->total;
+    CLEANUP_FREE char *place = step_place(step);
+    p->solve->total++;
     free(vertex->name);
-    vertex->name = xasprintf("[%s%s%d/%d] %s", is_named(step->stage) ? step->stage : "",
-                             is_named(step->stage) ? " " : "", step->number, step->total, step->text);
+    vertex->name = xasprintf("%s %s", place, step->text);
     vertex->started = timestamp_now();
     tell_vertex(p->solve, digest, vertex, 0, NULL);
 }
@@ -138,6 +151,8 @@ static void on_cached(const struct build_step_info *step, void *data)
 {
     char digest[VERTEX_MAX];
     struct solve_progress *p = data;
+    if (step->place == 0)
+        return;
     vertex_of(p, step, digest)->cached = !step->is_from;
     p->solve->cached++;
 }
@@ -147,6 +162,8 @@ static void on_progress(const struct build_step_info *step, const char *id, cons
 {
     struct solve_progress *p = data;
     char digest[VERTEX_MAX];
+    if (step->place == 0)
+        return;
     struct vertex *vertex = vertex_of(p, step, digest);
     CLEANUP_FREE char *name = id ? xasprintf("%s %s", status, id) : xstrdup(status);
     tell_status(p->solve, digest, name, vertex->started, current, total, total > 0 && current >= total);
@@ -173,8 +190,10 @@ static void on_done(const struct build_step_info *step, const char *id, const st
 {
     struct solve_progress *p = data;
     char digest[VERTEX_MAX];
-    struct vertex *vertex = vertex_of(p, step, digest);
     (void)id;
+    if (step->place == 0)
+        return;
+    struct vertex *vertex = vertex_of(p, step, digest);
     CLEANUP_FREE char *text = error ? solve_explain_text(error->message) : NULL;
     if (!error)
         p->solve->steps++;

@@ -127,6 +127,8 @@ struct build_step_info *build_trigger_info(struct stage_run *run, const char *te
     *info = run->infos[0];
     info->first_line = info->last_line = 0;
     info->is_from = false;
+    if (info->place == 0) /* the FROM of a stage */
+        info->place = info->places = 1;
     pthread_mutex_lock(&build->lock);
     char *copy = xstrdup(text);
     strv_add_take(&build->texts, copy);
@@ -270,7 +272,33 @@ static void describe(struct build *build, struct build_step_info *info, int numb
                                      .file = build->file.name,
                                      .first_line = instruction->first_line,
                                      .last_line = instruction->last_line,
-                                     .is_from = instruction->kind == INSTRUCTION_FROM};
+                                     .is_from = instruction->kind == INSTRUCTION_FROM,
+                                     .only_stage = build->stages.count == 1};
+}
+
+static bool makes_files(const struct stage *stage, const struct instruction *instruction)
+{
+    switch (instruction->kind) {
+    case INSTRUCTION_FROM:
+        return stage->base_stage < 0 && !stage->scratch;
+    case INSTRUCTION_RUN:
+    case INSTRUCTION_COPY:
+    case INSTRUCTION_ADD:
+    case INSTRUCTION_WORKDIR:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The first infos are those of FROM and the instructions. */
+static void set_places(struct build_step_info *infos, const struct stage *stage)
+{
+    int places = 0;
+    for (size_t i = 0; i <= stage->instruction_count; i++) /* FROM is in front of them */
+        infos[i].place = makes_files(stage, &stage->from[i]) ? ++places : 0;
+    for (size_t i = 0; i <= stage->instruction_count; i++)
+        infos[i].places = places;
 }
 
 static const char *stage_label(struct build *build, const struct stage *stage)
@@ -292,6 +320,7 @@ static void prepare_run(struct build *build, struct stage_run *run, const struct
     describe(build, &run->infos[0], number, label, stage->from);
     for (size_t i = 0; i < stage->instruction_count; i++)
         describe(build, &run->infos[i + 1], number + 1 + (int)i, label, &stage->instructions[i]);
+    set_places(run->infos, stage);
     if (count > 1 + stage->instruction_count) {
         struct build_step_info *info = &run->infos[count - 1];
         describe(build, info, number + (int)count - 1, label, stage->from);

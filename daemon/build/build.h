@@ -65,6 +65,10 @@ struct build_step_info {
     const char *file;  /* name of the Dockerfile */
     int first_line, last_line; /* there; 0 for steps that ONBUILD brought */
     bool is_from;
+    bool only_stage; /* the Dockerfile has no other */
+    /* Its place among the steps of its stage that make files: FROM of an image, RUN, COPY, ADD and WORKDIR; and how
+     * many these are. place 0: it is none of them. */
+    int place, places;
 };
 struct build_events {
     void (*started)(const struct build_step_info *step, void *data);
