@@ -137,25 +137,67 @@ static void test_a_copy_has_the_same_contents(void **state)
 
 /* ---- Order ---- */
 
+/* What the listener has heard, from another thread. */
+struct told {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct strbuf text;
+};
+#define TOLD_INIT                                                                                                      \
+    {                                                                                                                  \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .text = STRBUF_INIT                    \
+    }
+
+static void told_release(struct told *told)
+{
+    strbuf_release(&told->text);
+}
+
+static void hear(struct told *told, const char *text)
+{
+    pthread_mutex_lock(&told->lock);
+    strbuf_adds(&told->text, text);
+    pthread_cond_broadcast(&told->changed);
+    pthread_mutex_unlock(&told->lock);
+}
+
 static void on_started(const struct build_step_info *step, void *data)
 {
-    strbuf_addf(data, "start%d ", step->number);
+    CLEANUP_FREE char *text = xasprintf("start%d ", step->number);
+    hear(data, text);
 }
 
 static void on_log(const struct build_step_info *step, int stream, const char *bytes, size_t size, void *data)
 {
-    strbuf_addf(data, "log%d:%d:%.*s ", step->number, stream, (int)size, bytes);
+    CLEANUP_FREE char *text = xasprintf("log%d:%d:%.*s ", step->number, stream, (int)size, bytes);
+    hear(data, text);
 }
 
 static void on_done(const struct build_step_info *step, const char *id, const struct error *error, void *data)
 {
-    strbuf_addf(data, "done%d:%s ", step->number, error != NULL ? error->message : id);
+    CLEANUP_FREE char *text = xasprintf("done%d:%s ", step->number, error != NULL ? error->message : id);
+    hear(data, text);
+}
+
+/* It is told by and by: waits for as many bytes, and then it has to be this. */
+static void assert_told(struct told *told, const char *expected)
+{
+    struct timespec until;
+    int r = 0;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 60;
+    pthread_mutex_lock(&told->lock);
+    while (r == 0 && told->text.size < strlen(expected))
+        r = pthread_cond_timedwait(&told->changed, &told->lock, &until);
+    CLEANUP_FREE char *text = xstrdup(strbuf_str(&told->text));
+    pthread_mutex_unlock(&told->lock);
+    assert_string_equal(text, expected);
 }
 
 static void test_steps_are_told_in_their_order(void **state)
 {
     struct scratch *scratch = *state;
-    CLEANUP_STRBUF struct strbuf told = STRBUF_INIT;
+    CLEANUP(told_release) struct told told = TOLD_INIT;
     const struct build_events events = {.started = on_started, .log = on_log, .done = on_done, .data = &told};
     struct build_step_info infos[4];
     struct build_progress p;
@@ -169,23 +211,23 @@ static void test_steps_are_told_in_their_order(void **state)
     build_progress_log(&p, &infos[2], 2, "late", 4);
     build_progress_done(&p, &infos[2], "c", NULL);
     build_progress_log(&p, &infos[0], 1, "now", 3);
-    assert_string_equal(strbuf_str(&told), "start1 log1:1:now ");
+    assert_told(&told, "start1 log1:1:now ");
     build_progress_done(&p, &infos[0], "a", NULL);
-    assert_string_equal(strbuf_str(&told), "start1 log1:1:now done1:a ");
+    assert_told(&told, "start1 log1:1:now done1:a ");
     build_progress_started(&p, &infos[1]);
     error_set(&error, ERROR_INVALID, 0, "bad");
     build_progress_done(&p, &infos[1], NULL, &error);
-    assert_string_equal(strbuf_str(&told), "start1 log1:1:now done1:a start2 done2:bad start3 log3:2:late done3:c ");
+    assert_told(&told, "start1 log1:1:now done1:a start2 done2:bad start3 log3:2:late done3:c ");
     build_progress_started(&p, &infos[3]);
     build_progress_release(&p);
-    assert_non_null(strstr(strbuf_str(&told), "start4 "));
+    assert_non_null(strstr(strbuf_str(&told.text), "start4 "));
 }
 
 /* What a step has to say before its turn is not lost when an earlier one never ends. */
 static void test_what_waits_is_told_at_the_end(void **state)
 {
     struct scratch *scratch = *state;
-    CLEANUP_STRBUF struct strbuf told = STRBUF_INIT;
+    CLEANUP(told_release) struct told told = TOLD_INIT;
     const struct build_events events = {.started = on_started, .log = on_log, .done = on_done, .data = &told};
     const struct build_step_info second = {.number = 2, .total = 2, .first_line = 2};
     struct build_progress p;
@@ -193,9 +235,9 @@ static void test_what_waits_is_told_at_the_end(void **state)
     build_progress_init(&p, &events, 2, true, tmp);
     build_progress_started(&p, &second);
     build_progress_log(&p, &second, 1, "text", 4);
-    assert_string_equal(strbuf_str(&told), "");
+    assert_told(&told, "");
     build_progress_release(&p);
-    assert_string_equal(strbuf_str(&told), "start2 log2:1:text ");
+    assert_told(&told, "start2 log2:1:text ");
 }
 
 int main(void)
