@@ -86,6 +86,8 @@ no_ping() {
     check 400 'container_iface_prefix: \"a/b\"' '{"Name":"t","Options":{"com.docker.network.container_iface_prefix":"a/b"}}'
     check 400 'container_iface_prefix' '{"Name":"t","Options":{"com.docker.network.container_iface_prefix":"thirteenchars"}}'
     check 400 'invalid bridge name' '{"Name":"t","Options":{"com.docker.network.bridge.name":"a/b"}}'
+    check 400 'gateway_mode_ipv4 is not known to driver bridge' \
+        '{"Name":"t","Options":{"com.docker.network.bridge.gateway_mode_ipv4":"routed"}}'
     check 403 'exists' '{"Name":"t","Options":{"com.docker.network.bridge.name":"lo"}}'
     check 404 'configuration network \"none-such\" does not exist' '{"Name":"t","ConfigFrom":{"Network":"none-such"}}'
     check 403 'cannot depend on another configuration network' '{"Name":"t","ConfigOnly":true,"ConfigFrom":{"Network":"one"}}'
