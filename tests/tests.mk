@@ -11,6 +11,10 @@ $(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES) $(CLI_ARCHIVE)
 	@echo '  LD $@'
 	$(Q)$(CC) $(ALL_CFLAGS) $< $(ALL_LDFLAGS) -Wl,--start-group $(CLI_ARCHIVE) $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -l:libfyaml.a -lcmocka -o $@
 
+# The API takes in the daemon as a whole, which has names in common with the CLI's files.
+$(B)/tests/unit/test_buildkit $(B)/fuzz_buildkit: private CLI_ARCHIVE :=
+$(B)/tests/unit/test_buildkit $(B)/fuzz_buildkit: private ALL_CFLAGS += -I$(B)/gen
+
 # The network as containers and other hosts see it: programs that make namespaces of their own (root).
 UNIT_TESTS += $(patsubst tests/network/%.c,$(B)/tests/network/%,$(wildcard tests/network/test_*.c))
 NETWORK_RIG := $(B)/tests/network/rig.o $(B)/tests/network/fixture.o

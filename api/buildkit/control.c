@@ -110,6 +110,16 @@ static int check_request(struct solve *solve, struct error *err)
     return solve_export_check(solve, err);
 }
 
+static int run_frontend(struct solve *solve, struct error *err)
+{
+    int r = solve_enter(solve, err);
+    if (r < 0)
+        return r;
+    r = solve_run(solve, solve->request->frontend_attrs, solve->request->n_frontend_attrs, err);
+    solve_leave(solve);
+    return r;
+}
+
 /* The frontend is run by the client, over the gateway. */
 static int wait_for_return(struct solve *solve, struct error *err)
 {
@@ -155,8 +165,8 @@ int control_solve(struct grpc_call *call, void *data, struct error *err)
     http2_notify(call->stream, solve->cancel_fd);
     r = check_request(solve, err);
     if (r == 0)
-        r = *request->frontend ? solve_run(solve, request->frontend_attrs, request->n_frontend_attrs, err)
-                               : wait_for_return(solve, err);
+        r = *request->frontend ? run_frontend(solve, err) : wait_for_return(solve, err);
+    solve_close(solve);
     if (r == 0)
         r = solve_export(solve, err);
     http2_notify(call->stream, -1);

@@ -81,6 +81,18 @@ static int reply_result(struct grpc_call *call, const struct solve *solve, bool 
     return service_reply(call, &response.base, err);
 }
 
+static int run(struct grpc_call *call, struct solve *solve, const Bk__GatewaySolveRequest *request, struct error *err)
+{
+    int r = solve_enter(solve, err);
+    if (r < 0)
+        return r;
+    r = solve_run(solve, request->frontend_opt, request->n_frontend_opt, err);
+    if (r == 0)
+        r = reply_result(call, solve, solve->built, err);
+    solve_leave(solve);
+    return r;
+}
+
 int gateway_solve(struct grpc_call *call, void *data, struct error *err)
 {
     struct service *service = data;
@@ -92,11 +104,9 @@ int gateway_solve(struct grpc_call *call, void *data, struct error *err)
     if (r == 0)
         r = check_request(request, err);
     if (r == 0)
-        r = solve_run(solve, request->frontend_opt, request->n_frontend_opt, err);
+        r = run(call, solve, request, err);
     if (r < 0)
         solve_explain(err);
-    if (r == 0)
-        r = reply_result(call, solve, solve->built, err);
     solve_put(&service->buildkit->solves, solve);
     if (request)
         bk__gateway_solve_request__free_unpacked(request, NULL);
@@ -126,6 +136,17 @@ static enum error_kind kind_of(int code)
                                             : ERROR_SYSTEM;
 }
 
+/* The first one counts: afterwards Control/Solve reads it. */
+static void take_return(struct solve *solve, const Bk__Status *status)
+{
+    pthread_mutex_lock(&solve->lock);
+    if (!solve->answered && status && status->code != GRPC_OK)
+        error_set(&solve->returned, kind_of(status->code), 0, "%s", status->message);
+    solve->answered = true;
+    eventfd_write(solve->return_fd, 1);
+    pthread_mutex_unlock(&solve->lock);
+}
+
 int gateway_return(struct grpc_call *call, void *data, struct error *err)
 {
     struct service *service = data;
@@ -136,9 +157,7 @@ int gateway_return(struct grpc_call *call, void *data, struct error *err)
     if (r == 0)
         r = find_build(call, service, &solve, err);
     if (r == 0) {
-        if (request->error && request->error->code != GRPC_OK)
-            error_set(&solve->returned, kind_of(request->error->code), 0, "%s", request->error->message);
-        eventfd_write(solve->return_fd, 1);
+        take_return(solve, request->error);
         r = service_reply(call, &response.base, err);
     }
     solve_put(&service->buildkit->solves, solve);

@@ -12,8 +12,6 @@
 static enum grpc_code code_of(const struct error *err)
 {
     switch (err->kind) {
-    case ERROR_NONE:
-        return GRPC_OK;
     case ERROR_INVALID:
         return GRPC_INVALID_ARGUMENT;
     case ERROR_NOT_FOUND:

@@ -146,7 +146,7 @@ static void stream_detach(struct http2_stream *s, bool broken)
         s->next->previous = s->previous;
     *(s->previous ? &s->previous->next : &c->open) = s->next;
     /* An answer that is complete stays so: servers reset a stream of which they have not read all. */
-    s->broken = s->broken || !s->in_ended || (broken && c->handler);
+    s->broken = s->broken || !s->in_ended || (c->handler && (broken || !s->out_sent));
     s->in_ended = true;
     s->out_ended = true;
     if (s->broken && s->notify_fd >= 0)
@@ -242,7 +242,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct http2 *c = data;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    if (!c->handler || c->streams >= HTTP2_STREAMS_MAX)
+    /* Streams that were reset or answered are gone; those who serve them may not be. */
+    if (!c->handler || c->streams >= HTTP2_STREAMS_MAX || c->handlers >= HTTP2_STREAMS_MAX)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     c->streams++;
     nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream_new(c, frame->hd.stream_id));
@@ -253,9 +254,10 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                      const uint8_t *value, size_t value_size, uint8_t flags, void *data)
 {
     struct http2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    const struct http2 *c = data;
     (void)flags;
-    (void)data;
-    if (!s)
+    /* The handler reads a request's without the lock, so nothing (trailers) is added to them any more. */
+    if (!s || frame->hd.type != NGHTTP2_HEADERS || (c->handler && frame->headers.cat != NGHTTP2_HCAT_REQUEST))
         return 0;
     s->header_bytes += name_size + value_size;
     if (s->header_bytes > HTTP2_HEADERS_MAX || s->names.count >= HEADER_COUNT_MAX)
@@ -434,6 +436,7 @@ static int make_session(struct http2 *c)
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, HTTP2_STREAMS_MAX},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, HTTP2_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HTTP2_HEADERS_MAX},
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0}, /* the last: a client's */
     };
     if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0)
         abort(); /* out of memory */
@@ -450,7 +453,8 @@ static int make_session(struct http2 *c)
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(option);
     if (r == 0)
-        r = nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings, ARRAY_SIZE(settings));
+        r = nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings,
+                                    ARRAY_SIZE(settings) - (c->handler ? 1 : 0));
     if (r == 0) /* all streams share it */
         r = nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0, 8 * HTTP2_WINDOW);
     return r;

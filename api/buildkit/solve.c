@@ -140,24 +140,40 @@ static void unlink_solve(struct solve_list *list, struct solve *solve)
     *place = solve->next;
 }
 
+/* Under the list's lock: takes the oldest builds that are too many out of the list; linked by `next`. */
+static struct solve *unlink_old(struct solve_list *list)
+{
+    struct solve *old = NULL, *next;
+    size_t count = 0, bytes = 0;
+    for (struct solve *s = list->first; s; s = next) {
+        next = s->next;
+        if (s->completed == 0)
+            continue;
+        bytes += s->message_bytes + bk__solve_request__get_packed_size(s->request);
+        if (++count == 1 || (count <= SOLVE_HISTORY_MAX && bytes <= SOLVE_MESSAGES_MAX))
+            continue;
+        unlink_solve(list, s);
+        s->next = old;
+        old = s;
+    }
+    return old;
+}
+
 void solve_end(struct solve_list *list, struct solve *solve)
 {
-    struct solve *old = NULL;
-    unsigned kept = 0;
-    solve->completed = timestamp_now();
+    pthread_mutex_lock(&list->lock);
     pthread_mutex_lock(&solve->lock);
+    solve->completed = timestamp_now();
     solve->ended = true;
     pthread_cond_broadcast(&solve->changed);
     pthread_mutex_unlock(&solve->lock);
-    pthread_mutex_lock(&list->lock);
-    for (struct solve *s = list->first; s && !old; s = s->next) {
-        if (s->completed != 0 && ++kept > SOLVE_HISTORY_MAX)
-            old = s;
-    }
-    if (old)
-        unlink_solve(list, old);
+    struct solve *old = unlink_old(list);
     pthread_mutex_unlock(&list->lock);
-    solve_put(list, old);
+    while (old) {
+        struct solve *next = old->next;
+        solve_put(list, old);
+        old = next;
+    }
 }
 
 bool solve_forget(struct solve_list *list, const char *ref)
@@ -173,14 +189,46 @@ bool solve_forget(struct solve_list *list, const char *ref)
     return found;
 }
 
+/* ---- one frontend at a time ---- */
+
+int solve_enter(struct solve *solve, struct error *err)
+{
+    pthread_mutex_lock(&solve->lock);
+    while (solve->running && !solve->closed)
+        pthread_cond_wait(&solve->changed, &solve->lock);
+    bool closed = solve->closed;
+    solve->running = solve->running || !closed;
+    pthread_mutex_unlock(&solve->lock);
+    return closed ? error_set(err, ERROR_NOT_FOUND, 0, "no such job %.100s: it has ended", solve->ref) : 0;
+}
+
+void solve_leave(struct solve *solve)
+{
+    pthread_mutex_lock(&solve->lock);
+    solve->running = false;
+    pthread_cond_broadcast(&solve->changed);
+    pthread_mutex_unlock(&solve->lock);
+}
+
+void solve_close(struct solve *solve)
+{
+    pthread_mutex_lock(&solve->lock);
+    solve->closed = true;
+    if (solve->running)
+        eventfd_write(solve->cancel_fd, 1);
+    pthread_cond_broadcast(&solve->changed);
+    while (solve->running)
+        pthread_cond_wait(&solve->changed, &solve->lock);
+    pthread_mutex_unlock(&solve->lock);
+}
+
 /* ---- messages ---- */
 
 void solve_tell(struct solve *solve, const Bk__StatusResponse *message)
 {
     size_t size = bk__status_response__get_packed_size(message);
-    bool log_only = message->n_logs > 0 && message->n_vertexes == 0;
     pthread_mutex_lock(&solve->lock);
-    if (!log_only || solve->message_bytes + size <= SOLVE_MESSAGES_MAX) {
+    if (message->n_vertexes > 0 || solve->message_bytes + size <= SOLVE_MESSAGES_MAX) {
         uint8_t *data = xmalloc(size + 1);
         bk__status_response__pack(message, data);
         xgrow((void **)&solve->messages, solve->message_count, &solve->message_capacity, sizeof(*solve->messages));

@@ -10,7 +10,8 @@
 #include "api/buildkit/session.h"
 #include "base/strmap.h"
 
-/* What a build tells before anybody listens is kept up to so many bytes; log lines beyond are dropped. */
+/* What a build tells before anybody listens is kept up to so many bytes; what is beyond, but for steps that begin and
+ * end, is dropped. All ended builds together keep so much, too. */
 #define SOLVE_MESSAGES_MAX ((size_t)64 << 20)
 #define SOLVE_HISTORY_MAX 50
 
@@ -21,7 +22,7 @@ struct solve {
     struct session_list *sessions;
     struct engine *engine;
     struct solve *next;
-    int64_t created, completed; /* ns */
+    int64_t created, completed; /* ns; completed, 0 before: set under both locks, read under either */
 
     int cancel_fd; /* eventfd: nobody waits for the response any more */
     int return_fd; /* eventfd: the gateway's client has returned */
@@ -34,9 +35,12 @@ struct solve {
         size_t size;
     } * messages;
     size_t message_count, message_capacity, message_bytes;
-    bool ended; /* there will be no more */
+    bool ended;    /* there will be no more */
+    bool running;  /* between solve_enter() and solve_leave() */
+    bool closed;   /* after solve_close() */
+    bool answered; /* the gateway's client has returned */
 
-    /* The result, of the thread that has it made. */
+    /* The result, of the thread that has entered, and after solve_close() of its caller. */
     bool built;
     struct build_result result;
     struct strv names;      /* of the image */
@@ -62,10 +66,17 @@ int solve_add(struct solve_list *list, struct engine *engine, struct session_lis
 /* Waits for it, a few seconds at most. solve_put() when done with it. */
 int solve_get(struct solve_list *list, const char *ref, struct solve **ret, struct error *err);
 void solve_put(struct solve_list *list, struct solve *solve);
-/* No more messages; it stays as history until SOLVE_HISTORY_MAX newer ones have ended. */
+/* No more messages; it stays as history until SOLVE_HISTORY_MAX, or SOLVE_MESSAGES_MAX bytes, of newer ones have
+ * ended. */
 void solve_end(struct solve_list *list, struct solve *solve);
 /* False: there is no such ended build. */
 bool solve_forget(struct solve_list *list, const char *ref);
+
+/* One frontend at a time works on a build's result: waits until no other does. ERROR_NOT_FOUND: it is closed. */
+int solve_enter(struct solve *solve, struct error *err);
+void solve_leave(struct solve *solve);
+/* Nobody enters any more; who is in is cancelled, and waited for. */
+void solve_close(struct solve *solve);
 
 /* Tells those who listen. */
 void solve_tell(struct solve *solve, const Bk__StatusResponse *message);

@@ -193,7 +193,9 @@ static void *upload_main(void *data)
     while ((r = grpc_receive(upload->call, &message, &upload->error)) > 0) {
         Bk__Bytes *bytes = bk__bytes__unpack(NULL, message.size, (const uint8_t *)strbuf_str(&message));
         bool fine = bytes && fd_write_all(upload->fd, bytes->data.data, bytes->data.len) == 0;
-        if (bytes)
+        if (!bytes)
+            error_set(&upload->error, ERROR_INVALID, EPROTO, "build context: malformed message");
+        else
             bk__bytes__free_unpacked(bytes, NULL);
         if (!fine)
             break;

@@ -144,9 +144,12 @@ static int send_event(struct grpc_call *call, struct solve *solve, struct error 
 {
     Bk__HistoryEvent event = BK__HISTORY_EVENT__INIT;
     Bk__HistoryRecord record = BK__HISTORY_RECORD__INIT;
-    Bk__Timestamp created = stamp(solve->created), completed = stamp(solve->completed);
     Bk__Status status = BK__STATUS__INIT;
-    event.type = solve->completed ? 1 : 0;
+    pthread_mutex_lock(&solve->lock);
+    int64_t ended = solve->completed;
+    pthread_mutex_unlock(&solve->lock);
+    Bk__Timestamp created = stamp(solve->created), completed = stamp(ended);
+    event.type = ended ? 1 : 0;
     event.record = &record;
     record.ref = solve->ref;
     record.frontend = solve->request->frontend;
@@ -155,12 +158,12 @@ static int send_event(struct grpc_call *call, struct solve *solve, struct error 
     record.exporters = solve->request->exporters;
     record.n_exporters = solve->request->n_exporters;
     record.created_at = &created;
-    record.completed_at = solve->completed ? &completed : NULL;
+    record.completed_at = ended ? &completed : NULL;
     record.num_cached_steps = (int32_t)solve->cached;
     record.num_completed_steps = (int32_t)solve->steps;
     record.num_total_steps = (int32_t)solve->total;
     record.num_warnings = (int32_t)solve->warnings;
-    if (solve->failed) {
+    if (ended && solve->failed) {
         status.code = GRPC_UNKNOWN;
         status.message = solve->failure;
         record.error = &status;

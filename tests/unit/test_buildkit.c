@@ -1,0 +1,249 @@
+/* BuildKit's front door below its services: HTTP/2 between two of our own ends, and who may work on a build. */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "api/buildkit/grpc.h"
+#include "api/buildkit/solve.h"
+#include "base/fd.h"
+#include "tests/unit/base_test.h"
+
+/* ---- HTTP/2 ---- */
+
+struct ends {
+    struct http2 *server, *client;
+};
+
+static void ends_open(struct ends *ends, http2_handler handler, void *data)
+{
+    struct error err = {0};
+    int pair[2];
+    assert_int_equal(fd_socketpair(SOCK_STREAM, pair), 0);
+    assert_int_equal(http2_new(pair[0], handler, data, &ends->server, &err), 0);
+    assert_int_equal(http2_new(pair[1], NULL, NULL, &ends->client, &err), 0);
+}
+
+static void ends_close(struct ends *ends)
+{
+    http2_close(ends->client);
+    http2_wait(ends->client);
+    http2_wait(ends->server);
+    http2_unref(ends->client);
+    http2_unref(ends->server);
+}
+
+static struct http2_stream *request(struct ends *ends, const char *path)
+{
+    struct error err = {0};
+    struct http2_stream *stream = NULL;
+    CLEANUP_STRV struct strv headers = STRV_INIT;
+    const char *const list[] = {":method", "POST",  ":scheme", "http", ":authority",
+                                "x",       ":path", path,      "te",   "trailers"};
+    for (size_t i = 0; i < ARRAY_SIZE(list); i++)
+        strv_add(&headers, list[i]);
+    assert_int_equal(http2_request(ends->client, &headers, &stream, &err), 0);
+    return stream;
+}
+
+static void respond(struct http2_stream *stream, const char *status)
+{
+    CLEANUP_STRV struct strv headers = STRV_INIT;
+    strv_add(&headers, ":status");
+    strv_add(&headers, status);
+    http2_respond(stream, &headers);
+}
+
+/* A request's headers are those that it began with: the handler reads them while more may come. */
+static void answer_with_late(struct http2_stream *stream, void *data)
+{
+    char byte;
+    (void)data;
+    while (http2_read(stream, &byte, 1) > 0)
+        ;
+    respond(stream, http2_header(stream, "late") ? "500" : "200");
+    http2_finish(stream, NULL);
+}
+
+static void test_trailers_of_requests(void **state)
+{
+    struct ends ends;
+    char byte;
+    CLEANUP_STRV struct strv trailers = STRV_INIT;
+    (void)state;
+    ends_open(&ends, answer_with_late, NULL);
+    struct http2_stream *stream = request(&ends, "/");
+    strv_add(&trailers, "late");
+    strv_add(&trailers, "1");
+    assert_int_equal(http2_write(stream, "x", 1), 0);
+    assert_int_equal(http2_finish(stream, &trailers), 0);
+    assert_int_equal(http2_read(stream, &byte, 1), 0);
+    CLEANUP_FREE char *status = http2_answer(stream, ":status");
+    assert_string_equal(status, "200");
+    http2_stream_unref(stream);
+    ends_close(&ends);
+}
+
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool open;
+};
+
+static void answer_and_stay(struct http2_stream *stream, void *data)
+{
+    struct gate *gate = data;
+    respond(stream, "200");
+    http2_finish(stream, NULL);
+    pthread_mutex_lock(&gate->lock);
+    while (!gate->open)
+        pthread_cond_wait(&gate->changed, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+/* Streams that are over do not make room for more threads than there may be. */
+static void test_handlers_are_bounded(void **state)
+{
+    struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct ends ends;
+    char byte;
+    (void)state;
+    ends_open(&ends, answer_and_stay, &gate);
+    for (int i = 0; i <= HTTP2_STREAMS_MAX; i++) {
+        struct http2_stream *stream = request(&ends, "/");
+        http2_finish(stream, NULL);
+        assert_int_equal(http2_read(stream, &byte, 1), i < HTTP2_STREAMS_MAX ? 0 : -EPIPE);
+        http2_stream_unref(stream);
+    }
+    pthread_mutex_lock(&gate.lock);
+    gate.open = true;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.lock);
+    ends_close(&ends);
+}
+
+/* ---- gRPC ---- */
+
+static int fail_silently(struct grpc_call *call, void *data, struct error *err)
+{
+    (void)call;
+    (void)data;
+    (void)err;
+    return -EIO;
+}
+
+static void serve_failure(struct http2_stream *stream, void *data)
+{
+    static const struct grpc_method methods[] = {{"/fails", fail_silently}, {0}};
+    grpc_serve(stream, methods, data);
+}
+
+static void test_failure_is_no_success(void **state)
+{
+    struct ends ends;
+    struct error err = {0};
+    CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT;
+    (void)state;
+    ends_open(&ends, serve_failure, NULL);
+    assert_true(grpc_unary(ends.client, "/fails", NULL, "", 0, &answer, &err) < 0);
+    assert_int_equal(err.kind, ERROR_SYSTEM);
+    assert_true(grpc_unary(ends.client, "/unknown", NULL, "", 0, &answer, &err) < 0);
+    assert_int_equal(err.kind, ERROR_NOT_IMPLEMENTED);
+    ends_close(&ends);
+}
+
+/* ---- builds ---- */
+
+static struct solve *add(struct solve_list *list, const char *ref)
+{
+    struct error err = {0};
+    struct solve *solve = NULL;
+    Bk__SolveRequest from = BK__SOLVE_REQUEST__INIT;
+    uint8_t packed[1024];
+    from.ref = (char *)ref;
+    size_t size = bk__solve_request__pack(&from, packed);
+    assert_int_equal(solve_add(list, NULL, NULL, bk__solve_request__unpack(NULL, size, packed), &solve, &err), 0);
+    return solve;
+}
+
+struct worker {
+    struct solve *solve;
+    bool left;
+};
+
+/* Stays until it is cancelled. */
+static void *work(void *data)
+{
+    struct worker *worker = data;
+    struct pollfd cancel = {.fd = worker->solve->cancel_fd, .events = POLLIN};
+    while (poll(&cancel, 1, -1) < 1)
+        ;
+    worker->left = true;
+    solve_leave(worker->solve);
+    return NULL;
+}
+
+static void test_a_closed_build_is_nobodys(void **state)
+{
+    struct solve_list list;
+    struct error err = {0};
+    pthread_t thread;
+    (void)state;
+    solve_list_init(&list);
+    struct worker worker = {.solve = add(&list, "one")};
+    assert_int_equal(solve_enter(worker.solve, &err), 0);
+    solve_leave(worker.solve);
+    assert_int_equal(solve_enter(worker.solve, &err), 0);
+    assert_int_equal(pthread_create(&thread, NULL, work, &worker), 0);
+    solve_close(worker.solve);
+    assert_true(worker.left);
+    assert_int_equal(solve_enter(worker.solve, &err), -ENOENT);
+    assert_int_equal(err.kind, ERROR_NOT_FOUND);
+    pthread_join(thread, NULL);
+    solve_end(&list, worker.solve);
+    solve_put(&list, worker.solve);
+    solve_list_release(&list);
+}
+
+/* Neither many builds nor talkative ones fill the memory. */
+static void test_history_is_bounded(void **state)
+{
+    struct solve_list list;
+    Bk__StatusResponse message = BK__STATUS_RESPONSE__INIT;
+    Bk__VertexLog log = BK__VERTEX_LOG__INIT, *logs[] = {&log};
+    CLEANUP_FREE uint8_t *text = xcalloc(1, SOLVE_MESSAGES_MAX / 2);
+    size_t count = 0;
+    (void)state;
+    solve_list_init(&list);
+    for (int i = 0; i < SOLVE_HISTORY_MAX + 5; i++) {
+        CLEANUP_FREE char *ref = xasprintf("small%d", i);
+        struct solve *solve = add(&list, ref);
+        solve_end(&list, solve);
+        solve_put(&list, solve);
+    }
+    for (struct solve *s = list.first; s; s = s->next)
+        count++;
+    assert_int_equal(count, SOLVE_HISTORY_MAX);
+    log.msg = (ProtobufCBinaryData){.len = SOLVE_MESSAGES_MAX / 2, .data = text};
+    message.logs = logs;
+    message.n_logs = 1;
+    for (int i = 0; i < 2; i++) {
+        struct solve *solve = add(&list, i == 0 ? "big0" : "big1");
+        solve_tell(solve, &message);
+        solve_end(&list, solve);
+        solve_put(&list, solve);
+    }
+    assert_string_equal(list.first->ref, "big1");
+    assert_null(list.first->next);
+    solve_list_release(&list);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_trailers_of_requests),  cmocka_unit_test(test_handlers_are_bounded),
+        cmocka_unit_test(test_failure_is_no_success), cmocka_unit_test(test_a_closed_build_is_nobodys),
+        cmocka_unit_test(test_history_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
