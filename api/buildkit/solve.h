@@ -88,7 +88,7 @@ const char *solve_entry(Bk__Entry *const *entries, size_t count, const char *key
 
 /* solve_progress.c: a build's events as messages; the internal steps (files that travel, exporting). */
 struct solve_progress;
-struct solve_progress *solve_progress_new(struct solve *solve);
+struct solve_progress *solve_progress_new(struct solve *solve, const char *file); /* file: name of the Dockerfile */
 void solve_progress_free(struct solve_progress *progress);
 extern const struct build_events solve_events; /* data is the progress */
 /* A step that is no instruction. The Dockerfile's own is number 0: warnings belong to it. */

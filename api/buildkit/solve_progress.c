@@ -6,11 +6,13 @@
 #include "base/digest.h"
 #include "base/memory.h"
 #include "base/timestamp.h"
+#include "daemon/build/check.h"
 
 #define VERTEX_MAX (7 + DIGEST_HEX_MAX)
 
 struct solve_progress {
     struct solve *solve;
+    const char *file; /* the Dockerfile's name */
     struct vertex {
         char *name;
         int64_t started;
@@ -200,33 +202,54 @@ static void on_done(const struct build_step_info *step, const char *id, const st
     tell_vertex(p->solve, digest, vertex, timestamp_now(), text);
 }
 
-static void on_warning(const struct build_step_info *step, const char *text, void *data)
+/* Warnings belong to the vertex of the Dockerfile. first_line 0: of no line. */
+static void tell_warning(struct solve *solve, Bk__VertexWarning *warning, const char *text, const char *file,
+                         int first_line, int last_line)
 {
-    struct solve_progress *p = data;
     char digest[VERTEX_MAX];
     Bk__StatusResponse message = BK__STATUS_RESPONSE__INIT;
-    Bk__VertexWarning warning = BK__VERTEX_WARNING__INIT, *list[] = {&warning};
+    Bk__VertexWarning *list[] = {warning};
     Bk__SourceInfo info = BK__SOURCE_INFO__INIT;
     Bk__Range range = BK__RANGE__INIT, *ranges[] = {&range};
     Bk__Position first = BK__POSITION__INIT, last = BK__POSITION__INIT;
-    vertex_digest(p->solve, "internal", 0, digest); /* the Dockerfile's own */
-    warning.vertex = digest;
-    warning.level = 1;
-    warning.short_ = (ProtobufCBinaryData){.len = strlen(text), .data = (uint8_t *)text};
-    if (step && step->first_line > 0) {
-        first.line = step->first_line;
-        last.line = step->last_line;
+    vertex_digest(solve, "internal", 0, digest);
+    warning->vertex = digest;
+    warning->level = 1;
+    warning->short_ = (ProtobufCBinaryData){.len = strlen(text), .data = (uint8_t *)text};
+    if (first_line > 0) {
+        first.line = first_line;
+        last.line = last_line;
         range.start = &first;
         range.end = &last;
-        info.filename = (char *)step->file;
-        warning.info = &info;
-        warning.ranges = ranges;
-        warning.n_ranges = 1;
+        info.filename = (char *)file;
+        warning->info = &info;
+        warning->ranges = ranges;
+        warning->n_ranges = 1;
     }
-    p->solve->warnings++;
+    solve->warnings++;
     message.warnings = list;
     message.n_warnings = 1;
-    solve_tell(p->solve, &message);
+    solve_tell(solve, &message);
+}
+
+static void on_warning(const struct build_step_info *step, const char *text, void *data)
+{
+    struct solve_progress *p = data;
+    Bk__VertexWarning warning = BK__VERTEX_WARNING__INIT;
+    tell_warning(p->solve, &warning, text, step ? step->file : NULL, step ? step->first_line : 0,
+                 step ? step->last_line : 0);
+}
+
+static void on_finding(const struct check_finding *finding, void *data)
+{
+    struct solve_progress *p = data;
+    Bk__VertexWarning warning = BK__VERTEX_WARNING__INIT;
+    CLEANUP_FREE char *text = xasprintf("%s: %s (line %d)", finding->rule, finding->text, finding->first_line);
+    ProtobufCBinaryData detail = {.len = strlen(finding->description), .data = (uint8_t *)finding->description};
+    warning.detail = &detail;
+    warning.n_detail = 1;
+    warning.url = (char *)finding->url;
+    tell_warning(p->solve, &warning, text, p->file, finding->first_line, finding->last_line);
 }
 
 const struct build_events solve_events = {
@@ -236,12 +259,14 @@ const struct build_events solve_events = {
     .log = on_log,
     .done = on_done,
     .warning = on_warning,
+    .finding = on_finding,
 };
 
-struct solve_progress *solve_progress_new(struct solve *solve)
+struct solve_progress *solve_progress_new(struct solve *solve, const char *file)
 {
     struct solve_progress *p = xcalloc(1, sizeof(*p));
     p->solve = solve;
+    p->file = file;
     return p;
 }
 

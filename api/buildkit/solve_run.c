@@ -342,7 +342,7 @@ static int run_build(struct run *run, struct error *err)
                                             .data = run->session};
     int r = solve_export_prepare(solve, o, err);
     if (r == 0) {
-        struct solve_progress *progress = solve_progress_new(solve);
+        struct solve_progress *progress = solve_progress_new(solve, run->text_name);
         events.data = progress;
         r = build_run(solve->engine, o, &events, &solve->result, err);
         solve_progress_free(progress);

@@ -86,7 +86,8 @@ struct build_events {
     void (*done)(const struct build_step_info *step, const char *id, const struct error *error, void *data);
     /* One line; of the whole build where step is NULL ("[Warning] One or more build-args [x] were not consumed"). */
     void (*warning)(const struct build_step_info *step, const char *text, void *data);
-    /* With check_only: each of what the checks find (check.h). NULL: they are warnings. */
+    /* Each of what the checks find (check.h), before the first step. NULL: with check_only they are warnings, else
+     * nothing is told of them. */
     void (*finding)(const struct check_finding *finding, void *data);
     void *data;
 };

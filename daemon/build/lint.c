@@ -76,7 +76,8 @@ static int violations(const struct check_result *result, struct error *err)
 /* Only a directive makes findings fail a build that is no check. */
 static bool matters(const struct build *build, const char *directive)
 {
-    return build->options->check_only || directive != NULL || build->file.check != NULL;
+    return build->options->check_only || build->events->finding != NULL || directive != NULL ||
+           build->file.check != NULL;
 }
 
 int build_lint(struct build *build, struct error *err)
@@ -97,7 +98,7 @@ int build_lint(struct build *build, struct error *err)
                                           .data = &lint,
                                           .directive = directive};
     int r = build_check(&build->file, &options, &result, err);
-    if (r == 0 && o->check_only)
+    if (r == 0 && (o->check_only || build->events->finding != NULL))
         tell(build, &result);
     if (r == 0 && result.error && result.count > 0)
         r = violations(&result, err);

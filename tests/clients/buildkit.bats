@@ -227,6 +227,10 @@ EOF
     printf 'FROM busybox\nCOPYY . /\n' >"$C/Dockerfile"
     run -1 build --check "$C"
     [[ $output == *"unknown instruction: COPYY"*"   2 | >>> COPYY . /"* ]]
+    # A build tells what the checks find, and goes on.
+    printf 'FROM busybox as one\nRUN echo told\n' >"$C/Dockerfile"
+    run -0 build "$C"
+    [[ $output == *"1 warning found"*"FromAsCasing: "*" (line 1)"* ]]
     printf 'FROM busybox\n' >"$C/Dockerfile"
     run -0 build --check "$C"
     [[ $output == *"Check complete, no warnings found."* ]]
