@@ -13,7 +13,7 @@ int command_call(struct cli *cli, const char *name, const struct strv *words, st
     if (!match.command)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "there is no command %s", name);
     const struct command *command = match.command;
-    struct option_parse parse = {command->options, command->stop_at_argument};
+    struct option_parse parse = {.options = command->options, .stop_at_argument = command->stop_at_argument};
     CLEANUP_FREE void *flags = xcalloc(1, command->flags_size ? command->flags_size : 1);
     if (command->defaults)
         command->defaults(flags);

@@ -177,13 +177,20 @@ static void print_commands(const struct command_group *group, const char *prefix
         printf("help\tHelp about any command\n");
 }
 
-static void print_options(const struct option *options, const char *prefix)
+static void print_option(const struct option *o, const char *prefix)
 {
-    for (const struct option *o = options; o && o->name; o++) {
-        CLEANUP_FREE char *name = xasprintf("--%s", o->name);
-        if (!(o->flags & (OPTION_HIDDEN | OPTION_REFUSED)) && begins(name, prefix))
-            printf("%s\t%.*s\n", name, (int)strcspn(o->help, "\n"), o->help);
-    }
+    CLEANUP_FREE char *name = xasprintf("--%s", o->name);
+    if (!(o->flags & (OPTION_HIDDEN | OPTION_REFUSED)) && begins(name, prefix))
+        printf("%s\t%.*s\n", name, (int)strcspn(o->help, "\n"), o->help);
+}
+
+/* With those of `inherited` that may stand behind a command. */
+static void print_options(const struct option *options, const struct option *inherited, const char *prefix)
+{
+    for (const struct option *o = options; o && o->name; o++)
+        print_option(o, prefix);
+    for (const struct option *o = options_inherited(inherited); o; o = options_inherited(o + 1))
+        print_option(o, prefix);
     if (begins("--help", prefix))
         printf("--help\tPrint usage\n");
 }
@@ -200,9 +207,10 @@ static int print_values(struct cli *cli, enum complete what, const char *words, 
 }
 
 /* The words behind a command's name. */
-static int complete_arguments(struct cli *cli, const struct command *command, char *const *words, size_t count,
+static int complete_arguments(struct cli *cli, const struct command_match *match, char *const *words, size_t count,
                               const char *current)
 {
+    const struct command *command = match->command;
     const struct option *waiting = NULL;
     const char *list;
     size_t arguments = 0;
@@ -223,7 +231,7 @@ static int complete_arguments(struct cli *cli, const struct command *command, ch
         return print_values(cli, what, list, current);
     }
     if (current[0] == '-' && !(command->stop_at_argument && arguments > 0)) {
-        print_options(command->options, current);
+        print_options(command->options, match->group ? match->group->options : NULL, current);
         return DIRECTIVE_NO_FILES;
     }
     if (command->max_arguments >= 0 && arguments >= (size_t)command->max_arguments)
@@ -239,7 +247,7 @@ static int complete_first(struct cli *cli, const struct option *waiting, const c
         return print_values(cli, what, list, current);
     }
     if (current[0] == '-')
-        print_options(global_options, current);
+        print_options(global_options, NULL, current);
     else
         print_commands(NULL, current);
     return DIRECTIVE_NO_FILES;
@@ -257,7 +265,7 @@ static int complete_in_group(struct cli *cli, const struct command_group *group,
         return print_values(cli, what, list, current);
     }
     if (current[0] == '-' && group->options)
-        print_options(group->options, current);
+        print_options(group->options, NULL, current);
     else
         print_commands(group, current);
     return DIRECTIVE_NO_FILES;
@@ -276,7 +284,7 @@ static void read_group_flags(struct cli *cli, const struct command_match *match,
 {
     const struct command_group *group = match->group;
     CLEANUP_STRV struct strv rest = STRV_INIT;
-    struct option_parse parse = {group->options, true};
+    struct option_parse parse = {.options = group->options, .stop_at_argument = true};
     bool help = false;
     int count = match->words - 1 - (match->command != NULL);
     cli->group_flags = xcalloc(1, group->flags_size);
@@ -312,7 +320,7 @@ int completion_answer(struct cli *cli, const struct endpoint_choice *choice, con
     if (count == 0)
         directive = complete_first(cli, waiting, current);
     else if (match.command)
-        directive = complete_arguments(cli, match.command, before + match.words, count - (size_t)match.words, current);
+        directive = complete_arguments(cli, &match, before + match.words, count - (size_t)match.words, current);
     else if (match.group && count == (size_t)match.words)
         directive = complete_in_group(cli, match.group, before, count, current);
     if (cli->group_flags)

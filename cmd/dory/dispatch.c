@@ -110,7 +110,7 @@ static int read_group_flags(struct cli *cli, const struct command_match *match, 
     const struct command_group *group = match->group;
     struct error err = {0};
     CLEANUP_STRV struct strv rest = STRV_INIT;
-    struct option_parse parse = {group->options, true};
+    struct option_parse parse = {.options = group->options, .stop_at_argument = true};
     int count = match->words - 1 - (match->command != NULL);
     cli->group_flags = xcalloc(1, group->flags_size);
     if (group->defaults)
@@ -132,7 +132,10 @@ static int run_command(struct cli *cli, const struct endpoint_choice *choice, co
     CLEANUP_FREE void *flags = xcalloc(1, command->flags_size ? command->flags_size : 1);
     CLEANUP_STRV struct strv arguments = STRV_INIT;
     bool help = false;
-    struct option_parse parse = {command->options, command->stop_at_argument};
+    struct option_parse parse = {.options = command->options,
+                                 .stop_at_argument = command->stop_at_argument,
+                                 .inherited = match->group ? match->group->options : NULL,
+                                 .inherited_flags = cli->group_flags};
     if (command->defaults)
         command->defaults(flags);
     int status = 0;

@@ -80,7 +80,7 @@ void help_program(FILE *out, const char *program)
     fprintf(out, "\nCommands:\n");
     print_lines(out, &other, true);
     fprintf(out, "\nGlobal Options:\n");
-    options_print(out, global_options, help_width());
+    options_print(out, global_options, NULL, help_width());
     fprintf(out, "\nRun '%s COMMAND --help' for more information on a command.\n", program);
 }
 
@@ -92,7 +92,7 @@ void help_group(FILE *out, const char *program, const struct command_group *grou
             group->summary);
     if (group->options) {
         fprintf(out, "\nOptions:\n");
-        options_print(out, group->options, help_width());
+        options_print(out, group->options, NULL, help_width());
     }
     fprintf(out, "\nCommands:\n");
     print_lines(out, &lines, true);
@@ -124,8 +124,9 @@ void help_command(FILE *out, const char *program, const struct command_match *ma
             fprintf(out, "%s%s %s", i ? ", " : "", program, names.items[i]);
         fprintf(out, "\n");
     }
-    if (options_visible(command->options)) {
+    const struct option *inherited = match->group ? match->group->options : NULL;
+    if (options_visible(command->options) || options_inherited(inherited)) {
         fprintf(out, "\nOptions:\n");
-        options_print(out, command->options, help_width());
+        options_print(out, command->options, inherited, help_width());
     }
 }

@@ -30,7 +30,7 @@ int main(int argc, char **argv)
     struct error err = {0};
     CLEANUP_STRV struct strv words = STRV_INIT;
     bool help = false;
-    struct option_parse parse = {global_options, true};
+    struct option_parse parse = {.options = global_options, .stop_at_argument = true};
     struct cli cli = {.program = strcmp(basename(argv[0]), "docker") == 0 ? "docker" : "dory"};
 
     signal(SIGPIPE, SIG_IGN);

@@ -26,6 +26,15 @@ const struct option *options_find_letter(const struct option *options, char lett
     return NULL;
 }
 
+const struct option *options_inherited(const struct option *options)
+{
+    for (const struct option *o = options; o && o->name; o++) {
+        if (o->flags & OPTION_INHERITED)
+            return o;
+    }
+    return NULL;
+}
+
 /* "-m, --memory" or "--cpus": how docker names the flag in an error. */
 static char *display_name(const struct option *o)
 {
@@ -117,6 +126,10 @@ static int parse_long(const struct option_parse *parse, const char *text, const 
     const char *equals = strchr(text, '=');
     size_t size = equals ? (size_t)(equals - text) : strlen(text);
     const struct option *o = options_find(parse->options, text, size);
+    if (!o && (o = options_find(parse->inherited, text, size))) {
+        o = o->flags & OPTION_INHERITED ? o : NULL;
+        flags = parse->inherited_flags;
+    }
     if (!o && size == 4 && memcmp(text, "help", 4) == 0) {
         *ret_help = true;
         return 0;
@@ -296,20 +309,31 @@ static void print_row(FILE *out, const struct option *o, int column, int width)
     print_wrapped(out, o->help, column, width - 1);
 }
 
-void options_print(FILE *out, const struct option *options, int width)
+struct rows {
+    const struct option **items;
+    size_t count, capacity, widest;
+};
+
+static void add_row(struct rows *rows, const struct option *o)
 {
-    CLEANUP_FREE const struct option **rows = NULL;
-    size_t count = 0, capacity = 0, widest = 0;
-    for (const struct option *o = options; o->name; o++) {
-        if (!is_visible(o))
-            continue;
-        size_t size = strlen(o->name) + (o->value_name ? 1 + strlen(o->value_name) : 0);
-        widest = size > widest ? size : widest;
-        xgrow((void **)&rows, count, &capacity, sizeof(const struct option *));
-        rows[count++] = o;
+    size_t size = strlen(o->name) + (o->value_name ? 1 + strlen(o->value_name) : 0);
+    rows->widest = size > rows->widest ? size : rows->widest;
+    xgrow((void **)&rows->items, rows->count, &rows->capacity, sizeof(const struct option *));
+    rows->items[rows->count++] = o;
+}
+
+void options_print(FILE *out, const struct option *options, const struct option *inherited, int width)
+{
+    struct rows rows = {0};
+    for (const struct option *o = options; o && o->name; o++) {
+        if (is_visible(o))
+            add_row(&rows, o);
     }
-    if (count > 0)
-        qsort(rows, count, sizeof(const struct option *), by_name);
-    for (size_t i = 0; i < count; i++)
-        print_row(out, rows[i], 2 + 4 + 2 + (int)widest + 3, width);
+    for (const struct option *o = options_inherited(inherited); o; o = options_inherited(o + 1))
+        add_row(&rows, o);
+    if (rows.count > 0)
+        qsort(rows.items, rows.count, sizeof(const struct option *), by_name);
+    for (size_t i = 0; i < rows.count; i++)
+        print_row(out, rows.items[i], 2 + 4 + 2 + (int)rows.widest + 3, width);
+    free(rows.items);
 }

@@ -27,6 +27,7 @@ enum option_flags {
     OPTION_MINUS_ONE = 1 << 0, /* OPTION_BYTES accepts -1 */
     OPTION_HIDDEN = 1 << 1,    /* not in --help */
     OPTION_REFUSED = 1 << 2,   /* known to docker, not to dory: using it is an error that says so */
+    OPTION_INHERITED = 1 << 3, /* of a group's flags: may stand behind its commands, too */
 };
 
 struct option {
@@ -47,6 +48,9 @@ struct option {
 struct option_parse {
     const struct option *options; /* ends with a row without a name; NULL: none */
     bool stop_at_argument;        /* everything from the first positional on is positional (run, create, exec) */
+    /* The flags of the command's group, of which OPTION_INHERITED ones are read into inherited_flags; NULL: none. */
+    const struct option *inherited;
+    void *inherited_flags;
 };
 
 /*
@@ -58,10 +62,13 @@ int options_parse(const struct option_parse *parse, int argc, char **argv, void 
                   bool *ret_help, struct error *err);
 /* Frees strings and lists of the struct. */
 void options_release(const struct option *options, void *flags);
-/* The aligned list of --help by name, wrapped to `width` columns. */
-void options_print(FILE *out, const struct option *options, int width);
+/* The aligned list of --help by name, wrapped to `width` columns. With the OPTION_INHERITED ones of `inherited`. Both
+ * tables may be NULL. */
+void options_print(FILE *out, const struct option *options, const struct option *inherited, int width);
 /* Is there any that --help shows? options may be NULL. */
 bool options_visible(const struct option *options);
+/* The OPTION_INHERITED rows from `options` on: the first of them, or NULL; go on behind it. options may be NULL. */
+const struct option *options_inherited(const struct option *options);
 /* The row of "--name" (size bytes of it) or of a letter; NULL when there is none. */
 const struct option *options_find(const struct option *options, const char *name, size_t size);
 const struct option *options_find_letter(const struct option *options, char letter);

@@ -16,6 +16,10 @@ setup() {
     [ "$(jq -r .name <<<"$output")" = shop ]
     run -1 dory compose --nope config
     [[ "$output" == *"unknown flag: --nope"* ]]
+    run -0 dory compose config --dry-run --format json
+    [ "$(jq -r .name <<<"$output")" = shop ]
+    run -1 dory compose config --project-name other
+    [[ "$output" == *"unknown flag: --project-name"* ]]
     run -1 dory compose --progress loud config
     [[ "$output" == *'unsupported --progress value "loud"'* ]]
     run -1 dory compose nonsense
@@ -29,6 +33,7 @@ setup() {
     [[ "$output" == *"  version     Show the Docker Compose version information"* ]]
     run -0 dory compose version --help
     [[ "$output" == *"Usage:  dory compose version [OPTIONS]"* ]]
+    [[ "$output" == *"--dry-run "*"Execute command in dry run mode"* ]]
 }
 
 @test "completion knows subcommands, flags and their values behind flags of compose" {
@@ -36,6 +41,8 @@ setup() {
     [[ "$output" == *"version"* ]]
     run -0 dory __complete compose --pro
     [[ "$output" == *"--project-name"* ]]
+    run -0 dory __complete compose up --dry
+    [[ "$output" == "--dry-run"$'\t'* ]]
     run -0 dory __complete compose --progress p
     [ "$output" = $'plain\n:4' ]
     printf 'services: {www: {image: x}, debug: {image: x, profiles: [p]}}\n' >other.yaml

@@ -270,6 +270,27 @@ YAML
     [ "$(dory ps -q | wc -l)" = 2 ]
 }
 
+@test "--dry-run stands behind the subcommand, too, and no command or file gets into a container by it" {
+    two_services
+    run -0 --separate-stderr compose up -d --dry-run
+    [ "${stderr_lines[-1]}" = " DRY-RUN MODE -  Container shop-web-1  Started" ]
+    [ -z "$(dory ps -aq)$(dory volume ls -q)" ]
+    compose up -d
+    compose down -v --dry-run
+    [ "$(dory ps -q | wc -l)" = 2 ]
+    run -1 compose exec --dry-run web touch /here
+    [ "$output" = "interactive exec is not supported in dry-run mode" ]
+    run -0 compose exec -d --dry-run web touch /here
+    [ "$output" = " DRY-RUN MODE - Executing command \"touch /here\" in $(id_of shop-web-1) (detached mode)" ]
+    run -1 compose attach --dry-run web
+    [ "$output" = "interactive run is not supported in dry-run mode" ]
+    run -1 dory exec shop-web-1 ls /here
+    run -1 compose watch --dry-run
+    [ "$output" = "watch is not supported in dry-run mode" ]
+    # Behind the name of a service it is a word of the command's.
+    [ "$(compose exec web echo --dry-run)" = --dry-run ]
+}
+
 @test "--progress json and quiet" {
     two_services
     run -0 compose --progress json up -d

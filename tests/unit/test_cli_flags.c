@@ -7,7 +7,7 @@
 static char *parse(const char *line, struct container_flags *flags, struct strv *arguments)
 {
     CLEANUP_STRV struct strv words = STRV_INIT;
-    struct option_parse how = {run_options, true};
+    struct option_parse how = {.options = run_options, .stop_at_argument = true};
     struct error err = {0};
     bool help = false;
     strv_split(&words, line, ' ');

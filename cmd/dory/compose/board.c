@@ -10,8 +10,6 @@
 #include "base/json.h"
 #include "base/timestamp.h"
 
-#define DRY_RUN_PREFIX " DRY-RUN MODE - "
-
 static const char *const spinner[] = {"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"};
 
 static enum board_mode choose_mode(const char *progress, bool terminal)
@@ -117,7 +115,7 @@ static void draw_row(struct board *board, const struct board_row *row, size_t co
     draw_mark(board, row);
     strbuf_addc(&board->out, ' ');
     if (board->dry_run)
-        paint(board, "36", DRY_RUN_PREFIX);
+        paint(board, "36", BOARD_DRY_RUN);
     strbuf_addf(&board->out, "%s%*s ", row->id, (int)(column > id ? column - id : 0), "");
     paint(board, colour_of(row->status), shown);
     size_t used = before - 1 + strlen(shown);
@@ -159,7 +157,7 @@ void board_draw(struct board *board)
 void board_event(struct board *board, const char *id, enum board_status status, const char *text)
 {
     if (board->mode == BOARD_PLAIN) {
-        strbuf_addf(&board->out, "%s %s  %s\n", board->dry_run ? DRY_RUN_PREFIX : "", id, text);
+        strbuf_addf(&board->out, "%s %s  %s\n", board->dry_run ? BOARD_DRY_RUN : "", id, text);
         flush(board);
     } else if (board->mode == BOARD_JSON) {
         print_json(board, id, text);

@@ -13,6 +13,9 @@
 #include "base/strbuf.h"
 #include "cmd/dory/compose/compose.h"
 
+/* In front of what --dry-run says. */
+#define BOARD_DRY_RUN " DRY-RUN MODE - "
+
 enum board_status { BOARD_WORKING, BOARD_DONE, BOARD_WARNING, BOARD_ERROR };
 
 struct board_row {

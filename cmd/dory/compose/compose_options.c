@@ -13,7 +13,7 @@ const struct option compose_global_options[] = {
      "Control when to print ANSI control characters (\"never\"|\"always\"|\"auto\") (default \"auto\")", 0, 0, NULL},
     {"compatibility", 0, OPTION_BOOL, AT(compatibility), NULL, "Run compose in backward compatibility mode", 0, 0,
      NULL},
-    {"dry-run", 0, OPTION_BOOL, AT(dry_run), NULL, "Execute command in dry run mode", 0, 0, NULL},
+    {"dry-run", 0, OPTION_BOOL, AT(dry_run), NULL, "Execute command in dry run mode", OPTION_INHERITED, 0, NULL},
     {"env-file", 0, OPTION_LIST, AT(env_files), "stringArray", "Specify an alternate environment file", 0, 0, NULL},
     {"file", 'f', OPTION_LIST, AT(files), "stringArray", "Compose configuration files", 0, 0, NULL},
     {"parallel", 0, OPTION_INT, AT(parallel), "int", "Control max parallelism, -1 for unlimited (default -1)", 0,

@@ -1,7 +1,10 @@
 /* compose exec and attach: those of dory, in the container of a service. */
+#include <stdio.h>
+
 #include <unistd.h>
 
 #include "cmd/dory/command_call.h"
+#include "cmd/dory/compose/board.h"
 #include "cmd/dory/compose/containers.h"
 #include "cmd/dory/compose/project.h"
 
@@ -51,6 +54,19 @@ static int add_target(struct cli *cli, const char *service, int64_t index, struc
     return r;
 }
 
+/* What --dry-run says in place of a command that would run unattended. */
+static int pretend_exec(const struct exec_flags *flags, const struct strv *arguments, const char *id, struct error *err)
+{
+    CLEANUP_STRV struct strv command = STRV_INIT;
+    if (!flags->detach)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "interactive exec is not supported in dry-run mode");
+    for (size_t i = 1; i < arguments->count; i++)
+        strv_add(&command, arguments->items[i]);
+    CLEANUP_FREE char *line = strv_join(&command, " ");
+    printf(BOARD_DRY_RUN "Executing command \"%s\" in %s (detached mode)\n", line, id);
+    return 0;
+}
+
 static int run_exec(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
     const struct exec_flags *flags = data;
@@ -70,6 +86,8 @@ static int run_exec(struct cli *cli, void *data, const struct strv *arguments, s
     for (size_t i = 0; i < flags->env.count; i++)
         strv_addf(&words, "--env=%s", flags->env.items[i]);
     int r = add_target(cli, arguments->items[0], flags->index, &words, err);
+    if (r == 0 && compose_options(cli)->dry_run)
+        return pretend_exec(flags, arguments, words.items[words.count - 1], err);
     for (size_t i = 1; i < arguments->count; i++)
         strv_add(&words, arguments->items[i]);
     return r < 0 ? r : command_call(cli, "exec", &words, err);
@@ -108,6 +126,8 @@ static int run_attach(struct cli *cli, void *data, const struct strv *arguments,
         strv_add(&words, "--no-stdin");
     strv_add(&words, flags->sig_proxy ? "--sig-proxy=true" : "--sig-proxy=false");
     int r = add_target(cli, arguments->items[0], flags->index, &words, err);
+    if (r == 0 && compose_options(cli)->dry_run)
+        r = error_set(err, ERROR_NOT_IMPLEMENTED, 0, "interactive run is not supported in dry-run mode");
     return r < 0 ? r : command_call(cli, "attach", &words, err);
 }
 

@@ -159,6 +159,8 @@ static int run_watch(struct cli *cli, void *data, const struct strv *arguments, 
     CLEANUP_COMPOSE_PROJECT struct compose_project project = {0};
     CLEANUP_WATCH_RULES struct watch_rules rules = {0};
     CLEANUP(watching_release) struct watching watching = {0};
+    if (compose_options(cli)->dry_run)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "watch is not supported in dry-run mode");
     int r = compose_project_load(compose_options(cli), &project, err);
     if (r < 0)
         return r;
