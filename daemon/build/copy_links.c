@@ -36,8 +36,8 @@ static bool is_there(const struct copy_links *links, const char *path, const uns
     unsigned char noted[DIGEST_SIZE];
     struct stat st;
     CLEANUP_CLOSE int fd = beneath_open_nofollow(links->from_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-    return fd >= 0 && fstat(fd, &st) == 0 && fits(&st, wanted) && content_noted(fd, &st, noted) &&
-           memcmp(noted, digest, sizeof(noted)) == 0 && !has_xattrs(fd);
+    return fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink < COPY_LINKS_MAX && fits(&st, wanted) &&
+           content_noted(fd, &st, noted) && memcmp(noted, digest, sizeof(noted)) == 0 && !has_xattrs(fd);
 }
 
 /* The directory has to be in the layer itself, and not only beneath it: overlayfs brings it there when it changes. */

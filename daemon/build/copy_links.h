@@ -14,6 +14,9 @@
 #include "base/error.h"
 #include "base/strv.h"
 
+/* File systems have a limit (ext4: 65000), and so many builds in a row may share a file: from here on it is copied. */
+#define COPY_LINKS_MAX 32000
+
 struct copy_links {
     int from_fd;       /* the former layer's files; -1: there is none, and only notes are made */
     char *base;        /* where the directory that is being copied to lies in the layer: "/a/b", "" for the root */

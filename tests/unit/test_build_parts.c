@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 #include "daemon/build/content.h"
+#include "daemon/build/copy_links.h"
 #include "daemon/build/copy_tree.h"
 #include "daemon/build/key.h"
 #include "daemon/build/progress.h"
@@ -135,6 +136,51 @@ static void test_a_copy_has_the_same_contents(void **state)
     assert_string_equal(a, b);
 }
 
+/* ---- Links ---- */
+
+/* A file of 64 KiB whose contents are noted; returns its descriptor. */
+static int noted_file(int dir, const char *name, struct stat *ret)
+{
+    static const struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    static const unsigned char digest[DIGEST_SIZE] = {1};
+    int fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, CONTENT_NOTED_SIZE), 0);
+    assert_int_equal(futimens(fd, times), 0);
+    assert_int_equal(fstat(fd, ret), 0);
+    content_note(fd, ret, digest);
+    return fd;
+}
+
+/* The file system would refuse one more some day, and the build would fail. */
+static void test_a_file_with_many_links_is_copied(void **state)
+{
+    struct scratch *scratch = *state;
+    struct copy_links links = COPY_LINKS_INIT;
+    struct stat former, wanted;
+    unsigned char digest[DIGEST_SIZE];
+    CLEANUP_FREE char *path = xasprintf("%s/former", scratch->path);
+    assert_int_equal(mkdir(path, 0755), 0);
+    int CLEANUP_CLOSE top = open_dir(scratch->path);
+    int CLEANUP_CLOSE dir = open_dir(path);
+    int CLEANUP_CLOSE there = noted_file(dir, "file", &former);
+    int CLEANUP_CLOSE source = noted_file(top, "source", &wanted);
+    if (!content_noted(there, &former, digest))
+        skip(); /* attributes of the kind "trusted" are root's */
+    links.base = xstrdup("");
+    links.from_fd = open_dir(path);
+    bool few = copy_links_take(&links, "file", top, source, &wanted);
+    for (int i = 1; i < COPY_LINKS_MAX; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "%d", i);
+        assert_int_equal(linkat(dir, "file", dir, name, 0), 0);
+    }
+    bool many = copy_links_take(&links, "file", top, source, &wanted);
+    copy_links_release(&links);
+    assert_true(few);
+    assert_false(many);
+}
+
 /* ---- Order ---- */
 
 /* What the listener has heard, from another thread. */
@@ -246,7 +292,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_fields_do_not_run_into_each_other), TEST(test_content_is_names_modes_and_bytes_and_no_times),
         TEST(test_noted_digests_follow_changes),      TEST(test_a_copy_has_the_same_contents),
-        TEST(test_steps_are_told_in_their_order),     TEST(test_what_waits_is_told_at_the_end),
+        TEST(test_a_file_with_many_links_is_copied),  TEST(test_steps_are_told_in_their_order),
+        TEST(test_what_waits_is_told_at_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
