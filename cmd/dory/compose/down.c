@@ -158,7 +158,7 @@ static int collect_images(struct app *app, const struct down_flags *flags, bool 
     for (size_t i = 0; r == 0 && i < json_count(list); i++) {
         const struct json *tags = json_get(json_at(list, i), "RepoTags");
         const char *service = json_get_string(json_get(json_at(list, i), "Labels"), COMPOSE_LABEL_SERVICE);
-        if (json_count(tags) > 0 && (remove_orphans || (service && compose_service(&app->project, service))))
+        if (json_string(json_at(tags, 0)) && (remove_orphans || (service && compose_service(&app->project, service))))
             add_image_name(names, json_string(json_at(tags, 0)));
     }
     for (size_t i = 0; r == 0 && i < model_members(services); i++) {

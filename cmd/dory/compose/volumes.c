@@ -35,8 +35,10 @@ static void add_mounted(const struct compose_containers *containers, struct strv
 {
     for (size_t i = 0; i < containers->count; i++) {
         const struct json *mounts = json_get(containers->items[i].row, "Mounts");
-        for (size_t m = 0; m < json_count(mounts); m++)
-            strv_add(names, json_get_string(json_at(mounts, m), "Name"));
+        for (size_t m = 0; m < json_count(mounts); m++) {
+            const char *name = json_get_string(json_at(mounts, m), "Name"); /* binds have none */
+            strv_add(names, name ? name : "");
+        }
     }
 }
 
@@ -54,7 +56,8 @@ static int show(const struct volumes_flags *flags, const struct json *volumes, c
     int r = 0;
     for (size_t i = 0; i < json_count(volumes) && r == 0; i++) {
         const struct json *volume = json_at(volumes, i);
-        if (!only || strv_contains(only, json_get_string(volume, "Name")))
+        const char *name = json_get_string(volume, "Name");
+        if (!only || (name && strv_contains(only, name)))
             r = volume_row_add(&listing, volume, err);
     }
     if (r == 0)
