@@ -24,7 +24,7 @@ struct outline {
     struct stages stages;
     const struct strmap *build_args;
     struct container_config *configs; /* by stage: its Env */
-    struct strv globals;              /* that have been looked at */
+    struct strv globals;              /* names of those in front of the stages that are used */
     struct items args, secrets, agents;
 };
 
@@ -75,16 +75,15 @@ static void add_arg(struct outline *o, const struct instruction *in, const char 
 
 /* ---- arguments before the first stage ---- */
 
-/* "NAME" or "NAME=default" of this name: the default, "" without one; else NULL. */
-static const char *declaration(const char *word, const char *name)
+/* It is used. */
+static const char *note_global(const char *name, void *data)
 {
-    size_t size = strlen(name);
-    if (strncmp(word, name, size) != 0 || !strchr("=", word[size]))
-        return NULL;
-    return word[size] ? word + size + 1 : "";
+    struct outline *o = data;
+    const char *value = strmap_get(&o->stages.globals, name);
+    if (!strv_contains(&o->globals, name))
+        strv_add(&o->globals, name);
+    return value ? value : strmap_get(&o->stages.platform, name);
 }
-
-static const char *note_global(const char *name, void *data);
 
 static int note_uses(struct outline *o, const char *text, struct error *err)
 {
@@ -93,25 +92,32 @@ static int note_uses(struct outline *o, const char *text, struct error *err)
     return expand_word(text, &how, &value, err);
 }
 
-/* It is used: it belongs to the outline, and so does what its default is made of. */
-static const char *note_global(const char *name, void *data)
+static bool has_arg(const struct outline *o, const char *name)
 {
-    struct outline *o = data;
-    const char *value = strmap_get(&o->stages.globals, name);
-    if (strv_contains(&o->globals, name))
-        return value ? value : strmap_get(&o->stages.platform, name);
-    strv_add(&o->globals, name);
-    for (const struct instruction *in = o->file.instructions; in < o->stages.items[0].from; in++) {
-        for (size_t i = 0; i < in->words.count; i++) {
-            const char *text = declaration(in->words.items[i], name);
-            if (!text)
+    bool found = false;
+    for (size_t i = 0; i < o->args.count && !found; i++)
+        found = strcmp(o->args.list[i].name, name) == 0;
+    return found;
+}
+
+/* Those that are used belong to the outline, and so does what their defaults are made of. A default is made of what
+ * stands before it, so that one pass backwards finds all. */
+static int add_globals(struct outline *o, struct error *err)
+{
+    for (const struct instruction *in = o->stages.items[0].from; in-- > o->file.instructions;) {
+        for (size_t i = in->words.count; i-- > 0;) {
+            const char *word = in->words.items[i], *equals = strchr(word, '=');
+            CLEANUP_FREE char *name = xstrndup(word, strcspn(word, "="));
+            if (!strv_contains(&o->globals, name))
                 continue;
-            if (!strmap_get(o->build_args, name))
-                note_uses(o, text, NULL); /* the stages are made of the same texts, so that they can be expanded */
-            add_arg(o, in, name, value);
+            int r = equals && !strmap_get(o->build_args, name) ? note_uses(o, equals + 1, err) : 0;
+            if (r < 0)
+                return instruction_error(&o->file, in, err);
+            if (!has_arg(o, name))
+                add_arg(o, in, name, strmap_get(&o->stages.globals, name));
         }
     }
-    return value ? value : strmap_get(&o->stages.platform, name);
+    return 0;
 }
 
 /* ---- stages ---- */
@@ -187,7 +193,7 @@ static int collect(struct outline *o, const struct build_options *options, struc
         if (o->stages.items[i].needed)
             r = note_stage(o, &o->stages.items[i], err);
     }
-    return r;
+    return r < 0 ? r : add_globals(o, err);
 }
 
 /* ---- the answer ---- */

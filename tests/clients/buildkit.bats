@@ -219,6 +219,10 @@ EOF
     [[ $output == *"key      true"*"default"* ]]
     run -0 build --call=outline --target other "$C"
     [[ $output == *ELSEWHERE* && $output != *VERSION* ]]
+    # However long a chain of arguments is.
+    { echo ARG A0=end; for i in {1..5000}; do echo "ARG A$i=\$A$((i - 1))"; done; echo 'FROM $A5000'; } >"$C.chain"
+    run -0 build --call=outline -f "$C.chain" "$C"
+    [[ $output =~ A0\ +end ]]
     run -0 build --call=subrequests.describe "$C"
     [[ $output == *"lint "*"Lint a Dockerfile"* ]]
     run -1 build --call=convertllb "$C"
