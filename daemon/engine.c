@@ -269,9 +269,10 @@ static void engine_free(struct engine *engine)
     build_service_free(engine->builds);
     health_monitor_free(engine->health);
     worker_free(engine->timer);
+    supervisor_stop(engine->supervisor);
+    worker_free(engine->cleaner); /* has the supervisor forget them */
     if (engine->supervisor != NULL)
         supervisor_close(engine->supervisor);
-    worker_free(engine->cleaner);
     exec_table_free(engine->execs);
     for (size_t i = 0; i < engine->count; i++)
         container_unref(engine->list[i]);

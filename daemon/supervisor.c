@@ -163,11 +163,11 @@ int supervisor_open(const struct supervisor_options *options, struct supervisor 
     return 0;
 }
 
-static void stop_thread(struct supervisor *s)
+void supervisor_stop(struct supervisor *s)
 {
     uint64_t one = 1;
 
-    if (!s->thread_runs)
+    if (!s || !s->thread_runs)
         return;
     pthread_mutex_lock(&s->lock);
     s->closing = true;
@@ -176,13 +176,14 @@ static void stop_thread(struct supervisor *s)
     while (write(s->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
         ;
     pthread_join(s->thread, NULL);
+    s->thread_runs = false;
 }
 
 void supervisor_close(struct supervisor *s)
 {
     if (!s)
         return;
-    stop_thread(s);
+    supervisor_stop(s);
     if (s->warm) {
         /* It goes when its connection does. */
         fd_close_ptr(&s->warm->socket_fd);

@@ -50,6 +50,8 @@ struct supervisor_options {
 };
 
 int supervisor_open(const struct supervisor_options *options, struct supervisor **ret, struct error *err);
+/* Nothing is reported any more; what was reported can still be worked off, up to supervisor_close(). NULL is fine. */
+void supervisor_stop(struct supervisor *supervisor);
 /* Closes the daemon's side only: shims and containers go on. */
 void supervisor_close(struct supervisor *supervisor);
 
