@@ -49,7 +49,7 @@ check:
 .PHONY: check-systemd
 check-systemd:
 	tests/deps check
-	$(MAKE) --no-print-directory -j2 all
+	$(MAKE) --no-print-directory -j2 all $(B)/tests/network/test_upper
 	DORY_BIN=$(abspath $(BIN)) tests/vm/check
 	DORY_BIN=$(abspath $(BIN)) tests/vm/run_systemd
 
