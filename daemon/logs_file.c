@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/fd.h"
 #include "base/memory.h"
@@ -10,7 +11,8 @@
 
 #define BLOCK 65536
 /* Rotations that may come between while the files are opened. */
-#define TRIES 10
+#define TRIES 20
+#define TRY_PAUSE_NS 500000
 
 int logs_path_open(const char *path, struct logs_path *ret)
 {
@@ -97,36 +99,62 @@ static void reverse(int *fds, size_t count)
     }
 }
 
+/* The names are shifted one after the other, the oldest first: meanwhile one of them is nobody's. */
+static bool is_hole(const struct logs_path *path, size_t i)
+{
+    return i > 0 && i + 1 < LOGS_FILES_MAX && look_at(path, i + 1, -1) != PLACE_EMPTY;
+}
+
+/* All that there are, newest first. 1: complete; 0: a rotation came in between. patient: it may still end; otherwise
+ * the gap that it left is passed over. */
+static int open_all(const struct logs_path *path, bool patient, int **fds, size_t *count)
+{
+    size_t capacity = 0, first = 0;
+    for (size_t i = 0; i < LOGS_FILES_MAX; i++) {
+        int fd = open_numbered(path, i);
+
+        if (fd == -ENOENT && i == 0) {
+            first = 1;
+            continue; /* between the two steps of a rotation, or never written */
+        }
+        if (fd == -ENOENT && is_hole(path, i)) {
+            if (patient)
+                return 0;
+            continue;
+        }
+        if (fd == -ENOENT)
+            break;
+        if (fd < 0)
+            return fd;
+        xgrow((void **)fds, *count, &capacity, sizeof(**fds));
+        (*fds)[(*count)++] = fd;
+    }
+    /* When each is still where it was, none was missed or taken twice. */
+    for (size_t i = 0; i < *count && patient; i++) {
+        if (!is_numbered(path, first + i, (*fds)[i]))
+            return 0;
+    }
+    return 1;
+}
+
 int logs_files_open(const struct logs_path *path, int **ret_fds, size_t *ret_count)
 {
-    for (int try = 0; try < TRIES; try++) {
+    for (int try = 0;; try++) {
         int *fds = NULL;
-        size_t count = 0, capacity = 0;
+        size_t count = 0;
+        int r = open_all(path, try < TRIES - 1, &fds, &count);
 
-        for (size_t i = 0; i < LOGS_FILES_MAX; i++) {
-            int fd = open_numbered(path, i);
-
-            if (fd == -ENOENT && i == 0)
-                continue; /* between the two steps of a rotation, or never written */
-            if (fd == -ENOENT)
-                break;
-            if (fd < 0) {
-                close_all(fds, count);
-                return fd;
-            }
-            xgrow((void **)&fds, count, &capacity, sizeof(*fds));
-            fds[count++] = fd;
-        }
-        /* When the newest is still the newest, no file was missed or taken twice. */
-        if (count == 0 || try == TRIES - 1 || is_numbered(path, 0, fds[0])) {
+        if (r > 0) {
             reverse(fds, count);
             *ret_fds = fds;
             *ret_count = count;
             return 0;
         }
         close_all(fds, count);
+        if (r < 0)
+            return r;
+        nanosleep(&(struct timespec){.tv_nsec = TRY_PAUSE_NS}, NULL);
     }
-    return -EAGAIN;
 }
 
 int logs_file_next(const struct logs_path *path, int fd)
@@ -140,7 +168,7 @@ int logs_file_next(const struct logs_path *path, int fd)
 
             if (there == PLACE_SAME)
                 break;
-            place = there == PLACE_EMPTY && place > 0 ? LOGS_FILES_MAX : place + 1;
+            place = there == PLACE_EMPTY && place > 0 && !is_hole(path, place) ? LOGS_FILES_MAX : place + 1;
         }
         if (place == 0)
             return -ENOENT;
@@ -157,11 +185,15 @@ int logs_file_next(const struct logs_path *path, int fd)
             return next;
         }
         next = open_numbered(path, place - 1);
+        /* A gap: the rotation will fill it, unless it never came to its end. */
+        for (size_t i = place - 1; next == -ENOENT && i > 0 && try == TRIES - 1; i--)
+            next = open_numbered(path, i - 1);
         if (next < 0 && place == 1)
             return next;
         if (next >= 0 && is_numbered(path, place, fd))
             return next;
         fd_close(next);
+        nanosleep(&(struct timespec){.tv_nsec = TRY_PAUSE_NS}, NULL);
     }
     return -ENOENT;
 }

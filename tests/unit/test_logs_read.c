@@ -5,6 +5,7 @@
 #include "base/strbuf.h"
 #include "base/timestamp.h"
 #include "daemon/logs.h"
+#include "daemon/logs_file.h"
 #include "daemon/logs_record.h"
 #include "daemon/shim_log.h"
 #include "tests/unit/base_test.h"
@@ -112,6 +113,51 @@ static void all_records_come_in_order_across_rotated_files(void **state)
     log_writer_close(w);
     assert_int_equal(faccessat(((struct scratch *)*state)->fd, "log.2", F_OK, 0), 0);
     assert_reads(*state, all, "o0\ne1\no2\ne3\no4\ne5\no6\ne7\n");
+}
+
+static char *numbered(int i)
+{
+    return i > 0 ? xasprintf("log.%d", i) : xstrdup("log");
+}
+
+static ino_t inode_of(int dir_fd, const char *name)
+{
+    struct stat st;
+    assert_int_equal(fstatat(dir_fd, name, &st, 0), 0);
+    return st.st_ino;
+}
+
+/* Between two of the renames of a rotation one of the names is nobody's. */
+static void a_rotation_that_is_under_way_hides_nothing(void **state)
+{
+    struct scratch *s = *state;
+    struct log_writer *w = open_writer(s, 150, 9);
+    CLEANUP_FREE char *path = log_path(s);
+    struct logs_path logs;
+
+    write_lines(w, 0, 8);
+    log_writer_close(w);
+    assert_int_equal(logs_path_open(path, &logs), 0);
+    int count = 0;
+    for (;; count++) {
+        CLEANUP_FREE char *name = numbered(count + 1);
+        if (faccessat(s->fd, name, F_OK, 0) < 0)
+            break;
+    }
+    assert_true(count >= 2);
+    for (int i = count; i > 0; i--) {
+        CLEANUP_FREE char *from = numbered(i), *to = numbered(i + 1);
+        CLEANUP_FREE char *oldest_name = numbered(count + 1), *wanted = numbered(i == count ? count - 1 : count);
+        struct stat next_stat;
+        assert_int_equal(renameat(s->fd, from, s->fd, to), 0);
+        assert_reads(s, all, "o0\ne1\no2\ne3\no4\ne5\no6\ne7\n");
+        /* Who follows the oldest one goes on with the next. */
+        CLEANUP_CLOSE int oldest = openat(s->fd, oldest_name, O_RDONLY | O_CLOEXEC);
+        CLEANUP_CLOSE int next = logs_file_next(&logs, oldest);
+        assert_int_equal(fstat(next, &next_stat), 0);
+        assert_int_equal(next_stat.st_ino, inode_of(s->fd, wanted));
+    }
+    logs_path_release(&logs);
 }
 
 static void tail_goes_back_across_rotated_files(void **state)
@@ -447,6 +493,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_SCRATCH(a_missing_log_is_empty),
         IN_SCRATCH(all_records_come_in_order_across_rotated_files),
+        IN_SCRATCH(a_rotation_that_is_under_way_hides_nothing),
         IN_SCRATCH(tail_goes_back_across_rotated_files),
         IN_SCRATCH(tail_of_a_large_file_is_exact),
         IN_SCRATCH(streams_and_times_are_chosen),
