@@ -110,3 +110,16 @@ same_lines() {
     run -1 corpus_env "$DORY_BIN/dory" compose config --format toml
     [[ "$output" == *'unsupported format "toml"'* ]]
 }
+
+@test "files that can be read only once, with the names in them" {
+    mkdir "$BATS_TEST_TMPDIR/once"
+    cd "$BATS_TEST_TMPDIR/once" || return 1
+    local text=$'name: in-${FILE}\nservices: {web: {image: busybox}}' theirs
+    printf 'FILE=pipe\n' >.env
+    theirs=$(corpus_env "$NEWER/usr/libexec/docker/cli-plugins/docker-compose" -f - config <<<"$text")
+    [[ "$theirs" == "name: in-pipe"* ]]
+    diff -u <(echo "$theirs") <(corpus_env "$DORY_BIN/dory" compose -f - config <<<"$text")
+    mkfifo pipe
+    echo "$text" >pipe 3>&- &
+    diff -u <(echo "$theirs") <(corpus_env timeout 60 "$DORY_BIN/dory" compose -f pipe config)
+}

@@ -51,48 +51,49 @@ static int prepare(struct load *load, const struct load_set *set, const char *pa
     return r;
 }
 
-static int parse_file(struct load *load, const char *path, struct yaml ***ret_documents, size_t *ret_count,
-                      struct error *err)
+int load_parse(struct load *load, const char *path, struct load_documents *ret, struct error *err)
 {
     CLEANUP_FREE char *text = NULL;
     size_t size;
     if (++load->files > LOAD_FILES_MAX)
         return error_set(err, ERROR_INVALID, 0, "more than %d files", LOAD_FILES_MAX);
     int r = compose_file_read(path, &text, &size, err);
-    return r < 0 ? r : yaml_parse(load->pool, path, text, size, ret_documents, ret_count, err);
+    return r < 0 ? r : yaml_parse(load->pool, path, text, size, &ret->items, &ret->count, err);
 }
 
 int load_file(struct load *load, const struct load_set *set, const char *path, struct yaml **ret, struct error *err)
 {
-    struct yaml **documents;
-    size_t count;
-    int r = parse_file(load, path, &documents, &count, err);
+    struct load_documents documents;
+    int r = load_parse(load, path, &documents, err);
     *ret = NULL;
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        r = prepare(load, set, path, documents[i], err);
+    for (size_t i = 0; r == 0 && i < documents.count; i++) {
+        r = prepare(load, set, path, documents.items[i], err);
         if (r == 0 && *ret)
-            r = merge_documents(load->pool, *ret, documents[i], err);
+            r = merge_documents(load->pool, *ret, documents.items[i], err);
         else if (r == 0)
-            *ret = documents[i];
+            *ret = documents.items[i];
     }
     return r;
 }
 
-/* One file onto what the earlier ones made. */
-static int add_file(struct load *load, const struct load_set *set, const char *path, struct yaml *root,
-                    struct error *err)
+/* A file of the set onto what the earlier ones made. */
+static int add_file(struct load *load, const struct load_set *set, size_t file, struct yaml *root, struct error *err)
 {
-    struct yaml **documents;
-    size_t count;
-    int r = parse_file(load, path, &documents, &count, err);
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        r = prepare(load, set, path, documents[i], err);
+    const char *path = set->files->items[file];
+    struct load_documents documents;
+    int r = 0;
+    if (set->parsed)
+        documents = set->parsed[file];
+    else
+        r = load_parse(load, path, &documents, err);
+    for (size_t i = 0; r == 0 && i < documents.count; i++) {
+        r = prepare(load, set, path, documents.items[i], err);
         if (r == 0)
-            r = load_extends(load, set, path, documents[i], err);
+            r = load_extends(load, set, path, documents.items[i], err);
         if (r == 0)
-            r = load_include(load, set, documents[i], err);
+            r = load_include(load, set, documents.items[i], err);
         if (r == 0)
-            r = merge_documents(load->pool, root, documents[i], err);
+            r = merge_documents(load->pool, root, documents.items[i], err);
     }
     if (r == 0 && yaml_pool_full(load->pool))
         r = error_set(err, ERROR_INVALID, 0, "%s: yaml: the document has too many nodes", path);
@@ -158,7 +159,7 @@ int load_files(struct load *load, const struct load_set *set, struct yaml **ret,
     struct yaml *root = yaml_new(load->pool, YAML_MAPPING, NULL);
     int r = 0;
     for (size_t i = 0; r == 0 && i < set->files->count; i++)
-        r = add_file(load, set, set->files->items[i], root, err);
+        r = add_file(load, set, i, root, err);
     if (r < 0)
         return r;
     merge_finish(root);

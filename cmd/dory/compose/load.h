@@ -11,22 +11,31 @@
 struct load {
     struct yaml_pool *pool;
     struct strv *warnings;
-    bool raw;        /* leave variables in the texts */
-    bool keep_paths; /* leave relative paths as they are */
-    unsigned files;  /* read so far; bounded */
+    bool raw;       /* leave variables in the texts */
+    unsigned files; /* read so far; bounded */
+};
+
+/* What one file has, as it was parsed. In the pool. */
+struct load_documents {
+    struct yaml **items;
+    size_t count;
 };
 
 /* One set of files that are merged with each other: the project's own, or those of one `include`. */
 struct load_set {
-    const struct strv *files;       /* absolute, or "-" */
-    const char *directory;          /* absolute: relative names of files begin here */
-    const char *base;               /* what relative paths of the result begin with; NULL: they stay */
-    const struct strv *environment; /* for interpolation */
-    const struct load_set *up;      /* which set includes this one; NULL: none */
+    const struct strv *files;            /* absolute, or "-" */
+    const char *directory;               /* absolute: relative names of files begin here */
+    const char *base;                    /* what relative paths of the result begin with; NULL: they stay */
+    const struct strv *environment;      /* for interpolation */
+    const struct load_set *up;           /* which set includes this one; NULL: none */
+    const struct load_documents *parsed; /* of each of the files; NULL: they are still to be read */
 };
 
 #define LOAD_FILES_MAX 1000
 
+/* Reads and parses one file ("-": standard input). A pipe can be read once only, so whoever wants to look at a file
+ * before load_files() does hands on what this made of it. */
+int load_parse(struct load *load, const char *path, struct load_documents *ret, struct error *err);
 /* The merged, canonical tree. Errors name file, line and column where they can. */
 int load_files(struct load *load, const struct load_set *set, struct yaml **ret, struct error *err);
 

@@ -111,7 +111,7 @@ static int include_one(struct load *load, const struct load_set *set, const stru
         r = read_environment(load, set, entry, directory, &environment, err);
     if (r < 0)
         return r;
-    struct load_set inner = {&files, directory, base, &environment, set};
+    struct load_set inner = {&files, directory, base, &environment, set, NULL};
     struct error why = {0};
     r = load_files(load, &inner, &included, &why);
     if (r < 0)

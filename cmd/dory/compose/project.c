@@ -114,40 +114,27 @@ static int invalid_name(const char *name, struct error *err)
         name);
 }
 
-/* "name" of the files: the last one that has it; interpolated. */
-static int name_of_files(struct compose_project *project, bool raw, char **ret, struct error *err)
+/* "name" of the files: the last one that has it; interpolated. NULL in *ret without one; the caller frees. */
+static int name_of_files(struct compose_project *project, const struct load_documents *parsed, bool raw, char **ret,
+                         struct error *err)
 {
     struct interpolation how = {interpolate_from_list, &project->environment, NULL};
-    CLEANUP_YAML_POOL struct yaml_pool pool = {0};
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < project->files.count; i++) {
-        CLEANUP_FREE char *text = NULL;
-        size_t size, count;
-        struct yaml **documents;
-        if (strcmp(project->files.items[i], "-") == 0)
-            continue;
-        r = compose_file_read(project->files.items[i], &text, &size, err);
-        if (r == 0)
-            r = yaml_parse(&pool, project->files.items[i], text, size, &documents, &count, err);
-        for (size_t d = 0; r == 0 && d < count; d++) {
-            const char *name = yaml_get_text(documents[d], "name");
+    const char *last = NULL;
+    for (size_t i = 0; i < project->files.count; i++) {
+        for (size_t d = 0; d < parsed[i].count; d++) {
+            const char *name = yaml_get_text(parsed[i].items[d], "name");
             if (name && *name)
-                xstrset(ret, name);
+                last = name;
         }
     }
-    if (r == 0 && *ret && !raw) {
-        char *text = NULL;
-        r = interpolate_text(&how, *ret, &text, err);
-        if (r == 0) {
-            free(*ret);
-            *ret = text;
-        }
-    }
-    return r;
+    if (last && !raw)
+        return interpolate_text(&how, last, ret, err);
+    *ret = last ? xstrdup(last) : NULL;
+    return 0;
 }
 
-static int find_name(const struct compose_options *options, struct compose_project *project, bool raw,
-                     struct error *err)
+static int find_name(const struct compose_options *options, struct compose_project *project,
+                     const struct load_documents *parsed, bool raw, struct error *err)
 {
     const char *given = options->project_name && *options->project_name
                             ? options->project_name
@@ -159,7 +146,7 @@ static int find_name(const struct compose_options *options, struct compose_proje
             return invalid_name(given, err);
         project->name = xstrdup(given);
     } else {
-        int r = name_of_files(project, raw, &in_file, err);
+        int r = name_of_files(project, parsed, raw, &in_file, err);
         if (r < 0)
             return r;
         const char *base = strrchr(project->directory, '/') + 1;
@@ -189,16 +176,16 @@ static void find_profiles(const struct compose_options *options, struct compose_
     }
 }
 
-static int read_tree(struct compose_project *project, const struct compose_load *flags, struct error *err)
+static int make_tree(struct load *load, struct compose_project *project, const struct load_documents *parsed,
+                     const struct compose_load *flags, struct error *err)
 {
     struct compose_source *source = project->source;
-    struct load load = {&source->pool, &project->warnings, flags->keep_variables, flags->keep_paths, 0};
     /* Where variables stay what they are, the environment does not count. */
     CLEANUP_STRV struct strv nothing = STRV_INIT;
     const struct strv *environment = flags->keep_variables ? &nothing : &project->environment;
-    struct load_set set = {&project->files, project->directory, flags->keep_paths ? NULL : project->directory,
-                           environment, NULL};
-    int r = load_files(&load, &set, &source->root, err);
+    struct load_set set = {
+        &project->files, project->directory, flags->keep_paths ? NULL : project->directory, environment, NULL, parsed};
+    int r = load_files(load, &set, &source->root, err);
     if (r < 0)
         return r;
     if (yaml_count(source->root) == 0)
@@ -211,6 +198,20 @@ static int read_tree(struct compose_project *project, const struct compose_load 
         source->services = yaml_new(&source->pool, YAML_MAPPING, NULL);
     yaml_remove(source->root, "services");
     return 0;
+}
+
+/* The files' name, then what is in them. */
+static int read_files(const struct compose_options *options, const struct compose_load *flags,
+                      struct compose_project *project, struct error *err)
+{
+    struct load load = {&project->source->pool, &project->warnings, flags->keep_variables, 0};
+    CLEANUP_FREE struct load_documents *parsed = xcalloc(project->files.count + 1, sizeof(*parsed));
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < project->files.count; i++)
+        r = load_parse(&load, project->files.items[i], &parsed[i], err);
+    if (r == 0)
+        r = find_name(options, project, parsed, flags->keep_variables, err);
+    return r == 0 ? make_tree(&load, project, parsed, flags, err) : r;
 }
 
 static int check(struct compose_project *project, struct error *err)
@@ -233,9 +234,7 @@ static int load(const struct compose_options *options, const struct compose_load
     project->all_resources = options->all_resources || flags->keep_variables;
     int r = find_everything(options, project, err);
     if (r == 0)
-        r = find_name(options, project, flags->keep_variables, err);
-    if (r == 0)
-        r = read_tree(project, flags, err);
+        r = read_files(options, flags, project, err);
     if (r < 0)
         return r;
     find_profiles(options, project);
