@@ -6,44 +6,6 @@
 
 #include "base/parse.h"
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-char *target_unescape(const char *text, size_t n, int plus_is_space)
-{
-    char *out = xmalloc(n + 1);
-    size_t used = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] == '%') {
-            int high = -1, low = -1;
-
-            if (n - i > 2) {
-                high = hex_digit(text[i + 1]);
-                low = hex_digit(text[i + 2]);
-            }
-            if (high < 0 || low < 0 || (high == 0 && low == 0)) {
-                free(out);
-                return NULL;
-            }
-            out[used++] = (char)(high << 4 | low);
-            i += 2;
-        } else {
-            out[used++] = plus_is_space && text[i] == '+' ? ' ' : text[i];
-        }
-    }
-    out[used] = '\0';
-    return out;
-}
-
 static int parse_query(const char *query, struct target *target, struct error *err)
 {
     while (*query) {
@@ -52,8 +14,8 @@ static int parse_query(const char *query, struct target *target, struct error *e
         size_t name_length = equals ? (size_t)(equals - query) : length;
 
         if (length > 0) {
-            char *name = target_unescape(query, name_length, 1);
-            char *value = equals ? target_unescape(equals + 1, length - name_length - 1, 1) : xstrdup("");
+            char *name = parse_escapes(query, name_length, true);
+            char *value = equals ? parse_escapes(equals + 1, length - name_length - 1, true) : xstrdup("");
 
             if (!name || !value || target->names.count >= TARGET_PARAMETERS_MAX) {
                 free(name);
@@ -145,7 +107,7 @@ const char *target_query(const struct target *target, const char *name)
 
 static int add_value(struct strv *values, const char *text, size_t size)
 {
-    char *value = target_unescape(text, size, 0);
+    char *value = parse_escapes(text, size, false);
 
     if (!value)
         return -EINVAL;

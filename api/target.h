@@ -36,7 +36,4 @@ const char *target_query(const struct target *target, const char *name);
  */
 int target_match(const char *path, const char *pattern, struct strv *values);
 
-/* Decodes %XX (and, with plus_is_space, "+") of n bytes. NULL on a bad escape or %00. The caller frees. */
-char *target_unescape(const char *text, size_t n, int plus_is_space);
-
 #endif

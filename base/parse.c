@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -244,4 +246,32 @@ int parse_nano_cpus(const char *s, int64_t *ret_nano)
         return -ERANGE;
     *ret_nano = (int64_t)total;
     return 0;
+}
+
+int parse_hex_digit(char c)
+{
+    if (is_digit(c))
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+char *parse_escapes(const char *text, size_t n, bool plus_is_space)
+{
+    CLEANUP_FREE char *out = xmalloc(n + 1);
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] != '%') {
+            out[used++] = plus_is_space && text[i] == '+' ? ' ' : text[i];
+            continue;
+        }
+        int high = n - i > 2 ? parse_hex_digit(text[i + 1]) : -1, low = n - i > 2 ? parse_hex_digit(text[i + 2]) : -1;
+        if (high < 0 || low < 0 || high + low == 0)
+            return NULL;
+        out[used++] = (char)(high << 4 | low);
+        i += 2;
+    }
+    out[used] = '\0';
+    return TAKE_PTR(out);
 }

@@ -22,4 +22,10 @@ int parse_duration(const char *s, int64_t *ret_ns);
 /* docker's --cpus: decimal with up to 9 places, in billionths of a cpu. */
 int parse_nano_cpus(const char *s, int64_t *ret_nano);
 
+/* 0 to 15; -1: it is no hexadecimal digit. */
+int parse_hex_digit(char c);
+/* Decodes %XX (RFC 3986; with plus_is_space "+" as well, as in queries) of n bytes. NULL on a bad escape or %00. The
+ * caller frees. */
+char *parse_escapes(const char *text, size_t n, bool plus_is_space);
+
 #endif

@@ -65,18 +65,11 @@ static void encode_message(const char *text, struct strbuf *out)
     }
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
-}
-
 static void decode_message(const char *text, struct strbuf *out)
 {
     for (size_t i = 0; text[i]; i++) {
-        int high = text[i] == '%' ? hex_digit(text[i + 1]) : -1, low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+        int high = text[i] == '%' ? parse_hex_digit(text[i + 1]) : -1,
+            low = high >= 0 ? parse_hex_digit(text[i + 2]) : -1;
         if (low < 0) {
             strbuf_addc(out, text[i]);
             continue;

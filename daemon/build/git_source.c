@@ -47,31 +47,6 @@ static void read_fragment(const char *fragment, struct git_source *source)
 
 /* ---- "?branch=main&subdir=docs" ---- */
 
-static int hex_digit(char c)
-{
-    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
-/* %XX and '+', as in any query (WHATWG URL, application/x-www-form-urlencoded). NULL: malformed, or a NUL in it. */
-static char *unescape(const char *text, size_t size)
-{
-    CLEANUP_FREE char *out = xcalloc(1, size + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < size; i++) {
-        int high = i + 2 < size ? hex_digit(text[i + 1]) : -1, low = i + 2 < size ? hex_digit(text[i + 2]) : -1;
-        if (text[i] != '%') {
-            out[n++] = text[i] == '+' ? ' ' : text[i];
-            continue;
-        }
-        if (high < 0 || low < 0 || high + low == 0)
-            return NULL;
-        out[n++] = (char)(high << 4 | low);
-        i += 2;
-    }
-    return TAKE_PTR(out);
-}
-
 static int conflict(struct error *err, const char *what)
 {
     return error_set(err, ERROR_INVALID, 0, "URL of a git repository: %s is given more than once", what);
@@ -146,8 +121,8 @@ static int read_query(const char *query, size_t size, struct git_source *source,
         size_t n = stop ? (size_t)(stop - at) : (size_t)(end - at);
         const char *equals = memchr(at, '=', n);
         size_t name_size = equals ? (size_t)(equals - at) : n;
-        CLEANUP_FREE char *name = unescape(at, name_size);
-        CLEANUP_FREE char *value = equals ? unescape(equals + 1, n - name_size - 1) : xstrdup("");
+        CLEANUP_FREE char *name = parse_escapes(at, name_size, true);
+        CLEANUP_FREE char *value = equals ? parse_escapes(equals + 1, n - name_size - 1, true) : xstrdup("");
         if (!name || !value)
             r = error_set(err, ERROR_INVALID, 0, "URL of a git repository: malformed query");
         else if (n > 0)

@@ -75,6 +75,7 @@ static void what_git_or_ssh_would_take_for_an_option_is_refused(void **state)
         "https://h/r.git?ref=a%0ab",
         "https://h/r.git?ref=a%00b",
         "https://h/r.git?ref=a%2",
+        "https://h/r.git?ref=a%\x12\x13",
         "https://h/r.git?ref=a&tag=b",
         "https://h/r.git?tag=b#main",
         "https://h/r.git?subdir=b#:c",
