@@ -67,32 +67,34 @@ static bool exporter_at(const struct solve *solve, size_t i, struct exporter *re
     return ret->place < ARRAY_SIZE(kinds);
 }
 
-/* Attributes that change nothing here, or what they say is so anyhow. */
-static bool is_harmless(const char *key, const char *value)
+/* Attributes and the values that they may have: NULL is any. Others ask for what is not done. */
+static const struct {
+    const char *name, *values[3];
+} attributes[] = {
+    {"name", {NULL}},                      /* read_names() */
+    {"push", {"true", "false"}},           /* export_image() */
+    {"unpack", {"true", "false"}},         /* layers always are */
+    {"store", {"true"}},                   /* images always are */
+    {"rewrite-timestamp", {"true"}},       /* SOURCE_DATE_EPOCH always does */
+    {"tar", {"true"}},                     /* of an archive: not a directory */
+    {"mode", {"copy"}},                    /* of a directory: what is there stays */
+    {"platform-split", {"true", "false"}}, /* there is one platform */
+    {"name-canonical", {"false"}},
+    {"force-compression", {"false"}},
+};
+
+static bool is_understood(const char *key, const char *value)
 {
-    static const char *const names[] = {"name",
-                                        "push",
-                                        "dest",
-                                        "tar",
-                                        "unpack",
-                                        "store",
-                                        "name-canonical",
-                                        "dangling-name-prefix",
-                                        "context",
-                                        "rewrite-timestamp",
-                                        "compression",
-                                        "compression-level",
-                                        "force-compression",
-                                        "oci-mediatypes",
-                                        "buildinfo",
-                                        "platform-split",
-                                        "containerimage.config.digest",
-                                        "mode"};
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (strcmp(names[i], key) == 0)
-            return true;
+    for (size_t i = 0; i < ARRAY_SIZE(attributes); i++) {
+        const char *const *values = attributes[i].values;
+        if (strcmp(attributes[i].name, key) != 0)
+            continue;
+        bool found = values[0] == NULL;
+        for (size_t k = 0; k < ARRAY_SIZE(attributes[i].values) && values[k]; k++)
+            found = found || strcmp(values[k], value) == 0;
+        return found;
     }
-    return strncmp(key, "attest:", 7) == 0 || strcmp(value, "false") == 0;
+    return false;
 }
 
 int solve_export_check(struct solve *solve, struct error *err)
@@ -103,7 +105,7 @@ int solve_export_check(struct solve *solve, struct error *err)
             return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "exporter \"%.100s\" is not supported", exporter.type);
         for (size_t k = 0; k < exporter.attr_count; k++) {
             const char *key = exporter.attrs[k]->key, *value = exporter.attrs[k]->value;
-            if (!is_harmless(key, value))
+            if (!is_understood(key, value))
                 return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "exporter %s: %s=%.100s is not supported",
                                  exporter.type, key, value);
         }
