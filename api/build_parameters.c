@@ -107,8 +107,8 @@ static int read_ulimits(const struct api_request *request, struct host_config *h
 
 /* ---- the query ---- */
 
-/* What a container could not be made with is said before the first step. The builder fills in the defaults itself. */
-static int validate_host(const struct host_config *host, struct engine *engine, struct error *err)
+/* The builder fills in the defaults itself. */
+int build_parameters_validate_host(const struct host_config *host, struct engine *engine, struct error *err)
 {
     CLEANUP_STRV struct strv warnings = STRV_INIT; /* the builder gives them with each step */
     struct host_config copy = {0};
@@ -309,7 +309,7 @@ int build_parameters_read(struct api_request *request, struct engine *engine, st
     if (r == 0)
         r = read_host(request, &o->host, err);
     if (r == 0)
-        r = validate_host(&o->host, engine, err);
+        r = build_parameters_validate_host(&o->host, engine, err);
     if (r == 0)
         r = read_map(request, "buildargs", "build args", &o->build_args, err);
     if (r == 0)

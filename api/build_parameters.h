@@ -32,6 +32,9 @@ void build_parameters_release(struct build_parameters *parameters);
 int build_parameters_read(struct api_request *request, struct engine *engine, struct build_parameters *ret,
                           struct error *err);
 
+/* What containers of steps could not be made with is said before the first step. */
+int build_parameters_validate_host(const struct host_config *host, struct engine *engine, struct error *err);
+
 /* A build_suppliers.credentials: data is the parameters. */
 const struct registry_auth *build_parameters_credentials(const char *registry, void *data);
 

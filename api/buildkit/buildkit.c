@@ -68,6 +68,7 @@ static const struct grpc_method methods[] = {
     {CONTROL "ListWorkers", control_list_workers},
     {CONTROL "Solve", control_solve},
     {CONTROL "Status", control_status},
+    {CONTROL "Session", control_session},
     {CONTROL "DiskUsage", control_disk_usage},
     {CONTROL "Prune", control_prune},
     {CONTROL "ListenBuildHistory", control_listen_history},

@@ -44,6 +44,7 @@ int control_info(struct grpc_call *call, void *data, struct error *err);
 int control_list_workers(struct grpc_call *call, void *data, struct error *err);
 int control_solve(struct grpc_call *call, void *data, struct error *err);
 int control_status(struct grpc_call *call, void *data, struct error *err);
+int control_session(struct grpc_call *call, void *data, struct error *err); /* session_tunnel.c */
 int control_disk_usage(struct grpc_call *call, void *data, struct error *err);
 int control_prune(struct grpc_call *call, void *data, struct error *err);
 int control_listen_history(struct grpc_call *call, void *data, struct error *err);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api/build_parameters.h"
 #include "base/memory.h"
 #include "base/parse.h"
 #include "daemon/engine.h"
@@ -197,6 +198,13 @@ static int read_label(struct reader *r, const char *name, const char *value)
     return 0;
 }
 
+/* A directory of another session's than the build's. */
+static int read_local_session(struct reader *r, const char *name, const char *value)
+{
+    strmap_set(&r->ret->local_sessions, name + strlen("local-sessionid:"), value);
+    return 0;
+}
+
 static int read_named(struct reader *r, const char *name, const char *value)
 {
     const char *key = name + strlen("context:");
@@ -287,10 +295,9 @@ static const struct {
     {"requestid", read_subrequest},
     {"cache-from", read_cache_from},
     {"cache-imports", read_cache_imports},
-    /* What only says where the client's things come from, or names another session than the build's own, which is
-     * looked up by id. */
+    {"local-sessionid:", read_local_session},
+    /* What only says where the client's things come from. */
     {"vcs:", read_nothing},
-    {"local-sessionid:", read_nothing},
     {"source", read_nothing},  /* of the syntax that the Dockerfile asks for: the builder's own is the newest */
     {"cmdline", read_nothing}, /* as it was written in the syntax line */
     {"frontend.caps", read_nothing},
@@ -322,18 +329,6 @@ static int read_entitlements(const Bk__SolveRequest *request, struct build_optio
     return 0;
 }
 
-/* What a container could not be made with is said before the first step. */
-static int validate_host(const struct host_config *host, struct engine *engine, struct error *err)
-{
-    CLEANUP_STRV struct strv warnings = STRV_INIT;
-    struct host_config copy = {0};
-    json_table_copy(&host_config_table, &copy, host);
-    host_config_set_defaults(&copy, engine_options(engine));
-    int r = host_config_validate(&copy, &warnings, err);
-    host_config_release(&copy);
-    return r;
-}
-
 int solve_options_read(Bk__Entry *const *entries, size_t count, const Bk__SolveRequest *request, struct engine *engine,
                        struct solve_options *ret, struct error *err)
 {
@@ -347,13 +342,14 @@ int solve_options_read(Bk__Entry *const *entries, size_t count, const Bk__SolveR
         r = read_entry(&reader, entries[i]->key, entries[i]->value);
     if (r == 0)
         r = ulimits_validate(&ret->build.host, err);
-    return r < 0 ? r : validate_host(&ret->build.host, engine, err);
+    return r < 0 ? r : build_parameters_validate_host(&ret->build.host, engine, err);
 }
 
 void solve_options_release(struct solve_options *options)
 {
     strmap_release(&options->build.build_args);
     strmap_release(&options->build.labels);
+    strmap_release(&options->local_sessions);
     strmap_release(&options->contexts);
     strv_release(&options->build.no_cache_filter);
     strv_release(&options->build.cache_from);

@@ -12,8 +12,9 @@ struct solve_options {
     bool local_dockerfile; /* although the context is a URL */
     const char *filename;
     bool filename_given, keep_git_dir;
-    struct strmap contexts; /* named ones */
-    const char *subrequest; /* "frontend.targets" ...; NULL: a build */
+    struct strmap local_sessions; /* of directories that another session has: its id */
+    struct strmap contexts;       /* named ones */
+    const char *subrequest;       /* "frontend.targets" ...; NULL: a build */
     int64_t source_date_epoch;
 };
 

@@ -87,7 +87,13 @@ static int take_directory(struct run *run, unsigned number, const char *step_nam
     solve_step_begin(&transfer.step, run->solve, number, step_name);
     const struct session_files_options options = {
         .name = name, .exclude = exclude, .follow = follow, .progress = on_bytes, .data = &transfer};
-    int r = session_files(run->session, run->solve->engine, &options, &ret->sync, &ret->fd, &bytes, &error);
+    const char *other = strmap_get(&run->options.local_sessions, name);
+    struct session *session = NULL;
+    int r = other ? session_get(run->solve->sessions, other, &session, &error) : 0;
+    if (r == 0)
+        r = session_files(session ? session : run->session, run->solve->engine, &options, &ret->sync, &ret->fd, &bytes,
+                          &error);
+    session_put(run->solve->sessions, session);
     if (r == 0)
         solve_step_status(&transfer.step, "transferring context", bytes, 0, true);
     solve_step_end(&transfer.step, r < 0 ? &error : NULL);
