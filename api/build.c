@@ -64,25 +64,6 @@ static int handle_build(struct api_request *request, struct engine *engine, stru
 
 /* ---- prune ---- */
 
-/* Contexts that are kept count as unused when nobody builds from them; only filters by which they are meant, or none,
- * take them. */
-static int prune_contexts(struct engine *engine, const struct build_prune *how, struct strv *ids, int64_t *bytes,
-                          struct error *err)
-{
-    const struct json *types = json_get(how->filters, "type");
-    bool meant = !how->filters || (how->filters->object.count == 1 && json_count(types) == 1 &&
-                                   strcmp(json_string(json_at(types, 0)), "source.local") == 0);
-    int64_t freed = 0;
-    size_t count = 0;
-    if (!meant || build_prune_is_limited(how))
-        return 0;
-    int r = context_sync_usage(engine, true, &freed, &count, err);
-    if (r == 0 && count > 0)
-        strv_add(ids, "contexts");
-    *bytes += freed;
-    return r;
-}
-
 static int handle_prune(struct api_request *request, struct engine *engine, struct error *err)
 {
     /* The builder refuses those it does not know. */
@@ -106,8 +87,6 @@ static int handle_prune(struct api_request *request, struct engine *engine, stru
     how.keep_storage = reserved;
     how.filters = filters;
     r = build_prune(engine, &how, &ids, &bytes, err);
-    if (r == 0)
-        r = prune_contexts(engine, &how, &ids, &bytes, err);
     if (r < 0)
         return r;
     events_publish_prune(engine_events(engine), "builder", bytes);

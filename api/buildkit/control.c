@@ -52,7 +52,7 @@ void service_worker_fill(struct service_worker *w)
     w->platform.variant = w->variant;
     w->platforms[0] = &w->platform;
     fill_version(&w->version);
-    const char *const labels[][2] = {{"org.mobyproject.buildkit.worker.executor", "containerd"},
+    const char *const labels[][2] = {{"org.mobyproject.buildkit.worker.executor", "dory"},
                                      {"org.mobyproject.buildkit.worker.snapshotter", "overlayfs"}};
     for (size_t i = 0; i < ARRAY_SIZE(labels); i++) {
         bk__entry__init(&w->labels[i]);

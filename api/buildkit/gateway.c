@@ -126,22 +126,12 @@ int gateway_evaluate(struct grpc_call *call, void *data, struct error *err)
     return r;
 }
 
-static enum error_kind kind_of(int code)
-{
-    return code == GRPC_CANCELLED           ? ERROR_CANCELLED
-           : code == GRPC_NOT_FOUND         ? ERROR_NOT_FOUND
-           : code == GRPC_INVALID_ARGUMENT  ? ERROR_INVALID
-           : code == GRPC_UNIMPLEMENTED     ? ERROR_NOT_IMPLEMENTED
-           : code == GRPC_PERMISSION_DENIED ? ERROR_FORBIDDEN
-                                            : ERROR_SYSTEM;
-}
-
 /* The first one counts: afterwards Control/Solve reads it. */
 static void take_return(struct solve *solve, const Bk__Status *status)
 {
     pthread_mutex_lock(&solve->lock);
     if (!solve->answered && status && status->code != GRPC_OK)
-        error_set(&solve->returned, kind_of(status->code), 0, "%s", status->message);
+        error_set(&solve->returned, grpc_error_kind(status->code), 0, "%s", status->message);
     solve->answered = true;
     eventfd_write(solve->return_fd, 1);
     pthread_mutex_unlock(&solve->lock);

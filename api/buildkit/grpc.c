@@ -31,7 +31,7 @@ static enum grpc_code code_of(const struct error *err)
     }
 }
 
-static enum error_kind kind_of(int code)
+enum error_kind grpc_error_kind(int code)
 {
     switch (code) {
     case GRPC_INVALID_ARGUMENT:
@@ -224,7 +224,7 @@ int grpc_status(struct grpc_call *call, struct error *err)
     if (code == GRPC_OK)
         return 0;
     decode_message(encoded ? encoded : "", &message);
-    return error_set(err, kind_of((int)code), EREMOTEIO, "%s", strbuf_str(&message));
+    return error_set(err, grpc_error_kind((int)code), EREMOTEIO, "%s", strbuf_str(&message));
 }
 
 int grpc_unary(struct http2 *connection, const char *path, const struct strv *headers, const void *message, size_t size,

@@ -25,6 +25,9 @@ enum grpc_code {
     GRPC_UNAVAILABLE = 14,
 };
 
+/* What a status other than GRPC_OK is among our errors. */
+enum error_kind grpc_error_kind(int code);
+
 struct grpc_call {
     struct http2_stream *stream;
     bool server;

@@ -34,7 +34,6 @@ static void solve_free(struct solve *solve)
     if (solve->request)
         bk__solve_request__free_unpacked(solve->request, NULL);
     error_clear(&solve->returned);
-    strv_release(&solve->names);
     strmap_release(&solve->response);
     strmap_release(&solve->metadata);
     fd_close(solve->cancel_fd);
@@ -224,18 +223,40 @@ void solve_close(struct solve *solve)
 
 /* ---- messages ---- */
 
+/* Under the lock. */
+static void keep(struct solve *solve, const Bk__StatusResponse *message, size_t size)
+{
+    uint8_t *data = xmalloc(size + 1);
+    bk__status_response__pack(message, data);
+    xgrow((void **)&solve->messages, solve->message_count, &solve->message_capacity, sizeof(*solve->messages));
+    solve->messages[solve->message_count++] = (struct solve_message){.data = data, .size = size};
+    solve->message_bytes += size;
+    pthread_cond_broadcast(&solve->changed);
+}
+
+/* Under the lock: says once, in place of the first output that is dropped, that it is. */
+static void clip(struct solve *solve, const Bk__VertexLog *dropped)
+{
+    static const char text[] = "\n[output clipped, log limit reached]\n";
+    Bk__StatusResponse message = BK__STATUS_RESPONSE__INIT;
+    Bk__VertexLog log = *dropped, *list[] = {&log};
+    if (solve->clipped)
+        return;
+    solve->clipped = true;
+    log.msg = (ProtobufCBinaryData){.len = sizeof(text) - 1, .data = (uint8_t *)text};
+    message.logs = list;
+    message.n_logs = 1;
+    keep(solve, &message, bk__status_response__get_packed_size(&message));
+}
+
 void solve_tell(struct solve *solve, const Bk__StatusResponse *message)
 {
     size_t size = bk__status_response__get_packed_size(message);
     pthread_mutex_lock(&solve->lock);
-    if (message->n_vertexes > 0 || solve->message_bytes + size <= SOLVE_MESSAGES_MAX) {
-        uint8_t *data = xmalloc(size + 1);
-        bk__status_response__pack(message, data);
-        xgrow((void **)&solve->messages, solve->message_count, &solve->message_capacity, sizeof(*solve->messages));
-        solve->messages[solve->message_count++] = (struct solve_message){.data = data, .size = size};
-        solve->message_bytes += size;
-        pthread_cond_broadcast(&solve->changed);
-    }
+    if (message->n_vertexes > 0 || solve->message_bytes + size <= SOLVE_MESSAGES_MAX)
+        keep(solve, message, size);
+    else if (message->n_logs > 0)
+        clip(solve, message->logs[0]);
     pthread_mutex_unlock(&solve->lock);
 }
 

@@ -39,11 +39,11 @@ struct solve {
     bool running;  /* between solve_enter() and solve_leave() */
     bool closed;   /* after solve_close() */
     bool answered; /* the gateway's client has returned */
+    bool clipped;  /* output was dropped, and that was told */
 
     /* The result, of the thread that has entered, and after solve_close() of its caller. */
     bool built;
     struct build_result result;
-    struct strv names;      /* of the image */
     int tree_fd;            /* a file with the resulting files as a tar; -1 */
     struct strmap response; /* exporter_response */
     struct strmap metadata; /* of a subrequest: result.json ... */
@@ -85,6 +85,9 @@ struct grpc_call;
 int solve_listen(struct solve *solve, struct grpc_call *call, struct error *err);
 /* The value of a list of entries; NULL: not there. */
 const char *solve_entry(Bk__Entry *const *entries, size_t count, const char *key);
+
+/* ns since the epoch as a message. */
+Bk__Timestamp solve_timestamp(int64_t ns);
 
 /* solve_progress.c: a build's events as messages; the internal steps (files that travel, exporting). */
 struct solve_progress;

@@ -21,7 +21,7 @@ struct solve_progress {
     size_t count, capacity;
 };
 
-static Bk__Timestamp stamp(int64_t ns)
+Bk__Timestamp solve_timestamp(int64_t ns)
 {
     Bk__Timestamp t = BK__TIMESTAMP__INIT;
     t.seconds = ns / 1000000000;
@@ -50,7 +50,7 @@ static void tell_vertex(struct solve *solve, char *digest, const struct vertex *
 {
     Bk__StatusResponse message = BK__STATUS_RESPONSE__INIT;
     Bk__Vertex v = BK__VERTEX__INIT, *list[] = {&v};
-    Bk__Timestamp from = stamp(vertex->started), to = stamp(completed);
+    Bk__Timestamp from = solve_timestamp(vertex->started), to = solve_timestamp(completed);
     v.digest = digest;
     v.name = vertex->name;
     v.cached = vertex->cached;
@@ -67,7 +67,7 @@ static void tell_status(struct solve *solve, char *digest, const char *id, int64
 {
     Bk__StatusResponse message = BK__STATUS_RESPONSE__INIT;
     Bk__VertexStatus s = BK__VERTEX_STATUS__INIT, *list[] = {&s};
-    Bk__Timestamp now = stamp(timestamp_now()), from = stamp(started);
+    Bk__Timestamp now = solve_timestamp(timestamp_now()), from = solve_timestamp(started);
     s.vertex = digest;
     s.id = (char *)id;
     s.name = (char *)id;
@@ -177,7 +177,7 @@ static void on_log(const struct build_step_info *step, int stream, const char *b
     char digest[VERTEX_MAX];
     Bk__StatusResponse message = BK__STATUS_RESPONSE__INIT;
     Bk__VertexLog log = BK__VERTEX_LOG__INIT, *list[] = {&log};
-    Bk__Timestamp now = stamp(timestamp_now());
+    Bk__Timestamp now = solve_timestamp(timestamp_now());
     vertex_of(p, step, digest);
     log.vertex = digest;
     log.timestamp = &now;

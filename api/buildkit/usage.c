@@ -3,18 +3,13 @@
 #include <string.h>
 
 #include "api/buildkit/service.h"
-#include "base/json_edit.h"
+#include "base/json.h"
 #include "base/memory.h"
+#include "base/timestamp.h"
+#include "daemon/engine.h"
+#include "daemon/events.h"
 
-static Bk__Timestamp stamp(int64_t ns)
-{
-    Bk__Timestamp t = BK__TIMESTAMP__INIT;
-    t.seconds = ns / 1000000000;
-    t.nanos = (int32_t)(ns % 1000000000);
-    return t;
-}
-
-/* Calls send for each record of the cache. */
+/* A record of the cache as a message, with what it points to. */
 struct row {
     Bk__UsageRecord record;
     Bk__Timestamp created, used;
@@ -24,8 +19,8 @@ struct row {
 static void fill_row(struct row *row, const struct build_cache_record *from)
 {
     bk__usage_record__init(&row->record);
-    row->created = stamp(from->created);
-    row->used = stamp(from->last_used);
+    row->created = solve_timestamp(from->created);
+    row->used = solve_timestamp(from->last_used);
     row->record.id = from->id;
     row->record.mutable_ = strcmp(from->type, "exec.cachemount") == 0;
     row->record.in_use = from->in_use;
@@ -56,6 +51,7 @@ int control_disk_usage(struct grpc_call *call, void *data, struct error *err)
             r = error_set(err, ERROR_NOT_IMPLEMENTED, 0, "filters of disk usage (%.100s) are not supported",
                           request->filter[i]);
     }
+    int64_t age = request ? request->age_limit : 0; /* ns: what was used since does not count */
     if (request)
         bk__disk_usage_request__free_unpacked(request, NULL);
     if (r == 0)
@@ -63,36 +59,75 @@ int control_disk_usage(struct grpc_call *call, void *data, struct error *err)
     CLEANUP_FREE struct row *rows = xcalloc(count + 1, sizeof(*rows));
     CLEANUP_FREE Bk__UsageRecord **list = xcalloc(count + 1, sizeof(Bk__UsageRecord *));
     for (size_t i = 0; i < count; i++) {
+        int64_t used = records[i].last_used > 0 ? records[i].last_used : records[i].created;
+        if (age > 0 && used > timestamp_now() - age)
+            continue;
         fill_row(&rows[i], &records[i]);
-        list[i] = &rows[i].record;
+        list[response.n_record++] = &rows[i].record;
     }
     response.record = list;
-    response.n_record = count;
     if (r == 0)
         r = service_reply(call, &response.base, err);
     build_cache_records_free(records, count);
     return r;
 }
 
-/* "key==value" or "key=value" as the builder's filters. */
+/* "key==value" and "key=value" are the builder's filters; so is "key~=value" of those that match a part anyhow. Adds
+ * name and value to the two lists. */
+static int add_filter(const char *text, struct strv *names, struct strv *values, struct error *err)
+{
+    static const char *const partial[] = {"id", "parent", "description"};
+    const char *equals = strchr(text, '=');
+    size_t size = equals ? (size_t)(equals - text) : 0;
+    bool part = size > 0 && text[size - 1] == '~', known = !part;
+    CLEANUP_FREE char *name = xstrndup(text, size - part);
+    for (size_t i = 0; i < ARRAY_SIZE(partial); i++)
+        known = known || strcmp(name, partial[i]) == 0;
+    if (!*name || !known)
+        return error_set(err, ERROR_INVALID, 0, "invalid filter %.200s", text);
+    strv_add_take(names, TAKE_PTR(name));
+    strv_add(values, equals + (equals[1] == '=' ? 2 : 1));
+    return 0;
+}
+
+/* {"name":["value",...]} */
+static int join_filters(const struct strv *names, const struct strv *values, struct json **ret, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    struct json_writer w;
+    json_writer_init(&w, &text);
+    json_begin_object(&w);
+    for (size_t i = 0; i < names->count; i++) {
+        size_t first = 0;
+        while (strcmp(names->items[first], names->items[i]) != 0)
+            first++;
+        if (first < i)
+            continue;
+        json_key(&w, names->items[i]);
+        json_begin_array(&w);
+        for (size_t k = i; k < names->count; k++) {
+            if (strcmp(names->items[k], names->items[i]) == 0)
+                json_put_string(&w, values->items[k]);
+        }
+        json_end_array(&w);
+    }
+    json_end_object(&w);
+    return json_parse(text.data, text.size, ret, err);
+}
+
 static int make_filters(const Bk__PruneRequest *request, struct json **ret, struct error *err)
 {
-    *ret = json_new_object();
-    for (size_t i = 0; i < request->n_filter; i++) {
-        const char *text = request->filter[i], *equals = strchr(text, '=');
-        if (!*text)
-            continue;
-        if (!equals || equals == text)
-            return error_set(err, ERROR_INVALID, 0, "invalid filter %.200s", text);
-        CLEANUP_FREE char *key = xstrndup(text, (size_t)(equals - text));
-        const char *value = equals + (equals[1] == '=' ? 2 : 1);
-        json_set(json_object_of(*ret, key), value, json_new_bool(true));
+    CLEANUP_STRV struct strv names = STRV_INIT, values = STRV_INIT;
+    int r = 0;
+    for (size_t i = 0; i < request->n_filter && r == 0; i++) {
+        if (*request->filter[i])
+            r = add_filter(request->filter[i], &names, &values, err);
     }
     if (request->keep_duration > 0) {
-        CLEANUP_FREE char *age = xasprintf("%llds", (long long)(request->keep_duration / 1000000000));
-        json_set(json_object_of(*ret, "until"), age, json_new_bool(true));
+        strv_add(&names, "until");
+        strv_addf(&values, "%llds", (long long)(request->keep_duration / 1000000000));
     }
-    return 0;
+    return r < 0 ? r : join_filters(&names, &values, ret, err);
 }
 
 static int send_pruned(struct grpc_call *call, const struct build_cache_record *records, size_t count,
@@ -132,8 +167,10 @@ int control_prune(struct grpc_call *call, void *data, struct error *err)
         r = build_cache_list(service->engine, &records, &count, err);
     if (r == 0)
         r = build_prune(service->engine, &how, &ids, &bytes, err);
-    if (r == 0)
+    if (r == 0) {
+        events_publish_prune(engine_events(service->engine), "builder", bytes);
         r = send_pruned(call, records, count, &ids, err);
+    }
     build_cache_records_free(records, count);
     return r;
 }
@@ -148,7 +185,7 @@ static int send_event(struct grpc_call *call, struct solve *solve, struct error 
     pthread_mutex_lock(&solve->lock);
     int64_t ended = solve->completed;
     pthread_mutex_unlock(&solve->lock);
-    Bk__Timestamp created = stamp(solve->created), completed = stamp(ended);
+    Bk__Timestamp created = solve_timestamp(solve->created), completed = solve_timestamp(ended);
     event.type = ended ? 1 : 0;
     event.record = &record;
     record.ref = solve->ref;
@@ -171,8 +208,19 @@ static int send_event(struct grpc_call *call, struct solve *solve, struct error 
     return service_reply(call, &event.base, err);
 }
 
-/* The builds that are under way or have ended lately. The listing ends there: later ones are not told of, which clients
- * ask for with early_exit. */
+static int check_history(const Bk__HistoryRequest *request, struct error *err)
+{
+    for (size_t i = 0; i < request->n_filter; i++) {
+        if (*request->filter[i])
+            return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "filters of the history (%.100s) are not supported",
+                             request->filter[i]);
+    }
+    if (!request->early_exit)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "builds that are yet to come are not told of");
+    return 0;
+}
+
+/* The builds that are under way or have ended lately, newest first. */
 int control_listen_history(struct grpc_call *call, void *data, struct error *err)
 {
     struct service *service = data;
@@ -183,8 +231,11 @@ int control_listen_history(struct grpc_call *call, void *data, struct error *err
     int r = SERVICE_RECEIVE(call, history_request, &request, err);
     if (r < 0)
         return r;
+    r = check_history(request, err);
+    size_t most =
+        request->limit > 0 && (size_t)request->limit < ARRAY_SIZE(solves) ? (size_t)request->limit : ARRAY_SIZE(solves);
     pthread_mutex_lock(&list->lock);
-    for (struct solve *s = list->first; s && count < ARRAY_SIZE(solves); s = s->next) {
+    for (struct solve *s = list->first; s && r == 0 && count < most; s = s->next) {
         if ((request->active_only && s->completed) || (*request->ref && strcmp(request->ref, s->ref) != 0) ||
             s->request->internal)
             continue;

@@ -178,7 +178,7 @@ struct build_prune {
 };
 /* Is there a limit below which records stay? */
 bool build_prune_is_limited(const struct build_prune *how);
-/* Ids of what went are added to ret_ids. Records that a build is using stay. */
+/* Ids of what went are added to ret_ids, "contexts" for contexts that were kept. What a build is using stays. */
 int build_prune(struct engine *engine, const struct build_prune *how, struct strv *ret_ids, int64_t *ret_bytes,
                 struct error *err);
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "daemon/build/cache_list.h"
+#include "daemon/build/context_sync.h"
 #include "daemon/build/service.h"
 #include "daemon/container_filters.h"
 #include "daemon/engine_internal.h"
@@ -181,6 +182,26 @@ static int prune(struct engine *engine, const struct build_prune *how, int64_t b
     return r;
 }
 
+/* Contexts that are kept count as unused when nobody builds from them; only filters by which they are meant, or none,
+ * take them. */
+static int prune_contexts(struct engine *engine, const struct build_prune *how, struct strv *ids, int64_t *bytes,
+                          struct error *err)
+{
+    const struct json *types = json_get(how->filters, "type");
+    bool meant = how->filters == NULL || how->filters->object.count == 0 ||
+                 (how->filters->object.count == 1 && json_count(types) == 1 &&
+                  strcmp(json_string(json_at(types, 0)), "source.local") == 0);
+    int64_t freed = 0;
+    size_t count = 0;
+    if (!meant || build_prune_is_limited(how))
+        return 0;
+    int r = context_sync_usage(engine, true, &freed, &count, err);
+    if (r == 0 && count > 0)
+        strv_add(ids, "contexts");
+    *bytes += freed;
+    return r;
+}
+
 int build_prune(struct engine *engine, const struct build_prune *how, struct strv *ret_ids, int64_t *ret_bytes,
                 struct error *err)
 {
@@ -199,5 +220,7 @@ int build_prune(struct engine *engine, const struct build_prune *how, struct str
     build_cache_records_free(records, count);
     bool everything =
         how->all && !build_prune_is_limited(how) && (how->filters == NULL || how->filters->object.count == 0);
-    return r < 0 ? r : remove_followers(engine, everything, err);
+    if (r == 0)
+        r = remove_followers(engine, everything, err);
+    return r < 0 ? r : prune_contexts(engine, how, ret_ids, ret_bytes, err);
 }

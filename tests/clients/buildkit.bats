@@ -174,6 +174,11 @@ EOF
     [[ $output == *"ttestation"* ]]
     run -1 build --platform linux/amd64,linux/arm64 "$C"
     run -1 build --cache-to type=local,dest="$C.cache" "$C"
+    [[ $output == *"cache export is not supported"* ]]
+    run -1 build -o type=image,name=compressed,compression=zstd "$C"
+    [[ $output == *"exporter "*"compression=zstd is not supported"* ]]
+    run -1 build -o type=oci,tar=false,dest="$C.layout" "$C"
+    [[ $output == *"tar=false is not supported"* ]]
     [ -z "$(dory ps -aq)" ]
 }
 
@@ -276,7 +281,10 @@ target "b" {
     tags = ["bake:b"]
 }
 EOF
-    (cd "$C" && "$docker" buildx bake --progress plain 3>&-)
+    (cd "$C" && "$docker" buildx bake --progress plain 3>&-) >"$C.log" 2>&1
+    cat "$C.log"
+    # It opens a session within a call.
+    run ! grep -q 'error reading preface\|unknown method' "$C.log"
     [ "$(dory run --rm bake:a cat /n)$(dory run --rm bake:b cat /n)" = 12 ]
     run -0 "$docker" buildx inspect
     [[ $output == *"Platforms:"*linux/* ]]
@@ -285,10 +293,20 @@ EOF
     dory rmi bake:a bake:b
     run -0 "$docker" buildx du --verbose
     [[ $output == *"RUN"* ]]
+    # The directory that was read is kept for the next build, and is one of those that go.
+    [ -n "$(ls "$ENV_DIR/data/build-contexts")" ]
+    run -0 "$docker" buildx prune -f --filter type=exec.cachemount
+    run -0 "$docker" buildx du --verbose
+    [[ $output == *"RUN"* ]]
     run -0 "$docker" buildx prune -af
     [[ $output == *"Total:"* ]]
     run -0 "$docker" buildx du
     [[ $output == *"Total:"*0B* ]]
+    for _ in {1..100}; do
+        ls "$ENV_DIR/data/build-contexts" | grep -q ^keep- || break
+        sleep 0.1
+    done
+    run ! ls "$ENV_DIR"/data/build-contexts/keep-*
 }
 
 @test "Compose builds and starts" {
