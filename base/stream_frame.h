@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define STREAM_FRAME_HEADER 8
 
@@ -19,5 +20,25 @@ static inline void stream_frame_header(unsigned char header[STREAM_FRAME_HEADER]
     header[6] = (unsigned char)(size >> 8);
     header[7] = (unsigned char)size;
 }
+
+/* Where in the frames a reader is. Zero-initialised is the beginning; nothing is to be released. */
+struct stream_frames {
+    unsigned char header[STREAM_FRAME_HEADER];
+    size_t header_size;
+    uint32_t left; /* of the current frame */
+    bool begins;   /* nothing of it was given out */
+};
+
+/* Bytes of one frame: all of it, or as much as has come. */
+struct stream_piece {
+    const char *data; /* within the bytes that were given */
+    size_t size;      /* never 0 */
+    bool is_stderr;
+    bool first; /* the frame begins with it */
+};
+
+/* The next piece of *bytes, which moves on behind it. false: all bytes are taken. Pure; takes whatever the peer sends,
+ * and frames of no bytes yield no piece. */
+bool stream_frames_next(struct stream_frames *frames, const char **bytes, size_t *size, struct stream_piece *ret);
 
 #endif

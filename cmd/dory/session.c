@@ -10,9 +10,9 @@
 
 #include "base/detach_keys.h"
 #include "base/fd.h"
+#include "base/stream_frame.h"
 
 #define CHUNK 65536
-#define FRAME_HEADER 8
 
 struct session_state {
     int signal_fd;
@@ -21,11 +21,7 @@ struct session_state {
     struct termios saved;
     struct detach_matcher keys;
     bool stdin_open;
-    /* frame reader */
-    unsigned char header[FRAME_HEADER];
-    size_t header_size;
-    uint32_t frame_left;
-    int frame_fd;
+    struct stream_frames frames;
 };
 
 int session_check_tty(const struct session *session, struct error *err)
@@ -160,31 +156,11 @@ static int write_output(struct session_state *state, bool raw, const char *data,
 {
     if (raw)
         return fd_write_all(STDOUT_FILENO, data, size);
-    while (size > 0) {
-        if (state->frame_left == 0) {
-            size_t take = FRAME_HEADER - state->header_size;
-            take = take < size ? take : size;
-            memcpy(state->header + state->header_size, data, take);
-            state->header_size += take;
-            data += take;
-            size -= take;
-            if (state->header_size < FRAME_HEADER)
-                return 0;
-            state->header_size = 0;
-            state->frame_fd = state->header[0] == 2 ? STDERR_FILENO : STDOUT_FILENO;
-            state->frame_left = (uint32_t)state->header[4] << 24 | (uint32_t)state->header[5] << 16 |
-                                (uint32_t)state->header[6] << 8 | state->header[7];
-            continue;
-        }
-        size_t take = state->frame_left < size ? state->frame_left : size;
-        int r = fd_write_all(state->frame_fd, data, take);
-        if (r < 0)
-            return r;
-        state->frame_left -= (uint32_t)take;
-        data += take;
-        size -= take;
-    }
-    return 0;
+    struct stream_piece piece;
+    int r = 0;
+    while (r == 0 && stream_frames_next(&state->frames, &data, &size, &piece))
+        r = fd_write_all(piece.is_stderr ? STDERR_FILENO : STDOUT_FILENO, piece.data, piece.size);
+    return r;
 }
 
 int session_run(struct session *session, bool *ret_detached, struct error *err)

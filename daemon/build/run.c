@@ -163,33 +163,14 @@ static int make_container(struct run_job *job, const struct build_layer *layer, 
 struct output {
     struct build *build;
     const struct build_step_info *info;
-    unsigned char header[STREAM_FRAME_HEADER];
-    size_t header_size;
-    size_t left; /* of the frame's bytes */
+    struct stream_frames frames;
 };
 
-static void take_output(struct output *o, const unsigned char *bytes, size_t size)
+static void take_output(struct output *o, const char *bytes, size_t size)
 {
-    while (size > 0) {
-        if (o->left == 0) {
-            size_t n = STREAM_FRAME_HEADER - o->header_size < size ? STREAM_FRAME_HEADER - o->header_size : size;
-            memcpy(o->header + o->header_size, bytes, n);
-            o->header_size += n;
-            bytes += n;
-            size -= n;
-            if (o->header_size < STREAM_FRAME_HEADER)
-                return;
-            o->left = (size_t)o->header[4] << 24 | (size_t)o->header[5] << 16 | (size_t)o->header[6] << 8 |
-                      (size_t)o->header[7];
-            o->header_size = 0;
-            continue;
-        }
-        size_t n = o->left < size ? o->left : size;
-        build_progress_log(&o->build->progress, o->info, o->header[0] == 2 ? 2 : 1, (const char *)bytes, n);
-        o->left -= n;
-        bytes += n;
-        size -= n;
-    }
+    struct stream_piece piece;
+    while (stream_frames_next(&o->frames, &bytes, &size, &piece))
+        build_progress_log(&o->build->progress, o->info, piece.is_stderr ? 2 : 1, piece.data, piece.size);
 }
 
 /* Reads until the container's side is closed; when the build is given up the container is killed, and then it is. */
@@ -197,7 +178,7 @@ static void read_output(struct run_job *job, int fd)
 {
     struct build *build = job->step->run->build;
     struct output output = {.build = build, .info = job->step->info};
-    CLEANUP_FREE unsigned char *buffer = xmalloc(OUTPUT_SIZE);
+    CLEANUP_FREE char *buffer = xmalloc(OUTPUT_SIZE);
     bool killed = false;
     for (;;) {
         struct pollfd fds[3] = {{.fd = fd, .events = POLLIN},

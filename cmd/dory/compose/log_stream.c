@@ -7,23 +7,21 @@
 
 #include "base/stream_frame.h"
 #include "base/timestamp.h"
+#include "cmd/dory/compose/lines.h"
 
 #define CHUNK 32768
-/* A longer line is printed in pieces. */
-#define LINE_LIMIT (1 << 20)
 
 struct log_stream {
     struct client_response *response;
     struct log_printer *printer;
     size_t source;
     bool raw;
-    unsigned char header[STREAM_FRAME_HEADER];
-    size_t header_size, frame_left;
+    struct stream_frames frames;
     /* Framed lines are asked for with their times: a frame begins with one. */
     bool in_stamp, show_stamps;
     struct strbuf stamp;
     int64_t last;
-    struct strbuf line; /* the beginning of one, or of a piece of one */
+    struct lines lines; /* one that is too long is printed in pieces */
     struct loop_source *watch;
     log_stream_ended ended;
     void *data;
@@ -58,28 +56,20 @@ void log_stream_free(struct log_stream *stream)
     loop_remove(stream->watch);
     client_response_free(stream->response);
     strbuf_release(&stream->stamp);
-    strbuf_release(&stream->line);
+    lines_release(&stream->lines);
     free(stream);
 }
 
-static void end_line(struct log_stream *stream)
+static void print_line(const struct log_stream *stream)
 {
-    log_printer_line(stream->printer, stream->source, strbuf_str(&stream->line), stream->line.size);
-    strbuf_clear(&stream->line);
+    const struct strbuf *line = &stream->lines.line;
+    log_printer_line(stream->printer, stream->source, strbuf_str(line), line->size);
 }
 
 static void add_text(struct log_stream *stream, const char *data, size_t size)
 {
-    while (size > 0) {
-        const char *newline = memchr(data, '\n', size);
-        size_t take = newline ? (size_t)(newline - data) : size;
-        strbuf_add(&stream->line, data, take);
-        if (newline || stream->line.size >= LINE_LIMIT)
-            end_line(stream);
-        take += newline != NULL;
-        data += take;
-        size -= take;
-    }
+    while (lines_next(&stream->lines, &data, &size))
+        print_line(stream);
 }
 
 /* Takes the time at the beginning of a frame, with the blank behind it; returns how many bytes that were. */
@@ -102,29 +92,11 @@ static size_t take_stamp(struct log_stream *stream, const char *data, size_t siz
 /* Standard output and standard error are one here; a line may come in several frames. */
 static void add_frames(struct log_stream *stream, const char *data, size_t size)
 {
-    while (size > 0) {
-        size_t take;
-        if (stream->frame_left > 0) {
-            take = stream->frame_left < size ? stream->frame_left : size;
-            if (stream->in_stamp)
-                take = take_stamp(stream, data, take);
-            else
-                add_text(stream, data, take);
-            stream->frame_left -= take;
-        } else {
-            take = STREAM_FRAME_HEADER - stream->header_size;
-            take = take < size ? take : size;
-            memcpy(stream->header + stream->header_size, data, take);
-            stream->header_size += take;
-            if (stream->header_size == STREAM_FRAME_HEADER) {
-                const unsigned char *h = stream->header;
-                stream->frame_left = (size_t)h[4] << 24 | (size_t)h[5] << 16 | (size_t)h[6] << 8 | h[7];
-                stream->header_size = 0;
-                stream->in_stamp = true;
-            }
-        }
-        data += take;
-        size -= take;
+    struct stream_piece piece;
+    while (stream_frames_next(&stream->frames, &data, &size, &piece)) {
+        stream->in_stamp = stream->in_stamp || piece.first;
+        size_t stamp = stream->in_stamp ? take_stamp(stream, piece.data, piece.size) : 0;
+        add_text(stream, piece.data + stamp, piece.size - stamp);
     }
 }
 
@@ -140,8 +112,8 @@ static int read_some(struct log_stream *stream, bool *ret_ended, struct error *e
     else
         add_frames(stream, chunk, (size_t)n);
     *ret_ended = n == 0;
-    if (n == 0 && stream->line.size > 0)
-        end_line(stream);
+    if (n == 0 && lines_last(&stream->lines))
+        print_line(stream);
     return 0;
 }
 
