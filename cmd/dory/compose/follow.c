@@ -1,18 +1,14 @@
 #include "cmd/dory/compose/follow.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
-#include "base/fd.h"
-#include "base/parse.h"
 #include "cmd/dory/compose/container_ops.h"
 #include "cmd/dory/compose/converge.h"
 #include "cmd/dory/compose/follow_streams.h"
 #include "cmd/dory/compose/model.h"
+#include "cmd/dory/compose/monitor.h"
 #include "cmd/dory/compose/reverse.h"
 
 #define EXIT_INTERRUPTED 130
@@ -30,9 +26,8 @@ struct follow {
     struct follow_streams streams;
     struct watched *watched;
     size_t watched_count, watched_capacity;
-    struct client_response *events;
-    struct strbuf event_text;
-    struct loop_source *event_source, *signal_source;
+    struct monitor *monitor;
+    struct loop_source *signal_source;
     struct work *start, *stop, *kill;
     struct reverse_options stop_options;
     bool starting, stopping, interrupted, aborted;
@@ -213,17 +208,11 @@ static void take_exit_code(struct follow *follow, const char *service, int code)
     stop_all(follow);
 }
 
-static void on_die(struct follow *follow, const char *id, const char *name, const char *service,
-                   const struct json *attributes)
+static void on_die(struct follow *follow, const char *id, const char *name, const char *service, int code)
 {
-    int64_t code = 0;
-    const char *text = json_get_string(attributes, "exitCode");
-    if (text)
-        parse_int64(text, 0, 255, &code);
     bool restarting = is_restarting(follow, id);
     struct watched *watched = find_watched(follow, id);
-    CLEANUP_FREE char *status =
-        xasprintf("exited with code %lld%s", (long long)code, restarting ? " (restarting)" : "");
+    CLEANUP_FREE char *status = xasprintf("exited with code %d%s", code, restarting ? " (restarting)" : "");
     follow_streams_end(&follow->streams, id, name, status);
     if (restarting) {
         if (watched)
@@ -231,7 +220,7 @@ static void on_die(struct follow *follow, const char *id, const char *name, cons
         return;
     }
     unwatch(follow, id);
-    take_exit_code(follow, service, (int)code);
+    take_exit_code(follow, service, code);
 }
 
 static void on_start(struct follow *follow, const char *id, const char *name, const char *service)
@@ -245,85 +234,35 @@ static void on_start(struct follow *follow, const char *id, const char *name, co
     find_watched(follow, id)->restarting = false;
 }
 
-static char *short_name(const struct follow *follow, const struct json *attributes)
+static const char *short_name(const struct follow *follow, const char *name, const char *service, int64_t number)
 {
-    const char *name = json_get_string(attributes, "name"), *project = follow->app->project.name;
-    CLEANUP_FREE char *usual = xasprintf("%s-%s-%s", project, json_get_string(attributes, COMPOSE_LABEL_SERVICE),
-                                         json_get_string(attributes, COMPOSE_LABEL_NUMBER));
-    if (!name)
-        return xstrdup("");
-    return xstrdup(strcmp(name, usual) == 0 ? name + strlen(project) + 1 : name);
+    const struct compose_container container = {.name = name, .service = service, .number = number};
+    return compose_container_short_name(&container, follow->app->project.name);
 }
 
-static void on_event(struct follow *follow, const struct json *event)
+static void on_event(const struct monitor_event *event, const struct error *err, void *data)
 {
-    const struct json *attributes = json_get(json_get(event, "Actor"), "Attributes");
-    const char *id = json_get_string(json_get(event, "Actor"), "ID"), *action = json_get_string(event, "Action"),
-               *service = json_get_string(attributes, COMPOSE_LABEL_SERVICE),
-               *oneoff = json_get_string(attributes, COMPOSE_LABEL_ONEOFF);
-    if (!id || !action || !service || (oneoff && strcmp(oneoff, "True") == 0) || !is_watched_service(follow, service))
+    struct follow *follow = data;
+    if (!event) {
+        fail(follow, err);
+        loop_quit(follow->loop, 0);
         return;
-    CLEANUP_FREE char *name = short_name(follow, attributes);
-    if (strcmp(action, "die") == 0)
-        on_die(follow, id, name, service, attributes);
-    else if (strcmp(action, "start") == 0)
-        on_start(follow, id, name, service);
-    else if (strcmp(action, "create") == 0)
-        watch(follow, id);
-    else if (strcmp(action, "destroy") == 0)
-        unwatch(follow, id);
-}
-
-static void take_events(struct follow *follow)
-{
-    char *newline;
-    while (follow->event_text.size > 0 && (newline = memchr(follow->event_text.data, '\n', follow->event_text.size))) {
-        size_t size = (size_t)(newline - follow->event_text.data);
-        CLEANUP_JSON struct json *event = NULL;
-        if (size > 0 && json_parse(follow->event_text.data, size, &event, NULL) == 0)
-            on_event(follow, event);
-        memmove(follow->event_text.data, newline + 1, follow->event_text.size - size - 1);
-        follow->event_text.size -= size + 1;
-        strbuf_terminate(&follow->event_text);
     }
+    if (event->oneoff || !*event->service || !is_watched_service(follow, event->service))
+        return;
+    const char *name = short_name(follow, event->name, event->service, event->number);
+    if (strcmp(event->action, "die") == 0)
+        on_die(follow, event->id, name, event->service, event->exit_code);
+    else if (strcmp(event->action, "start") == 0)
+        on_start(follow, event->id, name, event->service);
+    else if (strcmp(event->action, "create") == 0)
+        watch(follow, event->id);
+    else if (strcmp(event->action, "destroy") == 0)
+        unwatch(follow, event->id);
     check_end(follow);
 }
 
-static void on_events(struct loop_source *source, int fd, uint32_t mask, void *data)
-{
-    (void)source, (void)fd, (void)mask;
-    struct follow *follow = data;
-    struct error err = {0};
-    char buffer[8192];
-    do {
-        ssize_t n = client_read(follow->events, buffer, sizeof(buffer), &err);
-        if (n <= 0) {
-            if (n == 0)
-                error_set(&err, ERROR_UNAVAILABLE, ECONNRESET, "the daemon has ended the stream of events");
-            fail(follow, &err);
-            loop_quit(follow->loop, 0);
-            return;
-        }
-        strbuf_add(&follow->event_text, buffer, (size_t)n);
-    } while (client_buffered(follow->events));
-    take_events(follow);
-}
-
 /* ---- beginning ---- */
-
-static int open_events(struct follow *follow, struct error *err)
-{
-    CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
-    CLEANUP_FREE char *filters =
-        xasprintf("{\"type\":[\"container\"],\"label\":[\"%s=%s\"]}", COMPOSE_LABEL_PROJECT, follow->app->project.name);
-    strbuf_adds(&path, "/events");
-    client_query_add(&path, "filters", filters);
-    int r = client_send(cli_client(follow->app->cli), &(struct client_request){.path = strbuf_str(&path)},
-                        &follow->events, err);
-    return r < 0 ? r
-                 : loop_add_io(follow->loop, client_response_fd(follow->events), EPOLLIN, on_events, follow,
-                               &follow->event_source);
-}
 
 static int take_signals(struct follow *follow)
 {
@@ -342,18 +281,16 @@ static int attach_all(struct follow *follow, struct error *err)
     for (size_t i = 0; i < app->count; i++) {
         struct app_service *service = &app->services[i];
         for (size_t j = 0; j < service->count; j++) {
-            const char *name = service->containers[j]->name, *project = app->project.name;
-            size_t n = strlen(project);
-            bool usual =
-                strncmp(name, project, n) == 0 && name[n] == '-' && !json_get(service->config, "container_name");
+            const struct app_container *own = service->containers[j];
+            const char *name = short_name(follow, own->name, service->name, own->number);
             if (is_watched_service(follow, service->name))
-                watch(follow, service->containers[j]->id);
+                watch(follow, own->id);
             if (!strv_contains(follow->options->attached, service->name))
                 continue;
-            strv_add(&names, usual ? name + n + 1 : name);
-            log_printer_source(follow->streams.printer, usual ? name + n + 1 : name);
-            int r = follow_streams_attach(&follow->streams, service->containers[j]->id, usual ? name + n + 1 : name,
-                                          model_bool(service->config, "tty", false), err);
+            strv_add(&names, name);
+            log_printer_source(follow->streams.printer, name);
+            int r =
+                follow_streams_attach(&follow->streams, own->id, name, model_bool(service->config, "tty", false), err);
             if (r < 0)
                 return r;
         }
@@ -385,7 +322,8 @@ static int begin(struct follow *follow, struct error *err)
     int r = take_signals(follow);
     if (r < 0)
         return error_errno(err, r, "signals");
-    r = open_events(follow, err);
+    r = monitor_new(cli_client(follow->app->cli), follow->app->project.name, follow->loop, on_event, follow,
+                    &follow->monitor, err);
     if (r == 0)
         r = attach_all(follow, err);
     if (r < 0)
@@ -401,10 +339,8 @@ static void release(struct follow *follow)
     for (size_t i = 0; i < follow->streams.work_count; i++)
         work_free(follow->streams.works[i]);
     follow_streams_release(&follow->streams);
-    loop_remove(follow->event_source);
+    monitor_free(follow->monitor);
     loop_remove(follow->signal_source);
-    client_response_free(follow->events);
-    strbuf_release(&follow->event_text);
     while (follow->watched_count > 0)
         unwatch(follow, follow->watched[0].id);
     free(follow->watched);

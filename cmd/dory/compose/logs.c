@@ -269,9 +269,7 @@ static void on_event(const struct monitor_event *event, const struct error *err,
     struct logs *logs = data;
     struct error failure = {0};
     if (!event) {
-        if (!err)
-            error_set(&failure, ERROR_UNAVAILABLE, 0, "the daemon ended its stream of events");
-        fail(logs, -EIO, err ? err : &failure);
+        fail(logs, -EIO, err);
         return;
     }
     if (event->oneoff || (logs->services->count > 0 && !strv_contains(logs->services, event->service)))

@@ -7,16 +7,16 @@
 #include "base/memory.h"
 #include "base/parse.h"
 #include "cmd/dory/compose/labels.h"
+#include "cmd/dory/compose/lines.h"
 #include "cmd/dory/filters_query.h"
 
 #define CHUNK 16384
-#define LINE_LIMIT (1 << 20)
 
 struct monitor {
     struct client_response *response;
     struct loop_source *watch;
     struct loop_source *first; /* looks once at what came with the answer's header */
-    struct strbuf text;        /* the beginning of a line */
+    struct lines lines;
     monitor_fn fn;
     void *data;
     bool *gone; /* set when it is freed from within a callback */
@@ -31,7 +31,7 @@ void monitor_free(struct monitor *monitor)
     loop_remove(monitor->first);
     loop_remove(monitor->watch);
     client_response_free(monitor->response);
-    strbuf_release(&monitor->text);
+    lines_release(&monitor->lines);
     free(monitor);
 }
 
@@ -64,33 +64,35 @@ static void tell(struct monitor *monitor, const struct json *line)
     monitor->fn(&event, NULL, monitor->data);
 }
 
-/* Tells of every whole line. false: the monitor is gone. */
-static bool take_lines(struct monitor *monitor)
+static void end(struct monitor *monitor, const struct error *err)
+{
+    loop_remove(TAKE_PTR(monitor->first));
+    loop_remove(TAKE_PTR(monitor->watch));
+    monitor->fn(NULL, err, monitor->data);
+}
+
+/* Tells of every whole line. false: the monitor has ended, or is gone. */
+static bool take_lines(struct monitor *monitor, const char *bytes, size_t size)
 {
     bool gone = false;
-    size_t begin = 0;
-    const char *newline;
     monitor->gone = &gone;
-    while ((newline = memchr(monitor->text.data + begin, '\n', monitor->text.size - begin))) {
-        size_t end = (size_t)(newline - monitor->text.data);
+    while (lines_next(&monitor->lines, &bytes, &size)) {
+        const struct strbuf *text = &monitor->lines.line;
         CLEANUP_JSON struct json *line = NULL;
-        if (json_parse(monitor->text.data + begin, end - begin, &line, NULL) == 0)
+        struct error err = {0};
+        if (monitor->lines.cut) {
+            monitor->gone = NULL;
+            error_set(&err, ERROR_SYSTEM, EMSGSIZE, "the daemon sent an event of more than %zu bytes", LINES_MAX);
+            end(monitor, &err);
+            return false;
+        }
+        if (json_parse(text->data, text->size, &line, NULL) == 0)
             tell(monitor, line);
         if (gone)
             return false;
-        begin = end + 1;
     }
     monitor->gone = NULL;
-    memmove(monitor->text.data, monitor->text.data + begin, monitor->text.size - begin);
-    monitor->text.size -= begin;
-    strbuf_terminate(&monitor->text);
     return true;
-}
-
-static void end(struct monitor *monitor, const struct error *err)
-{
-    loop_remove(TAKE_PTR(monitor->watch));
-    monitor->fn(NULL, err, monitor->data);
 }
 
 static void on_readable(struct loop_source *source, int fd, uint32_t events, void *data)
@@ -101,12 +103,13 @@ static void on_readable(struct loop_source *source, int fd, uint32_t events, voi
         char chunk[CHUNK];
         struct error err = {0};
         ssize_t n = client_read(monitor->response, chunk, sizeof(chunk), &err);
-        if (n <= 0 || monitor->text.size > LINE_LIMIT) {
-            end(monitor, n < 0 ? &err : NULL);
+        if (n == 0)
+            error_set(&err, ERROR_UNAVAILABLE, ECONNRESET, "the daemon has ended the stream of events");
+        if (n <= 0) {
+            end(monitor, &err);
             return;
         }
-        strbuf_add(&monitor->text, chunk, (size_t)n);
-        if (!take_lines(monitor))
+        if (!take_lines(monitor, chunk, (size_t)n))
             return;
     } while (client_buffered(monitor->response));
 }

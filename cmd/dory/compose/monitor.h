@@ -21,7 +21,7 @@ struct monitor_event {
     const struct json *attributes;
 };
 
-/* event NULL: the daemon ended the stream; err tells why, if there is a reason. No call follows that. */
+/* event NULL: nothing comes any more, and err tells why. No call follows that. */
 typedef void (*monitor_fn)(const struct monitor_event *event, const struct error *err, void *data);
 
 /* The daemon has begun to take notes when this returns: a list that is asked for afterwards misses nothing.
