@@ -15,7 +15,6 @@
 #define MESSAGE_MAX (1u << 20)
 #define FIELDS_MAX (64u << 10)
 #define HEAD_SIZE 16
-#define CALL_TIMEOUT_MS 30000
 #define AUTH_MAX 1024
 
 enum field {
@@ -236,29 +235,6 @@ static uint32_t uid_outside(void)
     return uid;
 }
 
-/* EXTERNAL: the kernel tells who we are; the number is only said, and must be the same. */
-static int authenticate(int fd, struct error *err)
-{
-    char uid[16], hex[40], line[AUTH_MAX];
-    int n = snprintf(uid, sizeof(uid), "%u", uid_outside());
-    for (int i = 0; i < n; i++)
-        snprintf(hex + 2 * i, sizeof(hex) - 2 * (size_t)i, "%02x", (unsigned)uid[i]);
-    /* BEGIN goes along: sd-bus, which systemd's own socket speaks, does not look at a first message that it has read
-     * together with BEGIN until another one comes, and a busy systemd reads them together. */
-    n = snprintf(line, sizeof(line), "%cAUTH EXTERNAL %s\r\nBEGIN\r\n", '\0', hex);
-    int r = fd_write_all(fd, line, (size_t)n);
-    size_t size = 0;
-    while (r == 0 && (size == 0 || line[size - 1] != '\n') && size < sizeof(line) - 1) {
-        ssize_t got = read(fd, line + size, 1);
-        r = got < 0 ? -errno : got == 0 ? -EPIPE : 0;
-        size += r == 0;
-    }
-    line[size] = '\0';
-    if (r == 0 && strncmp(line, "OK", 2) != 0)
-        r = -EACCES;
-    return r < 0 ? error_errno(err, r, "cannot authenticate at the D-Bus") : 0;
-}
-
 static void put_field(struct strbuf *out, enum field code, const char *signature, const char *text)
 {
     if (text == NULL)
@@ -316,6 +292,25 @@ static int fill(struct dbus *dbus, size_t size, int64_t deadline)
     return 0;
 }
 
+/* EXTERNAL: the kernel tells who we are; the number is only said, and must be the same. */
+static int authenticate(struct dbus *dbus, int64_t deadline, struct error *err)
+{
+    char uid[16], hex[40], line[AUTH_MAX];
+    int n = snprintf(uid, sizeof(uid), "%u", uid_outside());
+    for (int i = 0; i < n; i++)
+        snprintf(hex + 2 * i, sizeof(hex) - 2 * (size_t)i, "%02x", (unsigned)uid[i]);
+    /* BEGIN goes along: sd-bus, which systemd's own socket speaks, does not look at a first message that it has read
+     * together with BEGIN until another one comes, and a busy systemd reads them together. */
+    n = snprintf(line, sizeof(line), "%cAUTH EXTERNAL %s\r\nBEGIN\r\n", '\0', hex);
+    int r = fd_write_all(dbus->fd, line, (size_t)n);
+    struct strbuf *in = &dbus->in; /* byte by byte: what follows the line is a message */
+    while (r == 0 && (in->size == 0 || in->data[in->size - 1] != '\n') && in->size < AUTH_MAX)
+        r = fill(dbus, in->size + 1, deadline);
+    if (r == 0 && strncmp(strbuf_str(in), "OK", 2) != 0)
+        r = -EACCES;
+    return r < 0 ? error_errno(err, r, "cannot authenticate at the D-Bus") : 0;
+}
+
 int dbus_receive(struct dbus *dbus, int timeout_ms, struct dbus_message *ret, struct error *err)
 {
     int64_t deadline = timestamp_monotonic() + (int64_t)timeout_ms * 1000000;
@@ -327,14 +322,14 @@ int dbus_receive(struct dbus *dbus, int timeout_ms, struct dbus_message *ret, st
     return r < 0 ? error_errno(err, r, "cannot hear from the D-Bus") : 0;
 }
 
-static int say_hello(struct dbus *dbus, struct error *err)
+static int say_hello(struct dbus *dbus, int timeout_ms, struct error *err)
 {
     uint32_t serial;
     int r = dbus_send_call(dbus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello", NULL,
                            NULL, &serial, err);
     while (r == 0) {
         struct dbus_message message;
-        r = dbus_receive(dbus, CALL_TIMEOUT_MS, &message, err);
+        r = dbus_receive(dbus, timeout_ms, &message, err);
         if (r == 0 && message.reply_serial == serial)
             return message.type == DBUS_RETURN ? 0
                                                : error_set(err, ERROR_SYSTEM, EACCES, "the D-Bus does not let us in");
@@ -342,15 +337,15 @@ static int say_hello(struct dbus *dbus, struct error *err)
     return r;
 }
 
-int dbus_connect(struct dbus *dbus, const char *path, bool bus, struct error *err)
+int dbus_connect(struct dbus *dbus, const char *path, bool bus, int timeout_ms, struct error *err)
 {
     *dbus = (struct dbus){.fd = -1, .bus = bus};
     int fd = fd_connect_unix(AT_FDCWD, path, SOCK_STREAM);
     if (fd < 0)
         return error_errno(err, fd, "cannot connect to %s", path);
     dbus->fd = fd;
-    int r = authenticate(fd, err);
-    r = r < 0 || !bus ? r : say_hello(dbus, err);
+    int r = authenticate(dbus, timestamp_monotonic() + (int64_t)timeout_ms * 1000000, err);
+    r = r < 0 || !bus ? r : say_hello(dbus, timeout_ms, err);
     if (r < 0)
         dbus_close(dbus);
     return r;

@@ -60,8 +60,9 @@ struct dbus {
     struct strbuf in;
 };
 
-/* Connects to the address of a socket and authenticates as who we are; `bus`: says Hello. */
-int dbus_connect(struct dbus *dbus, const char *path, bool bus, struct error *err);
+/* Connects to the address of a socket and authenticates as who we are; `bus`: says Hello. Each of the two is answered
+ * within timeout_ms, or it is -ETIMEDOUT: where a service manager holds the socket, nobody may be behind it. */
+int dbus_connect(struct dbus *dbus, const char *path, bool bus, int timeout_ms, struct error *err);
 void dbus_close(struct dbus *dbus);
 /* The next message; *ret is valid until the next call. -ETIMEDOUT after timeout_ms. */
 int dbus_receive(struct dbus *dbus, int timeout_ms, struct dbus_message *ret, struct error *err);

@@ -98,7 +98,7 @@ static int put_unit(struct strbuf *body, const struct systemd_unit *unit, const 
 static int connect_to_address(struct dbus *dbus, const char *address, struct error *err)
 {
     CLEANUP_FREE char *path = xstrndup(address + 10, strcspn(address + 10, ",;"));
-    return dbus_connect(dbus, path, true, err);
+    return dbus_connect(dbus, path, true, JOB_TIMEOUT_MS, err);
 }
 
 static int connect_to_user(struct dbus *dbus, struct error *err)
@@ -110,8 +110,8 @@ static int connect_to_user(struct dbus *dbus, struct error *err)
                          "use systemd cgroups manager");
     CLEANUP_FREE char *private = xasprintf("%s/systemd/private", directory);
     CLEANUP_FREE char *bus = xasprintf("%s/bus", directory);
-    int r = dbus_connect(dbus, private, false, NULL);
-    return r < 0 ? dbus_connect(dbus, bus, true, err) : r;
+    int r = dbus_connect(dbus, private, false, JOB_TIMEOUT_MS, NULL);
+    return r < 0 ? dbus_connect(dbus, bus, true, JOB_TIMEOUT_MS, err) : r;
 }
 
 /* Where DBUS_SYSTEM_BUS_ADDRESS says, or DBUS_SESSION_BUS_ADDRESS for the user's; else systemd's own socket, which root
@@ -124,8 +124,8 @@ static int connect_to_systemd(struct dbus *dbus, bool user, struct error *err)
         r = connect_to_address(dbus, address, err);
     else if (user)
         r = connect_to_user(dbus, err);
-    else if (geteuid() != 0 || dbus_connect(dbus, PRIVATE_SOCKET, false, NULL) < 0)
-        r = dbus_connect(dbus, BUS_SOCKET, true, err);
+    else if (geteuid() != 0 || dbus_connect(dbus, PRIVATE_SOCKET, false, JOB_TIMEOUT_MS, NULL) < 0)
+        r = dbus_connect(dbus, BUS_SOCKET, true, JOB_TIMEOUT_MS, err);
     else
         r = 0;
     if (r == -ENOENT || r == -ECONNREFUSED) {

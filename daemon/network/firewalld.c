@@ -45,7 +45,7 @@ static bool is_running(struct dbus *dbus)
 
 static bool open_bus(struct dbus *dbus)
 {
-    if (dbus_connect(dbus, BUS_SOCKET, true, NULL) < 0) {
+    if (dbus_connect(dbus, BUS_SOCKET, true, TIMEOUT_MS, NULL) < 0) {
         return false; /* a host without one; its table may be what is left of it */
     }
     if (!is_running(dbus)) {

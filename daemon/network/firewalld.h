@@ -14,8 +14,8 @@
 /* The name of its nftables table. */
 #define FIREWALLD_TABLE "firewalld"
 
-/* Puts the bridges of those networks that are not internal into the zone. Blocks for as long as firewalld takes, 10
- * seconds at most; what fails is logged. Hold no lock. */
+/* Puts the bridges of those networks that are not internal into the zone. Blocks for as long as firewalld takes; when
+ * an answer takes 10 seconds it is given up. What fails is logged. Hold no lock. */
 void firewalld_admit(const struct firewall_network *networks, size_t count);
 /* Takes the bridge out of the zone. */
 void firewalld_forget(const struct firewall_network *network);

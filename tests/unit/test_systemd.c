@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/dbus.h"
+#include "base/fd.h"
 #include "runtime/systemd.h"
 
 static void units_and_their_cgroups_are_named_as_systemd_names_them(void **state)
@@ -107,6 +109,20 @@ static void cut_and_broken_messages_are_refused(void **state)
     }
 }
 
+/* As the bus's socket when systemd listens for it and does not get round to starting it. */
+static void nobody_behind_a_socket_is_awaited_for_ever(void **state)
+{
+    const struct scratch *s = *state;
+    CLEANUP_CLOSE int listener = fd_listen_unix(s->fd, "bus", SOCK_STREAM, 0600);
+    CLEANUP_FREE char *path = xasprintf("%s/bus", s->path);
+    struct dbus dbus;
+    struct error err = {0};
+    assert_true(listener >= 0);
+    assert_int_equal(dbus_connect(&dbus, path, true, 50, &err), -ETIMEDOUT);
+    assert_non_null(strstr(err.message, "cannot authenticate at the D-Bus"));
+    assert_int_equal(dbus.fd, -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +131,7 @@ int main(void)
         cmocka_unit_test(an_answer_is_taken_apart),
         cmocka_unit_test(a_string_in_a_variant_is_read_and_nothing_else),
         cmocka_unit_test(cut_and_broken_messages_are_refused),
+        cmocka_unit_test_setup_teardown(nobody_behind_a_socket_is_awaited_for_ever, scratch_setup, scratch_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
