@@ -146,6 +146,21 @@ static int insert(struct volumes *v, const struct volume_create *q, const char *
     return r;
 }
 
+static void end_limit(struct volumes *v, const char *name)
+{
+    CLEANUP_CLOSE int dir = openat(v->root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int r = dir < 0 ? -errno : project_quota_end(dir, v->root_fd);
+    if (r < 0 && r != -ENOENT && r != -ENOTTY && r != -EOPNOTSUPP) /* file systems without projects */
+        log_warn("volume %s: its quota is not given up: %s", name, strerror(-r));
+}
+
+/* Before there is a row. A directory that was there already, and is not empty, stays. */
+static void undo_limited(struct volumes *v, const char *name)
+{
+    end_limit(v, name);
+    (void)unlinkat(v->root_fd, name, AT_REMOVEDIR); /* the failure is told already; the next start tries again */
+}
+
 /* Its directory, with a limit. A crash before there is a row leaves one that the next start removes. */
 static int make_limited(struct volumes *v, const char *name, uint64_t size, struct error *err)
 {
@@ -155,6 +170,8 @@ static int make_limited(struct volumes *v, const char *name, uint64_t size, stru
         return error_errno(err, errno, "volume %s", name);
     CLEANUP_CLOSE int dir = openat(v->root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int r = dir < 0 ? -errno : project_quota_begin(dir, size);
+    if (r < 0)
+        undo_limited(v, name);
     return r < 0 ? error_errno(err, r, "limit the size of volume %s", name) : 0;
 }
 
@@ -186,6 +203,8 @@ int volume_create(struct volumes *v, const struct volume_create *q, struct volum
         r = make_limited(v, request.name, size, err);
     if (r == 0 && !found) {
         r = insert(v, &request, request.name, err);
+        if (r < 0 && size > 0)
+            undo_limited(v, request.name);
         bool again = false;
         if (r == 0)
             r = volume_find(v, request.name, &again, ret, err);
@@ -250,14 +269,6 @@ int volume_forget(struct volumes *v, const char *name, struct error *err)
     }
     db_unlock(v->db);
     return r;
-}
-
-static void end_limit(struct volumes *v, const char *name)
-{
-    CLEANUP_CLOSE int dir = openat(v->root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    int r = dir < 0 ? -errno : project_quota_end(dir, v->root_fd);
-    if (r < 0 && r != -ENOENT && r != -ENOTTY && r != -EOPNOTSUPP) /* file systems without projects */
-        log_warn("volume %s: its quota is not given up: %s", name, strerror(-r));
 }
 
 void volume_delete_data(struct volumes *v, const char *name)

@@ -57,8 +57,12 @@ check "a wrong size of a volume is refused" has "invalid size: 'much'"
 
 kill $daemon
 wait $daemon
+sqlite3 /run/quota/dory/dory.db "CREATE TRIGGER refuse BEFORE INSERT ON volumes WHEN NEW.name = 'lost' BEGIN SELECT RAISE(ABORT, 'refused for a test'); END"
 echo '{"iptables": false, "storage-opts": ["overlay2.size=6m"]}' >/run/daemon.json
 daemon
+out=$(dory volume create -o size=4m lost 2>&1)
+check "a volume with a size that gets no row is an error" has "refused for a test"
+check "and leaves nothing behind" [ ! -e /run/quota/dory/volumes/lost ]
 out=$(dory run --rm box dd if=/dev/zero of=/file bs=1M count=8 2>&1)
 check "the daemon's overlay2.size limits containers that do not say" has "exceeded"
 out=$(dory run --rm --storage-opt size=12m box dd if=/dev/zero of=/file bs=1M count=8 2>&1)
