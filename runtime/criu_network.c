@@ -149,7 +149,7 @@ int criu_network_unlock(pid_t pid, const char *name, struct error *err)
         return r;
     for (size_t i = 0; i < names.count; i++) {
         const char *table = names.items[i];
-        if (strcmp(table, name) != 0 && (own || strncmp(table, PREFIX, strlen(PREFIX)) != 0))
+        if (strncmp(table, PREFIX, strlen(PREFIX)) != 0 || (own && strcmp(table, name) != 0))
             continue;
         r = delete_table(fd, table);
         if (r < 0 && r != -ENOENT)

@@ -18,7 +18,8 @@ void criu_network_lock_name(pid_t pid, char name[CRIU_LOCK_NAME_MAX]);
 /*
  * Removes what a dump has left in the network namespace of `pid`, which is there already (a child of criu's). `name` is
  * the table of the dump; "" for images that do not say it. In a network namespace that is not our own every lock is one
- * of the container's. None, and a kernel without nftables, is no error. Blocks.
+ * of the container's. A table that is no lock of criu's stays, whatever the images say. None, and a kernel without
+ * nftables, is no error. Blocks.
  */
 int criu_network_unlock(pid_t pid, const char *name, struct error *err);
 
