@@ -54,6 +54,17 @@ static void tell_all(struct build_progress *p, struct strbuf *bytes)
     bytes->size -= used;
 }
 
+/* Lock held. Adds some of what waits; what cannot be read is lost, and the log says so. */
+static void take(struct event_spool *spool, struct strbuf *bytes)
+{
+    int failed = event_spool_take(spool, bytes);
+    if (failed == 0)
+        return;
+    log_warn("build: what its steps say is lost: %s", strerror(-failed));
+    event_spool_release(spool);
+    strbuf_clear(bytes);
+}
+
 /* Until all is told and nothing comes any more. */
 static void *teller_main(void *data)
 {
@@ -66,12 +77,7 @@ static void *teller_main(void *data)
             pthread_cond_wait(&p->changed, &p->lock);
         if (event_spool_size(&p->waiting) == 0)
             break;
-        int failed = event_spool_take(&p->waiting, &bytes);
-        if (failed < 0) {
-            log_warn("build: what its steps say is lost: %s", strerror(-failed));
-            event_spool_release(&p->waiting);
-            strbuf_clear(&bytes);
-        }
+        take(&p->waiting, &bytes);
         pthread_mutex_unlock(&p->lock);
         tell_all(p, &bytes);
         pthread_mutex_lock(&p->lock);
@@ -136,8 +142,9 @@ static bool replay(struct build_progress *p, struct build_progress_step *s)
     CLEANUP_STRBUF struct strbuf bytes = STRBUF_INIT;
     struct event_record record;
     bool done = false;
-    while (event_spool_size(&s->spool) > 0 && event_spool_take(&s->spool, &bytes) == 0) {
+    while (event_spool_size(&s->spool) > 0) {
         size_t used = 0, n;
+        take(&s->spool, &bytes);
         while ((n = event_record_read(bytes.data + used, bytes.size - used, &record)) > 0) {
             pass(p, &record);
             done = done || (record.kind == EVENT_DONE && record.step->first_line != 0);
