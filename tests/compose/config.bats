@@ -123,3 +123,20 @@ same_lines() {
     echo "$text" >pipe 3>&- &
     diff -u <(echo "$theirs") <(corpus_env timeout 60 "$DORY_BIN/dory" compose -f pipe config)
 }
+
+@test "--compatibility and COMPOSE_COMPATIBILITY: names, and what config leaves out" {
+    mkdir "$BATS_TEST_TMPDIR/shop"
+    cd "$BATS_TEST_TMPDIR/shop" || return 1
+    echo 'services: {web: {build: .}}' >compose.yaml
+    same_output --compatibility config
+    same_output --compatibility config --images
+    [ "$output" = shop_web ]
+    local value
+    for value in true y yes nonsense; do
+        echo "COMPOSE_COMPATIBILITY=$value" | tee .env >environment
+        same_output config
+        same_output config --images
+        rm environment
+        same_output config --images
+    done
+}

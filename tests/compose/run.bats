@@ -83,3 +83,24 @@ YAML
     run -0 python3 "$ENV_SOURCE/tests/lib/terminal.py" "$DORY_BIN/dory" compose run --rm -T --no-deps web sh -c '[ -t 1 ] || echo has none'
     [[ "$output" == *"has none"* ]]
 }
+
+@test "--compatibility and COMPOSE_COMPATIBILITY join the parts of names with underscores" {
+    file <<'YAML'
+services:
+  db: {image: "busybox:latest", command: sleep 1000, stop_grace_period: 0s}
+  web: {image: "busybox:latest", command: echo said, links: [db]}
+YAML
+    run -0 --separate-stderr compose --compatibility up web
+    [[ "$output" == *"web_1  | said"* ]]
+    ours=$(dory inspect -f '{{json .HostConfig.Links}}' shop_web_1 | jq -c sort)
+    [[ "$ours" == *shop_db_1* ]]
+    compose down
+    compose_reference --compatibility up -d
+    [ "$ours" = "$(dory inspect -f '{{json .HostConfig.Links}}' shop_web_1 | jq -c sort)" ]
+    run -0 compose --compatibility up -d db
+    [[ "$output" == *"Container shop_db_1  Running"* ]]
+    echo COMPOSE_COMPATIBILITY=y >"$PROJECT/.env"
+    compose run -d web sleep 1000
+    name=$(dory ps --filter label=com.docker.compose.oneoff=True --format '{{.Names}}')
+    [[ "$name" =~ ^shop_web_run_[0-9a-f]{12}$ ]]
+}

@@ -4,6 +4,7 @@
 
 #include "base/json_edit.h"
 #include "cmd/dory/compose/labels.h"
+#include "cmd/dory/compose/model.h"
 
 /* Members that bake has under a name of its own, and takes as they are. */
 static const struct {
@@ -40,9 +41,8 @@ static struct json *tags_of(const struct compose_project *project, const char *n
 {
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
     struct json_writer w;
-    const char *image = json_get_string(service, "image");
     const struct json *tags = json_get(json_get(service, "build"), "tags");
-    CLEANUP_FREE char *own = image ? xstrdup(image) : xasprintf("%s-%s", project->name, name);
+    CLEANUP_FREE char *own = model_image(project, name);
     json_writer_init(&w, &text);
     json_begin_array(&w);
     for (size_t i = 0; i < json_count(tags); i++)

@@ -25,7 +25,8 @@ struct compose_options {
     char *progress;          /* "auto", "tty", "plain", "json", "quiet"; COMPOSE_PROGRESS */
     int64_t parallel;        /* -1: no limit; COMPOSE_PARALLEL_LIMIT */
     bool parallel_given;
-    bool dry_run, all_resources, compatibility; /* COMPOSE_COMPATIBILITY */
+    bool dry_run, all_resources;
+    bool compatibility; /* --compatibility; COMPOSE_COMPATIBILITY is the loader's */
 };
 
 extern const struct option compose_global_options[];

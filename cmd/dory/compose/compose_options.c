@@ -51,7 +51,7 @@ int compose_options_prepare(void *flags, struct error *err)
     static const char *const ansi[] = {"never", "always", "auto", NULL};
     static const char *const progress[] = {"auto", "tty", "plain", "json", "quiet", NULL};
     struct compose_options *options = flags;
-    const char *limit = getenv("COMPOSE_PARALLEL_LIMIT"), *compatibility = getenv("COMPOSE_COMPATIBILITY");
+    const char *limit = getenv("COMPOSE_PARALLEL_LIMIT");
     int r = choose(&options->ansi, "COMPOSE_ANSI", "auto", "ansi", ansi, err);
     if (r == 0)
         r = choose(&options->progress, "COMPOSE_PROGRESS", "auto", "progress", progress, err);
@@ -60,7 +60,5 @@ int compose_options_prepare(void *flags, struct error *err)
         r = error_set(err, ERROR_INVALID, 0, "COMPOSE_PARALLEL_LIMIT must be an integer (found: \"%s\")", limit);
     if (r == 0 && options->parallel == 0)
         r = error_set(err, ERROR_INVALID, 0, "--parallel must be -1 or a positive number");
-    if (r == 0 && !options->compatibility && compatibility && *compatibility)
-        parse_bool(compatibility, &options->compatibility);
     return r;
 }

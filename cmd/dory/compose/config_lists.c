@@ -6,6 +6,7 @@
 #include "cmd/dory/compose/config.h"
 #include "cmd/dory/compose/hash.h"
 #include "cmd/dory/compose/interpolate.h"
+#include "cmd/dory/compose/model.h"
 #include "cmd/dory/compose/table.h"
 
 struct json *config_model(const struct compose_project *project, bool as_json)
@@ -44,11 +45,8 @@ static void print_images(const struct compose_project *project)
 {
     const struct json *services = json_get(project->model, "services");
     for (size_t i = 0; services && i < services->object.count; i++) {
-        const char *image = json_get_string(&services->object.values[i], "image");
-        if (image)
-            printf("%s\n", image);
-        else
-            printf("%s-%s\n", project->name, services->object.keys[i]);
+        CLEANUP_FREE char *image = model_image(project, services->object.keys[i]);
+        printf("%s\n", image);
     }
 }
 

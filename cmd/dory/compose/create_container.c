@@ -165,13 +165,14 @@ static void add_service_links(const struct creation *creation, const char *link,
     const char *alias = strchr(link, ':') ? strchr(link, ':') + 1 : service;
     const struct app_service *other = app_service(creation->app, service);
     int number = creation->container->number;
+    char c = compose_separator(&creation->app->project);
     for (size_t i = 0; other && i < other->count; i++) {
         const struct app_container *container = other->containers[i];
         if (container->remove)
             continue;
         strv_addf(out, "%s:%s", container->name, alias);
-        strv_addf(out, "%s:%s-%d", container->name, service, number);
-        strv_addf(out, "%s:%s-%s-%d", container->name, creation->app->project.name, service, number);
+        strv_addf(out, "%s:%s%c%d", container->name, service, c, number);
+        strv_addf(out, "%s:%s%c%s%c%d", container->name, creation->app->project.name, c, service, c, number);
     }
 }
 

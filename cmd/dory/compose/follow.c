@@ -102,7 +102,7 @@ static void on_hook_line(void *data, const char *source, const char *line, size_
     struct follow *follow = data;
     const char *project = follow->app->project.name;
     size_t n = strlen(project);
-    if (strncmp(source, project, n) == 0 && source[n] == '-')
+    if (strncmp(source, project, n) == 0 && source[n] == compose_separator(&follow->app->project))
         source += n + 1;
     CLEANUP_FREE char *own = xstrndup(source, strcspn(source, " "));
     follow_print_line(follow->streams.printer, own, false, line, size);

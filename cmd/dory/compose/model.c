@@ -86,13 +86,14 @@ void model_entries(const struct json *value, struct strv *out)
 char *model_image(const struct compose_project *project, const char *service)
 {
     const char *image = json_get_string(compose_service(project, service), "image");
-    return image && *image ? xstrdup(image) : xasprintf("%s-%s", project->name, service);
+    return image && *image ? xstrdup(image) : xasprintf("%s%c%s", project->name, compose_separator(project), service);
 }
 
 char *model_container_name(const struct compose_project *project, const char *service, int number)
 {
     const char *name = json_get_string(compose_service(project, service), "container_name");
-    return name && *name ? xstrdup(name) : xasprintf("%s-%s-%d", project->name, service, number);
+    char c = compose_separator(project);
+    return name && *name ? xstrdup(name) : xasprintf("%s%c%s%c%d", project->name, c, service, c, number);
 }
 
 int64_t model_scale(const struct json *service)

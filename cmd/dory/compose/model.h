@@ -19,7 +19,7 @@ size_t model_members(const struct json *object);
 /* The entries of an object of texts as "key=value", or of a list as they are. A null value is the key alone. */
 void model_entries(const struct json *value, struct strv *out);
 
-/* "PROJECT-SERVICE", unless the service names an image. The caller frees. */
+/* "PROJECT-SERVICE" (or what compose_separator() says), unless the service names an image. The caller frees. */
 char *model_image(const struct compose_project *project, const char *service);
 /* The container's name: container_name, else "PROJECT-SERVICE-NUMBER". The caller frees. */
 char *model_container_name(const struct compose_project *project, const char *service, int number);

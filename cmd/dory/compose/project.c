@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/json_edit.h"
+#include "base/parse.h"
 #include "cmd/dory/compose/environment.h"
 #include "cmd/dory/compose/files.h"
 #include "cmd/dory/compose/load.h"
@@ -86,6 +87,16 @@ static void named_env_files(const struct compose_options *options, struct strv *
     }
 }
 
+/* --compatibility, or COMPOSE_COMPATIBILITY, also of .env; what is no boolean is a no to Compose, "y" a yes. */
+static bool wants_compatibility(const struct compose_options *options, const struct strv *environment)
+{
+    const char *text = strv_env_get(environment, "COMPOSE_COMPATIBILITY");
+    bool value;
+    if (options->compatibility || (text && strcasecmp(text, "y") == 0))
+        return true;
+    return text && parse_bool(text, &value) == 0 && value;
+}
+
 /* The environment, the files, the directory: each decides about the next. */
 static int find_everything(const struct compose_options *options, struct compose_project *project, struct error *err)
 {
@@ -102,6 +113,7 @@ static int find_everything(const struct compose_options *options, struct compose
     project->directory = find_directory(options, &project->files);
     if (env_files.count == 0 && strcmp(first, project->directory) != 0)
         r = environment_add_files(&project->environment, &env_files, project->directory, &project->warnings, err);
+    project->compatibility = wants_compatibility(options, &project->environment);
     return r;
 }
 

@@ -31,6 +31,7 @@ struct compose_project {
     struct json *model;      /* the canonical model */
     struct json *disabled;   /* services (an object like the model's) that are not active, or were not selected */
     struct strv warnings;    /* sentences for standard error; compose_project_warn() prints them */
+    bool compatibility;      /* names are joined with '_' as Compose 1 did, not with '-' */
     bool all_resources;      /* networks and the like that no active service uses stay in the model */
     struct compose_source *source;
 };
@@ -66,6 +67,12 @@ void compose_project_warn(struct compose_project *project);
  * of the project that the files make. The caller frees *ret_name.
  */
 int compose_project_name(const struct compose_options *options, char **ret_name, struct error *err);
+
+/* What stands between the parts of the names of containers and built images. */
+static inline char compose_separator(const struct compose_project *project)
+{
+    return project->compatibility ? '_' : '-';
+}
 
 /* A service of the model; NULL when there is none, or it is disabled. */
 const struct json *compose_service(const struct compose_project *project, const char *name);

@@ -424,8 +424,9 @@ static int run_service(struct app *app, const struct run_flags *flags, const str
     if (r < 0)
         return r;
     id_generate(slug);
+    char c = compose_separator(&app->project);
     CLEANUP_FREE char *own =
-        flags->name ? xstrdup(flags->name) : xasprintf("%s-%s-run-%.12s", app->project.name, name, slug);
+        flags->name ? xstrdup(flags->name) : xasprintf("%s%c%s%crun%c%.12s", app->project.name, c, name, c, c, slug);
     struct creation creation = {.app = app,
                                 .container = app_add_container(service, NULL, own, 1),
                                 .oneoff = true,
