@@ -75,6 +75,24 @@ YAML
     [[ "$output" == *"no such service: nothing" ]]
 }
 
+@test "run --rm leaves no container that could not be started" {
+    file <<'YAML'
+services:
+  web:
+    image: busybox:latest
+    read_only: true
+    secrets: [word]
+secrets:
+  word: {environment: WORD}
+YAML
+    WORD=open run -1 compose run --rm web true
+    [[ "$output" == *"in read-only service web"* ]]
+    [ -z "$(dory ps -aq --filter name=shop-web)" ]
+    WORD=open run -1 compose run --name shop-left web true
+    [ "$(state_of shop-left)" = created ]
+    dory rm shop-left
+}
+
 @test "run gives a terminal where there is one" {
     shop
     cd "$PROJECT"

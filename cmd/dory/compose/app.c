@@ -18,11 +18,7 @@ void app_release(struct app *app)
 {
     for (size_t i = 0; i < app->count; i++) {
         struct app_service *service = &app->services[i];
-        for (size_t j = 0; j < service->count; j++) {
-            free(service->containers[j]->id);
-            free(service->containers[j]->name);
-            free(service->containers[j]);
-        }
+        app_drop_containers(service, false);
         free(service->containers);
         free(service->name);
         json_free(service->config);
@@ -135,6 +131,32 @@ struct app_container *app_add_container(struct app_service *service, const char 
     xgrow((void **)&service->containers, service->count, &service->capacity, sizeof(struct app_container *));
     service->containers[service->count++] = container;
     return container;
+}
+
+void app_drop_containers(struct app_service *service, bool removed)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < service->count; i++) {
+        struct app_container *container = service->containers[i];
+        if (removed && !container->remove) {
+            service->containers[kept++] = container;
+            continue;
+        }
+        free(container->id);
+        free(container->name);
+        free(container);
+    }
+    service->count = kept;
+}
+
+struct container_op app_container_op(const struct app_container *container)
+{
+    const struct app *app = container->service->app;
+    return (struct container_op){.id = container->id,
+                                 .name = container->name,
+                                 .service = container->service->config,
+                                 .timeout = app->timeout,
+                                 .dry_run = app->options->dry_run};
 }
 
 static void take_existing(struct app *app, struct app_service *service)

@@ -15,6 +15,8 @@
 #include "cmd/dory/compose/project.h"
 #include "cmd/dory/compose/work.h"
 
+struct container_op; /* container_ops.h */
+
 /* A container of a service, there already or to come. */
 struct app_container {
     char *id, *name; /* id NULL: not made yet */
@@ -67,6 +69,10 @@ void app_take_services(struct app *app, const struct strv *names);
 
 struct app_service *app_service(const struct app *app, const char *name);
 struct app_container *app_add_container(struct app_service *service, const char *id, const char *name, int number);
+/* Frees all containers of the service, or with `removed` alone those that were to be removed. */
+void app_drop_containers(struct app_service *service, bool removed);
+/* What is done to the container, with its service's settings and the command's flags. */
+struct container_op app_container_op(const struct app_container *container);
 /* "Container NAME". The caller frees. */
 char *app_event_id(const char *container_name);
 /* Is the container one whose service the project does not have (any more)? */

@@ -145,12 +145,7 @@ static void place_task(struct plan *plan, const struct app_service *service, siz
 static int remove_task(struct cli *cli, void *data, struct work_report *report, struct error *err)
 {
     const struct app_container *container = data;
-    const struct app *app = container->service->app;
-    struct container_op op = {.id = container->id,
-                              .name = container->name,
-                              .service = container->service->config,
-                              .timeout = app->timeout,
-                              .dry_run = app->options->dry_run};
+    struct container_op op = app_container_op(container);
     return container_op_stop_and_remove(cli, &op, report, err);
 }
 
@@ -192,12 +187,7 @@ static void plan_recreate(struct plan *plan, struct app_container *container)
 static int stop_dependent_task(struct cli *cli, void *data, struct work_report *report, struct error *err)
 {
     const struct app_container *container = data;
-    const struct app *app = container->service->app;
-    struct container_op op = {.id = container->id,
-                              .name = container->name,
-                              .service = container->service->config,
-                              .timeout = app->timeout,
-                              .dry_run = app->options->dry_run};
+    struct container_op op = app_container_op(container);
     return container_op_stop(cli, &op, report, err);
 }
 
@@ -338,21 +328,6 @@ static void add_points(struct plan *plan)
     }
 }
 
-static void drop_removed(struct app_service *service)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < service->count; i++) {
-        if (!service->containers[i]->remove) {
-            service->containers[kept++] = service->containers[i];
-            continue;
-        }
-        free(service->containers[i]->id);
-        free(service->containers[i]->name);
-        free(service->containers[i]);
-    }
-    service->count = kept;
-}
-
 static int create_containers(struct app *app, const struct converge_options *options, struct error *err)
 {
     struct plan plan = {.app = app, .options = options};
@@ -371,7 +346,7 @@ static int create_containers(struct app *app, const struct converge_options *opt
     free(plan.creations);
     free(plan.points);
     for (size_t i = 0; r == 0 && i < app->count; i++)
-        drop_removed(&app->services[i]);
+        app_drop_containers(&app->services[i], true);
     return r;
 }
 

@@ -52,20 +52,6 @@ static bool resolve_volumes_from(const struct app_service *service, bool modes, 
     return true;
 }
 
-static struct json *string_list(const struct strv *list)
-{
-    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-    struct json *tree = NULL;
-    struct json_writer w;
-    json_writer_init(&w, &text);
-    json_begin_array(&w);
-    for (size_t i = 0; i < list->count; i++)
-        json_put_string(&w, list->items[i]);
-    json_end_array(&w);
-    json_parse(text.data, text.size, &tree, NULL);
-    return tree;
-}
-
 /* Sets a member where it is, so that the order of the members (and with it the hash) stays. */
 static void replace_member(struct json *object, const char *key, struct json *value)
 {
@@ -92,7 +78,7 @@ void creation_hash(const struct app_service *service, char ret[DIGEST_HEX_MAX])
             replace_member(config, modes[i], json_new_string(shared));
     }
     if (resolve_volumes_from(service, false, &volumes, &missing) && volumes.count > 0)
-        replace_member(config, "volumes_from", string_list(&volumes));
+        replace_member(config, "volumes_from", model_list(&volumes));
     compose_service_hash(config, ret);
 }
 

@@ -1,4 +1,5 @@
 /* post_start and pre_stop: an exec each, one after the other. */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -69,10 +70,12 @@ static int copy_output(struct cli *cli, const char *exec, struct hook_output *ou
     ssize_t n;
     while ((n = read(stream.fd, buffer, 65536)) > 0)
         frame_lines_feed(&frames, buffer, (size_t)n, on_line, output);
+    if (n < 0)
+        r = error_errno(err, errno, "read the output of a hook");
     frame_lines_end(&frames, on_line, output);
     frame_lines_release(&frames);
     fd_close(stream.fd);
-    return 0;
+    return r;
 }
 
 static int run_hook(struct cli *cli, const char *id, const struct json *hook, struct hook_output *output,

@@ -187,10 +187,7 @@ static int restart_all(struct app *app, struct error *err)
         behind[i] = work_add(work, &(struct work_item){.name = service->name});
         work_after(work, behind[i], before[i]);
         for (size_t j = 0; j < service->count; j++) {
-            const struct container_op op = {.id = service->containers[j]->id,
-                                            .name = service->containers[j]->name,
-                                            .service = service->config,
-                                            .timeout = app->timeout};
+            const struct container_op op = app_container_op(service->containers[j]);
             size_t task = add_each(app, work, &op, NULL, restart_one);
             work_after(work, task, before[i]);
             work_after(work, behind[i], task);

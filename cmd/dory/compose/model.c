@@ -253,3 +253,17 @@ int model_check_dependencies(const struct compose_project *project, struct error
     }
     return r;
 }
+
+struct json *model_list(const struct strv *words)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    struct json *tree = NULL;
+    struct json_writer w;
+    json_writer_init(&w, &text);
+    json_begin_array(&w);
+    for (size_t i = 0; i < words->count; i++)
+        json_put_string(&w, words->items[i]);
+    json_end_array(&w);
+    json_parse(text.data, text.size, &tree, NULL);
+    return tree;
+}

@@ -18,6 +18,8 @@ int64_t model_duration(const struct json *object, const char *key);
 size_t model_members(const struct json *object);
 /* The entries of an object of texts as "key=value", or of a list as they are. A null value is the key alone. */
 void model_entries(const struct json *value, struct strv *out);
+/* A list of texts, for json_set(). */
+struct json *model_list(const struct strv *words);
 
 /* "PROJECT-SERVICE" (or what compose_separator() says), unless the service names an image. The caller frees. */
 char *model_image(const struct compose_project *project, const char *service);

@@ -136,7 +136,6 @@ static bool uses_network(const struct app_service *service, const char *key)
 }
 
 struct stop_data {
-    struct app *app;
     struct app_container *container;
     bool remove;
 };
@@ -144,11 +143,7 @@ struct stop_data {
 static int stop_task(struct cli *cli, void *data, struct work_report *report, struct error *err)
 {
     const struct stop_data *stop = data;
-    struct container_op op = {.id = stop->container->id,
-                              .name = stop->container->name,
-                              .service = stop->container->service->config,
-                              .timeout = stop->app->timeout,
-                              .dry_run = stop->app->options->dry_run};
+    struct container_op op = app_container_op(stop->container);
     return stop->remove ? container_op_stop_and_remove(cli, &op, report, err)
                         : container_op_stop(cli, &op, report, err);
 }
@@ -164,7 +159,7 @@ static int stop_users(struct app *app, const char *key, bool (*uses)(const struc
     struct work *work = work_new(app->cli, &app->board, app->options->parallel);
     for (size_t i = 0; i < app->count; i++) {
         for (size_t j = 0; uses(&app->services[i], key) && j < app->services[i].count; j++) {
-            items[n] = (struct stop_data){app, app->services[i].containers[j], remove};
+            items[n] = (struct stop_data){app->services[i].containers[j], remove};
             work_add(work, &(struct work_item){
                                .name = app->services[i].containers[j]->name, .run = stop_task, .data = &items[n++]});
         }
@@ -357,14 +352,8 @@ static int replace_volume(struct app *app, const char *key, const struct json *v
     strbuf_adds(&path, "?force=1");
     int r = stop_users(app, key, uses_volume, true, err);
     for (size_t i = 0; r == 0 && i < app->count; i++) {
-        if (!uses_volume(&app->services[i], key))
-            continue;
-        for (size_t j = 0; j < app->services[i].count; j++) {
-            free(app->services[i].containers[j]->id);
-            free(app->services[i].containers[j]->name);
-            free(app->services[i].containers[j]);
-        }
-        app->services[i].count = 0;
+        if (uses_volume(&app->services[i], key))
+            app_drop_containers(&app->services[i], false);
     }
     if (r == 0 && !app->board.dry_run)
         r = client_call(cli_client(app->cli), &(struct client_request){.method = "DELETE", .path = strbuf_str(&path)},

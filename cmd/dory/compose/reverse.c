@@ -11,13 +11,8 @@ struct reverse_item {
 static int reverse_task(struct cli *cli, void *data, struct work_report *report, struct error *err)
 {
     const struct reverse_item *item = data;
-    const struct app *app = item->container->service->app;
-    struct container_op op = {.id = item->container->id,
-                              .name = item->container->name,
-                              .service = item->container->service->config,
-                              .timeout = app->timeout,
-                              .remove_volumes = item->options->remove_volumes,
-                              .dry_run = app->options->dry_run};
+    struct container_op op = app_container_op(item->container);
+    op.remove_volumes = item->options->remove_volumes;
     return item->options->remove ? container_op_stop_and_remove(cli, &op, report, err)
                                  : container_op_stop(cli, &op, report, err);
 }

@@ -89,18 +89,6 @@ static struct json *parse(struct strbuf *text)
     return tree;
 }
 
-static struct json *list_of(const struct strv *words)
-{
-    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-    struct json_writer w;
-    json_writer_init(&w, &text);
-    json_begin_array(&w);
-    for (size_t i = 0; i < words->count; i++)
-        json_put_string(&w, words->items[i]);
-    json_end_array(&w);
-    return parse(&text);
-}
-
 static int set_ports(struct json *config, const struct run_flags *flags, struct error *err)
 {
     struct port_mappings ports = {0};
@@ -214,8 +202,8 @@ static void set_capabilities(struct json *config, const struct strv *more, const
         if (!strv_contains(more, rest.items[i]))
             strv_add(&kept, rest.items[i]);
     }
-    json_set(config, key, list_of(&list));
-    json_set(config, other, list_of(&kept));
+    json_set(config, key, model_list(&list));
+    json_set(config, other, model_list(&kept));
 }
 
 static int set_command(struct json *config, const struct run_flags *flags, const struct strv *arguments,
@@ -228,10 +216,10 @@ static int set_command(struct json *config, const struct run_flags *flags, const
         int r = schema_split_words(flags->entrypoint, &entrypoint, err);
         if (r < 0)
             return r;
-        json_set(config, "entrypoint", list_of(&entrypoint));
+        json_set(config, "entrypoint", model_list(&entrypoint));
     }
     if (command.count > 0 || flags->entrypoint_given)
-        json_set(config, "command", list_of(&command));
+        json_set(config, "command", model_list(&command));
     return 0;
 }
 
@@ -331,6 +319,13 @@ static struct app_service *add_service(struct app *app, const char *name)
 
 /* ---- the container ---- */
 
+/* One that never ran has nobody else to remove it. */
+static void forget(struct cli *cli, const char *id, bool remove)
+{
+    if (remove)
+        container_request(cli, "DELETE", id, "?v=1&force=1", NULL);
+}
+
 static int make_container(struct app *app, struct creation *creation, struct error *err)
 {
     struct work *work = work_new(app->cli, &app->board, 1);
@@ -343,15 +338,10 @@ static int make_container(struct app *app, struct creation *creation, struct err
     if (r < 0 || app->options->dry_run)
         return r;
     const struct app_service *service = creation->container->service;
-    return container_files_inject(app->cli, creation->container->id, &app->project, service->name, service->config,
-                                  err);
-}
-
-/* One that never ran has nobody else to remove it. */
-static void forget(struct cli *cli, const char *id, bool remove)
-{
-    if (remove)
-        container_request(cli, "DELETE", id, "?v=1&force=1", NULL);
+    r = container_files_inject(app->cli, creation->container->id, &app->project, service->name, service->config, err);
+    if (r < 0)
+        forget(app->cli, creation->container->id, creation->auto_remove);
+    return r;
 }
 
 static int run_attached(struct cli *cli, const struct run_flags *flags, const char *id, struct error *err)
@@ -368,7 +358,9 @@ static int run_attached(struct cli *cli, const struct run_flags *flags, const ch
     int status = 0, r = session_attach(&session, err);
     if (r == 0)
         r = container_wait_begin(cli_client(cli), id, flags->remove ? "removed" : "next-exit", &wait, err);
-    if (r == 0 && (r = container_op_post(cli, id, "/start", err)) < 0)
+    if (r == 0)
+        r = container_op_post(cli, id, "/start", err);
+    if (r < 0)
         forget(cli, id, flags->remove);
     if (r == 0) {
         session_started(&session);
