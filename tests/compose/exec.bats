@@ -1,15 +1,8 @@
 # The commands of `dory compose` that act on one container of a service, beside Compose 2.x.
-bats_require_minimum_version 1.5.0
-load ../lib/env
-load ../lib/clients
 load ../lib/compose
 
 setup_file() {
-    clients_newer
-    env_start
-    env_images busybox
-    export PROJECT=$BATS_FILE_TMPDIR/shop
-    mkdir "$PROJECT"
+    compose_setup_file
     cat >"$PROJECT/compose.yaml" <<'YAML'
 services:
   web:

@@ -1,15 +1,9 @@
 # `dory compose build`, pull and push: the images of services.
-bats_require_minimum_version 1.5.0
-load ../lib/env
-load ../lib/clients
 load ../lib/compose
 
 setup_file() {
-    clients_newer
-    env_start
-    env_images busybox
+    compose_setup_file
     registry_start
-    export PROJECT=$BATS_FILE_TMPDIR/shop
     mkdir -p "$PROJECT/web" "$PROJECT/base"
     echo 'FROM busybox:latest
 ARG COLOUR=red

@@ -1,27 +1,5 @@
 # dory compose down, stop, start, restart, kill, pause, unpause and rm, with a file, without one, and on others' projects.
-bats_require_minimum_version 1.5.0
-load ../lib/env
-load ../lib/clients
-load ../lib/compose
 load ../lib/compose_up
-
-setup_file() {
-    clients_newer
-    env_start
-    env_images busybox
-}
-
-teardown_file() {
-    env_stop
-}
-
-setup() {
-    compose_up_setup
-}
-
-teardown() {
-    compose_up_teardown
-}
 
 @test "either of dory and Compose leaves the other's containers as they are, and stops and removes them" {
     two_services

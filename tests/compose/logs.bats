@@ -1,15 +1,8 @@
 # `dory compose logs`: prefixes, choices, and following containers that come, go and come again.
-bats_require_minimum_version 1.5.0
-load ../lib/env
-load ../lib/clients
 load ../lib/compose
 
 setup_file() {
-    clients_newer
-    env_start
-    env_images busybox
-    export PROJECT=$BATS_FILE_TMPDIR/shop
-    mkdir "$PROJECT"
+    compose_setup_file
     cat >"$PROJECT/compose.yaml" <<'YAML'
 services:
   web:

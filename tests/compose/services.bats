@@ -1,27 +1,5 @@
 # dory compose: what a service says of files, networks, volumes and images becomes so in its containers.
-bats_require_minimum_version 1.5.0
-load ../lib/env
-load ../lib/clients
-load ../lib/compose
 load ../lib/compose_up
-
-setup_file() {
-    clients_newer
-    env_start
-    env_images busybox
-}
-
-teardown_file() {
-    env_stop
-}
-
-setup() {
-    compose_up_setup
-}
-
-teardown() {
-    compose_up_teardown
-}
 
 @test "secrets and configs: files are bound, contents and variables are copied into the container" {
     echo 'from a file' >"$PROJECT/secret"

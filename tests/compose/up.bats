@@ -1,27 +1,5 @@
 # dory compose up -d, scale and create: what is made, in what order, and what of it is made anew.
-bats_require_minimum_version 1.5.0
-load ../lib/env
-load ../lib/clients
-load ../lib/compose
 load ../lib/compose_up
-
-setup_file() {
-    clients_newer
-    env_start
-    env_images busybox
-}
-
-teardown_file() {
-    env_stop
-}
-
-setup() {
-    compose_up_setup
-}
-
-teardown() {
-    compose_up_teardown
-}
 
 @test "up -d makes network, volume and containers with the names and labels of Compose, and says so line by line" {
     two_services

@@ -1,27 +1,5 @@
 # dory compose up without -d.
-bats_require_minimum_version 1.5.0
-load ../lib/env
-load ../lib/clients
-load ../lib/compose
 load ../lib/compose_up
-
-setup_file() {
-    clients_newer
-    env_start
-    env_images busybox
-}
-
-teardown_file() {
-    env_stop
-}
-
-setup() {
-    compose_up_setup
-}
-
-teardown() {
-    compose_up_teardown
-}
 
 # Starts `compose up ARGUMENT...` in the background, its output in $BATS_TEST_TMPDIR/up; sets UP to its pid.
 up_in_background() {

@@ -1,7 +1,4 @@
 # `dory compose watch`: files go into containers as they change, services are restarted and rebuilt.
-bats_require_minimum_version 1.5.0
-load ../lib/env
-load ../lib/clients
 load ../lib/compose
 
 setup_file() {

@@ -1,5 +1,17 @@
 # `dory compose` beside Compose 2.x of Debian's next release: what both print about the same project is the same.
-# Needs env.bash and clients.bash, and clients_newer in setup_file. PROJECT is the directory of the Compose file.
+# PROJECT is the directory of the Compose file.
+bats_require_minimum_version 1.5.0
+load ../lib/env
+load ../lib/clients
+
+# For setup_file: the reference, a daemon with busybox, and an empty project for the whole file.
+compose_setup_file() {
+    clients_newer
+    env_start
+    env_images busybox
+    export PROJECT=$BATS_FILE_TMPDIR/shop
+    mkdir "$PROJECT"
+}
 
 # dory's own; also under ENV_ENGINE=docker, where it speaks to dockerd.
 compose() {

@@ -1,12 +1,20 @@
-# For the tests of up and its like: a project in a directory of each test's own. Needs env.bash, clients.bash and
-# compose.bash.
+# For the tests of up and its like: a file's daemon and reference, and a project in a directory of each test's own.
+load ../lib/compose
 
-compose_up_setup() {
+setup_file() {
+    compose_setup_file
+}
+
+teardown_file() {
+    env_stop
+}
+
+setup() {
     PROJECT=$BATS_TEST_TMPDIR/shop
     mkdir "$PROJECT"
 }
 
-compose_up_teardown() {
+teardown() {
     compose down -v -t 0 --remove-orphans >/dev/null 2>&1 || true
     dory volume prune -af >/dev/null
 }
