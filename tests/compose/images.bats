@@ -76,6 +76,9 @@ teardown_file() {
     [[ "$output" == *"--builder"* ]]
     run -1 compose build --ssh nonsense db
     [ "$output" = 'invalid ssh key "nonsense"' ]
+    printf 'services: {odd: {build: {context: "%s", provenance: true}}}\n' "$PROJECT/web" >"$BATS_TEST_TMPDIR/compose.yaml"
+    run -1 compose -f "$BATS_TEST_TMPDIR/compose.yaml" build
+    [ "$output" = 'service "odd": build.provenance is not supported' ]
     run -0 compose build --compress db
     [[ "$output" == *"option '--compress' is DEPRECATED and will be ignored."* ]]
 }

@@ -163,19 +163,17 @@ static int choose_dockerfile(const struct json *build, const char *context, stru
 }
 
 /* Keys that mean something else with BuildKit than what dory could do. */
-static int check_keys(const char *service, const struct json *build, struct error *err)
+static int check_keys(const struct json *build, struct error *err)
 {
     static const char *const refused[] = {"isolation", "sbom", "provenance"};
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
         const char *value = json_get_string(build, refused[i]);
         bool off = value && strcmp(value, "false") == 0;
         if (value && !off)
-            return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "service \"%s\": build.%s is not supported", service,
-                             refused[i]);
+            return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "build.%s is not supported", refused[i]);
     }
     if (json_count(json_get(build, "platforms")) > 1)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                         "service \"%s\": build.platforms with more than one platform is not supported", service);
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "build.platforms with more than one platform is not supported");
     return 0;
 }
 
@@ -245,7 +243,7 @@ int compose_build_service(struct cli *cli, const struct compose_project *project
     CLEANUP(restore_input) int saved_input = -1;
     build_flags_defaults(&flags);
     strv_add(&arguments, context ? context : project->directory);
-    int r = check_keys(service, build, err);
+    int r = check_keys(build, err);
     if (r == 0)
         r = fill_flags(cli, project, service, options, &flags, err);
     if (r == 0)
