@@ -130,6 +130,8 @@ teardown_file() {
     run -0 dory image inspect "$REGISTRY/stored:one"
     run -0 compose pull --policy missing stored
     [[ "$output" == *" stored  Skipped - Image is already present locally"* ]]
+    run -0 compose pull -q stored
+    [ -z "$output" ]
     run -1 compose pull --policy sometimes stored
     [[ "$output" == *"must be one of missing, always"* ]]
     run -1 compose pull nonesuch

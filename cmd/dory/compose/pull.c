@@ -280,6 +280,8 @@ static int run_pull(struct cli *cli, void *data, const struct strv *arguments, s
         fprintf(stderr, "option '--%s' is DEPRECATED and will be ignored.\n",
                 flags->parallel_given ? "parallel" : "no-parallel");
     board_init(&board, compose_options(cli), "Pulling");
+    if (flags->quiet)
+        board.mode = BOARD_QUIET;
     int r = load(cli, flags, arguments, &project, &names, err);
     if (r == 0)
         r = plan_pulls(cli, &project, &names, &model, &board, &transfers, err);
