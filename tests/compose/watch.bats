@@ -167,6 +167,21 @@ YAML
     inside grep -q third /note
 }
 
+@test "--quiet hides what builds say" {
+    cat >"$PROJECT/compose.yaml" <<'YAML'
+services:
+  web:
+    build: ./build
+    init: true
+    develop: {watch: [{path: ./build, action: rebuild}]}
+YAML
+    watch --quiet
+    echo second >"$PROJECT/build/note"
+    said 'service(s) ["web"] successfully built'
+    inside grep -q second /note
+    run -1 grep -E 'COPY note|busybox' "$WATCHED"
+}
+
 @test "initial_sync copies what is newer than the image" {
     project <<'YAML'
         - {path: ./src, action: sync, target: /app, initial_sync: true}

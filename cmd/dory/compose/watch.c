@@ -147,8 +147,10 @@ static int bring_up(struct cli *cli, const struct watch_flags *flags, const stru
     CLEANUP_STRV struct strv words = STRV_INIT;
     strv_add(&words, "--detach");
     strv_add(&words, "--build");
-    if (flags->quiet)
+    if (flags->quiet) {
         strv_add(&words, "--quiet-pull");
+        strv_add(&words, "--quiet-build");
+    }
     strv_add_all(&words, services);
     return command_call(cli, "compose up", &words, err);
 }
