@@ -2,8 +2,7 @@
 #include "cmd/dory/commit.h"
 
 #include "cmd/dory/compose/board.h"
-#include "cmd/dory/compose/containers.h"
-#include "cmd/dory/compose/project.h"
+#include "cmd/dory/compose/lookup.h"
 
 struct compose_commit_flags {
     struct commit_flags commit;
@@ -47,14 +46,9 @@ static int commit(struct cli *cli, const struct commit_flags *flags, const struc
 static int run_commit(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
     const struct compose_commit_flags *flags = data;
-    CLEANUP_FREE char *project = NULL;
     CLEANUP_COMPOSE_CONTAINERS struct compose_containers containers = {0};
     const struct compose_container *container = NULL;
-    struct compose_query query = {.oneoff = COMPOSE_ONEOFF_INCLUDE};
-    int r = compose_project_name(compose_options(cli), &project, err);
-    if (r == 0)
-        r = compose_container_of(cli_client(cli), project, arguments->items[0], flags->index, &query, &containers,
-                                 &container, err);
+    int r = compose_lookup_container(cli, arguments->items[0], flags->index, &containers, &container, err);
     if (r < 0)
         return r;
     return commit(cli, &flags->commit, container, arguments->count > 1 ? arguments->items[1] : NULL, err);

@@ -5,8 +5,7 @@
 
 #include "cmd/dory/command_call.h"
 #include "cmd/dory/compose/board.h"
-#include "cmd/dory/compose/containers.h"
-#include "cmd/dory/compose/project.h"
+#include "cmd/dory/compose/lookup.h"
 
 struct exec_flags {
     bool detach, interactive, no_tty, privileged, tty;
@@ -42,13 +41,9 @@ static void exec_defaults(void *data)
 /* The name of the container that is meant; it goes into the words of the command that does it. */
 static int add_target(struct cli *cli, const char *service, int64_t index, struct strv *words, struct error *err)
 {
-    CLEANUP_FREE char *project = NULL;
     CLEANUP_COMPOSE_CONTAINERS struct compose_containers containers = {0};
     const struct compose_container *container = NULL;
-    struct compose_query query = {.oneoff = COMPOSE_ONEOFF_INCLUDE};
-    int r = compose_project_name(compose_options(cli), &project, err);
-    if (r == 0)
-        r = compose_container_of(cli_client(cli), project, service, index, &query, &containers, &container, err);
+    int r = compose_lookup_container(cli, service, index, &containers, &container, err);
     if (r == 0)
         strv_add(words, container->id);
     return r;

@@ -3,8 +3,7 @@
 
 #include "cmd/dory/command_call.h"
 #include "cmd/dory/compose/board.h"
-#include "cmd/dory/compose/containers.h"
-#include "cmd/dory/compose/project.h"
+#include "cmd/dory/compose/lookup.h"
 #include "cmd/dory/output_file.h"
 
 struct export_flags {
@@ -42,14 +41,9 @@ static int run_export(struct cli *cli, void *data, const struct strv *arguments,
 {
     const struct export_flags *flags = data;
     const char *output = flags->output && *flags->output ? flags->output : NULL;
-    CLEANUP_FREE char *project = NULL;
     CLEANUP_COMPOSE_CONTAINERS struct compose_containers containers = {0};
     const struct compose_container *container = NULL;
-    struct compose_query query = {.oneoff = COMPOSE_ONEOFF_INCLUDE};
-    int r = compose_project_name(compose_options(cli), &project, err);
-    if (r == 0)
-        r = compose_container_of(cli_client(cli), project, arguments->items[0], flags->index, &query, &containers,
-                                 &container, err);
+    int r = compose_lookup_container(cli, arguments->items[0], flags->index, &containers, &container, err);
     if (r == 0 && !output && isatty(STDOUT_FILENO))
         r = error_set(err, ERROR_INVALID, 0, "output option is required when exporting to terminal");
     if (r == 0)

@@ -57,3 +57,13 @@ void compose_lookup_services(const struct compose_lookup *lookup, bool disabled,
         add_keys(lookup->project.disabled, names);
     strv_sort(names);
 }
+
+int compose_lookup_container(struct cli *cli, const char *service, int64_t index, struct compose_containers *ret_list,
+                             const struct compose_container **ret, struct error *err)
+{
+    CLEANUP_FREE char *project = NULL;
+    struct compose_query query = {.oneoff = COMPOSE_ONEOFF_INCLUDE};
+    *ret_list = (struct compose_containers){0};
+    int r = compose_project_name(compose_options(cli), &project, err);
+    return r < 0 ? r : compose_container_of(cli_client(cli), project, service, index, &query, ret_list, ret, err);
+}

@@ -2,6 +2,7 @@
 #ifndef DORY_CMD_DORY_COMPOSE_LOOKUP_H
 #define DORY_CMD_DORY_COMPOSE_LOOKUP_H
 
+#include "cmd/dory/compose/containers.h"
 #include "cmd/dory/compose/project.h"
 
 struct compose_lookup {
@@ -22,5 +23,10 @@ int compose_lookup(const struct cli *cli, const struct strv *services, struct co
 
 /* Names of the services of the model, sorted; with `disabled` also those of inactive profiles. */
 void compose_lookup_services(const struct compose_lookup *lookup, bool disabled, struct strv *names);
+
+/* The running container of a service that exec, port, ... mean, those of `run` included: compose_container_of() in the
+ * project that compose_project_name() tells. The caller releases *ret_list in every case. */
+int compose_lookup_container(struct cli *cli, const char *service, int64_t index, struct compose_containers *ret_list,
+                             const struct compose_container **ret, struct error *err);
 
 #endif

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "base/parse.h"
-#include "cmd/dory/compose/containers.h"
-#include "cmd/dory/compose/project.h"
+#include "cmd/dory/compose/lookup.h"
 
 struct port_flags {
     int64_t index;
@@ -57,19 +56,15 @@ static int show(const struct compose_container *container, uint64_t port, const 
 static int run_port(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
     const struct port_flags *flags = data;
-    CLEANUP_FREE char *project = NULL, *protocol = xstrdup(flags->protocol ? flags->protocol : "tcp");
+    CLEANUP_FREE char *protocol = xstrdup(flags->protocol ? flags->protocol : "tcp");
     CLEANUP_COMPOSE_CONTAINERS struct compose_containers containers = {0};
     const struct compose_container *container = NULL;
-    struct compose_query query = {.oneoff = COMPOSE_ONEOFF_INCLUDE};
     uint64_t port = 0;
     for (char *p = protocol; *p; p++)
         *p = (char)tolower((unsigned char)*p);
     int r = read_port(arguments->items[1], &port, err);
     if (r == 0)
-        r = compose_project_name(compose_options(cli), &project, err);
-    if (r == 0)
-        r = compose_container_of(cli_client(cli), project, arguments->items[0], flags->index, &query, &containers,
-                                 &container, err);
+        r = compose_lookup_container(cli, arguments->items[0], flags->index, &containers, &container, err);
     return r < 0 ? r : show(container, port, protocol, err);
 }
 
