@@ -50,6 +50,17 @@ appears() {
     return 1
 }
 
+# waiting COUNT: until `wait` in the background has found its containers; it has a connection for each of them.
+waiting() {
+    local i sockets
+    for ((i = 0; i < 600; i++)); do
+        sockets=$(find "/proc/$BACKGROUND/fd" -lname 'socket:*' | wc -l)
+        [ "$sockets" -ge "$1" ] && return 0
+        sleep 0.05
+    done
+    return 1
+}
+
 @test "cp copies out of the first container of a service" {
     run -0 compose cp web:/made "$BATS_TEST_TMPDIR/copy"
     [[ "$output" == *"copy shop-web-1:/made to $BATS_TEST_TMPDIR/copy Copied"* ]]
@@ -128,6 +139,7 @@ appears() {
     id=$(compose_reference run -d worker sh -c 'until [ -e /go ]; do sleep 0.1; done; exit 7')
     id=$(dory inspect -f '{{.Id}}' "$id")
     background "$BATS_TEST_TMPDIR/wait" wait worker
+    waiting 3
     dory exec "$id" touch /go
     appears "^container \"$id\" exited with status code 7\$" "$BATS_TEST_TMPDIR/wait"
     # The others are waited for, too.
@@ -141,6 +153,27 @@ appears() {
     [ "$(wc -l <"$BATS_TEST_TMPDIR/wait")" = 3 ]
     dory rm "$id"
     compose_reference start worker
+}
+
+@test "wait --down-project removes the project when the first container has ended" {
+    cat >"$BATS_TEST_TMPDIR/compose.yaml" <<'YAML'
+name: ending
+services:
+  brief:
+    image: busybox:latest
+    command: sh -c 'until [ -e /go ]; do sleep 0.1; done; exit 4'
+  long: {image: "busybox:latest", command: sleep 1000, stop_signal: KILL}
+YAML
+    compose -f "$BATS_TEST_TMPDIR/compose.yaml" up -d
+    background "$BATS_TEST_TMPDIR/wait" -p ending wait --down-project brief long
+    waiting 2
+    dory exec ending-brief-1 touch /go
+    local status=0
+    wait "$BACKGROUND" || status=$?
+    [ "$status" = 4 ]
+    grep -q '^container "[0-9a-f]*" exited with status code 4$' "$BATS_TEST_TMPDIR/wait"
+    [ -z "$(dory ps -aq --filter label=com.docker.compose.project=ending)" ]
+    [ -z "$(dory network ls -q --filter label=com.docker.compose.project=ending)" ]
 }
 
 @test "events tells what happens to the containers of a project" {
