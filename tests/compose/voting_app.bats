@@ -66,10 +66,18 @@ up_votes_and_down() {
 
 @test "five run commands with links" {
     DORY=$ENV_CLI run -0 "$VOTING/run"
+    DORY=$ENV_CLI run -1 "$VOTING/run"
+    [[ "$output" == "the voting app is there already"* ]]
     vote 1
     DORY=$ENV_CLI "$VOTING/run" down
     [ -z "$(dory ps -aq)" ]
     [ -z "$(dory volume ls -q)" ]
+}
+
+@test "run commands of which one fails leave nothing" {
+    VOTE_PORT=$RESULT_PORT DORY=$ENV_CLI run -125 "$VOTING/run"
+    [[ "$output" == *"$RESULT_PORT"* ]]
+    [ -z "$(dory ps -aq)$(dory volume ls -q)" ]
 }
 
 @test "dory compose, a file of version 2 with links" {
