@@ -62,30 +62,16 @@ static struct json *labels_of(const struct compose_project *project, const char 
     return labels;
 }
 
-/* Of the file and of --build-arg; NULL where there are none. */
-static struct json *arguments_of(const struct compose_project *project, const struct json *build,
-                                 const struct strv *given)
+static void set_arguments(struct json *target, const struct compose_project *project, const struct json *build,
+                          const struct strv *given)
 {
-    const struct json *own = json_get(build, "args");
-    struct json *args = json_new_object();
-    for (size_t i = 0; own && own->kind == JSON_OBJECT && i < own->object.count; i++) {
-        const char *value = json_string(&own->object.values[i]);
-        if (!value)
-            value = strv_env_get(&project->environment, own->object.keys[i]);
-        if (value)
-            json_set(args, own->object.keys[i], json_new_string(value));
+    CLEANUP_STRV struct strv entries = STRV_INIT;
+    compose_build_arguments(project, build, given, &entries);
+    for (size_t i = 0; i < entries.count; i++) {
+        const char *equals = strchr(entries.items[i], '=');
+        CLEANUP_FREE char *name = xstrndup(entries.items[i], (size_t)(equals - entries.items[i]));
+        json_set(json_object_of(target, "args"), name, json_new_string(equals + 1));
     }
-    for (size_t i = 0; i < given->count; i++) {
-        CLEANUP_FREE char *key = xstrndup(given->items[i], strcspn(given->items[i], "="));
-        const char *equals = strchr(given->items[i], '=');
-        const char *value = equals ? equals + 1 : strv_env_get(&project->environment, key);
-        if (value)
-            json_set(args, key, json_new_string(value));
-    }
-    if (args->object.count > 0)
-        return args;
-    json_free(args);
-    return NULL;
 }
 
 static void set_dockerfile(struct json *target, const struct json *build, const char *context)
@@ -110,9 +96,7 @@ static struct json *target_of(const struct compose_project *project, const char 
     context = context ? context : project->directory;
     json_set(target, "context", json_new_string(context));
     set_dockerfile(target, build, context);
-    struct json *args = arguments_of(project, build, &options->args);
-    if (args)
-        json_set(target, "args", args);
+    set_arguments(target, project, build, &options->args);
     json_set(target, "labels", labels_of(project, name, build));
     json_set(target, "tags", tags_of(project, name, service));
     for (size_t i = 0; i < ARRAY_SIZE(same); i++) {

@@ -104,24 +104,23 @@ static void add_hosts(const struct json *build, struct build_flags *flags)
     }
 }
 
-/* A variable that has no value in the file takes the project's. */
-static void add_arguments(const struct compose_project *project, const struct json *build,
-                          const struct compose_build_options *options, struct build_flags *flags)
+void compose_build_arguments(const struct compose_project *project, const struct json *build, const struct strv *given,
+                             struct strv *out)
 {
     CLEANUP_STRV struct strv entries = STRV_INIT;
     add_all(&entries, build, "args");
-    for (size_t i = 0; i < options->args.count; i++) {
-        CLEANUP_FREE char *name = xstrndup(options->args.items[i], strcspn(options->args.items[i], "="));
+    for (size_t i = 0; i < given->count; i++) {
+        CLEANUP_FREE char *name = xstrndup(given->items[i], strcspn(given->items[i], "="));
         strv_env_unset(&entries, name);
-        strv_add(&entries, options->args.items[i]);
+        strv_add(&entries, given->items[i]);
     }
     for (size_t i = 0; i < entries.count; i++) {
         const char *value =
             strchr(entries.items[i], '=') ? NULL : strv_env_get(&project->environment, entries.items[i]);
         if (value)
-            strv_addf(&flags->build_args, "%s=%s", entries.items[i], value);
+            strv_addf(out, "%s=%s", entries.items[i], value);
         else if (strchr(entries.items[i], '='))
-            strv_add(&flags->build_args, entries.items[i]);
+            strv_add(out, entries.items[i]);
     }
 }
 
@@ -205,7 +204,7 @@ static int fill_flags(struct cli *cli, const struct compose_project *project, co
     const struct json *config = compose_service(project, service), *build = json_get(config, "build");
     const char *progress = compose_options(cli)->progress;
     set_names(project, service, build, flags);
-    add_arguments(project, build, options, flags);
+    compose_build_arguments(project, build, &options->args, &flags->build_args);
     add_contexts(project, build, flags);
     add_ulimits(build, flags);
     add_hosts(build, flags);

@@ -25,6 +25,10 @@ int compose_build_service(struct cli *cli, const struct compose_project *project
 /* The services that are to be built before this one: those whose images are its additional contexts ("service:NAME").
  */
 void compose_build_dependencies(const struct json *service, struct strv *out);
+/* "NAME=VALUE" of build.args, with what --build-arg (`given`) puts in their place. One without a value takes the
+ * project's variable of that name, and is left out where there is none. */
+void compose_build_arguments(const struct compose_project *project, const struct json *build, const struct strv *given,
+                             struct strv *out);
 
 /* An image of the daemon. */
 struct compose_image {
