@@ -71,7 +71,8 @@ static int query(struct cli *cli, bool all, struct compose_containers *ret, stru
 
 static bool is_of(const struct compose_container *container, const char *project)
 {
-    return strcmp(compose_container_label(container, COMPOSE_LABEL_PROJECT), project) == 0;
+    const char *own = compose_container_label(container, COMPOSE_LABEL_PROJECT);
+    return own && strcmp(own, project) == 0;
 }
 
 /* "exited(2), running(3)" */
@@ -160,7 +161,7 @@ static int run_ls(struct cli *cli, void *data, const struct strv *arguments, str
         return r;
     for (size_t i = 0; i < containers.count; i++) {
         const char *name = compose_container_label(&containers.items[i], COMPOSE_LABEL_PROJECT);
-        if (!strv_contains(&projects, name) && matches(&flags->filters, name))
+        if (name && !strv_contains(&projects, name) && matches(&flags->filters, name))
             strv_add(&projects, name);
     }
     strv_sort(&projects);

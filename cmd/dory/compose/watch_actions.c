@@ -74,12 +74,12 @@ static int sync_service(const struct watch_context *context, const char *service
 
 /* ---- rebuild and restart ---- */
 
-static int image_request(struct cli *cli, const char *method, const char *id, struct error *err)
+static int remove_image(struct cli *cli, const char *id, struct error *err)
 {
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
     strbuf_adds(&path, "/images/");
     client_path_escape(&path, id);
-    struct client_request request = {.method = method, .path = strbuf_str(&path)};
+    struct client_request request = {.method = "DELETE", .path = strbuf_str(&path)};
     return client_call(cli_client(cli), &request, NULL, NULL, NULL, err);
 }
 
@@ -96,8 +96,11 @@ static int prune(const struct watch_context *context, struct error *err)
     if (r == 0)
         r = client_json(cli_client(context->cli), &(struct client_request){.path = strbuf_str(&path)}, &images, err);
     for (size_t i = 0; r == 0 && i < json_count(images); i++) {
+        const char *id = json_get_string(json_at(images, i), "Id");
         struct error refused = {0};
-        r = image_request(context->cli, "DELETE", json_get_string(json_at(images, i), "Id"), &refused);
+        if (!id)
+            continue;
+        r = remove_image(context->cli, id, &refused);
         if (r < 0 && (refused.kind == ERROR_CONFLICT || refused.kind == ERROR_NOT_FOUND))
             r = 0;
         else if (r < 0)
