@@ -164,6 +164,8 @@ YAML
     dory exec shop-db-1 touch /ready
     run -0 compose up --wait
     [[ "$output" == *"Container shop-db-1  Healthy"* ]]
+    sed -i "s,sleep 1000,sh -c 'sleep 0.5; touch /ready; exec sleep 1000'," "$PROJECT/compose.yaml"
+    run -0 compose up --wait --wait-timeout 9223372037
     file <<<'services: {job: {image: "busybox:latest", command: sh -c "exit 4", healthcheck: {test: "exit 1"}}}'
     run -1 compose up --wait
     [[ "$output" == *"container shop-job-1 exited (4)" ]]

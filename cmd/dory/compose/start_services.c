@@ -274,7 +274,8 @@ void converge_start_tasks(struct app *app, const struct start_options *options, 
         plan.points[i] = work_add(work, &(struct work_item){.name = app->services[i].name});
     for (size_t i = 0; i < app->count; i++)
         plan_start(&plan, &app->services[i]);
-    int64_t deadline = options->wait_timeout > 0 ? timestamp_monotonic() + options->wait_timeout * 1000000000 : 0;
+    int64_t seconds = options->wait_timeout < INT32_MAX ? options->wait_timeout : INT32_MAX;
+    int64_t deadline = seconds > 0 ? timestamp_monotonic() + seconds * 1000000000 : 0;
     for (size_t i = 0; options->wait && i < app->count; i++) {
         if (model_scale(app->services[i].config) == 0)
             continue;
