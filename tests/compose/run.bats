@@ -100,3 +100,34 @@ YAML
     name=$(dory ps --filter label=com.docker.compose.oneoff=True --format '{{.Names}}')
     [[ "$name" =~ ^shop_web_run_[0-9a-f]{12}$ ]]
 }
+
+@test "--no-deps takes of what is needed the containers that there are, as Compose does" {
+    file <<'YAML'
+services:
+  db: {image: "busybox:latest", command: sleep 1000, stop_grace_period: 0s, ipc: shareable, volumes: [/data]}
+  web:
+    image: busybox:latest
+    command: sleep 1000
+    stop_grace_period: 0s
+    links: ["db:base"]
+    ipc: service:db
+    volumes_from: [db]
+  alone: {image: "busybox:latest", command: "true", links: [db]}
+YAML
+    compose run --rm --no-deps alone true
+    compose up -d --no-deps alone
+    run -1 dory inspect shop-db-1
+    run -1 compose up -d --no-deps web
+    [[ "$output" == *"cannot share IPC namespace with service db: container missing"* ]]
+    run -1 dory inspect shop-db-1
+    compose up -d db
+    compose up -d --no-deps web
+    shared='[.[0].HostConfig | .IpcMode, .VolumesFrom, (.Links | sort)]'
+    ours=$(dory inspect shop-web-1 | jq -c "$shared")
+    [[ "$ours" == '["container:'*'shop-db-1:base'* ]]
+    # With what is needed among them it is the same container.
+    run -0 compose up -d web
+    [[ "$output" == *"Container shop-web-1  Running"* ]]
+    compose_reference up -d --no-deps --force-recreate web
+    diff <(echo "$ours") <(dory inspect shop-web-1 | jq -c "$shared")
+}

@@ -53,8 +53,8 @@ struct app {
 void app_init(struct app *app, struct cli *cli, const char *title);
 void app_release(struct app *app);
 
-/* Loads the file, enables and selects the services that are named (all without names), and checks their dependencies.
- * `names` gets what was selected: with `dependencies` also what they need. Nothing is asked of the daemon. */
+/* Loads the file, enables and selects the services that are named (all without names). `names` gets what was selected:
+ * with `dependencies` also what they need. Nothing is asked of the daemon. */
 int app_load(struct app *app, struct strv *names, bool dependencies, struct error *err);
 /*
  * For commands that need no file: the project of the file when there is one, else of -p with what the labels of its

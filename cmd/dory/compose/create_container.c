@@ -10,23 +10,43 @@
 #include "cmd/dory/compose/model.h"
 #include "cmd/dory/each.h"
 
-/* The first container of another service, or NULL while it has none. */
-static const struct app_container *first_of(const struct app *app, const char *service)
+/* A container of another service. */
+struct other {
+    const char *id, *name; /* id NULL: not made yet */
+};
+
+/* The next one from *at on, which begins at 0. Of a service that was not selected (--no-deps) those count that there
+ * are. */
+static bool next_of(const struct app *app, const char *service, size_t *at, struct other *ret)
 {
-    const struct app_service *other = app_service(app, service);
-    for (size_t i = 0; other && i < other->count; i++) {
-        if (!other->containers[i]->remove)
-            return other->containers[i];
+    const struct app_service *selected = app_service(app, service);
+    size_t count = selected ? selected->count : app->existing.count;
+    while (*at < count) {
+        size_t i = (*at)++;
+        const struct app_container *own = selected ? selected->containers[i] : NULL;
+        const struct compose_container *there = selected ? NULL : &app->existing.items[i];
+        if (own ? own->remove : there->oneoff || strcmp(there->service, service) != 0)
+            continue;
+        *ret = own ? (struct other){own->id, own->name} : (struct other){there->id, there->name};
+        return true;
     }
-    return NULL;
+    return false;
+}
+
+/* The id of the first one, or NULL while there is none. */
+static const char *first_of(const struct app *app, const char *service)
+{
+    struct other first;
+    size_t at = 0;
+    return next_of(app, service, &at, &first) ? first.id : NULL;
 }
 
 /* "container:ID" for "service:NAME"; NULL where nothing is to be changed. */
 static char *shared_namespace(const struct app_service *service, const char *key)
 {
     const char *other = model_shared_service(service->config, key);
-    const struct app_container *container = other ? first_of(service->app, other) : NULL;
-    return container && container->id ? xasprintf("container:%s", container->id) : NULL;
+    const char *id = other ? first_of(service->app, other) : NULL;
+    return id ? xasprintf("container:%s", id) : NULL;
 }
 
 /* "db:ro" -> "ID:ro"; "container:NAME:ro" -> "NAME:ro". modes: false leaves ":ro" out, as docker's plugin does (in the
@@ -43,11 +63,11 @@ static bool resolve_volumes_from(const struct app_service *service, bool modes, 
             continue;
         }
         CLEANUP_FREE char *name = xstrndup(entry ? entry : "", strcspn(entry ? entry : "", ":"));
-        const struct app_container *container = first_of(service->app, name);
+        const char *id = first_of(service->app, name);
         *ret_missing = entry;
-        if (!container || !container->id)
+        if (!id)
             return false;
-        strv_addf(out, "%s%s", container->id, modes ? entry + strlen(name) : "");
+        strv_addf(out, "%s%s", id, modes ? entry + strlen(name) : "");
     }
     return true;
 }
@@ -149,16 +169,14 @@ static void add_service_links(const struct creation *creation, const char *link,
 {
     CLEANUP_FREE char *service = xstrndup(link, strcspn(link, ":"));
     const char *alias = strchr(link, ':') ? strchr(link, ':') + 1 : service;
-    const struct app_service *other = app_service(creation->app, service);
     int number = creation->container->number;
     char c = compose_separator(&creation->app->project);
-    for (size_t i = 0; other && i < other->count; i++) {
-        const struct app_container *container = other->containers[i];
-        if (container->remove)
-            continue;
-        strv_addf(out, "%s:%s", container->name, alias);
-        strv_addf(out, "%s:%s%c%d", container->name, service, c, number);
-        strv_addf(out, "%s:%s%c%s%c%d", container->name, creation->app->project.name, c, service, c, number);
+    struct other other;
+    size_t at = 0;
+    while (next_of(creation->app, service, &at, &other)) {
+        strv_addf(out, "%s:%s", other.name, alias);
+        strv_addf(out, "%s:%s%c%d", other.name, service, c, number);
+        strv_addf(out, "%s:%s%c%s%c%d", other.name, creation->app->project.name, c, service, c, number);
     }
 }
 
@@ -180,6 +198,19 @@ static void fill_links(const struct creation *creation, struct strv *out)
 }
 
 /* ---- the request ---- */
+
+/* Namespaces of services that have no container cannot be shared. */
+static int check_namespaces(const struct app_service *service, struct error *err)
+{
+    static const char *const rows[][2] = {{"network_mode", "network"}, {"ipc", "IPC"}, {"pid", "PID"}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *other = model_shared_service(service->config, rows[i][0]);
+        if (other && !first_of(service->app, other))
+            return error_set(err, ERROR_INVALID, 0, "cannot share %s namespace with service %s: container missing",
+                             rows[i][1], other);
+    }
+    return 0;
+}
 
 static int write_body(const struct creation *creation, const char *name, struct work_report *report,
                       struct strbuf *body, struct error *err)
@@ -203,10 +234,10 @@ static int write_body(const struct creation *creation, const char *name, struct 
                                  .auto_remove = creation->auto_remove,
                                  .attach_stdin = creation->attach_stdin,
                                  .use_aliases = !creation->no_aliases};
-    int r = 0;
+    int r = check_namespaces(service, err);
     fill_labels(creation, &labels);
     fill_links(creation, &input.links);
-    if (!resolve_volumes_from(service, true, &input.volumes_from, &missing))
+    if (r == 0 && !resolve_volumes_from(service, true, &input.volumes_from, &missing))
         r = error_set(err, ERROR_INVALID, 0, "cannot share volume with service %s: container missing", missing);
     if (r == 0)
         r = create_body_write(&input, body, &warnings, err);

@@ -193,67 +193,6 @@ void model_select(const struct compose_project *project, struct strv *names, boo
     }
 }
 
-/* ---- checks ---- */
-
-static bool is_required(const struct json *service, const char *dependency)
-{
-    const struct json *condition = json_get(json_get(service, "depends_on"), dependency);
-    return json_get_bool(condition, "required", true);
-}
-
-static int check_exists(const struct compose_project *project, const char *name, const char *needed, struct error *err)
-{
-    const struct json *disabled = json_get(project->disabled, needed);
-    if (compose_service(project, needed) || !is_required(compose_service(project, name), needed))
-        return 0;
-    if (!disabled)
-        return error_set(err, ERROR_INVALID, 0,
-                         "service \"%s\" depends on undefined service \"%s\": invalid compose project", name, needed);
-    CLEANUP_STRV struct strv profiles = STRV_INIT;
-    model_entries(json_get(disabled, "profiles"), &profiles);
-    CLEANUP_FREE char *list = profiles.count ? strv_join(&profiles, " ") : xstrdup("");
-    return error_set(err, ERROR_INVALID, 0,
-                     "service %s is required by %s but is disabled. Can be enabled by profiles [%s]", needed, name,
-                     list);
-}
-
-/* Depth first; `path` is the way to `name`. Those in `done` lead to no cycle. */
-static int visit(const struct compose_project *project, const char *name, struct strv *path, struct strv *done,
-                 struct error *err)
-{
-    CLEANUP_STRV struct strv needs = STRV_INIT;
-    if (strv_contains(path, name)) {
-        CLEANUP_FREE char *way = strv_join(path, " -> ");
-        return error_set(err, ERROR_INVALID, 0, "dependency cycle detected: %s -> %s", way, name);
-    }
-    if (strv_contains(done, name))
-        return 0;
-    strv_add(path, name);
-    model_dependencies(compose_service(project, name), &needs);
-    for (size_t i = 0; i < needs.count; i++) {
-        int r = check_exists(project, name, needs.items[i], err);
-        if (r == 0 && compose_service(project, needs.items[i]))
-            r = visit(project, needs.items[i], path, done, err);
-        if (r < 0)
-            return r;
-    }
-    strv_remove(path, path->count - 1);
-    strv_add(done, name);
-    return 0;
-}
-
-int model_check_dependencies(const struct compose_project *project, struct error *err)
-{
-    const struct json *services = json_get(project->model, "services");
-    CLEANUP_STRV struct strv done = STRV_INIT;
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < model_members(services); i++) {
-        CLEANUP_STRV struct strv path = STRV_INIT;
-        r = visit(project, services->object.keys[i], &path, &done, err);
-    }
-    return r;
-}
-
 struct json *model_list(const struct strv *words)
 {
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;

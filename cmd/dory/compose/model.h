@@ -42,8 +42,5 @@ bool model_depends(const struct compose_project *project, const char *service, c
  * is the model's. Names are known to exist.
  */
 void model_select(const struct compose_project *project, struct strv *names, bool dependencies);
-/* ERROR_INVALID "dependency cycle detected: a -> b -> a" when there is one, and errors for what needs a service that is
- * disabled or missing (required ones). */
-int model_check_dependencies(const struct compose_project *project, struct error *err);
 
 #endif
