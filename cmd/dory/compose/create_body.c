@@ -1,6 +1,7 @@
 /* Config and the rest of HostConfig. */
 #include "cmd/dory/compose/create_body.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -314,6 +315,42 @@ static void put_extra_hosts(struct json_writer *w, const struct json *hosts)
     put_strings(w, "ExtraHosts", &out);
 }
 
+/* A list in docker's one spelling ("net_admin" is CAP_NET_ADMIN), in order, each once; ALL is more than all others. */
+static void read_capabilities(const struct json *list, struct strv *out)
+{
+    CLEANUP_STRV struct strv words = STRV_INIT;
+    model_entries(list, &words);
+    for (size_t i = 0; i < words.count; i++) {
+        CLEANUP_FREE char *name = xstrdup(words.items[i] + strspn(words.items[i], " \t"));
+        name[strcspn(name, " \t")] = '\0';
+        for (char *c = name; *c; c++)
+            *c = (char)toupper((unsigned char)*c);
+        bool whole = strcmp(name, "ALL") == 0 || strncmp(name, "CAP_", 4) == 0;
+        CLEANUP_FREE char *full = xasprintf("%s%s", whole ? "" : "CAP_", name);
+        if (!strv_contains(out, full))
+            strv_add(out, full);
+    }
+    if (strv_contains(out, "ALL")) {
+        strv_clear(out);
+        strv_add(out, "ALL");
+    }
+    strv_sort(out);
+}
+
+/* What is added is not dropped, although the engine drops last. */
+static void put_capabilities(struct json_writer *w, const struct json *service)
+{
+    CLEANUP_STRV struct strv add = STRV_INIT, drop = STRV_INIT;
+    read_capabilities(json_get(service, "cap_add"), &add);
+    read_capabilities(json_get(service, "cap_drop"), &drop);
+    for (size_t i = drop.count; i-- > 0;) {
+        if (strv_contains(&add, drop.items[i]))
+            strv_remove(&drop, i);
+    }
+    put_strings(w, "CapAdd", &add);
+    put_strings(w, "CapDrop", &drop);
+}
+
 static void put_namespaces(const struct create_input *input, struct json_writer *w)
 {
     static const struct text_member texts[] = {{"cgroup", "CgroupnsMode"}, {"userns_mode", "UsernsMode"},
@@ -330,8 +367,7 @@ static int put_host_config(const struct create_input *input, struct json_writer 
                            struct error *err)
 {
     static const struct text_member lists[] = {
-        {"cap_add", "CapAdd"},       {"cap_drop", "CapDrop"},   {"dns", "Dns"},
-        {"dns_search", "DnsSearch"}, {"dns_opt", "DnsOptions"}, {"group_add", "GroupAdd"}};
+        {"dns", "Dns"}, {"dns_search", "DnsSearch"}, {"dns_opt", "DnsOptions"}, {"group_add", "GroupAdd"}};
     static const struct text_member objects[] = {
         {"annotations", "Annotations"}, {"sysctls", "Sysctls"}, {"storage_opt", "StorageOpt"}};
     const struct json *service = input->config;
@@ -342,6 +378,7 @@ static int put_host_config(const struct create_input *input, struct json_writer 
     if (r < 0)
         return r;
     put_namespaces(input, w);
+    put_capabilities(w, service);
     put_lists(w, service, lists, ARRAY_SIZE(lists));
     put_objects(w, service, objects, ARRAY_SIZE(objects));
     if (json_get(service, "init") && json_get(service, "init")->kind == JSON_BOOL)

@@ -104,16 +104,17 @@ void creation_hash(const struct app_service *service, char ret[DIGEST_HEX_MAX])
 
 /* ---- labels ---- */
 
-static void add_depends_label(const struct json *service, struct strmap *labels)
+/* Those that the project has: what may be missing and is (a profile is not active, --no-deps) is left out. */
+static void add_depends_label(const struct compose_project *project, const struct json *service, struct strmap *labels)
 {
     const struct json *depends = json_get(service, "depends_on");
     CLEANUP_STRV struct strv entries = STRV_INIT;
-    for (size_t i = 0; i < model_members(depends); i++)
-        strv_addf(&entries, "%s:%s:%s", depends->object.keys[i],
-                  json_get_string(&depends->object.values[i], "condition")
-                      ? json_get_string(&depends->object.values[i], "condition")
-                      : "service_started",
-                  json_get_bool(&depends->object.values[i], "restart", false) ? "true" : "false");
+    for (size_t i = 0; i < model_members(depends); i++) {
+        const char *condition = json_get_string(&depends->object.values[i], "condition");
+        if (compose_service(project, depends->object.keys[i]))
+            strv_addf(&entries, "%s:%s:%s", depends->object.keys[i], condition ? condition : "service_started",
+                      json_get_bool(&depends->object.values[i], "restart", false) ? "true" : "false");
+    }
     CLEANUP_FREE char *text = entries.count ? strv_join(&entries, ",") : xstrdup("");
     strmap_set(labels, COMPOSE_LABEL_DEPENDS_ON, text);
 }
@@ -144,7 +145,7 @@ static void fill_labels(const struct creation *creation, struct strmap *labels)
         CLEANUP_FREE char *number = xasprintf("%d", creation->container->number);
         strmap_set(labels, COMPOSE_LABEL_NUMBER, number);
     }
-    add_depends_label(service->config, labels);
+    add_depends_label(project, service->config, labels);
     if (service->image && service->image->id)
         strmap_set(labels, COMPOSE_LABEL_IMAGE, service->image->id);
     strmap_set(labels, COMPOSE_LABEL_ONEOFF, creation->oneoff ? "True" : "False");
