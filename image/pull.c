@@ -237,6 +237,8 @@ static int pull_from_registry(struct pull *pull, struct error *err)
     int rc = registry_connect(pull->registry, &client, err);
     if (rc < 0 || (rc = find_manifest(pull, client, &found, err)) < 0)
         return rc;
+    if (pull->options->config)
+        return fetch_config(pull, client, &found.manifest, pull->options->config, err);
     const char *id = found.manifest.config.digest;
     struct names names = names_of(pull->options->ref, found.top_digest);
     char former[DIGEST_TEXT_MAX];

@@ -253,7 +253,8 @@ static int finish(struct transfer *t, struct error *err)
     return r;
 }
 
-/* The same directory of the same client has the same key. */
+/* The same part of the same directory of the same client has the same key: builds that need different parts of it do
+ * not take each other's away. */
 static void make_key(const struct session *session, const struct session_files_options *options,
                      char ret[DIGEST_HEX_MAX])
 {
@@ -265,6 +266,8 @@ static void make_key(const struct session *session, const struct session_files_o
     digest_update(&digest, shared, strlen(shared) + 1);
     digest_update(&digest, options->name, strlen(options->name) + 1);
     digest_update(&digest, options->follow ? "f" : "a", 1);
+    for (size_t i = 0; options->follow && i < options->follow->count; i++)
+        digest_update(&digest, options->follow->items[i], strlen(options->follow->items[i]) + 1);
     digest_final(&digest, raw);
     digest_to_hex(raw, ret);
 }

@@ -1,5 +1,6 @@
 /* What a stage starts from, and the images that steps take files from. */
 #include <errno.h>
+#include <poll.h>
 
 #include "daemon/build/execute.h"
 #include "daemon/build/key.h"
@@ -20,28 +21,38 @@ static int on_progress(const char *id, const char *status, int64_t current, int6
     return build_given_up(p->build);
 }
 
+/* All but who is told. ref is released by the caller, in every case. */
+static int begin_pull(struct engine *engine, const struct build_options *options, const char *name,
+                      const char *platform, struct reference *ref, struct image_pull_options *ret, struct error *err)
+{
+    static const struct registry_config none;
+    int r = reference_parse(name, ref, err);
+    if (r < 0)
+        return r;
+    reference_default_tag(ref);
+    *ret =
+        (struct image_pull_options){.ref = ref,
+                                    .auth = options->suppliers.credentials != NULL
+                                                ? options->suppliers.credentials(ref->domain, options->suppliers.data)
+                                                : NULL,
+                                    .registries = options->registries != NULL ? options->registries : &none,
+                                    .platform = platform != NULL && platform[0] != 0 ? platform : NULL,
+                                    .concurrent_downloads = (int)engine_options(engine)->max_concurrent_downloads};
+    return 0;
+}
+
 static int pull_image(struct build *build, const struct build_step_info *info, const char *name, const char *platform,
                       struct error *err)
 {
-    static const struct registry_config none;
-    const struct build_options *options = build->options;
     struct pulling pulling = {.build = build, .info = info};
+    struct image_pull_options pull;
     struct reference ref = {0};
-    int r = reference_parse(name, &ref, err);
-    if (r < 0)
-        return r;
-    reference_default_tag(&ref);
-    const struct image_pull_options pull = {
-        .ref = &ref,
-        .auth = options->suppliers.credentials != NULL
-                    ? options->suppliers.credentials(ref.domain, options->suppliers.data)
-                    : NULL,
-        .registries = options->registries != NULL ? options->registries : &none,
-        .platform = platform != NULL && platform[0] != 0 ? platform : NULL,
-        .concurrent_downloads = (int)engine_options(build->engine)->max_concurrent_downloads,
-        .progress = on_progress,
-        .data = &pulling};
-    r = image_pull(engine_images(build->engine), &pull, err);
+    int r = begin_pull(build->engine, build->options, name, platform, &ref, &pull, err);
+    if (r == 0) {
+        pull.progress = on_progress;
+        pull.data = &pulling;
+        r = image_pull(engine_images(build->engine), &pull, err);
+    }
     if (r == 0) {
         CLEANUP_FREE char *familiar = reference_familiar(&ref);
         engine_image_event(build->engine, "pull", familiar, familiar);
@@ -61,30 +72,35 @@ static bool platform_fits(const struct image *image, const char *platform, struc
     return platform_distance(&want, &have) >= 0;
 }
 
+static bool is_id(const char *name)
+{
+    return strncmp(name, "sha256:", 7) == 0;
+}
+
+/* 1: the image is here, and may be used; 0: it has to be pulled. */
+static int find_here(struct image_store *store, const char *name, const char *platform, bool pull, struct image **ret,
+                     struct error *err)
+{
+    struct error missing = {0};
+    CLEANUP_IMAGE struct image *image = NULL;
+    int r = pull && !is_id(name) ? -ENOENT : image_lookup(store, name, &image, &missing);
+    if (r < 0 && missing.kind != ERROR_NOT_FOUND && missing.kind != ERROR_NONE)
+        return error_propagate(err, &missing);
+    if (r < 0 || !platform_fits(image, platform, err))
+        return is_id(name) ? error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", name) : 0;
+    *ret = TAKE_PTR(image);
+    return 1;
+}
+
 static int find_image(struct build *build, const struct build_step_info *info, const char *name, const char *platform,
                       bool pull, struct image **ret, struct error *err)
 {
     struct image_store *store = engine_images(build->engine);
-    struct error missing = {0};
-    CLEANUP_IMAGE struct image *image = NULL;
-    bool by_id = strncmp(name, "sha256:", 7) == 0;
-    int r = pull && !by_id ? -ENOENT : image_lookup(store, name, &image, &missing);
-    if (r < 0 && missing.kind != ERROR_NOT_FOUND && missing.kind != ERROR_NONE)
-        return error_propagate(err, &missing);
-    if (r == 0 && !platform_fits(image, platform, err)) {
-        image_unref(TAKE_PTR(image));
-        r = -ENOENT;
-    }
-    if (r < 0 && by_id)
-        return error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", name);
-    if (r < 0) {
-        r = pull_image(build, info, name, platform, err);
-        if (r == 0)
-            r = image_lookup(store, name, &image, err);
-    }
-    if (r == 0)
-        *ret = TAKE_PTR(image);
-    return r;
+    int r = find_here(store, name, platform, pull, ret, err);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = pull_image(build, info, name, platform, err);
+    return r < 0 ? r : image_lookup(store, name, ret, err);
 }
 
 /* The id that a name got in this build: it gets `found` when it has none yet. The caller frees; NULL: none. */
@@ -124,9 +140,51 @@ int build_image(struct build *build, const struct build_step_info *info, const c
     return image_lookup(engine_images(build->engine), id, ret, err);
 }
 
+/* ---- Configs before the build ---- */
+
+int build_config_here(struct engine *engine, const struct build_options *options, const char *name,
+                      const char *platform, struct container_config *ret, struct error *err)
+{
+    CLEANUP_IMAGE struct image *image = NULL;
+    int r = find_here(engine_images(engine), name, platform, options->pull, &image, err);
+    if (r > 0)
+        json_table_copy(&container_config_table, ret, &image->config);
+    return r;
+}
+
+static bool is_gone(void *data)
+{
+    const struct build_options *options = data;
+    struct pollfd fd = {.fd = options->cancel_fd, .events = POLLIN | POLLRDHUP};
+    return fd.fd >= 0 && poll(&fd, 1, 0) > 0;
+}
+
+int build_config_ask(struct engine *engine, const struct build_options *options, const char *name, const char *platform,
+                     struct container_config *ret, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    CLEANUP_JSON struct json *tree = NULL;
+    struct image_pull_options pull;
+    struct reference ref = {0};
+    int r = begin_pull(engine, options, name, platform, &ref, &pull, err);
+    if (r == 0) {
+        pull.config = &text;
+        pull.gone = is_gone;
+        pull.data = (void *)options;
+        r = image_pull(engine_images(engine), &pull, err);
+    }
+    reference_release(&ref);
+    if (r == 0)
+        r = json_parse(strbuf_str(&text), text.size, &tree, err);
+    const struct json *config = json_get(tree, "config");
+    return r == 0 && config != NULL && config->kind != JSON_NULL
+               ? json_table_decode(&container_config_table, config, ret, err)
+               : r;
+}
+
 /* ---- FROM ---- */
 
-static const struct build_context *find_context(const struct build_options *options, const char *name)
+const struct build_context *build_context_find(const struct build_options *options, const char *name)
 {
     for (size_t i = 0; i < options->context_count; i++)
         if (strcasecmp(options->contexts[i].name, name) == 0)
@@ -147,18 +205,11 @@ static const char *stage_platform(const struct stage_run *run)
     return run->stage->platform != NULL ? run->stage->platform : run->build->options->platform;
 }
 
-/* docker gives every image one. */
-static void default_path(struct build_state *state)
-{
-    if (strv_env_get(&state->config.env, "PATH") == NULL)
-        strv_add(&state->config.env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-}
-
 static int from_image(struct stage_run *run, struct error *err)
 {
     struct build_state *state = &run->state;
     const struct build_options *options = run->build->options;
-    const struct build_context *context = find_context(options, run->stage->base);
+    const struct build_context *context = build_context_find(options, run->stage->base);
     const char *name = context != NULL ? context->image : run->stage->base;
     if (name == NULL)
         return error_set(err, ERROR_INVALID, 0, "build context \"%s\" is a directory, and no image to build FROM",
@@ -171,7 +222,7 @@ static int from_image(struct stage_run *run, struct error *err)
         return r;
     json_table_copy(&container_config_table, &state->config, &state->base->config);
     state->base_name = xstrdup(name);
-    default_path(state);
+    build_scope_default_path(&state->config);
     snprintf(state->record, sizeof(state->record), "%s", state->base->id + strlen("sha256:"));
     begin_key(state, "image", state->base->id); /* the id is of config and layers: nothing else is believed */
     return 0;
@@ -195,6 +246,6 @@ int build_base(struct stage_run *run, struct error *err)
         return from_image(run, err);
     state->base_name = xstrdup("scratch");
     begin_key(state, "scratch", state->platform);
-    default_path(state);
+    build_scope_default_path(&state->config);
     return 0;
 }

@@ -386,19 +386,19 @@ static void tell_globals(struct build *build)
 
 /* ---- The whole ---- */
 
-static int read_dockerfile(struct build *build, struct error *err)
+int build_read_dockerfile(const struct build_options *o, struct dockerfile *file, struct stages *stages,
+                          struct error *err)
 {
-    const struct build_options *o = build->options;
     CLEANUP_STRV struct strv contexts = STRV_INIT;
     for (size_t i = 0; i < o->context_count; i++)
         strv_add(&contexts, o->contexts[i].name);
     int r = dockerfile_parse(o->dockerfile_name != NULL ? o->dockerfile_name : "Dockerfile", o->dockerfile,
-                             o->dockerfile_size, &build->file, err);
+                             o->dockerfile_size, file, err);
     if (r < 0)
         return r;
     const struct stages_options options = {
         .build_args = &o->build_args, .contexts = &contexts, .target = o->target, .platform = o->platform};
-    return stages_collect(&build->file, &options, &build->stages, err);
+    return stages_collect(file, &options, stages, err);
 }
 
 static void tell_warnings(struct build *build)
@@ -502,7 +502,7 @@ int build_run(struct engine *engine, const struct build_options *options, const 
     }
     pthread_mutex_init(&build.lock, NULL);
     pthread_cond_init(&build.changed, NULL);
-    int r = read_dockerfile(&build, err);
+    int r = build_read_dockerfile(options, &build.file, &build.stages, err);
     if (r == 0)
         r = build_check_options(&build, err);
     if (r == 0)

@@ -18,7 +18,7 @@ struct context_sync;
 
 #define CONTEXT_MANIFEST_MAX ((size_t)256 << 20)
 /* Kept contexts beyond these go, the longest unused first. */
-#define CONTEXTS_KEPT 24
+#define CONTEXTS_KEPT 64
 
 /* One entry of a manifest; the strings point into it. */
 struct context_entry {

@@ -106,6 +106,9 @@ struct build {
 };
 
 /* build.c */
+/* The Dockerfile and its stages. What is in them is released in every case. */
+int build_read_dockerfile(const struct build_options *options, struct dockerfile *file, struct stages *stages,
+                          struct error *err);
 /* Has it failed or been cancelled? data is the build. */
 bool build_given_up(void *build);
 /* Ends all of it; the first error is kept. Returns -errno of that one. */
@@ -137,6 +140,15 @@ int build_base(struct stage_run *run, struct error *err);
  * `pull` says so). */
 int build_image(struct build *build, const struct build_step_info *info, const char *name, const char *platform,
                 bool pull, struct image **ret, struct error *err);
+/* The named context that FROM or --from means; NULL: there is none of that name. */
+const struct build_context *build_context_find(const struct build_options *options, const char *name);
+/* Before the build: the config of an image that FROM names, into *ret, which is empty. 1; 0: the image is not here, or
+ * is to be pulled anew. */
+int build_config_here(struct engine *engine, const struct build_options *options, const char *name,
+                      const char *platform, struct container_config *ret, struct error *err);
+/* The same from the image's registry; nothing is stored. */
+int build_config_ask(struct engine *engine, const struct build_options *options, const char *name, const char *platform,
+                     struct container_config *ret, struct error *err);
 
 /* What a step that makes files needs to know. */
 struct step_context {

@@ -13,6 +13,12 @@ bool build_arg_is_proxy(const char *name)
     return false;
 }
 
+void build_scope_default_path(struct container_config *config)
+{
+    if (strv_env_get(&config->env, "PATH") == NULL)
+        strv_add(&config->env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+}
+
 void build_scope_init(struct build_scope *scope, const struct stages *stages, const struct strmap *build_args,
                       char escape)
 {

@@ -37,6 +37,8 @@ void build_scope_environment(const struct build_scope *scope, const struct conta
                              struct strv *ret_hidden);
 /* The args alone that count for history and cache key, "NAME=value", sorted. */
 void build_scope_key_args(const struct build_scope *scope, const struct container_config *config, struct strv *ret);
+/* docker gives every image a PATH. */
+void build_scope_default_path(struct container_config *config);
 /* HTTP_PROXY http_proxy HTTPS_PROXY ... ALL_PROXY: need no ARG. */
 bool build_arg_is_proxy(const char *name);
 

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
-#include <strings.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -79,12 +78,10 @@ int build_source_open(const struct step_context *step, const char *name, struct 
     *ret = (struct build_source){.fd = -1};
     if (name == NULL)
         return open_directory(options->context_fd, instruction_kind_name(step->step->kind), ret, err);
-    for (size_t i = 0; i < options->context_count; i++) {
-        const struct build_context *context = &options->contexts[i];
-        if (strcasecmp(context->name, name) == 0)
-            return context->image != NULL ? open_image(step, context->image, ret, err)
-                                          : open_directory(context->fd, name, ret, err);
-    }
+    const struct build_context *context = build_context_find(options, name);
+    if (context != NULL)
+        return context->image != NULL ? open_image(step, context->image, ret, err)
+                                      : open_directory(context->fd, name, ret, err);
     int r = stages_find(&step->run->build->stages, step->run->stage->index, name, &index, err);
     if (r < 0)
         return r;

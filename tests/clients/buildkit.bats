@@ -87,6 +87,62 @@ build_quietly() {
     run -1 dory run --rm files ls /c/sub
 }
 
+@test "what no step names does not travel, and what links lead to does" {
+    kept() {
+        find "$ENV_DIR/data/build-contexts" -name 'unnamed*' | wc -l
+    }
+    mkdir -p "$C/sub/deep" "$C/real" "$C/elsewhere" "$C.dir"
+    head -c 3000000 /dev/urandom >"$C/unnamed"
+    cp "$C/unnamed" "$C/sub/unnamed"
+    cp "$C/unnamed" "$C.dir/unnamed"
+    echo deep >"$C/sub/deep/file"
+    echo a >"$C/a.txt"
+    echo real >"$C/real/file"
+    ln -s ../real "$C/elsewhere/link"
+    ln -s b.real "$C/b.txt"
+    echo b >"$C/b.real"
+    echo mounted >"$C/mounted"
+    echo named >"$C.dir/named"
+    cat >"$C/Dockerfile" <<'EOF'
+FROM busybox AS unneeded
+COPY unnamed /
+FROM busybox
+ARG WHICH=deep
+COPY sub/$WHICH /deep
+COPY *.txt /texts/
+COPY elsewhere/link/file /linked
+COPY --from=dir named /named
+RUN --mount=source=mounted,target=/m cat /m >/mounted
+EOF
+    run -0 build -t needed --build-context "dir=$C.dir" "$C"
+    [[ $output == *"[internal] load build context"* ]]
+    [[ $output != *"transferring context"*MB* ]]
+    [ "$(dory run --rm needed cat /deep/file /texts/a.txt /texts/b.txt /linked /named /mounted | xargs)" = \
+        "deep a b real named mounted" ]
+    [ "$(kept)" -eq 0 ]
+    run -0 build --target unneeded "$C"
+    [[ $output == *"transferring context"*3.00MB* ]]
+    [ "$(kept)" -eq 1 ]
+    # Nothing is asked for where nothing is needed.
+    printf 'FROM busybox\nRUN true\n' >"$C/Dockerfile"
+    run -0 build "$C"
+    [[ $output != *"load build context"* ]]
+    # What a base brings with it is known before it is here.
+    registry_start
+    printf 'FROM busybox\nENV WHERE=sub\nONBUILD COPY a.txt /triggered\n' >"$C/Dockerfile"
+    build -t "$REGISTRY/triggers" --push "$C"
+    dory rmi "$REGISTRY/triggers"
+    printf 'FROM %s\nCOPY $WHERE/deep/file /by-variable\n' "$REGISTRY/triggers" >"$C/Dockerfile"
+    run -0 build -t triggered "$C"
+    [[ $output == *"[internal] load metadata for $REGISTRY/triggers"* ]]
+    [[ $output != *"transferring context"*MB* ]]
+    [ "$(dory run --rm triggered cat /triggered /by-variable | xargs)" = "a deep" ]
+    printf 'FROM %s/nosuch\nCOPY a.txt /\n' "$REGISTRY" >"$C/Dockerfile"
+    run -1 build "$C"
+    registry_stop
+    [[ $output == *nosuch* && $output != *"load build context"* ]]
+}
+
 @test "secrets, agents, named contexts, networks, hosts and limits reach the steps" {
     cat >"$C/Dockerfile" <<'EOF'
 FROM busybox
