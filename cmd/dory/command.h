@@ -21,6 +21,8 @@ struct client_tls; /* api/client.h */
 /* What every command gets. */
 struct cli {
     const char *program; /* "dory", or "docker" when called so */
+    const char *called;  /* argv[0] */
+    char **arguments;    /* the words behind it, as they came; ends with NULL */
     const char *host;    /* where the daemon is, decided from flags, environment and context; NULL for local commands */
     const char *config;  /* directory of config.json */
     const char *host_flag;        /* -H as given, or NULL */

@@ -5,6 +5,7 @@
 
 #include "api/client.h"
 #include "cmd/dory/command_names.h"
+#include "cmd/dory/plugins.h"
 
 #define DIRECTIVE_FILES 0
 #define DIRECTIVE_NO_FILES 4
@@ -177,6 +178,17 @@ static void print_commands(const struct command_group *group, const char *prefix
         printf("help\tHelp about any command\n");
 }
 
+static void print_plugins(const struct cli *cli, const char *prefix)
+{
+    struct plugin *plugins;
+    size_t count;
+    plugins_list(cli, &plugins, &count);
+    for (size_t i = 0; i < count; i++)
+        if (!plugins[i].problem && !plugins[i].hidden && begins(plugins[i].name, prefix))
+            printf("%s\t%s\n", plugins[i].name, plugins[i].summary ? plugins[i].summary : "");
+    plugins_free(plugins, count);
+}
+
 static void print_option(const struct option *o, const char *prefix)
 {
     CLEANUP_FREE char *name = xasprintf("--%s", o->name);
@@ -246,10 +258,12 @@ static int complete_first(struct cli *cli, const struct option *waiting, const c
         enum complete what = completion_of_option(waiting, &list);
         return print_values(cli, what, list, current);
     }
-    if (current[0] == '-')
+    if (current[0] == '-') {
         print_options(global_options, NULL, current);
-    else
+    } else {
         print_commands(NULL, current);
+        print_plugins(cli, current);
+    }
     return DIRECTIVE_NO_FILES;
 }
 
@@ -314,6 +328,8 @@ int completion_answer(struct cli *cli, const struct endpoint_choice *choice, con
         count--;
     }
     command_find(before, count, &match);
+    if (count > 0 && !match.command && !match.group)
+        plugin_become(cli, choice, before[0], -1, NULL); /* it answers; without one there is nothing to offer */
     if (match.group && match.group->options)
         read_group_flags(cli, &match, before);
     connect_daemon(cli, choice, &endpoint);

@@ -1,11 +1,13 @@
 #include "cmd/dory/dispatch.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "api/client.h"
 #include "cmd/dory/completion.h"
 #include "cmd/dory/help.h"
+#include "cmd/dory/plugins.h"
 
 struct client *cli_client(struct cli *cli)
 {
@@ -195,13 +197,43 @@ static int run_in_group(struct cli *cli, const struct endpoint_choice *choice, c
     return status;
 }
 
-/* "dory help", "dory help container ls". */
-static int run_help(const char *program, const struct strv *words)
+/* The place of words[i] among all words of the command line: in front of them are the global flags. */
+static int place_of(const struct cli *cli, const struct strv *words, int i)
 {
+    int count = 0;
+    while (cli->arguments[count])
+        count++;
+    return count - (int)words->count + i;
+}
+
+/* A plugin's command; "bake" is one of buildx. Returns the exit status, or -ENOENT: there is no such plugin. */
+static int run_plugin(struct cli *cli, const struct endpoint_choice *choice, const struct strv *words, int i)
+{
+    struct error err = {0};
+    bool bake = strcmp(words->items[i], "bake") == 0;
+    int r = plugin_become(cli, choice, bake ? "buildx" : words->items[i], bake ? place_of(cli, words, i) : -1, &err);
+    if (r == -ENOENT && err.kind == ERROR_NONE && bake)
+        r = error_set(&err, ERROR_SYSTEM, ENOENT, "%s: bake is a command of the plugin buildx, which is not installed",
+                      cli->program);
+    if (r == -ENOENT && err.kind == ERROR_NONE)
+        return r;
+    fprintf(stderr, "%s\n", err.message);
+    return 1;
+}
+
+/* "dory help", "dory help container ls". */
+static int run_help(struct cli *cli, const struct endpoint_choice *choice, const struct strv *words)
+{
+    const char *program = cli->program;
     struct command_match match;
     command_find(words->items + 1, words->count - 1, &match);
+    if (words->count > 1 && !match.command && !match.group) {
+        int r = run_plugin(cli, choice, words, 1);
+        if (r != -ENOENT)
+            return r;
+    }
     if (words->count == 1) {
-        help_program(stdout, program);
+        help_program(stdout, cli);
     } else if (match.command) {
         help_command(stdout, program, &match);
     } else if (match.group && words->count == 2) {
@@ -226,9 +258,12 @@ int dispatch(struct cli *cli, const struct endpoint_choice *choice, const struct
     if (match.command)
         return run_command(cli, choice, &match, (int)words->count - match.words, words->items + match.words);
     if (strcmp(word, "help") == 0)
-        return run_help(cli->program, words);
+        return run_help(cli, choice, words);
     if (strcmp(word, "__complete") == 0)
         return completion_answer(cli, choice, words);
+    int r = run_plugin(cli, choice, words, 0);
+    if (r != -ENOENT)
+        return r;
     fprintf(stderr, "%s: unknown command: %s %s\n\nRun '%s --help' for more information\n", cli->program, cli->program,
             word, cli->program);
     return 1;

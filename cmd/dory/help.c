@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/strbuf.h"
+#include "cmd/dory/plugins.h"
 
 /* Names in a list of commands are padded to this many columns, or to the longest. */
 #define NAME_WIDTH 11
@@ -64,14 +65,39 @@ static void collect(struct lines *lines, const struct command_group *group, enum
     }
 }
 
-void help_program(FILE *out, const char *program)
+/* Those that can be used; marked with an asterisk, as docker does. The summaries are the plugins'. */
+static void add_plugins(struct lines *lines, const struct plugin *plugins, size_t count)
 {
+    for (size_t i = 0; i < count; i++)
+        if (!plugins[i].problem && !plugins[i].hidden)
+            add_line(lines, xasprintf("%s*", plugins[i].name), plugins[i].summary ? plugins[i].summary : "");
+}
+
+static void print_broken_plugins(FILE *out, const struct plugin *plugins, size_t count)
+{
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        if (!plugins[i].problem)
+            continue;
+        fprintf(out, "%s  %-*s %s\n", any ? "" : "\nInvalid Plugins:\n", NAME_WIDTH, plugins[i].name,
+                plugins[i].problem);
+        any = true;
+    }
+}
+
+void help_program(FILE *out, const struct cli *cli)
+{
+    const char *program = cli->program;
     struct lines common = {0}, management = {0}, other = {0};
+    struct plugin *plugins;
+    size_t plugin_count;
+    plugins_list(cli, &plugins, &plugin_count);
     bool docker = strcmp(program, "docker") == 0;
     collect(&common, NULL, PLACE_COMMON);
     collect(&other, NULL, PLACE_COMMANDS);
     for (size_t i = 0; i < command_group_count; i++)
         add_line(&management, xstrdup(command_groups[i].name), command_groups[i].summary);
+    add_plugins(&management, plugins, plugin_count);
     fprintf(out, "Usage:  %s [OPTIONS] COMMAND\n\n%s\n\nCommon Commands:\n", program,
             docker ? "A self-sufficient runtime for containers" : "A container engine with docker's interface");
     print_lines(out, &common, false);
@@ -79,6 +105,8 @@ void help_program(FILE *out, const char *program)
     print_lines(out, &management, true);
     fprintf(out, "\nCommands:\n");
     print_lines(out, &other, true);
+    print_broken_plugins(out, plugins, plugin_count);
+    plugins_free(plugins, plugin_count);
     fprintf(out, "\nGlobal Options:\n");
     options_print(out, global_options, NULL, help_width());
     fprintf(out, "\nRun '%s COMMAND --help' for more information on a command.\n", program);

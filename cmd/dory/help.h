@@ -10,7 +10,7 @@
 int help_width(void);
 /* `dory --help`, `dory container --help`, `dory ps --help`; match says under which of its names the command was called.
  */
-void help_program(FILE *out, const char *program);
+void help_program(FILE *out, const struct cli *cli); /* with the plugins that are there */
 void help_group(FILE *out, const char *program, const struct command_group *group);
 void help_command(FILE *out, const char *program, const struct command_match *match);
 /* "dory ps [OPTIONS]", every form on a line of its own behind the first one. */

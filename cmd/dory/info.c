@@ -2,8 +2,10 @@
 #include <string.h>
 
 #include "api/client.h"
+#include "base/json_edit.h"
 #include "base/units.h"
-#include "cmd/dory/command.h"
+#include "cmd/dory/global_flags.h"
+#include "cmd/dory/plugins.h"
 #include "cmd/dory/template.h"
 
 struct info_flags {
@@ -58,8 +60,73 @@ static void print_joined(const char *title, const struct json *list)
 
 static void print_client(const struct cli *cli)
 {
-    printf("Client:\n Version:    %s\n Context:    %s\n Debug Mode: %s\n\nServer:\n", DORY_VERSION, cli->context,
+    struct plugin *plugins;
+    size_t count, broken = 0;
+    plugins_list(cli, &plugins, &count);
+    printf("Client:\n Version:    %s\n Context:    %s\n Debug Mode: %s\n", DORY_VERSION, cli->context,
            cli->debug ? "true" : "false");
+    for (size_t i = 0; i < count; i++) {
+        const struct plugin *p = &plugins[i];
+        broken += p->problem != NULL;
+        if (p->problem)
+            continue;
+        printf("%s  %s: %s (%s)\n", i == broken ? " Plugins:\n" : "", p->name, p->summary ? p->summary : "", p->vendor);
+        if (p->version)
+            printf("    Version:  %s\n", p->version);
+        printf("    Path:     %s\n", p->path);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (plugins[i].problem)
+            printf("WARNING: Plugin \"%s\" is not valid: %s\n", plugins[i].path, plugins[i].problem);
+    plugins_free(plugins, count);
+    printf("\nServer:\n");
+}
+
+static void put_text(struct json_writer *w, const char *key, const char *value)
+{
+    if (value)
+        json_member_string(w, key, value);
+}
+
+/* What the program itself knows, beside the daemon's answer, as docker shows it to templates. */
+static int add_client(const struct cli *cli, struct json *info, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    struct json *client = NULL;
+    struct plugin *plugins;
+    struct json_writer w;
+    size_t count;
+    plugins_list(cli, &plugins, &count);
+    json_writer_init(&w, &text);
+    json_begin_object(&w);
+    json_member_bool(&w, "Debug", cli->debug);
+    json_member_string(&w, "Version", DORY_VERSION);
+    json_member_string(&w, "GitCommit", cli_git_commit());
+    json_member_string(&w, "Os", "linux");
+    json_member_string(&w, "BuildTime", cli_build_time());
+    json_member_string(&w, "Context", cli->context);
+    json_key(&w, "Plugins");
+    json_begin_array(&w);
+    for (size_t i = 0; i < count; i++) {
+        json_begin_object(&w);
+        put_text(&w, "SchemaVersion", plugins[i].schema);
+        put_text(&w, "Vendor", plugins[i].vendor);
+        put_text(&w, "Version", plugins[i].version);
+        put_text(&w, "ShortDescription", plugins[i].summary);
+        put_text(&w, "URL", plugins[i].url);
+        json_member_string(&w, "Name", plugins[i].name);
+        json_member_string(&w, "Path", plugins[i].path);
+        put_text(&w, "Err", plugins[i].problem);
+        json_end_object(&w);
+    }
+    json_end_array(&w);
+    json_member_null(&w, "Warnings");
+    json_end_object(&w);
+    plugins_free(plugins, count);
+    int r = json_parse(text.data, text.size, &client, err);
+    if (r == 0)
+        json_set(info, "ClientInfo", client);
+    return r;
 }
 
 static void print_plugins(const struct json *plugins)
@@ -198,6 +265,8 @@ static int run_info(struct cli *cli, void *data, const struct strv *arguments, s
         print_client(cli);
     fflush(stdout);
     int r = client_json(cli_client(cli), &(struct client_request){.path = "/info"}, &info, err);
+    if (r == 0 && custom)
+        r = add_client(cli, info, err);
     if (r == 0 && custom) {
         struct template_options options = {.typed = true, .type_name = "system.dockerInfo"};
         r = template_execute_with(t, info, &options, &out, err);

@@ -15,7 +15,7 @@ static int run(struct cli *cli, const struct global_flags *flags, const struct s
         return 0;
     }
     if (words->count == 0) {
-        help_program(stderr, cli->program);
+        help_program(stderr, cli);
         return 0;
     }
     struct endpoint_choice choice = {.host = flags->hosts.count ? flags->hosts.items[flags->hosts.count - 1] : NULL,
@@ -31,7 +31,9 @@ int main(int argc, char **argv)
     CLEANUP_STRV struct strv words = STRV_INIT;
     bool help = false;
     struct option_parse parse = {.options = global_options, .stop_at_argument = true};
-    struct cli cli = {.program = strcmp(basename(argv[0]), "docker") == 0 ? "docker" : "dory"};
+    struct cli cli = {.program = strcmp(basename(argv[0]), "docker") == 0 ? "docker" : "dory",
+                      .called = argv[0],
+                      .arguments = argv + 1};
 
     signal(SIGPIPE, SIG_IGN);
     int status = 0;
@@ -48,7 +50,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", err.message);
         status = 1;
     } else if (help) {
-        help_program(stdout, cli.program);
+        help_program(stdout, &cli);
     } else {
         status = run(&cli, &flags, &words);
     }

@@ -342,6 +342,12 @@ EOF
     # It opens a session within a call.
     run ! grep -q 'error reading preface\|unknown method' "$C.log"
     [ "$(dory run --rm bake:a cat /n)$(dory run --rm bake:b cat /n)" = 12 ]
+    # The same plugin as a command of dory's.
+    dory rmi bake:a bake:b
+    (cd "$C" && dory bake --progress plain 3>&-) >"$C.log" 2>&1 || { cat "$C.log"; false; }
+    [ "$(dory run --rm bake:a cat /n)$(dory run --rm bake:b cat /n)" = 12 ]
+    run -0 dory buildx inspect
+    [[ $output == *"Platforms:"*linux/* ]]
     run -0 "$docker" buildx inspect
     [[ $output == *"Platforms:"*linux/* ]]
     run -0 "$docker" buildx history ls
