@@ -51,6 +51,7 @@ static int handle_build(struct api_request *request, struct engine *engine, stru
         options->dockerfile_size = dockerfile.size;
         options->dockerfile_name = name;
         options->in_order = true;
+        options->cache_from_only = true; /* as docker's classic builder; BuildKit adds to what it has */
         options->cancel_fd = api_client_fd(request);
         r = build_run(engine, options, &events, &result, &error);
     }

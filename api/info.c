@@ -74,7 +74,7 @@ static void write_driver(struct json_writer *w, const struct daemon_options *opt
     json_key(w, "Plugins");
     json_begin_object(w);
     write_literals(w, "Volume", (const char *const[]){"local", NULL});
-    write_literals(w, "Network", (const char *const[]){"bridge", "host", "null", NULL});
+    write_literals(w, "Network", (const char *const[]){"bridge", "host", "ipvlan", "macvlan", "null", NULL});
     json_member_null(w, "Authorization");
     write_literals(w, "Log", log_driver_names);
     json_end_object(w);

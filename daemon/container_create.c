@@ -54,6 +54,10 @@ static int decode_body(const struct container_create *request, struct container 
     const struct json *host = json_get(request->body, "HostConfig");
     if (r == 0 && host != NULL && host->kind != JSON_NULL)
         r = json_table_decode(&host_config_table, host, &c->host, err) < 0 ? error_context(err, "HostConfig") : 0;
+    /* docker-py's create_container(runtime=...) says it here, where docker does not look. */
+    const char *runtime = json_get_string(request->body, "Runtime");
+    if (r == 0 && is_set(runtime) && !is_set(c->host.runtime))
+        xstrset(&c->host.runtime, runtime);
     return r;
 }
 

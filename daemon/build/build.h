@@ -110,6 +110,7 @@ struct build_options {
     struct strv no_cache_filter; /* stages that do not use the cache */
     bool pull;                   /* base images are pulled even when they are here */
     struct strv cache_from;      /* images whose layers serve as results when their history fits */
+    bool cache_from_only;        /* where cache_from names some, this machine's results count only as far as they say */
     bool squash;                 /* one layer above the base */
 
     /* Of the containers of RUN; only these members count, each as for a container: network_mode, extra_hosts, dns*,

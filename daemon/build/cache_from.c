@@ -58,6 +58,14 @@ bool cache_from_find(const struct stage_run *run, const char *created_by, const 
     return false;
 }
 
+bool cache_from_permits(const struct stage_run *run, const char *created_by)
+{
+    const struct build_options *o = run->build->options;
+    const char *diff_id;
+    int64_t created;
+    return !o->cache_from_only || o->cache_from.count == 0 || cache_from_find(run, created_by, &diff_id, &created);
+}
+
 void cache_from_advance(struct stage_run *run, const char *created_by)
 {
     size_t kept = 0;

@@ -20,6 +20,9 @@ void cache_from_begin(struct stage_run *run);
  * NULL when the step has no layer there. */
 bool cache_from_find(const struct stage_run *run, const char *created_by, const char **ret_diff_id,
                      int64_t *ret_created);
+/* Whether a result of this machine may serve for the step with this line: with cache_from_only, where one of them says
+ * the same. */
+bool cache_from_permits(const struct stage_run *run, const char *created_by);
 /* A step with this line is done: those that go on otherwise are out. */
 void cache_from_advance(struct stage_run *run, const char *created_by);
 void cache_from_release(struct stage_run *run);

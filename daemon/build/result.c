@@ -218,11 +218,15 @@ int step_second(const struct step_context *step, const char *second_key, char re
     return 0;
 }
 
-int step_result(const struct step_context *step, const struct step_maker *maker, struct error *err)
+int step_result(const struct step_context *asked, const struct step_maker *maker, struct error *err)
 {
     CLEANUP(found_release) struct found found = {0};
+    CLEANUP_FREE char *line = history_line(asked, maker->content);
+    struct step_context context = *asked;
+    const struct step_context *step = &context;
     bool cached = true;
     int r = 0;
+    context.no_cache = asked->no_cache || !cache_from_permits(asked->run, line);
     if (!step->no_cache)
         r = look_up(step, maker->key, &found, err);
     bool quick = found.there;

@@ -44,7 +44,7 @@ static int config_time(const struct step_context *step, const char *config_key, 
     int r = step->no_cache ? 0 : cache_find(engine_db(build->engine), id, &row, err);
     if (r < 0)
         return r;
-    bool found = row != NULL && step->state->reused;
+    bool found = row != NULL && step->state->reused && cache_from_permits(step->run, created_by);
     if (found)
         build_touch(build, id);
     if (found || cache_from_find(step->run, created_by, &none, ret_created)) {

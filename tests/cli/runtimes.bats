@@ -74,6 +74,20 @@ runtimes="runc crun second"
     dory rm told
 }
 
+@test "a runtime beside HostConfig, where docker-py's create_container puts it, counts" {
+    create() {
+        curl -s --unix-socket "$ENV_DIR/dory.sock" -H 'Content-Type: application/json' -d "$1" "http://d/containers/create?name=beside"
+    }
+    run -0 create '{"Image": "busybox", "Runtime": "nope"}'
+    [[ $output == *"unknown or invalid runtime name: nope"* ]]
+    run -0 create '{"Image": "busybox", "Runtime": "crun"}'
+    [ "$(dory inspect -f '{{.HostConfig.Runtime}}' beside)" = crun ]
+    dory rm beside
+    run -0 create '{"Image": "busybox", "Runtime": "crun", "HostConfig": {"Runtime": "second"}}'
+    [ "$(dory inspect -f '{{.HostConfig.Runtime}}' beside)" = second ]
+    dory rm beside
+}
+
 @test "one that nobody configured is refused in docker's words; one whose program is missing fails at the start" {
     run -125 dory run --rm --runtime nope busybox true
     [[ $output == *"unknown or invalid runtime name: nope"* ]]

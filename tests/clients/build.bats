@@ -189,6 +189,27 @@ EOF
     [ -z "$(dory ps -aq)" ]
 }
 
+@test "cachefrom: only what these images have comes from the cache" {
+    cached() { # cachefrom, and the Dockerfile
+        printf '%b' "$2" >"$C.cached"
+        post "t=again&cachefrom=$1" "$C.cached" | grep -c 'Using cache'
+    }
+    file='FROM busybox\nENV A=b\nRUN echo one >/one\nRUN echo two >/two\n'
+    printf '%b' "$file" >"$C.cached"
+    run -0 post t=source "$C.cached"
+    [ "$(cached '' "$file")" = 3 ]
+    [ "$(cached '%5B%5D' "$file")" = 3 ]
+    [ "$(cached '%5B%22source%22%5D' "$file")" = 3 ]
+    [ "$(cached '%5B%22source%22%5D' "${file}RUN true")" = 3 ]
+    [ "$(cached '%5B%22source%22%5D' "${file}RUN true")" = 3 ] # what the build before has made is not in the image
+    [ "$(cached '' "${file}RUN true")" = 4 ]
+    run cached '%5B%22127.0.0.1:1/nothing%22%5D' "$file"
+    [ "$output" = 0 ]
+    run cached '%5B%22busybox%22%5D' "$file"
+    [ "$output" = 0 ]
+    [ "$(cached '%5B%22busybox%22,%22source%22%5D' "$file")" = 3 ]
+}
+
 @test "links in a context lead nowhere but within it" {
     mkdir "$C.evil"
     ln -s / "$C.evil/root"
