@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <microhttpd.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -23,6 +24,8 @@
  * a reset. */
 #define DRAIN_MAX ((size_t)1024 * 1024)
 #define LISTENERS_MAX 32
+/* The memory of answers from that size on goes back to the system at once. */
+#define LARGE_REPLY ((size_t)256 * 1024)
 
 struct api_server {
     struct engine *engine;
@@ -117,12 +120,19 @@ static enum MHD_Result add_header(void *data, enum MHD_ValueKind kind, const cha
     return MHD_YES;
 }
 
+/* It leaves holes between what stays (two cores have two heaps), as large as it was. */
+static void free_large_reply(void *body)
+{
+    free(body);
+    malloc_trim(0);
+}
+
 static enum MHD_Result queue_reply(struct api_request *request, struct MHD_Connection *connection)
 {
     size_t size = request->reply_body.size;
     char *body = size > 0 ? strbuf_take(&request->reply_body) : NULL;
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(size, body, body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+        MHD_create_response_from_buffer_with_free_callback(size, body, size >= LARGE_REPLY ? free_large_reply : free);
     enum MHD_Result result;
 
     if (!response) {

@@ -5,13 +5,14 @@
 
 #include "base/fd.h"
 #include "daemon/engine_internal.h"
+#include "daemon/network/network_ports.h"
 
 /* Above that many ports the texts of a request and of a row are megabytes in small pieces. */
 #define MANY_PORTS 1000
 
 void container_memory_trim(const struct container *c)
 {
-    if (c->port_count >= MANY_PORTS)
+    if (network_ports_total(c->ports, c->port_count) >= MANY_PORTS)
         malloc_trim(0);
 }
 

@@ -6,6 +6,7 @@
 #include "daemon/container_config_check.h"
 #include "daemon/container_files.h"
 #include "daemon/engine_internal.h"
+#include "daemon/port_ranges.h"
 
 struct commit_job {
     struct engine *engine;
@@ -32,6 +33,10 @@ static int make_config(const struct container *c, const struct container_commit 
         r = container_config_change(ret, request->changes->items[i], err);
     if (r == 0)
         container_config_merge(ret, &c->config);
+    CLEANUP_STRV struct strv ports = STRV_INIT; /* the container has ranges, an image one by one */
+    port_names_compact(&ret->exposed_ports);
+    port_names_expand(&ret->exposed_ports, &ports);
+    strv_copy(&ret->exposed_ports, &ports);
     return r;
 }
 

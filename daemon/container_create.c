@@ -10,6 +10,7 @@
 #include "daemon/ipc_share.h"
 #include "daemon/links.h"
 #include "daemon/names.h"
+#include "daemon/port_ranges.h"
 #include "daemon/runtimes.h"
 #include "daemon/spec_generate.h"
 #include "daemon/volumes_from.h"
@@ -156,6 +157,7 @@ static int prepare(struct engine *engine, const struct container_create *request
         r = container_config_command(&c->config, &c->path, &c->args, err);
     if (r == 0)
         r = ports_collect(&c->config, &c->host, &c->ports, &c->port_count, err);
+    port_names_compact(&c->config.exposed_ports);
     if (r == 0)
         r = container_networks_check_bridge(engine, c, c->port_count, err);
     if (r == 0)

@@ -76,7 +76,7 @@ static int parse_ports(const char *wanted, int64_t *ret_first, int64_t *ret_last
     return r == 0 && dash != NULL ? parse_int64(dash, *ret_first, UINT16_MAX, ret_last) : r;
 }
 
-/* Against "80/tcp" entries. */
+/* Against "80/tcp" entries and ranges. */
 static bool port_matches(const struct strv *ports, const char *wanted)
 {
     const char *protocol;
@@ -84,11 +84,10 @@ static bool port_matches(const struct strv *ports, const char *wanted)
     if (parse_ports(wanted, &first, &last, &protocol) < 0)
         return false;
     for (size_t i = 0; i < ports->count; i++) {
-        size_t digits = strcspn(ports->items[i], "/");
-        CLEANUP_FREE char *number = xstrndup(ports->items[i], digits);
-        const char *own = ports->items[i][digits] == '/' ? ports->items[i] + digits + 1 : "tcp";
-        int64_t port;
-        if (parse_int64(number, 0, 65535, &port) == 0 && port >= first && port <= last && strcmp(own, protocol) == 0)
+        const char *own;
+        int64_t own_first, own_last;
+        if (parse_ports(ports->items[i], &own_first, &own_last, &own) == 0 && own_last >= first && own_first <= last &&
+            strcmp(own, protocol) == 0)
             return true;
     }
     return false;

@@ -21,7 +21,7 @@ struct container_facts {
     size_t mount_count;
     const struct endpoint_settings *networks; /* names and ids of its networks */
     size_t network_count;
-    const struct strv *published, *exposed; /* "80/tcp" */
+    const struct strv *published, *exposed; /* "80/tcp", "80-90/tcp" */
     int64_t before, since;                  /* creation times that "before" and "since" name; 0: none */
 };
 

@@ -1,10 +1,10 @@
 /* GET /containers/{id}/json: the members, order and empty values of docker 27. */
 #include <errno.h>
 
-#include "base/groups.h"
 #include "base/timestamp.h"
 #include "daemon/engine_internal.h"
 #include "daemon/links.h"
+#include "daemon/port_ranges.h"
 
 static const char *text(const char *s)
 {
@@ -91,40 +91,58 @@ static void put_mounts(struct json_writer *w, const struct container *c)
     json_end_array(w);
 }
 
+static void put_binding(struct json_writer *w, const struct network_port *port, unsigned n)
+{
+    char number[8];
+    snprintf(number, sizeof(number), "%u", port->host_port + n);
+    json_begin_object(w);
+    json_member_string(w, "HostIp", port->host_address[0] ? port->host_address : "0.0.0.0");
+    json_member_string(w, "HostPort", number);
+    json_end_object(w);
+}
+
+/* One container port's key, and the bindings of it from entry `i` on. */
+static void put_port(struct json_writer *w, const struct network_sandbox *sandbox, size_t i, unsigned port)
+{
+    char key[PORT_NAME_SIZE];
+    snprintf(key, sizeof(key), "%u/%s", port, sandbox->ports[i].protocol);
+    json_key(w, key);
+    json_begin_array(w);
+    for (size_t j = i; j < sandbox->port_count; j++) {
+        const struct network_port *p = &sandbox->ports[j];
+        if (port >= p->container_port && port - p->container_port <= p->more &&
+            strcmp(p->protocol, sandbox->ports[i].protocol) == 0)
+            put_binding(w, p, port - p->container_port);
+    }
+    json_end_array(w);
+}
+
 /* "80/tcp": [{...}] of published ports, null for exposed ones. */
 static void put_ports(struct json_writer *w, const struct container *c)
 {
     json_key(w, "Ports");
     json_begin_object(w);
-    bool running = container_state_is_running(c->state);
     const struct network_sandbox *e = &c->sandbox;
-    CLEANUP_GROUPS struct groups published = GROUPS_INIT; /* there may be ten thousand */
-    char key[24];
-    for (size_t i = 0; running && e->count > 0 && i < e->port_count; i++) {
-        port_format(&e->ports[i], key, sizeof(key));
-        groups_add(&published, key);
-    }
-    for (size_t i = 0; i < published.count; i++) {
-        if (!groups_is_first(&published, i))
-            continue;
-        port_format(&e->ports[i], key, sizeof(key));
-        json_key(w, key);
-        json_begin_array(w);
-        for (size_t j = i; j != GROUPS_END; j = groups_next(&published, j)) {
-            char number[8];
-            snprintf(number, sizeof(number), "%u", e->ports[j].host_port);
-            json_begin_object(w);
-            json_member_string(w, "HostIp", e->ports[j].host_address[0] ? e->ports[j].host_address : "0.0.0.0");
-            json_member_string(w, "HostPort", number);
-            json_end_object(w);
+    bool shown = container_state_is_running(c->state) && e->count > 0;
+    CLEANUP_FREE struct port_set *done = shown ? xcalloc(1, sizeof(*done)) : NULL;
+    for (size_t i = 0; shown && i < e->port_count; i++) {
+        const struct network_port *p = &e->ports[i];
+        for (unsigned port = p->container_port; port <= p->container_port + (unsigned)p->more; port++) {
+            if (!port_set_has(done, port, p->protocol))
+                put_port(w, e, i, port);
+            port_set_add(done, port, p->protocol);
         }
-        json_end_array(w);
     }
-    for (size_t i = 0; running && i < c->config.exposed_ports.count; i++) {
-        const char *exposed = c->config.exposed_ports.items[i];
-        CLEANUP_FREE char *name = strchr(exposed, '/') ? xstrdup(exposed) : xasprintf("%s/tcp", exposed);
-        if (e->count > 0 && !groups_has(&published, name))
-            json_member_null(w, name);
+    for (size_t i = 0; shown && i < c->config.exposed_ports.count; i++) {
+        struct port_range range;
+        if (port_range_parse(c->config.exposed_ports.items[i], &range, NULL) < 0)
+            continue;
+        for (unsigned port = range.first; port <= range.last; port++) {
+            char key[PORT_NAME_SIZE];
+            snprintf(key, sizeof(key), "%u/%s", port, range.protocol);
+            if (!port_set_has(done, port, range.protocol))
+                json_member_null(w, key);
+        }
     }
     json_end_object(w);
 }
@@ -222,7 +240,11 @@ int container_inspect(struct engine *engine, struct container *c, const struct c
     }
     put_mounts(&w, c);
     json_key(&w, "Config");
-    json_table_encode(&container_config_table, &c->config, &w);
+    CLEANUP_STRV struct strv exposed = STRV_INIT;
+    struct container_config config = c->config; /* borrows everything but the ports */
+    port_names_expand(&c->config.exposed_ports, &exposed);
+    config.exposed_ports = exposed;
+    json_table_encode(&container_config_table, &config, &w);
     put_network_settings(&w, c, name + 1, how->short_id_alias);
     pthread_mutex_unlock(&c->lock);
     json_end_object(&w);

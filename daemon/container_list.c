@@ -1,13 +1,13 @@
 /* GET /containers/json and the state in words that `docker ps` shows. */
 #include <errno.h>
 
-#include "base/groups.h"
 #include "base/parse.h"
 #include "base/timestamp.h"
 #include "base/units.h"
 #include "daemon/container_filters.h"
 #include "daemon/engine_internal.h"
 #include "daemon/links.h"
+#include "daemon/port_ranges.h"
 
 const char *const container_list_filters[] = {"ancestor",  "before",  "exited", "expose", "health",  "id",
                                               "isolation", "is-task", "label",  "name",   "network", "publish",
@@ -132,27 +132,26 @@ static void put_ports(struct json_writer *w, const struct container *c)
 {
     json_key(w, "Ports");
     json_begin_array(w);
-    bool running = container_state_is_running(c->state);
     const struct network_sandbox *e = &c->sandbox;
-    CLEANUP_GROUPS struct groups published = GROUPS_INIT; /* there may be ten thousand */
-    char key[24];
-    for (size_t i = 0; running && e->count > 0 && i < e->port_count; i++) {
-        port_format(&e->ports[i], key, sizeof(key));
-        groups_add(&published, key);
-        put_port(w, e->ports[i].host_address[0] ? e->ports[i].host_address : "0.0.0.0", e->ports[i].container_port,
-                 e->ports[i].host_port, e->ports[i].protocol);
+    bool shown = container_state_is_running(c->state) && e->count > 0;
+    bool exposes = shown && c->config.exposed_ports.count > 0;
+    CLEANUP_FREE struct port_set *published = exposes ? xcalloc(1, sizeof(*published)) : NULL;
+    for (size_t i = 0; shown && i < e->port_count; i++) {
+        const struct network_port *p = &e->ports[i];
+        for (unsigned n = 0; n <= p->more; n++) {
+            put_port(w, p->host_address[0] ? p->host_address : "0.0.0.0", p->container_port + n, p->host_port + n,
+                     p->protocol);
+            if (exposes)
+                port_set_add(published, p->container_port + n, p->protocol);
+        }
     }
-    for (size_t i = 0; running && e->count > 0 && i < c->config.exposed_ports.count; i++) {
-        const char *text = c->config.exposed_ports.items[i];
-        size_t digits = strcspn(text, "/");
-        CLEANUP_FREE char *number = xstrndup(text, digits);
-        int64_t port;
-        if (parse_int64(number, 1, 65535, &port) < 0)
+    for (size_t i = 0; exposes && i < c->config.exposed_ports.count; i++) {
+        struct port_range range;
+        if (port_range_parse(c->config.exposed_ports.items[i], &range, NULL) < 0)
             continue;
-        const char *protocol = text[digits] == '/' ? text + digits + 1 : "tcp";
-        snprintf(key, sizeof(key), "%u/%.5s", (unsigned)port, protocol);
-        if (!groups_has(&published, key))
-            put_port(w, NULL, (unsigned)port, 0, protocol);
+        for (unsigned port = range.first; port <= range.last; port++)
+            if (!port_set_has(published, port, range.protocol))
+                put_port(w, NULL, port, 0, range.protocol);
     }
     json_end_array(w);
 }
@@ -267,9 +266,8 @@ static bool matches(const struct container_list *request, const struct container
     CLEANUP_STRV struct strv published = STRV_INIT;
     add_ancestors(c, image, &ancestors);
     for (size_t i = 0; i < c->port_count; i++) {
-        char port[24];
-        port_format(&c->ports[i], port, sizeof(port));
-        strv_add(&published, port);
+        const struct network_port *p = &c->ports[i];
+        strv_addf(&published, "%u-%u/%s", p->container_port, p->container_port + p->more, p->protocol);
     }
     struct container_facts facts = {.id = c->id,
                                     .health = health_status_name(c->health.status),

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "daemon/engine_internal.h"
+#include "daemon/port_ranges.h"
 
 /* ---- the immutable part ---- */
 
@@ -13,6 +14,7 @@ struct stored_config {
     struct strv link_ids;
     struct container_config config;
     struct host_config host;
+    struct json_array ports; /* host.port_bindings, which it has no others of: ten thousand ports are one entry */
     struct json_array mounts;
 };
 
@@ -21,12 +23,21 @@ struct stored_config {
         .name = json, .type = JSON_FIELD_##kind, .offset = offsetof(struct holder, member), ##__VA_ARGS__              \
     }
 
+static const struct json_field stored_binding_rows[] = {
+    ROW(port_binding, STRING, "Port", port),
+    ROW(port_binding, STRING, "HostIp", host_ip),
+    ROW(port_binding, STRING, "HostPort", host_port),
+    ROW(port_binding, UINT32, "More", more, .flags = JSON_OMIT_EMPTY),
+};
+static const struct json_table stored_binding_table = JSON_TABLE(struct port_binding, stored_binding_rows);
+
 static const struct json_field stored_config_rows[] = {
     ROW(stored_config, STRING, "Path", path),
     ROW(stored_config, STRV, "Args", args),
     ROW(stored_config, STRV, "LinkIDs", link_ids, .flags = JSON_OMIT_EMPTY),
     ROW(stored_config, OBJECT, "Config", config, .table = &container_config_table),
     ROW(stored_config, OBJECT, "HostConfig", host, .table = &host_config_table),
+    ROW(stored_config, ARRAY, "Ports", ports, .table = &stored_binding_table, .flags = JSON_OMIT_EMPTY),
     ROW(stored_config, ARRAY, "Mounts", mounts, .table = &mount_point_table),
 };
 static const struct json_table stored_config_table = JSON_TABLE(struct stored_config, stored_config_rows);
@@ -34,12 +45,13 @@ static const struct json_table stored_config_table = JSON_TABLE(struct stored_co
 /* ---- the changing part ---- */
 
 struct stored_port {
-    int64_t container_port, host_port;
+    int64_t container_port, host_port, more;
     char *protocol, *host_address;
 };
 static const struct json_field stored_port_rows[] = {
     ROW(stored_port, INT, "ContainerPort", container_port),
     ROW(stored_port, INT, "HostPort", host_port),
+    ROW(stored_port, INT, "More", more),
     ROW(stored_port, STRING, "Protocol", protocol),
     ROW(stored_port, STRING, "HostAddress", host_address),
 };
@@ -131,6 +143,8 @@ static void write_sandbox(const struct network_sandbox *sandbox, struct json_wri
         json_begin_object(w);
         json_member_int(w, "ContainerPort", sandbox->ports[i].container_port);
         json_member_int(w, "HostPort", sandbox->ports[i].host_port);
+        if (sandbox->ports[i].more > 0)
+            json_member_int(w, "More", sandbox->ports[i].more);
         json_member_string(w, "Protocol", sandbox->ports[i].protocol);
         json_member_string(w, "HostAddress", sandbox->ports[i].host_address);
         json_end_object(w);
@@ -199,6 +213,7 @@ static void read_sandbox(const struct stored_sandbox *s, struct network_sandbox 
     for (size_t i = 0; i < sandbox->port_count; i++) {
         sandbox->ports[i].container_port = (uint16_t)ports[i].container_port;
         sandbox->ports[i].host_port = (uint16_t)ports[i].host_port;
+        sandbox->ports[i].more = (uint16_t)ports[i].more;
         COPY(sandbox->ports[i].protocol, ports[i].protocol);
         COPY(sandbox->ports[i].host_address, ports[i].host_address);
     }
@@ -271,7 +286,9 @@ static void write_config(const struct container *c, const struct host_config *ho
                                    .link_ids = c->link_ids,
                                    .config = c->config,
                                    .host = *host,
+                                   .ports = host->port_bindings,
                                    .mounts = *mounts};
+    stored.host.port_bindings = (struct json_array){0};
     struct json_writer w;
     json_writer_init(&w, out);
     json_table_encode(&stored_config_table, &stored, &w);
@@ -396,6 +413,22 @@ static void mark_dead(struct container *c, const struct error *why)
     c->error = xasprintf("its row in the database cannot be read: %s", why->message);
 }
 
+/* Rows of former versions have them in the host's configuration. */
+static int take_ports(struct stored_config *stored, struct error *err)
+{
+    const struct port_binding *items = stored->ports.items;
+    for (size_t i = 0; i < stored->ports.count; i++)
+        if (items[i].port == NULL || items[i].host_ip == NULL || items[i].host_port == NULL)
+            return error_set(err, ERROR_SYSTEM, EINVAL, "port %zu is incomplete", i);
+    if (stored->ports.count > 0) {
+        port_bindings_release(&stored->host.port_bindings);
+        stored->host.port_bindings = stored->ports;
+        stored->ports = (struct json_array){0};
+    }
+    port_names_compact(&stored->config.exposed_ports);
+    return 0;
+}
+
 static int decode_row(struct db_statement *s, struct container *c, struct error *err)
 {
     struct stored_config stored = {0};
@@ -405,6 +438,8 @@ static int decode_row(struct db_statement *s, struct container *c, struct error 
     if (r == 0)
         r = state == NULL ? error_set(err, ERROR_SYSTEM, EINVAL, "there is no state") : read_state(c, state, err);
     if (r == 0)
+        r = take_ports(&stored, err);
+    if (r == 0)
         r = ports_collect(&stored.config, &stored.host, &c->ports, &c->port_count, err);
     /* The container takes over what was decoded. */
     c->path = stored.path;
@@ -412,6 +447,7 @@ static int decode_row(struct db_statement *s, struct container *c, struct error 
     c->link_ids = stored.link_ids;
     c->config = stored.config;
     c->host = stored.host;
+    port_bindings_release(&stored.ports); /* of a row that cannot be read */
     c->mounts = stored.mounts.items;
     c->mount_count = stored.mounts.count;
     return r < 0 ? r : check_mounts(c, err);

@@ -1,15 +1,10 @@
 /* The members PortBindingsAdd and PortBindingsRemove of an update: published ports of a container that exists or runs.
  */
+#include "base/groups.h"
 #include "base/log.h"
 #include "daemon/container_update.h"
 #include "daemon/engine_internal.h"
-
-static void binding_free(struct port_binding *b)
-{
-    free(b->port);
-    free(b->host_ip);
-    free(b->host_port);
-}
+#include "daemon/port_ranges.h"
 
 /* "80" is "80/tcp"; the caller frees. */
 static char *full_port(const char *text)
@@ -17,35 +12,41 @@ static char *full_port(const char *text)
     return strchr(text, '/') != NULL ? xstrdup(text) : xasprintf("%s/tcp", text);
 }
 
-static int remove_port(struct json_array *bindings, const char *text, struct error *err)
+static int invalid_list(struct error *err)
 {
-    struct port_binding *items = bindings->items;
-    CLEANUP_FREE char *port = full_port(text);
-    size_t kept = 0;
-    for (size_t i = 0; i < bindings->count; i++) {
-        CLEANUP_FREE char *own = full_port(items[i].port);
-        if (strcmp(own, port) == 0)
-            binding_free(&items[i]);
-        else
-            items[kept++] = items[i];
-    }
-    if (kept == bindings->count)
-        return error_set(err, ERROR_INVALID, 0, "PortBindingsRemove: port %s is not published", port);
-    bindings->count = kept;
-    return 0;
+    return error_set(err, ERROR_INVALID, 0, "PortBindingsRemove: a list of ports is expected");
 }
 
+/* Of bindings that are one port each. */
 static int remove_ports(struct json_array *bindings, const struct json *list, struct error *err)
 {
-    int r = list == NULL || list->kind == JSON_ARRAY
-                ? 0
-                : error_set(err, ERROR_INVALID, 0, "PortBindingsRemove: a list of ports is expected");
-    for (size_t i = 0; r == 0 && i < json_count(list); i++) {
-        const char *port = json_string(json_at(list, i));
-        r = port == NULL ? error_set(err, ERROR_INVALID, 0, "PortBindingsRemove: a list of ports is expected")
-                         : remove_port(bindings, port, err);
+    struct port_binding *items = bindings->items;
+    CLEANUP_GROUPS struct groups removed = GROUPS_INIT, present = GROUPS_INIT; /* there may be ten thousand */
+    if (list != NULL && list->kind != JSON_ARRAY)
+        return invalid_list(err);
+    for (size_t i = 0; i < bindings->count; i++) {
+        CLEANUP_FREE char *own = full_port(items[i].port);
+        groups_add(&present, own);
     }
-    return r;
+    for (size_t i = 0; i < json_count(list); i++) {
+        const char *text = json_string(json_at(list, i));
+        CLEANUP_FREE char *port = text != NULL ? full_port(text) : NULL;
+        if (port == NULL)
+            return invalid_list(err);
+        if (!groups_has(&present, port) || !groups_add(&removed, port))
+            return error_set(err, ERROR_INVALID, 0, "PortBindingsRemove: port %s is not published", port);
+    }
+    struct json_array kept = {.items = xcalloc(bindings->count + 1, sizeof(*items))}, gone = kept;
+    gone.items = xcalloc(bindings->count + 1, sizeof(*items));
+    for (size_t i = 0; i < bindings->count; i++) {
+        CLEANUP_FREE char *own = full_port(items[i].port);
+        struct json_array *to = groups_has(&removed, own) ? &gone : &kept;
+        ((struct port_binding *)to->items)[to->count++] = items[i];
+    }
+    port_bindings_release(&gone);
+    free(items);
+    *bindings = kept;
+    return 0;
 }
 
 /* Behind the others of its port: JSON has one list per port. */
@@ -81,11 +82,14 @@ static int merge(struct json_array *bindings, const struct json *body, struct er
     const struct json *add = json_get(body, "PortBindingsAdd");
     const struct json_custom *custom = json_table_find(&host_config_table, "PortBindings")->custom;
     struct json_array added = {0};
+    port_bindings_expand(bindings);
     int r = remove_ports(bindings, json_get(body, "PortBindingsRemove"), err);
     if (r == 0 && add != NULL && custom->decode(add, &added, err) < 0)
         r = error_context(err, "PortBindingsAdd");
+    port_bindings_expand(&added);
     if (r == 0)
         append(bindings, &added);
+    port_bindings_compact(bindings);
     custom->release(&added);
     return r;
 }

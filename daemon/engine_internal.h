@@ -212,8 +212,6 @@ void seccomp_cache_write(struct engine *engine, uint64_t capabilities, const voi
 int engine_recover(struct engine *engine, struct error *err);
 
 /* ---- ports.c ---- */
-/* "80/tcp"; 24 bytes suffice. */
-void port_format(const struct network_port *port, char *buf, size_t size);
 /* The ports that PortBindings, ExposedPorts and PublishAllPorts ask for; *ret is a heap array. */
 int ports_collect(const struct container_config *config, const struct host_config *host, struct network_port **ret,
                   size_t *ret_count, struct error *err);

@@ -7,24 +7,12 @@
 #include <unistd.h>
 
 #include "daemon/options.h"
+#include "daemon/port_ranges.h"
 #include "daemon/runtimes.h"
 
 #define DEFAULT_SHM_SIZE (64 * 1024 * 1024)
 
 /* ---- PortBindings: {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]} as one flat list ---- */
-
-static void port_bindings_release(void *field)
-{
-    struct json_array *array = field;
-    struct port_binding *items = array->items;
-    for (size_t i = 0; i < array->count; i++) {
-        free(items[i].port);
-        free(items[i].host_ip);
-        free(items[i].host_port);
-    }
-    free(items);
-    *array = (struct json_array){0};
-}
 
 static void port_binding_add(struct json_array *array, const char *port, const char *ip, const char *host_port)
 {
@@ -54,31 +42,22 @@ static int port_bindings_decode(const struct json *value, void *field, struct er
                              json_get_string(item, "HostPort"));
         }
     }
+    port_bindings_compact(field);
     return 0;
 }
 
 static void port_bindings_encode(const void *field, struct json_writer *w)
 {
-    const struct json_array *array = field;
-    const struct port_binding *items = array->items;
-    json_begin_object(w);
-    for (size_t i = 0; i < array->count; i++) {
-        if (i == 0 || strcmp(items[i].port, items[i - 1].port) != 0) {
-            json_key(w, items[i].port);
-            json_begin_array(w);
-        }
-        json_begin_object(w);
-        json_member_string(w, "HostIp", items[i].host_ip);
-        json_member_string(w, "HostPort", items[i].host_port);
-        json_end_object(w);
-        if (i + 1 == array->count || strcmp(items[i].port, items[i + 1].port) != 0)
-            json_end_array(w);
-    }
-    json_end_object(w);
+    port_bindings_write(field, w);
+}
+
+static void port_bindings_clear(void *field)
+{
+    port_bindings_release(field);
 }
 
 static const struct json_custom port_bindings_json = {
-    .decode = port_bindings_decode, .encode = port_bindings_encode, .release = port_bindings_release};
+    .decode = port_bindings_decode, .encode = port_bindings_encode, .release = port_bindings_clear};
 
 /* ---- ConsoleSize: [rows, columns] ---- */
 

@@ -11,10 +11,12 @@
 
 struct daemon_options;
 
-/* One host address of one container port; several may share a port. */
+/* One host address of one container port; several may share a port. With `more` also of that many ports that follow,
+ * each with the next host port (port_ranges.h). */
 struct port_binding {
     char *port;                /* "80/tcp" */
     char *host_ip, *host_port; /* "" when unset; host_port may be a range "8000-8010" */
+    uint32_t more;
 };
 
 /* A list that tells absent (the default applies) from empty. */
@@ -79,7 +81,7 @@ struct host_config {
     char *container_id_file;
     struct log_config log_config;
     char *network_mode;
-    struct json_array port_bindings; /* struct port_binding */
+    struct json_array port_bindings; /* struct port_binding, compact */
     struct restart_policy restart_policy;
     bool auto_remove;
     char *volume_driver;

@@ -8,6 +8,7 @@
 #include "base/groups.h"
 #include "base/log.h"
 #include "daemon/engine_internal.h"
+#include "daemon/port_ranges.h"
 
 #define HOSTS_MAX (1 << 20)
 
@@ -135,14 +136,16 @@ static char *host_names(struct engine *engine, struct container *peer, const cha
 static void exposed(const struct container *peer, struct strv *ret)
 {
     CLEANUP_GROUPS struct groups groups = GROUPS_INIT;
-    strv_add_all(ret, &peer->config.exposed_ports);
+    port_names_expand(&peer->config.exposed_ports, ret);
     for (size_t i = 0; i < ret->count; i++)
         groups_add(&groups, ret->items[i]);
     for (size_t i = 0; i < peer->port_count; i++) {
-        char port[24];
-        port_format(&peer->ports[i], port, sizeof(port));
-        if (groups_add(&groups, port))
-            strv_add(ret, port);
+        for (unsigned n = 0; n <= peer->ports[i].more; n++) {
+            char port[PORT_NAME_SIZE];
+            snprintf(port, sizeof(port), "%u/%s", peer->ports[i].container_port + n, peer->ports[i].protocol);
+            if (groups_add(&groups, port))
+                strv_add(ret, port);
+        }
     }
 }
 

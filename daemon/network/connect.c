@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "daemon/network/names.h"
 #include "daemon/network/network_internal.h"
+#include "daemon/network/network_ports.h"
 
 /* The container's record, held: a detach waits until release(). */
 static struct record *hold(struct network_manager *manager, const char *container_id)
@@ -168,20 +169,26 @@ static bool same_port(const struct network_port *has, const struct network_port 
 
 /* The list that is to be claimed: what is kept stands for itself, with the host port that it has. */
 static struct network_port *merge_ports(const struct network_sandbox *sandbox, const struct network_port *ports,
-                                        size_t count)
+                                        size_t count, size_t *ret_count)
 {
-    struct network_port *merged = xcalloc(count + 1, sizeof(*merged));
-    CLEANUP_FREE bool *used = xcalloc(sandbox->port_count + 1, sizeof(*used));
-    for (size_t i = 0; i < count; i++) {
-        merged[i] = ports[i];
-        for (size_t j = 0; j < sandbox->port_count; j++) {
-            if (!used[j] && same_port(&sandbox->ports[j], &ports[i])) {
+    struct network_port *merged = NULL;
+    size_t has_count, wanted_count, start = 0;
+    CLEANUP_FREE struct network_port *has = network_ports_expand(sandbox->ports, sandbox->port_count, &has_count);
+    CLEANUP_FREE struct network_port *wanted = network_ports_expand(ports, count, &wanted_count);
+    CLEANUP_FREE bool *used = xcalloc(has_count + 1, sizeof(*used));
+    *ret_count = 0;
+    for (size_t i = 0; i < wanted_count; i++) {
+        for (size_t n = 0; n < has_count; n++) {
+            size_t j = (start + n) % has_count; /* both lists have mostly the same order */
+            if (!used[j] && same_port(&has[j], &wanted[i])) {
                 used[j] = true;
-                merged[i].host_port = sandbox->ports[j].host_port;
-                merged[i].host_port_end = 0;
+                start = j + 1;
+                wanted[i].host_port = has[j].host_port;
+                wanted[i].host_port_end = 0;
                 break;
             }
         }
+        network_ports_add(&merged, ret_count, &wanted[i]);
     }
     return merged;
 }
@@ -194,12 +201,13 @@ static int set_ports(struct network_manager *manager, struct record *record, con
         return error_set(err, ERROR_CONFLICT, 0, "container %s is on no network that ports can be published on",
                          record->container_id);
     }
-    CLEANUP_FREE struct network_port *merged = merge_ports(sandbox, ports, count);
+    size_t merged_count;
+    CLEANUP_FREE struct network_port *merged = merge_ports(sandbox, ports, count, &merged_count);
     struct network_sandbox fresh = {0}, restored = {0};
     bool udp;
     ports_withdraw(manager, record, &udp);
     pthread_mutex_lock(&manager->lock);
-    int r = ports_claim(manager, record, gateway, merged, count, &fresh, err);
+    int r = ports_claim(manager, record, gateway, merged, merged_count, &fresh, err);
     if (r < 0) { /* back to what it was: those ports have been free for a moment only */
         struct error lost = {0};
         port_table_drop(&manager->ports, record);

@@ -88,7 +88,8 @@ static int on_flow(const struct nlmsghdr *message, void *data)
     const struct conntrack_filter *filter = search->filter;
     bool translated =
         filter->container_address && reply.source == filter->container_address && original.destination != reply.source;
-    bool to_port = filter->host_port && original.destination_port == filter->host_port;
+    bool to_port = filter->host_port && original.destination_port >= filter->host_port &&
+                   original.destination_port - filter->host_port <= filter->more;
     if (original.protocol == IPPROTO_UDP && (translated || to_port)) {
         xgrow((void **)&search->flows, search->count, &search->capacity, sizeof(flow));
         search->flows[search->count++] = flow;

@@ -9,7 +9,7 @@
 
 struct conntrack_filter {
     uint32_t container_address; /* flows that are translated to this address; 0: not asked */
-    uint16_t host_port;         /* flows to this port of any address; 0: not asked */
+    uint16_t host_port, more;   /* flows to this port of any address, or to `more` after it; 0: not asked */
 };
 
 /* Deletes the UDP flows that match any part of the filter, in the calling thread's network namespace. Walks the whole

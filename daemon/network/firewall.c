@@ -318,12 +318,26 @@ static size_t put_address(uint8_t *data, bool ipv6, uint32_t address, const stru
     return put_field(data, &big, sizeof(big));
 }
 
+/* A port among claims: claims[claim], its `port`th one. */
+struct position {
+    size_t claim;
+    unsigned int port;
+};
+
+static void advance(struct position *position, const struct port_claim *claims)
+{
+    if (position->port++ == claims[position->claim].more) {
+        *position = (struct position){.claim = position->claim + 1};
+    }
+}
+
 /* One element: the same for all requests but for the data, which a delete omits. */
-static void put_element(struct nlmsghdr *m, int message, const struct port_claim *claim)
+static void put_element(struct nlmsghdr *m, int message, const struct port_claim *claim, unsigned int port)
 {
     uint8_t key[24], value[20];
     size_t key_size = 0, value_size = 0;
-    uint16_t host_port = htons(claim->host_port), container_port = htons(claim->container_port);
+    uint16_t host_port = htons((uint16_t)(claim->host_port + port));
+    uint16_t container_port = htons((uint16_t)(claim->container_port + port));
     if (port_claim_is_specific(claim)) {
         key_size += put_address(key, claim->ipv6, claim->host_address, &claim->host_address6);
     }
@@ -347,41 +361,48 @@ static bool same_map(const struct port_claim *a, const struct port_claim *b)
 
 /* One message with the elements from *position on that belong to one map, as many as fit. */
 static void put_elements(struct firewall *firewall, struct netlink_batch *batch, int message, uint16_t flags,
-                         const struct port_claim *claims, size_t count, size_t *position)
+                         const struct port_claim *claims, size_t count, struct position *position)
 {
-    const struct port_claim *first = &claims[*position];
+    const struct port_claim *first = &claims[position->claim];
     struct nlmsghdr *m = firewall_begin(batch, message, flags, first->ipv6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
     mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, firewall->table);
     mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, port_claim_is_specific(first) ? "ports_at" : "ports");
     struct nlattr *list = mnl_attr_nest_start(m, NFTA_SET_ELEM_LIST_ELEMENTS);
     do {
-        put_element(m, message, &claims[(*position)++]);
-    } while (*position < count && same_map(first, &claims[*position]) && netlink_batch_can_extend(batch, m));
+        put_element(m, message, &claims[position->claim], position->port);
+        advance(position, claims);
+    } while (position->claim < count && same_map(first, &claims[position->claim]) &&
+             netlink_batch_can_extend(batch, m));
     mnl_attr_nest_end(m, list);
     netlink_batch_end(batch, m);
 }
 
 /* Runs one transaction with the elements from *position on, as many as fit, and moves *position past them. */
 static int run_elements(struct firewall *firewall, int message, uint16_t flags, const struct port_claim *claims,
-                        size_t count, size_t *position)
+                        size_t count, struct position *position)
 {
     struct netlink_batch batch = {.used = 0};
     firewall_put_marker(&batch, NFNL_MSG_BATCH_BEGIN);
     do {
         put_elements(firewall, &batch, message, flags, claims, count, position);
-    } while (*position < count && netlink_batch_can_extend(&batch, NULL));
+    } while (position->claim < count && netlink_batch_can_extend(&batch, NULL));
     firewall_put_marker(&batch, NFNL_MSG_BATCH_END);
     return netlink_run(firewall->netlink, &batch, NULL);
 }
 
 static void withdraw_locked(struct firewall *firewall, const struct port_claim *claims, size_t count, int *first)
 {
-    for (size_t done = 0; done < count;) {
-        size_t from = done;
+    struct position done = {0};
+    while (done.claim < count) {
+        struct position i = done;
         int r = run_elements(firewall, NFT_MSG_DELSETELEM, 0, claims, count, &done);
         /* One that is missing fails the whole transaction: then one by one. */
-        for (size_t i = from; r < 0 && i < done;) {
-            int each = run_elements(firewall, NFT_MSG_DELSETELEM, 0, claims, i + 1, &i);
+        for (; r < 0 && (i.claim != done.claim || i.port != done.port); advance(&i, claims)) {
+            struct port_claim one = claims[i.claim];
+            struct position start = {0};
+            one.host_port = (uint16_t)(one.host_port + i.port);
+            one.more = 0;
+            int each = run_elements(firewall, NFT_MSG_DELSETELEM, 0, &one, 1, &start);
             if (each < 0 && each != -ENOENT && *first == 0) {
                 *first = each;
             }
@@ -392,9 +413,9 @@ static void withdraw_locked(struct firewall *firewall, const struct port_claim *
 int firewall_publish(struct firewall *firewall, const struct port_claim *claims, size_t count, struct error *err)
 {
     int r = 0;
-    size_t done = 0;
+    struct position done = {0};
     pthread_mutex_lock(&firewall->lock);
-    while (r == 0 && done < count) {
+    while (r == 0 && done.claim < count) {
         r = run_elements(firewall, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, claims, count, &done);
     }
     pthread_mutex_unlock(&firewall->lock);

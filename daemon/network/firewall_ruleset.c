@@ -43,9 +43,11 @@ static void add_maps(struct strbuf *out, const struct firewall_rules *rules, boo
                 continue;
             }
             format_ends(claim, host, container);
-            strbuf_addf(out, "%s%s%s%u . %u : %s . %u", separator, specific ? host : "", specific ? " . " : "",
-                        claim->protocol, claim->host_port, container, claim->container_port);
-            separator = ", ";
+            for (unsigned int n = 0; n <= claim->more; n++) {
+                strbuf_addf(out, "%s%s%s%u . %u : %s . %u", separator, specific ? host : "", specific ? " . " : "",
+                            claim->protocol, claim->host_port + n, container, claim->container_port + n);
+                separator = ", ";
+            }
         }
         strbuf_addf(out, "%s\t}\n", separator[0] == ',' ? " }\n" : "");
     }

@@ -49,13 +49,13 @@ int network_manager_destroy(struct network_manager *manager, struct error *err);
 /* Makes all rules again from memory, in one transaction (somebody flushed the rule set). */
 int network_firewall_apply(struct network_manager *manager, struct error *err);
 
+/* A published port, and `more` that follow it on both sides (network_ports.h). */
 struct network_port {
-    uint16_t container_port;
+    uint16_t container_port, more;
     char protocol[5];       /* "tcp" "udp" "sctp" */
-    char host_address[46];  /* INET6_ADDRSTRLEN: a container may have ten thousand of these; "" or "0.0.0.0": every
-                               address */
-    uint16_t host_port;     /* 0: choose from the ephemeral range */
-    uint16_t host_port_end; /* when > host_port: any free one of the range */
+    char host_address[46];  /* INET6_ADDRSTRLEN; "" or "0.0.0.0": every address */
+    uint16_t host_port;     /* 0: choose from the ephemeral range, for each of them */
+    uint16_t host_port_end; /* when > host_port: any free one of the range; `more` is 0 */
 };
 
 /* A container's place on one network. */

@@ -54,10 +54,18 @@ void port_table_init(struct port_table *table, uint16_t ephemeral_first, uint16_
     }
 }
 
+static void close_sockets(struct port_claim *claim)
+{
+    for (unsigned int i = 0; i <= claim->more; i++) {
+        fd_close(claim->sockets[i]);
+    }
+    free(claim->sockets);
+}
+
 void port_table_release(struct port_table *table)
 {
     for (size_t i = 0; i < table->count; i++) {
-        fd_close(table->claims[i].socket);
+        close_sockets(&table->claims[i]);
     }
     for (size_t i = 0; i < ARRAY_SIZE(table->used); i++) {
         free(table->used[i]);
@@ -83,13 +91,13 @@ bool port_claim_has_target(const struct port_claim *claim)
 
 /* ---- which ports are in use at all: whoever asks for ten thousand does not look through ten thousand for each ---- */
 
-static void mark_used(struct port_table *table, const struct port_claim *claim)
+static void mark_used(struct port_table *table, uint8_t protocol, unsigned int port)
 {
-    uint64_t **used = &table->used[protocol_index(claim->protocol)];
+    uint64_t **used = &table->used[protocol_index(protocol)];
     if (!*used) {
         *used = xcalloc((UINT16_MAX + 1) / 64, sizeof(**used));
     }
-    (*used)[claim->host_port / 64] |= UINT64_C(1) << claim->host_port % 64;
+    (*used)[port / 64] |= UINT64_C(1) << port % 64;
 }
 
 static bool is_used(const struct port_table *table, uint8_t protocol, uint16_t port)
@@ -105,8 +113,17 @@ static void mark_all_again(struct port_table *table)
         table->used[i] = NULL;
     }
     for (size_t i = 0; i < table->count; i++) {
-        mark_used(table, &table->claims[i]);
+        const struct port_claim *claim = &table->claims[i];
+        for (unsigned int j = 0; j <= claim->more; j++) {
+            mark_used(table, claim->protocol, claim->host_port + j);
+        }
     }
+}
+
+static bool same_host(const struct port_claim *claim, const struct port_request *request)
+{
+    return claim->ipv6 ? IN6_ARE_ADDR_EQUAL(&claim->host_address6, &request->host_address6)
+                       : claim->host_address == request->host_address;
 }
 
 bool port_table_is_free(const struct port_table *table, const struct port_request *request, uint16_t port)
@@ -117,21 +134,53 @@ bool port_table_is_free(const struct port_table *table, const struct port_reques
     }
     for (size_t i = 0; i < table->count; i++) {
         const struct port_claim *claim = &table->claims[i];
-        if (claim->host_port != port || claim->protocol != request->protocol || claim->ipv6 != request->ipv6) {
+        if (port < claim->host_port || port - claim->host_port > claim->more || claim->protocol != request->protocol ||
+            claim->ipv6 != request->ipv6) {
             continue;
         }
-        bool same = claim->ipv6 ? IN6_ARE_ADDR_EQUAL(&claim->host_address6, &request->host_address6)
-                                : claim->host_address == request->host_address;
-        if (any || same || !port_claim_is_specific(claim)) {
+        if (any || same_host(claim, request) || !port_claim_is_specific(claim)) {
             return false;
         }
     }
     return true;
 }
 
+/* The next port on both sides. */
+static bool continues(const struct port_claim *claim, const struct port_request *request, unsigned int port,
+                      const void *owner)
+{
+    return claim->owner == owner && claim->protocol == request->protocol && claim->ipv6 == request->ipv6 &&
+           claim->host_port + claim->more + 1U == port &&
+           claim->container_port + claim->more + 1U == request->container_port && !claim->leaving &&
+           !port_claim_has_target(claim) && same_host(claim, request);
+}
+
+/* What belongs to the last few is what comes in turns: of both address families. */
+static struct port_claim *find_continued(struct port_table *table, const struct port_request *request, uint16_t port,
+                                         const void *owner)
+{
+    enum { LAST = 4 };
+    for (size_t i = table->count; i > 0 && table->count - i < LAST; i--) {
+        if (continues(&table->claims[i - 1], request, port, owner)) {
+            return &table->claims[i - 1];
+        }
+    }
+    return NULL;
+}
+
 static void add_claim(struct port_table *table, const struct port_request *request, uint16_t port, int socket,
                       void *owner)
 {
+    mark_used(table, request->protocol, port);
+    struct port_claim *claim = find_continued(table, request, port, owner);
+    if (claim) {
+        unsigned int count = claim->more + 1U;
+        if ((count & (count - 1)) == 0) { /* as many as there is room for */
+            claim->sockets = xreallocarray(claim->sockets, 2 * (size_t)count, sizeof(*claim->sockets));
+        }
+        claim->sockets[++claim->more] = socket;
+        return;
+    }
     xgrow((void **)&table->claims, table->count, &table->capacity, sizeof(*table->claims));
     table->claims[table->count++] = (struct port_claim){
         .host_address = request->host_address,
@@ -140,10 +189,10 @@ static void add_claim(struct port_table *table, const struct port_request *reque
         .host_port = port,
         .container_port = request->container_port,
         .protocol = request->protocol,
-        .socket = socket,
+        .sockets = xcalloc(1, sizeof(*claim->sockets)),
         .owner = owner,
     };
-    mark_used(table, &table->claims[table->count - 1]);
+    table->claims[table->count - 1].sockets[0] = socket;
 }
 
 /* "0.0.0.0:80" or "[::]:80" */
@@ -283,7 +332,7 @@ void port_table_drop(struct port_table *table, const void *owner)
     size_t kept = 0;
     for (size_t i = 0; i < table->count; i++) {
         if (table->claims[i].owner == owner) {
-            fd_close(table->claims[i].socket);
+            close_sockets(&table->claims[i]);
         } else {
             table->claims[kept++] = table->claims[i];
         }

@@ -12,16 +12,17 @@
 
 #include "base/error.h"
 
-/* One published port. Ports and IPv4 addresses in host byte order; host address 0 (::) is every address of the host. A
- * claim of all IPv4 addresses and one of all IPv6 addresses may have the same port. */
+/* Published ports that follow each other on both sides: one, and `more` after it. Ports and IPv4 addresses in host byte
+ * order; host address 0 (::) is every address of the host. A claim of all IPv4 addresses and one of all IPv6 addresses
+ * may have the same port. */
 struct port_claim {
     uint32_t host_address, container_address;
     bool ipv6; /* then these addresses count */
     struct in6_addr host_address6, container_address6;
-    uint16_t host_port, container_port;
+    uint16_t host_port, container_port, more;
     uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */
     bool leaving;     /* its rule is being removed: not part of a new rule set, and not free yet */
-    int socket;       /* the reservation, or -1 */
+    int *sockets;     /* the reservation of each, or -1; the table's */
     void *owner;      /* the container's record */
 };
 
@@ -40,7 +41,7 @@ struct port_request {
 
 struct port_table {
     struct port_claim *claims;
-    size_t count, capacity;
+    size_t count, capacity; /* of claims: ten thousand ports of a container may be one */
     uint16_t ephemeral_first, ephemeral_last;
     uint64_t *used[3]; /* per protocol, a bit per port: some claim may stand on it; NULL: none does */
     uint16_t next[3];  /* where the search of the ephemeral range goes on, per protocol */
@@ -62,9 +63,10 @@ bool port_table_is_free(const struct port_table *table, const struct port_reques
 typedef int (*port_reserve_fn)(const struct port_request *request, uint16_t port, int *ret_socket, void *data);
 
 /*
- * Claims one port for `owner`. With a choice (range or ephemeral) ports that are taken are passed over. Errors in
- * docker's words: "Bind for 0.0.0.0:80 failed: port is already allocated" (another container has it), "listen tcp4
- * 0.0.0.0:80: bind: address already in use" (another process has it), "all ports are allocated".
+ * Claims one port for `owner`; it joins a claim of the owner's that it continues. With a choice (range or ephemeral)
+ * ports that are taken are passed over. Errors in docker's words: "Bind for 0.0.0.0:80 failed: port is already
+ * allocated" (another container has it), "listen tcp4 0.0.0.0:80: bind: address already in use" (another process has
+ * it), "all ports are allocated".
  */
 int port_table_claim(struct port_table *table, const struct port_request *request, void *owner, port_reserve_fn reserve,
                      void *data, uint16_t *ret_port, struct error *err);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "daemon/network/network_internal.h"
+#include "daemon/network/network_ports.h"
 #include "daemon/network/port_socket.h"
 
 enum { PORTS_MAX = 65536 };
@@ -83,17 +84,16 @@ static int parse_port(const struct endpoint *e, const struct network_port *port,
 
 static void add_port(struct network_sandbox *sandbox, const struct port_request *request, uint16_t host_port)
 {
-    sandbox->ports = xreallocarray(sandbox->ports, sandbox->port_count + 1, sizeof(*sandbox->ports));
-    struct network_port *p = &sandbox->ports[sandbox->port_count++];
-    *p = (struct network_port){.container_port = request->container_port, .host_port = host_port};
-    snprintf(p->protocol, sizeof(p->protocol), "%s", port_protocol_name(request->protocol));
+    struct network_port p = {.container_port = request->container_port, .host_port = host_port};
+    snprintf(p.protocol, sizeof(p.protocol), "%s", port_protocol_name(request->protocol));
     if (request->ipv6) {
-        inet_ntop(AF_INET6, &request->host_address6, p->host_address, sizeof(p->host_address));
+        inet_ntop(AF_INET6, &request->host_address6, p.host_address, sizeof(p.host_address));
     } else {
         char text[IPAM_TEXT_MAX];
         ipam_format_address(text, request->host_address);
-        snprintf(p->host_address, sizeof(p->host_address), "%s", text);
+        snprintf(p.host_address, sizeof(p.host_address), "%s", text);
     }
+    network_ports_add(&sandbox->ports, &sandbox->port_count, &p);
 }
 
 static int claim_one(struct network_manager *manager, void *owner, const struct port_request *request,
@@ -106,10 +106,33 @@ static int claim_one(struct network_manager *manager, void *owner, const struct 
     return r;
 }
 
+static int claim_both(struct network_manager *manager, void *owner, const struct meaning *meaning,
+                      struct network_sandbox *sandbox, struct error *err)
+{
+    uint16_t chosen = 0;
+    struct port_request request6 = meaning->request6;
+    int r = meaning->v4 ? claim_one(manager, owner, &meaning->request4, sandbox, &chosen, err) : 0;
+    if (r == 0 && meaning->v6) {
+        if (meaning->v4) { /* both have the same port */
+            request6.host_port = chosen;
+            request6.host_port_end = 0;
+        }
+        r = claim_one(manager, owner, &request6, sandbox, &chosen, err);
+    }
+    return r;
+}
+
+/* Of those that follow: each random one is chosen by itself. */
+static void next_port(struct port_request *request)
+{
+    request->container_port++;
+    request->host_port += request->host_port ? 1 : 0;
+}
+
 int ports_claim(struct network_manager *manager, void *owner, const struct endpoint *endpoint,
                 const struct network_port *ports, size_t count, struct network_sandbox *sandbox, struct error *err)
 {
-    if (count > PORTS_MAX) {
+    if (network_ports_total(ports, count) > PORTS_MAX) {
         return error_set(err, ERROR_INVALID, 0, "too many published ports");
     }
     if (count > 0 && !manager->firewall) {
@@ -120,17 +143,26 @@ int ports_claim(struct network_manager *manager, void *owner, const struct endpo
     int r = 0;
     for (size_t i = 0; r == 0 && i < count; i++) {
         struct meaning meaning;
-        uint16_t chosen = 0;
         r = parse_port(endpoint, &ports[i], &meaning, err);
-        if (r == 0 && meaning.v4) {
-            r = claim_one(manager, owner, &meaning.request4, sandbox, &chosen, err);
+        for (unsigned int n = 0; r == 0 && n <= ports[i].more; n++) {
+            r = claim_both(manager, owner, &meaning, sandbox, err);
+            next_port(&meaning.request4);
+            next_port(&meaning.request6);
         }
-        if (r == 0 && meaning.v6) {
-            if (meaning.v4) { /* both have the same port */
-                meaning.request6.host_port = chosen;
-                meaning.request6.host_port_end = 0;
-            }
-            r = claim_one(manager, owner, &meaning.request6, sandbox, &chosen, err);
+    }
+    return r;
+}
+
+static int restore_ports(struct network_manager *manager, struct record *record, struct port_request *request,
+                         const struct network_port *port, struct error *err)
+{
+    int r = 0;
+    for (unsigned int n = 0; r == 0 && n <= port->more; n++, next_port(request)) {
+        bool reserved = true;
+        r = port_table_restore(&manager->ports, request, record, port_socket_reserve, NULL, &reserved, err);
+        if (r == 0 && !reserved) {
+            log_warn("network: another program has taken port %u/%s of container %s; the container keeps being served",
+                     request->host_port, port->protocol, record->container_id);
         }
     }
     return r;
@@ -143,7 +175,6 @@ int ports_restore(struct network_manager *manager, struct record *record, const 
     int r = 0;
     for (size_t i = 0; r == 0 && i < count && gateway && manager->firewall; i++) {
         struct meaning meaning;
-        bool reserved = true;
         r = parse_port(gateway, &ports[i], &meaning, err);
         if (r == -EAFNOSUPPORT ||
             r == -EADDRNOTAVAIL) { /* the daemon has been given other settings, or is a newer one */
@@ -154,12 +185,7 @@ int ports_restore(struct network_manager *manager, struct record *record, const 
             continue;
         }
         if (r == 0) {
-            r = port_table_restore(&manager->ports, meaning.v4 ? &meaning.request4 : &meaning.request6, record,
-                                   port_socket_reserve, NULL, &reserved, err);
-        }
-        if (r == 0 && !reserved) {
-            log_warn("network: another program has taken port %u/%s of container %s; the container keeps being served",
-                     ports[i].host_port, ports[i].protocol, record->container_id);
+            r = restore_ports(manager, record, meaning.v4 ? &meaning.request4 : &meaning.request6, &ports[i], err);
         }
     }
     if (r == 0 && gateway) {
@@ -172,7 +198,7 @@ static void forget_udp_flows_to(struct network_manager *manager, const struct po
 {
     for (size_t i = 0; i < count; i++) {
         if (claims[i].protocol == IPPROTO_UDP) {
-            struct pool_job job = {.flows.host_port = claims[i].host_port};
+            struct pool_job job = {.flows = {.host_port = claims[i].host_port, .more = claims[i].more}};
             pool_add_job(manager->pool, &job);
         }
     }

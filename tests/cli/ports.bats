@@ -211,6 +211,69 @@ ask_from() { # container address port
     dory run --rm -p "$((first + 5000)):80" busybox true
 }
 
+# kB that only the daemon has, once it has calmed down: the lowest of some looks.
+daemon_memory() {
+    local i now low=1000000
+    for ((i = 0; i < 15; i++)); do
+        sleep 0.1
+        now=$(awk '/^Private_(Dirty|Clean):/ {sum += $2} END {print sum}' "/proc/$(env_daemon_pid)/smaps_rollup")
+        [ "$now" -ge "$low" ] || low=$now
+    done
+    echo "$low"
+}
+
+@test "ten thousand ports cost the daemon no memory worth naming, nor its database" {
+    if env_sanitized; then skip "the sanitizer keeps what is freed"; fi
+    dory run --rm -p 80 busybox true
+    dory inspect "$(dory run -d --name other busybox sleep 1000)" >/dev/null
+    local before with first published=
+    before=$(daemon_memory)
+    for ((first = 10000; first <= 22000; first += 1000)); do
+        if server web -p "$first-$((first + 9999)):$first-$((first + 9999))/udp" 2>"$ENV_DIR/refused"; then
+            published=1
+            break
+        fi
+        grep -q 'address already in use' "$ENV_DIR/refused"
+        dory rm -f web >/dev/null
+    done
+    [ -n "$published" ] || skip "no ten thousand ports in a row are free on this machine"
+    # What is told of them is whole all the same.
+    [ "$(dory inspect -f '{{len .NetworkSettings.Ports}} {{len .HostConfig.PortBindings}} {{len .Config.ExposedPorts}}' web)" = \
+        "10000 10000 10000" ]
+    [ "$(dory inspect -f "{{(index .HostConfig.PortBindings \"$((first + 9999))/udp\")}} {{(index .NetworkSettings.Ports \"$((first + 1))/udp\")}}" web)" = \
+        "[{ $((first + 9999))}] [{0.0.0.0 $((first + 1))}]" ]
+    [ "$(dory ps --filter "publish=$((first + 5000))/udp" --format '{{.Ports}}')" = "0.0.0.0:$first-$((first + 9999))->$first-$((first + 9999))/udp" ]
+    [ -z "$(dory ps -q --filter "publish=$((first + 10000))/udp")$(dory ps -q --filter "publish=$((first + 5000))/tcp")" ]
+    with=$(daemon_memory)
+    echo "private memory: $before kB before, $with kB with them"
+    [ "$with" -lt $((before + 1024)) ]
+    # Also those that a new daemon finds; and the row has no ten thousand entries either.
+    [ "$(curl -sf --unix-socket "$ENV_DIR/dory.sock" "http://dory/v1.47/containers/web/json" | wc -c)" -gt 500000 ]
+    [ "$(/usr/bin/python3 -c 'import sqlite3, sys
+print(sqlite3.connect(sys.argv[1]).execute("select max(length(config) + length(state)) from containers").fetchone()[0])' \
+        "$(database)")" -lt 10000 ]
+    env_daemon_kill
+    env_daemon_start
+    [ "$(dory port web | wc -l)" -eq 10000 ]
+    [ "$(nft list map ip "dory-$ENV_BRIDGE" ports | grep -o ' \. [0-9]* :' | sort -u | wc -l)" -eq 10000 ]
+    with=$(daemon_memory)
+    echo "$with kB in a new daemon"
+    [ "$with" -lt $((before + 1024)) ]
+    dory commit web ranged >/dev/null
+    [ "$(dory image inspect -f '{{len .Config.ExposedPorts}}' ranged)" = 10000 ]
+    # Some of them go, and what is left is two ranges.
+    dory update --publish-rm "$((first + 5000))/udp" web >/dev/null
+    [ "$(dory ps --format '{{.Ports}}' --filter name=web)" = \
+        "0.0.0.0:$first-$((first + 4999))->$first-$((first + 4999))/udp, 0.0.0.0:$((first + 5001))-$((first + 9999))->$((first + 5001))-$((first + 9999))/udp, $((first + 5000))/udp" ]
+    [ "$(nft list map ip "dory-$ENV_BRIDGE" ports | grep -o ' \. [0-9]* :' | sort -u | wc -l)" -eq 9999 ]
+    dory rm -f web other >/dev/null
+    dory rmi ranged >/dev/null
+}
+
+database() {
+    echo "$ENV_DIR/data/dory.db"
+}
+
 @test "a flushed rule set comes back by itself" {
     dory network create --subnet "$SUBNET.0/24" one >/dev/null
     server web --network one -p 80

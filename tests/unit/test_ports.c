@@ -182,6 +182,36 @@ static void protocols_have_names(void **state)
     assert_int_equal(port_protocol_parse("icmp", &n), -EINVAL);
 }
 
+static void ports_in_a_row_are_one_claim(void **state)
+{
+    (void)state;
+    enum { MANY = 1000 };
+    struct port_table t;
+    struct error err;
+    uint16_t p;
+    port_table_init(&t, 40000, 60000);
+    for (uint16_t i = 0; i < MANY; i++) {
+        struct port_request r = {.host_port = 2000 + i, .container_port = 80 + i, .protocol = IPPROTO_TCP};
+        assert_int_equal(port_table_claim(&t, &r, &one, reserve, NULL, &p, &err), 0);
+        r.ipv6 = true;
+        assert_int_equal(port_table_claim(&t, &r, &one, reserve, NULL, &p, &err), 0);
+    }
+    assert_int_equal(t.count, 2);
+    assert_int_equal(t.claims[1].more, MANY - 1);
+    assert_int_equal(claim(&t, &two, LOOPBACK, IPPROTO_TCP, 2999, 0, &p, &err), -EADDRINUSE);
+    assert_int_equal(claim(&t, &two, LOOPBACK, IPPROTO_UDP, 2999, 0, &p, &err), 0);
+    assert_int_equal(claim(&t, &two, LOOPBACK, IPPROTO_TCP, 3000, 0, &p, &err), 0);
+    port_table_set_target(&t, &one, 0x0a580002, NULL); /* what is published is not changed any more */
+    struct port_request next = {.host_port = 3000, .container_port = 80 + MANY, .protocol = IPPROTO_TCP};
+    port_table_drop(&t, &two);
+    assert_int_equal(port_table_claim(&t, &next, &one, reserve, NULL, &p, &err), 0);
+    assert_int_equal(t.count, 3);
+    port_table_drop(&t, &one);
+    assert_int_equal(t.count, 0);
+    assert_int_equal(claim(&t, &two, 0, IPPROTO_TCP, 2500, 0, &p, &err), 0);
+    port_table_release(&t);
+}
+
 static void the_table_has_the_bridges_name(void **state)
 {
     (void)state;
@@ -197,7 +227,7 @@ static void the_rules_hold_every_claim_in_its_map(void **state)
     (void)state;
     struct port_claim claims[] = {
         {.host_port = 8080, .container_port = 80, .container_address = 0x0a580002, .protocol = IPPROTO_TCP},
-        {.host_port = 53, .container_port = 5353, .container_address = 0x0a580003, .protocol = IPPROTO_UDP},
+        {.host_port = 53, .container_port = 5353, .more = 1, .container_address = 0x0a580003, .protocol = IPPROTO_UDP},
         {.host_address = LOOPBACK,
          .host_port = 90,
          .container_port = 9,
@@ -213,7 +243,8 @@ static void the_rules_hold_every_claim_in_its_map(void **state)
     char *text = firewall_ruleset("br-x", &rules, false);
     assert_non_null(strstr(text, "add table ip dory-br-x\ndelete table ip dory-br-x\n"));
     assert_null(strstr(text, "ip6"));
-    assert_non_null(strstr(text, "elements = { 6 . 8080 : 10.88.0.2 . 80, 17 . 53 : 10.88.0.3 . 5353 }\n"));
+    assert_non_null(strstr(
+        text, "elements = { 6 . 8080 : 10.88.0.2 . 80, 17 . 53 : 10.88.0.3 . 5353, 17 . 54 : 10.88.0.3 . 5354 }\n"));
     assert_non_null(strstr(text, "elements = { 127.0.0.1 . 6 . 90 : 10.88.0.3 . 9 }\n"));
     assert_non_null(
         strstr(text, "set bridges {\n\t\ttype ifname\n\t\telements = { \"br-x\", \"br-in\", \"br-bare\" }"));
@@ -238,6 +269,7 @@ int main(void)
         cmocka_unit_test(a_restored_port_counts_even_when_another_process_has_it),
         cmocka_unit_test(a_dropped_owner_leaves_the_others_ports_taken),
         cmocka_unit_test(protocols_have_names),
+        cmocka_unit_test(ports_in_a_row_are_one_claim),
         cmocka_unit_test(the_table_has_the_bridges_name),
         cmocka_unit_test(the_rules_hold_every_claim_in_its_map),
     };
