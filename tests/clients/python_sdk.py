@@ -78,6 +78,7 @@ def attach_streams_both():
     for o, e in stream:
         out, err = out + (o or b""), err + (e or b"")
     equal((out, err), (b"out\n", b"err\n"))
+    c.wait()  # the streams end a moment before the container is known to have ended
     c.remove()
 
 
