@@ -52,8 +52,15 @@ load ../lib/compose_up
     run -0 compose rm <<<y
     [[ "$output" == *"Going to remove shop-web-1"* ]]
     [[ "$output" == *"Container shop-web-1  Removed"* ]]
+    # What has no container is passed over where others have some.
+    compose start db web
+    compose stop db
+    compose start
+    [ "$(state_of shop-db-1)" = running ]
     run -0 compose rm -sf db
     [ -z "$(dory ps -aq)" ]
+    run -1 compose start
+    [ "$output" = 'service "db" has no container to start' ]
 }
 
 @test "pause, unpause, kill and restart, without a file by -p" {
@@ -63,7 +70,13 @@ load ../lib/compose_up
     run -0 compose -p shop pause web
     [ "$output" = " Container shop-web-1  Paused" ]
     [ "$(state_of shop-web-1)" = paused ]
-    compose -p shop unpause
+    run -1 compose -p shop pause
+    [[ "$output" == *" is already paused"* ]]
+    [ "$(state_of shop-db-1)" = paused ]
+    compose -p shop unpause db
+    run -1 compose -p shop unpause db
+    [[ "$output" == *" is not paused"* ]]
+    compose -p shop unpause web
     [ "$(state_of shop-web-1)" = running ]
     compose -p shop kill -s KILL db
     [ "$(state_of shop-db-1)" = exited ]

@@ -21,6 +21,9 @@ YAML
     [ "$output" = "from the file" ]
     [ "$(state_of shop-db-1)" = running ]
     [ -z "$(dory ps -aq --filter name=shop-web)" ]
+    # Of the container itself nothing is told.
+    run -0 compose run --rm --no-deps web
+    [ "$output" = "from the file" ]
     run -7 compose run --rm -e NAME=flag -e "OTHER=x y" --no-deps web sh -c 'echo "$NAME $KEPT $OTHER"; exit 7'
     [[ "$output" == *"flag 1 x y"* ]]
     run -0 --separate-stderr compose run --rm -T web cat <<<"to standard input"

@@ -89,7 +89,7 @@ YAML
     compose scale web=1
     [ "$(compose ps -aq)" = "$first" ]
     run -1 compose up -d --scale nothing=1
-    [ "$output" = "no such service: nothing" ]
+    [ "$output" = "no such service: nothing: not found" ]
     run -1 compose scale web
     [ "$output" = "invalid scale specifier: web" ]
 }
@@ -169,6 +169,26 @@ YAML
     file <<<'services: {job: {image: "busybox:latest", command: sh -c "exit 4", healthcheck: {test: "exit 1"}}}'
     run -1 compose up --wait
     [[ "$output" == *"container shop-job-1 exited (4)" ]]
+}
+
+@test "--wait calls a service without a health check healthy when it has run for a while" {
+    file <<<'services: {web: {image: "busybox:latest", command: sleep 1000, stop_grace_period: 0s}}'
+    compose up --wait
+    now=$(date +%s%3N)
+    started=$(date -d "$(dory inspect -f '{{.State.StartedAt}}' shop-web-1)" +%s%3N)
+    [ $((now - started)) -ge 500 ]
+}
+
+@test "names of flags that are not there are refused before anything is made" {
+    two_services
+    run -1 compose up --attach nothing
+    [ "$output" = "cannot attach to services not included in up: nothing" ]
+    run -1 compose up --exit-code-from nothing
+    [ "$output" = "no such service: nothing: not found" ]
+    run -1 compose run --pull sometimes web
+    [ "$output" = 'invalid --pull option "sometimes"' ]
+    [ -z "$(dory ps -aq)$(dory network ls -q --filter label=com.docker.compose.project=shop)" ]
+    COMPOSE_PARALLEL_LIMIT=0 compose up -d
 }
 
 @test "orphans are warned of, and removed with --remove-orphans" {

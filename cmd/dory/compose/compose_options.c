@@ -58,7 +58,5 @@ int compose_options_prepare(void *flags, struct error *err)
     if (r == 0 && !options->parallel_given && limit && *limit &&
         parse_int64(limit, INT64_MIN, INT64_MAX, &options->parallel) < 0)
         r = error_set(err, ERROR_INVALID, 0, "COMPOSE_PARALLEL_LIMIT must be an integer (found: \"%s\")", limit);
-    if (r == 0 && options->parallel == 0)
-        r = error_set(err, ERROR_INVALID, 0, "--parallel must be -1 or a positive number");
     return r;
 }

@@ -28,6 +28,7 @@ int converge_create(struct app *app, const struct converge_options *options, str
 struct start_options {
     bool wait;            /* --wait: until everything runs or is healthy */
     int64_t wait_timeout; /* seconds; 0: no limit */
+    bool those_there;     /* a service without containers is passed over where others have some, and no error */
     work_line_fn on_line; /* what hooks print; NULL: nobody sees it */
     void *line_data;
 };

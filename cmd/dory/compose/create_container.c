@@ -290,21 +290,20 @@ static int fail_event(struct work_report *report, const char *id, int r, const s
     return r;
 }
 
+/* Of a one-off nothing is told but its warnings: what its command says is what one wants to read. */
 int creation_task(struct cli *cli, void *data, struct work_report *report, struct error *err)
 {
     const struct creation *creation = data;
+    bool dry_run = creation->app->options->dry_run, told = dry_run || !creation->oneoff;
     CLEANUP_FREE char *event = app_event_id(creation->container->name), *id = NULL;
-    work_event(report, event, BOARD_WORKING, "Creating");
-    if (creation->app->options->dry_run) {
-        work_result(report, creation->container->name);
-        work_event(report, event, BOARD_DONE, "Created");
-        return 0;
-    }
-    int r = creation_request(cli, creation, creation->container->name, report, &id, err);
+    if (told)
+        work_event(report, event, BOARD_WORKING, "Creating");
+    int r = dry_run ? 0 : creation_request(cli, creation, creation->container->name, report, &id, err);
     if (r < 0)
-        return fail_event(report, event, r, err);
-    work_result(report, id);
-    work_event(report, event, BOARD_DONE, "Created");
+        return told ? fail_event(report, event, r, err) : r;
+    work_result(report, dry_run ? creation->container->name : id);
+    if (told)
+        work_event(report, event, BOARD_DONE, "Created");
     return 0;
 }
 

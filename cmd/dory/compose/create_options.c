@@ -7,6 +7,16 @@
 #include "base/parse.h"
 #include "cmd/dory/compose/model.h"
 
+int create_pull_check(const char *policy, struct error *err)
+{
+    static const char *const policies[] = {"always", "never", "build", "missing", "if_not_present"};
+    for (size_t i = 0; policy && i < ARRAY_SIZE(policies); i++) {
+        if (strcmp(policy, policies[i]) == 0)
+            return 0;
+    }
+    return policy ? error_set(err, ERROR_INVALID, 0, "invalid --pull option \"%s\"", policy) : 0;
+}
+
 int create_flags_check(const struct create_flags *flags, struct error *err)
 {
     const struct {
@@ -18,16 +28,11 @@ int create_flags_check(const struct create_flags *flags, struct error *err)
         {flags->force_recreate && flags->no_recreate, "--force-recreate and --no-recreate"},
         {flags->recreate_dependencies && flags->no_recreate, "--always-recreate-deps and --no-recreate"},
     };
-    static const char *const policies[] = {"always", "never", "build", "missing", "if_not_present"};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].clash)
             return error_set(err, ERROR_INVALID, 0, "%s are incompatible", rows[i].what);
     }
-    for (size_t i = 0; flags->pull && i < ARRAY_SIZE(policies); i++) {
-        if (strcmp(flags->pull, policies[i]) == 0)
-            return 0;
-    }
-    return flags->pull ? error_set(err, ERROR_INVALID, 0, "invalid --pull option \"%s\"", flags->pull) : 0;
+    return create_pull_check(flags->pull, err);
 }
 
 static struct json *number(int64_t value)
@@ -53,7 +58,7 @@ int create_scale_apply(struct app *app, const char *text, const char *message, s
     if (parse_int64(value + 1, 0, 100000, &scale) < 0)
         return error_set(err, ERROR_INVALID, 0, message, text);
     if (!compose_service(&app->project, name))
-        return error_set(err, ERROR_NOT_FOUND, 0, "no such service: %s", name);
+        return error_set(err, ERROR_NOT_FOUND, 0, "no such service: %s: not found", name);
     struct json *service = model_service(app, name);
     json_set(service, "scale", number(scale));
     return 0;

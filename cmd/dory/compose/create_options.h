@@ -14,6 +14,8 @@ struct create_flags {
     bool timeout_given;
 };
 
+/* What --pull may be; NULL: it was not given. */
+int create_pull_check(const char *policy, struct error *err);
 /* Combinations that contradict themselves, in docker's words. */
 int create_flags_check(const struct create_flags *flags, struct error *err);
 /*

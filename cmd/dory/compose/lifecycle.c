@@ -99,7 +99,7 @@ static int run_start(struct cli *cli, void *data, const struct strv *arguments, 
         return r;
     model_select(&app.project, &names, true);
     app_take_services(&app, &names);
-    r = converge_start(&app, &(struct start_options){0}, err);
+    r = converge_start(&app, &(struct start_options){.those_there = app.existing.count > 0}, err);
     board_finish(&app.board);
     return r;
 }
@@ -279,9 +279,9 @@ const struct command command_compose_kill = {
     .run = run_kill,
 };
 
-/* Those in `state`: others are so already, or do not run. */
-static int pause_all(struct cli *cli, const struct strv *arguments, const char *verb, const char *state,
-                     const char *title, struct error *err)
+/* Those that run. One that is so already is an error of the daemon's, which the others do not mind. */
+static int pause_all(struct cli *cli, const struct strv *arguments, const char *verb, const char *title,
+                     struct error *err)
 {
     const struct lifecycle_flags none = {0};
     CLEANUP_APP struct app app = {0};
@@ -292,7 +292,7 @@ static int pause_all(struct cli *cli, const struct strv *arguments, const char *
     struct work *work = work_new(cli, &app.board, app.options->parallel);
     for (size_t i = 0; i < app.existing.count; i++) {
         const struct compose_container *container = &app.existing.items[i];
-        if (container->oneoff || strcmp(container->state, state) != 0 || !strv_contains(&names, container->service))
+        if (container->oneoff || !runs(container) || !strv_contains(&names, container->service))
             continue;
         add_each(&app, work, &(struct container_op){.id = container->id, .name = container->name}, verb, pause_one);
     }
@@ -305,13 +305,13 @@ static int pause_all(struct cli *cli, const struct strv *arguments, const char *
 static int run_pause(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
     (void)data;
-    return pause_all(cli, arguments, "pause", "running", "Pausing", err);
+    return pause_all(cli, arguments, "pause", "Pausing", err);
 }
 
 static int run_unpause(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
     (void)data;
-    return pause_all(cli, arguments, "unpause", "paused", "Running", err);
+    return pause_all(cli, arguments, "unpause", "Running", err);
 }
 
 const struct command command_compose_pause = {

@@ -9,7 +9,7 @@
 #include "base/id.h"
 #include "base/json_edit.h"
 #include "cmd/dory/compose/container_ops.h"
-#include "cmd/dory/compose/converge.h"
+#include "cmd/dory/compose/create_options.h"
 #include "cmd/dory/compose/files.h"
 #include "cmd/dory/compose/model.h"
 #include "cmd/dory/compose/schema.h"
@@ -438,6 +438,8 @@ static int run_run(struct cli *cli, void *data, const struct strv *arguments, st
     CLEANUP_STRMAP struct strmap labels = STRMAP_INIT;
     app_init(&app, cli, "Running");
     int r = decide_tty(flags, err);
+    if (r == 0)
+        r = create_pull_check(flags->pull, err);
     if (r == 0)
         r = read_labels(flags, &labels, err);
     if (r == 0 && flags->quiet)

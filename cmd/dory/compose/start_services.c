@@ -11,6 +11,9 @@
 /* How often the daemon is asked while something is waited for: more and more seldom. */
 #define POLL_FIRST_MS 10
 #define POLL_LAST_MS 250
+/* A container without a health check counts as running after so long: one that fails at once is not healthy. Docker's
+ * plugin looks for the first time after that time. */
+#define STEADY_MS 500
 
 /* Docker's plugin's name for what --wait waits for where there may be no health check. */
 #define RUNNING_OR_HEALTHY "running_or_healthy"
@@ -23,12 +26,25 @@ struct waiting {
     const char *condition;
     bool required;
     int64_t deadline; /* monotonic ns; 0: none */
+    int64_t began;    /* monotonic ns */
 };
 
 enum verdict { VERDICT_NOT_YET, VERDICT_READY, VERDICT_FAILED };
 
-static enum verdict judge_health(const struct json *container, const char *name, bool or_running, struct error *err)
+/* began: when the waiting did, for clocks that differ. */
+static bool is_steady(const struct json *state, int64_t began)
 {
+    const char *text = json_get_string(state, "StartedAt");
+    int64_t started, least = (int64_t)STEADY_MS * 1000000;
+    if (timestamp_monotonic() - began >= least)
+        return true;
+    return text && timestamp_parse(text, &started) == 0 && timestamp_now() - started >= least;
+}
+
+static enum verdict judge_health(const struct waiting *waiting, const struct json *container, const char *name,
+                                 struct error *err)
+{
+    bool or_running = strcmp(waiting->condition, RUNNING_OR_HEALTHY) == 0;
     const struct json *state = json_get(container, "State");
     const char *status = json_get_string(state, "Status");
     const char *health = json_get_string(json_get(state, "Health"), "Status");
@@ -38,7 +54,8 @@ static enum verdict judge_health(const struct json *container, const char *name,
         return VERDICT_FAILED;
     }
     if (!health && or_running)
-        return status && strcmp(status, "running") == 0 ? VERDICT_READY : VERDICT_NOT_YET;
+        return status && strcmp(status, "running") == 0 && is_steady(state, waiting->began) ? VERDICT_READY
+                                                                                            : VERDICT_NOT_YET;
     if (!health) {
         error_set(err, ERROR_INVALID, 0, "container %s has no healthcheck configured", name);
         return VERDICT_FAILED;
@@ -76,7 +93,7 @@ static int judge(struct cli *cli, const struct waiting *waiting, const struct ap
     if (strcmp(waiting->condition, "service_completed_successfully") == 0)
         *ret = judge_end(waiting, inspect, failure);
     else
-        *ret = judge_health(inspect, container->name, strcmp(waiting->condition, RUNNING_OR_HEALTHY) == 0, failure);
+        *ret = judge_health(waiting, inspect, container->name, failure);
     return 0;
 }
 
@@ -138,7 +155,7 @@ static int poll_condition(struct cli *cli, const struct waiting *waiting, const 
 
 static int wait_task(struct cli *cli, void *data, struct work_report *report, struct error *err)
 {
-    const struct waiting *waiting = data;
+    struct waiting *waiting = data;
     const struct app_service *service = app_service(waiting->app, waiting->dependency);
     tell_all(service, report, BOARD_WORKING, "Waiting");
     if (waiting->app->options->dry_run) {
@@ -153,6 +170,7 @@ static int wait_task(struct cli *cli, void *data, struct work_report *report, st
         return 0;
     }
     work_waiting(report, true);
+    waiting->began = timestamp_monotonic();
     return poll_condition(cli, waiting, service, report, err);
 }
 
@@ -304,7 +322,7 @@ static int check_containers(const struct app *app, struct error *err)
 int converge_start(struct app *app, const struct start_options *options, struct error *err)
 {
     struct work *work = work_new(app->cli, &app->board, app->options->parallel);
-    int r = check_containers(app, err);
+    int r = options->those_there ? 0 : check_containers(app, err);
     if (r == 0) {
         converge_start_tasks(app, options, work);
         r = work_run(work, err);

@@ -95,15 +95,23 @@ static int check_flags(struct up_flags *flags, struct error *err)
     return create_flags_check(&flags->create, err);
 }
 
-/* The services whose output is shown. */
-static int choose_attached(struct app *app, const struct up_flags *flags, const struct strv *named, struct strv *ret,
-                           struct error *err)
+/* Services that flags name, before anything is made. */
+static int check_names(const struct app *app, const struct up_flags *flags, struct error *err)
 {
+    if (flags->exit_code_from && !app_service(app, flags->exit_code_from))
+        return error_set(err, ERROR_NOT_FOUND, 0, "no such service: %s: not found", flags->exit_code_from);
     for (size_t i = 0; i < flags->attach.count; i++) {
         if (!app_service(app, flags->attach.items[i]))
             return error_set(err, ERROR_NOT_FOUND, 0, "cannot attach to services not included in up: %s",
                              flags->attach.items[i]);
     }
+    return 0;
+}
+
+/* The services whose output is shown. */
+static void choose_attached(const struct app *app, const struct up_flags *flags, const struct strv *named,
+                            struct strv *ret)
+{
     for (size_t i = 0; i < app->count; i++) {
         const char *name = app->services[i].name;
         bool wanted = named->count == 0 || flags->attach_dependencies || strv_contains(named, name);
@@ -113,7 +121,6 @@ static int choose_attached(struct app *app, const struct up_flags *flags, const 
         if (wanted && !strv_contains(&flags->no_attach, name))
             strv_add(ret, name);
     }
-    return 0;
 }
 
 static int up_attached(struct app *app, const struct up_flags *flags, const struct strv *named, struct error *err)
@@ -127,9 +134,7 @@ static int up_attached(struct app *app, const struct up_flags *flags, const stru
                                      .abort_on_exit = flags->abort_on_exit,
                                      .abort_on_failure = flags->abort_on_failure,
                                      .exit_code_from = flags->exit_code_from};
-    int r = choose_attached(app, flags, named, &attached, err);
-    if (r < 0)
-        return r;
+    choose_attached(app, flags, named, &attached);
     board_finish(&app->board);
     if (app->options->dry_run) {
         printf("end of 'compose up' output, interactive run is not supported in dry-run mode\n");
@@ -149,8 +154,8 @@ static int run_up(struct cli *cli, void *data, const struct strv *arguments, str
         r = create_flags_load(&app, &flags->create, arguments, err);
     if (r == 0 && app.count == 0 && !app.options->all_resources)
         r = error_set(err, ERROR_INVALID, 0, "no service selected");
-    if (r == 0 && flags->exit_code_from && !app_service(&app, flags->exit_code_from))
-        r = error_set(err, ERROR_NOT_FOUND, 0, "no such service: %s", flags->exit_code_from);
+    if (r == 0)
+        r = check_names(&app, flags, err);
     if (r == 0)
         r = create_flags_converge(&app, &flags->create, arguments, &options, err);
     if (r == 0 && !flags->no_start && flags->detach)
