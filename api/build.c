@@ -6,6 +6,7 @@
 #include "api/build_stream.h"
 #include "api/buildkit/buildkit.h"
 #include "api/request.h"
+#include "api/server_private.h"
 #include "daemon/build/build.h"
 #include "daemon/build/context.h"
 #include "daemon/build/context_sync.h"
@@ -28,7 +29,7 @@ static int receive(struct api_request *request, const struct build_parameters *p
     return r < 0 ? r : build_files_dockerfile(files, parameters->dockerfile_name, dockerfile, ret_name, err);
 }
 
-static int handle_build(struct api_request *request, struct engine *engine, struct error *err)
+static int handle_classic(struct api_request *request, struct engine *engine, struct error *err)
 {
     CLEANUP_BUILD_PARAMETERS struct build_parameters parameters = {0};
     CLEANUP_BUILD_FILES struct build_files files = BUILD_FILES_INIT;
@@ -61,6 +62,12 @@ static int handle_build(struct api_request *request, struct engine *engine, stru
         r = build_stream_failure(&stream, r, result.exit_code, &error);
     error_propagate(err, &error);
     return r;
+}
+
+static int handle_build(struct api_request *request, struct engine *engine, struct error *err)
+{
+    return build_parameters_is_buildkit(request) ? buildkit_handle_build(request, engine, err)
+                                                 : handle_classic(request, engine, err);
 }
 
 /* ---- prune ---- */
@@ -147,13 +154,14 @@ static int handle_cache_import(struct api_request *request, struct engine *engin
     return r < 0 ? r : api_reply_empty(request, 204);
 }
 
-/* Builds by an id of the client's are BuildKit's; others end when their client goes. As docker, which takes any id. */
+/* Builds by an id of the client's are BuildKit's; others end when their client goes. Any id is fine, as in docker. */
 static int handle_cancel(struct api_request *request, struct engine *engine, struct error *err)
 {
     const char *id = api_query(request, "id");
     (void)engine;
     if (!id || !*id)
         return error_set(err, ERROR_INVALID, 0, "build ID not provided");
+    buildkit_cancel(api_server_buildkit(request->server), id);
     return api_reply_empty(request, 200);
 }
 

@@ -181,6 +181,12 @@ static int read_tags(const struct api_request *request, struct build_parameters 
     return 0;
 }
 
+bool build_parameters_is_buildkit(const struct api_request *request)
+{
+    const char *version = api_query(request, "version");
+    return version && strcmp(version, "2") == 0;
+}
+
 static int check_version(const struct api_request *request, struct error *err)
 {
     CLEANUP_JSON struct json *outputs = NULL;
@@ -188,14 +194,14 @@ static int check_version(const struct api_request *request, struct error *err)
     int r = read_json(request, "outputs", "outputs", &outputs, err);
     if (r < 0)
         return r;
-    if (version && *version && strcmp(version, "1") != 0 && strcmp(version, "2") != 0)
+    if (build_parameters_is_buildkit(request))
+        return 0;
+    if (version && *version && strcmp(version, "1") != 0)
         return error_set(err, ERROR_INVALID, 0, "invalid version \"%s\"", version);
-    if ((version && strcmp(version, "2") == 0) || (remote && strcmp(remote, "client-session") == 0))
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                         "builds by BuildKit (version=2) are not implemented: use version=1, DOCKER_BUILDKIT=0 for "
-                         "docker's CLI, or dory build");
+    if (remote && strcmp(remote, "client-session") == 0)
+        return error_set(err, ERROR_INVALID, 0, "remote=client-session needs BuildKit (version=2)");
     if (json_count(outputs) > 0)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "outputs need BuildKit (version=2), which is not implemented");
+        return error_set(err, ERROR_INVALID, 0, "outputs need BuildKit (version=2)");
     return 0;
 }
 

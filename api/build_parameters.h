@@ -28,6 +28,9 @@ struct build_parameters {
 #define CLEANUP_BUILD_PARAMETERS CLEANUP(build_parameters_release)
 void build_parameters_release(struct build_parameters *parameters);
 
+/* The request is for BuildKit: version=2. */
+bool build_parameters_is_buildkit(const struct api_request *request);
+
 /* Reads the query and the header X-Registry-Config. What is malformed is ERROR_INVALID and names the parameter. */
 int build_parameters_read(struct api_request *request, struct engine *engine, struct build_parameters *ret,
                           struct error *err);

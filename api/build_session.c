@@ -213,6 +213,8 @@ int build_session_handle(struct api_request *request, struct engine *engine, str
     int r = session->cancel_fd < 0 ? error_errno(err, errno, "eventfd") : 0;
     if (r == 0 && !request_wants_upgrade(request))
         r = error_set(err, ERROR_INVALID, 0, "a build session needs an upgraded connection");
+    if (r == 0 && build_parameters_is_buildkit(request))
+        r = error_set(err, ERROR_INVALID, 0, "version=2 is of POST /build");
     if (r == 0)
         r = build_parameters_read(request, engine, &parameters, err);
     if (r == 0)

@@ -12,7 +12,7 @@ void build_stream_release(struct build_stream *stream)
     strbuf_release(&stream->held);
 }
 
-static void send_now(struct build_stream *stream, const struct strbuf *line)
+void build_stream_send(struct build_stream *stream, const struct strbuf *line)
 {
     if (!stream->client_gone && images_stream_send(&stream->out, line) < 0)
         stream->client_gone = true; /* the builder sees it at its cancel descriptor */
@@ -22,7 +22,7 @@ static void send_now(struct build_stream *stream, const struct strbuf *line)
 static void send(struct build_stream *stream, const struct strbuf *line)
 {
     if (!stream->quiet)
-        send_now(stream, line);
+        build_stream_send(stream, line);
     else if (stream->held.size < HELD_MAX)
         strbuf_add(&stream->held, line->data, line->size);
 }
@@ -145,7 +145,7 @@ void build_stream_success(struct build_stream *stream, const char *image_id, con
         CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
         CLEANUP_FREE char *text = xasprintf("%s\n", image_id);
         progress_stream_line(&line, text);
-        send_now(stream, &line);
+        build_stream_send(stream, &line);
         return;
     }
     send_id(stream, image_id);
@@ -159,7 +159,7 @@ int build_stream_failure(struct build_stream *stream, int result, int exit_code,
     CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
     struct json_writer w;
     if (stream->held.size > 0)
-        send_now(stream, &stream->held);
+        build_stream_send(stream, &stream->held);
     if (!stream->out.begun)
         return result;
     json_writer_init(&w, &line);
@@ -173,6 +173,6 @@ int build_stream_failure(struct build_stream *stream, int result, int exit_code,
     json_member_string(&w, "error", error->message);
     json_end_object(&w);
     strbuf_adds(&line, "\r\n");
-    send_now(stream, &line);
+    build_stream_send(stream, &line);
     return 0;
 }

@@ -1,4 +1,5 @@
-/* What a build tells, as docker's classic builder writes it: JSON lines. Private to api/. */
+/* What a build tells as the answer to POST /build, JSON lines; most of it as docker's classic builder writes it.
+ * Private to api/. */
 #ifndef DORY_API_BUILD_STREAM_H
 #define DORY_API_BUILD_STREAM_H
 
@@ -13,6 +14,9 @@ struct build_stream {
 };
 void build_stream_release(struct build_stream *stream);
 #define CLEANUP_BUILD_STREAM CLEANUP(build_stream_release)
+
+/* A line of JSON, whether the build is quiet or not. */
+void build_stream_send(struct build_stream *stream, const struct strbuf *line);
 
 /* The callbacks; their data is the stream. */
 extern const struct build_events build_stream_events;

@@ -11,7 +11,7 @@ static int ping(struct api_request *request, struct engine *engine, struct error
 {
     (void)engine;
     (void)err;
-    api_reply_header(request, "Builder-Version", "1");
+    api_reply_header(request, "Builder-Version", "2");
     api_reply_header(request, "Cache-Control", "no-cache, no-store, must-revalidate");
     api_reply_header(request, "Pragma", "no-cache");
     api_reply_header(request, "Swarm", "inactive");

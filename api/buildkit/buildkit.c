@@ -12,6 +12,7 @@ struct buildkit *buildkit_new(void)
     struct buildkit *buildkit = xcalloc(1, sizeof(*buildkit));
     session_list_init(&buildkit->sessions);
     solve_list_init(&buildkit->solves);
+    upload_list_init(&buildkit->uploads);
     pthread_mutex_init(&buildkit->lock, NULL);
     return buildkit;
 }
@@ -21,6 +22,7 @@ void buildkit_free(struct buildkit *buildkit)
     if (!buildkit)
         return;
     solve_list_release(&buildkit->solves);
+    upload_list_release(&buildkit->uploads);
     session_list_release(&buildkit->sessions);
     pthread_mutex_destroy(&buildkit->lock);
     free(buildkit);

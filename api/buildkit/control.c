@@ -138,17 +138,25 @@ static int wait_for_return(struct solve *solve, struct error *err)
 static int reply_entries(struct grpc_call *call, const struct strmap *map, struct error *err)
 {
     Bk__SolveResponse response = BK__SOLVE_RESPONSE__INIT;
-    CLEANUP_FREE Bk__Entry *entries = xcalloc(map->count + 1, sizeof(*entries));
-    CLEANUP_FREE Bk__Entry **list = xcalloc(map->count + 1, sizeof(Bk__Entry *));
-    for (size_t i = 0; i < map->count; i++) {
-        bk__entry__init(&entries[i]);
-        entries[i].key = map->items[i].key;
-        entries[i].value = map->items[i].value;
-        list[i] = &entries[i];
-    }
+    CLEANUP_FREE Bk__Entry **list = solve_entries(map);
     response.exporter_response = list;
     response.n_exporter_response = map->count;
     return service_reply(call, &response.base, err);
+}
+
+int control_run(struct solve_list *list, struct solve *solve, struct error *err)
+{
+    int r = check_request(solve, err);
+    if (r == 0)
+        r = *solve->request->frontend ? run_frontend(solve, err) : wait_for_return(solve, err);
+    solve_close(solve);
+    if (r == 0)
+        r = solve_export(solve, err);
+    solve->failed = r < 0;
+    if (r < 0)
+        solve->failure = solve_explain_text(err->message);
+    solve_end(list, solve);
+    return r;
 }
 
 int control_solve(struct grpc_call *call, void *data, struct error *err)
@@ -159,27 +167,23 @@ int control_solve(struct grpc_call *call, void *data, struct error *err)
     struct solve *solve = NULL;
     int r = SERVICE_RECEIVE(call, solve_request, &request, err);
     if (r == 0)
-        r = solve_add(list, service->engine, &service->buildkit->sessions, request, &solve, err);
+        r = solve_add(list, service->engine, &service->buildkit->sessions, request, NULL, &solve, err);
     if (r < 0)
         return r;
     http2_notify(call->stream, solve->cancel_fd);
-    r = check_request(solve, err);
-    if (r == 0)
-        r = *request->frontend ? run_frontend(solve, err) : wait_for_return(solve, err);
-    solve_close(solve);
-    if (r == 0)
-        r = solve_export(solve, err);
+    r = control_run(list, solve, err);
     http2_notify(call->stream, -1);
-    solve->failed = r < 0;
-    if (r < 0) {
+    if (r < 0)
         solve_explain(err);
-        xstrset(&solve->failure, err->message);
-    }
-    solve_end(list, solve);
-    if (r == 0)
+    else
         r = reply_entries(call, &solve->response, err);
     solve_put(list, solve);
     return r;
+}
+
+static int send_message(const void *message, size_t size, void *data, struct error *err)
+{
+    return grpc_send(data, message, size, err);
 }
 
 int control_status(struct grpc_call *call, void *data, struct error *err)
@@ -193,7 +197,7 @@ int control_status(struct grpc_call *call, void *data, struct error *err)
     r = solve_get(&service->buildkit->solves, request->ref, &solve, err);
     bk__status_request__free_unpacked(request, NULL);
     if (r == 0)
-        r = solve_listen(solve, call, err);
+        r = solve_listen(solve, send_message, call, err);
     solve_put(&service->buildkit->solves, solve);
     return r;
 }

@@ -5,10 +5,12 @@
 #include "api/buildkit/buildkit.h"
 #include "api/buildkit/grpc.h"
 #include "api/buildkit/solve.h"
+#include "api/buildkit/upload.h"
 
 struct buildkit {
     struct session_list sessions;
     struct solve_list solves;
+    struct upload_list uploads;
     pthread_mutex_t lock;
     struct buildkit_connection *connections; /* that are open */
     bool stopping;
@@ -38,6 +40,9 @@ struct service_worker {
     char os[64], architecture[64], variant[64];
 };
 void service_worker_fill(struct service_worker *worker);
+
+/* control.c: a build that was added, from its request to its end. */
+int control_run(struct solve_list *list, struct solve *solve, struct error *err);
 
 /* control.c, gateway.c: rows for grpc_serve(). */
 int control_info(struct grpc_call *call, void *data, struct error *err);

@@ -5,7 +5,6 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-#include "api/buildkit/grpc.h"
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/timestamp.h"
@@ -30,6 +29,7 @@ static void solve_free(struct solve *solve)
         free(solve->messages[i].data);
     free(solve->messages);
     free(solve->ref);
+    free(solve->build_id);
     free(solve->failure);
     if (solve->request)
         bk__solve_request__free_unpacked(solve->request, NULL);
@@ -65,16 +65,17 @@ static struct solve *find(struct solve_list *list, const char *ref)
 }
 
 int solve_add(struct solve_list *list, struct engine *engine, struct session_list *sessions, Bk__SolveRequest *request,
-              struct solve **ret, struct error *err)
+              const char *build_id, struct solve **ret, struct error *err)
 {
     struct solve *solve = xcalloc(1, sizeof(*solve));
     solve->references = 2; /* the list's and the caller's */
     solve->ref = xstrdup(request->ref);
+    solve->build_id = build_id ? xstrdup(build_id) : NULL;
     solve->request = request;
     solve->engine = engine;
     solve->sessions = sessions;
     solve->created = timestamp_now();
-    solve->tree_fd = -1;
+    solve->tree_fd = solve->body_fd = -1;
     solve->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     solve->return_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&solve->lock, NULL);
@@ -175,6 +176,16 @@ void solve_end(struct solve_list *list, struct solve *solve)
     }
 }
 
+void solve_cancel(struct solve_list *list, const char *build_id)
+{
+    pthread_mutex_lock(&list->lock);
+    for (struct solve *s = list->first; s; s = s->next) {
+        if (s->completed == 0 && s->build_id && strcmp(s->build_id, build_id) == 0)
+            eventfd_write(s->cancel_fd, 1);
+    }
+    pthread_mutex_unlock(&list->lock);
+}
+
 bool solve_forget(struct solve_list *list, const char *ref)
 {
     pthread_mutex_lock(&list->lock);
@@ -260,7 +271,7 @@ void solve_tell(struct solve *solve, const Bk__StatusResponse *message)
     pthread_mutex_unlock(&solve->lock);
 }
 
-int solve_listen(struct solve *solve, struct grpc_call *call, struct error *err)
+int solve_listen(struct solve *solve, solve_sink sink, void *data, struct error *err)
 {
     size_t next = 0;
     int r = 0;
@@ -272,7 +283,7 @@ int solve_listen(struct solve *solve, struct grpc_call *call, struct error *err)
             break;
         struct solve_message message = solve->messages[next++]; /* its bytes stay as long as the build */
         pthread_mutex_unlock(&solve->lock);
-        r = grpc_send(call, message.data, message.size, err);
+        r = sink(message.data, message.size, data, err);
         pthread_mutex_lock(&solve->lock);
     }
     pthread_mutex_unlock(&solve->lock);
@@ -286,4 +297,18 @@ const char *solve_entry(Bk__Entry *const *entries, size_t count, const char *key
             return entries[i]->value;
     }
     return NULL;
+}
+
+Bk__Entry **solve_entries(const struct strmap *map)
+{
+    size_t list_size = map->count * sizeof(Bk__Entry *);
+    Bk__Entry **list = xcalloc(1, list_size + map->count * sizeof(Bk__Entry) + 1);
+    Bk__Entry *entries = (Bk__Entry *)((char *)list + list_size);
+    for (size_t i = 0; i < map->count; i++) {
+        bk__entry__init(&entries[i]);
+        entries[i].key = map->items[i].key;
+        entries[i].value = map->items[i].value;
+        list[i] = &entries[i];
+    }
+    return list;
 }

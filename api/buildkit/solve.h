@@ -18,11 +18,17 @@
 struct solve {
     int references; /* under the list's lock */
     char *ref;
+    char *build_id; /* what POST /build/cancel knows it by; NULL */
     Bk__SolveRequest *request;
     struct session_list *sessions;
     struct engine *engine;
     struct solve *next;
     int64_t created, completed; /* ns; completed, 0 before: set under both locks, read under either */
+
+    /* What comes with a POST /build, of the thread that runs the build, which sets it. */
+    int body_fd; /* its context is what this has, a tar or a Dockerfile; -1 */
+    bool squash;
+    struct build_suppliers suppliers; /* where the request names no session */
 
     int cancel_fd; /* eventfd: nobody waits for the response any more */
     int return_fd; /* eventfd: the gateway's client has returned */
@@ -60,15 +66,17 @@ struct solve_list {
 };
 void solve_list_init(struct solve_list *list);
 void solve_list_release(struct solve_list *list);
-/* Takes request over. ERROR_CONFLICT: there is one of this ref. */
+/* Takes request over; build_id may be NULL. ERROR_CONFLICT: there is one of this ref. */
 int solve_add(struct solve_list *list, struct engine *engine, struct session_list *sessions, Bk__SolveRequest *request,
-              struct solve **ret, struct error *err);
+              const char *build_id, struct solve **ret, struct error *err);
 /* Waits for it, a few seconds at most. solve_put() when done with it. */
 int solve_get(struct solve_list *list, const char *ref, struct solve **ret, struct error *err);
 void solve_put(struct solve_list *list, struct solve *solve);
 /* No more messages; it stays as history until SOLVE_HISTORY_MAX, or SOLVE_MESSAGES_MAX bytes, of newer ones have
  * ended. */
 void solve_end(struct solve_list *list, struct solve *solve);
+/* Cancels what is under way of this build_id. */
+void solve_cancel(struct solve_list *list, const char *build_id);
 /* False: there is no such ended build. */
 bool solve_forget(struct solve_list *list, const char *ref);
 
@@ -80,11 +88,13 @@ void solve_close(struct solve *solve);
 
 /* Tells those who listen. */
 void solve_tell(struct solve *solve, const Bk__StatusResponse *message);
-/* Sends all messages to the call, waiting for them, up to the end. */
-struct grpc_call;
-int solve_listen(struct solve *solve, struct grpc_call *call, struct error *err);
+/* Gives all messages to the sink, waiting for them, up to the end. The sink is given packed StatusResponses. */
+typedef int (*solve_sink)(const void *message, size_t size, void *data, struct error *err);
+int solve_listen(struct solve *solve, solve_sink sink, void *data, struct error *err);
 /* The value of a list of entries; NULL: not there. */
 const char *solve_entry(Bk__Entry *const *entries, size_t count, const char *key);
+/* The map as entries, which point into it; for free(). */
+Bk__Entry **solve_entries(const struct strmap *map);
 
 /* ns since the epoch as a message. */
 Bk__Timestamp solve_timestamp(int64_t ns);

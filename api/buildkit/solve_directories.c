@@ -40,7 +40,9 @@ static int take_directory(struct run *run, unsigned number, const char *step_nam
         .name = name, .exclude = exclude, .follow = follow, .progress = on_bytes, .data = &transfer};
     const char *other = strmap_get(&run->options.local_sessions, name);
     struct session *session = NULL;
-    int r = other ? session_get(run->solve->sessions, other, &session, &error) : 0;
+    int r = other          ? session_get(run->solve->sessions, other, &session, &error)
+            : run->session ? 0
+                           : error_set(&error, ERROR_INVALID, 0, "%s: the build names no session that has it", name);
     if (r == 0)
         r = session_files(session ? session : run->session, run->solve->engine, &options, &ret->sync, &ret->fd, &bytes,
                           &error);

@@ -71,6 +71,8 @@ static int take_upload(struct run *run, const char *url, struct source *ret, str
     CLEANUP_STRV struct strv headers = STRV_INIT;
     pthread_t thread;
     int pipe_fds[2];
+    if (!run->session)
+        return error_set(err, ERROR_INVALID, 0, "%s: the build names no session that has it", url);
     strv_add(&headers, "urlpath");
     strv_add(&headers, url + strlen(UPLOAD_PREFIX) - 1);
     int r = grpc_call(run->session->connection, "/moby.upload.v1.Upload/Pull", &headers, &call, err);
@@ -97,11 +99,21 @@ static int take_upload(struct run *run, const char *url, struct source *ret, str
     return r;
 }
 
+static struct build_suppliers suppliers_of(const struct run *run)
+{
+    if (!run->session)
+        return run->solve->suppliers;
+    return (struct build_suppliers){.secret = session_secret,
+                                    .ssh_agent = session_ssh_agent,
+                                    .credentials = session_credentials,
+                                    .data = run->session};
+}
+
 static int take_remote(struct run *run, const char *url, struct source *ret, struct error *err)
 {
     if (strncmp(url, UPLOAD_PREFIX, strlen(UPLOAD_PREFIX)) == 0)
         return take_upload(run, url, ret, err);
-    const struct build_suppliers suppliers = {.secret = session_secret, .data = run->session};
+    const struct build_suppliers suppliers = suppliers_of(run);
     const struct build_fetch how = {
         .cancel_fd = run->solve->cancel_fd, .keep_git_dir = run->options.keep_git_dir, .suppliers = &suppliers};
     int r = build_files_new(run->solve->engine, &ret->files, err);
@@ -113,12 +125,22 @@ static int take_remote(struct run *run, const char *url, struct source *ret, str
 
 /* ---- the Dockerfile and contexts that are not the client's directories ---- */
 
+static int take_body(struct run *run, struct error *err)
+{
+    int r = build_files_new(run->solve->engine, &run->context.files, err);
+    if (r == 0)
+        r = build_files_receive(&run->context.files, run->solve->body_fd, err);
+    run->context.fd = run->context.files.fd;
+    return r;
+}
+
 static int take_remote_context(struct run *run, struct error *err)
 {
     struct solve_step step;
     struct error error = {0};
     solve_step_begin(&step, run->solve, STEP_CONTEXT, "[internal] load remote build context");
-    int r = take_remote(run, run->options.context, &run->context, &error);
+    int r = run->solve->body_fd >= 0 ? take_body(run, &error)
+                                     : take_remote(run, run->options.context, &run->context, &error);
     solve_step_end(&step, r < 0 ? &error : NULL);
     return r < 0 ? error_propagate(err, &error) : 0;
 }
@@ -208,17 +230,15 @@ static void fill_options(struct run *run)
     o->contexts = run->contexts;
     o->context_count = run->contexts ? run->options.contexts.count : 0;
     o->cancel_fd = run->solve->cancel_fd;
-    o->suppliers = (struct build_suppliers){.secret = session_secret,
-                                            .ssh_agent = session_ssh_agent,
-                                            .credentials = session_credentials,
-                                            .data = run->session};
+    o->suppliers = suppliers_of(run);
+    o->squash = run->solve->squash;
 }
 
 static int prepare(struct run *run, Bk__Entry *const *options, size_t count, struct error *err)
 {
     const Bk__SolveRequest *request = run->solve->request;
     int r = solve_options_read(options, count, request, run->solve->engine, &run->options, err);
-    if (r == 0)
+    if (r == 0 && *request->session)
         r = session_get(run->solve->sessions, request->session, &run->session, err);
     if (r == 0 && run->options.context)
         r = take_remote_context(run, err);

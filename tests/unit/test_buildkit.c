@@ -6,6 +6,7 @@
 
 #include "api/buildkit/grpc.h"
 #include "api/buildkit/solve.h"
+#include "api/buildkit/upload.h"
 #include "base/fd.h"
 #include "tests/unit/base_test.h"
 
@@ -162,7 +163,8 @@ static struct solve *add(struct solve_list *list, const char *ref)
     uint8_t packed[1024];
     from.ref = (char *)ref;
     size_t size = bk__solve_request__pack(&from, packed);
-    assert_int_equal(solve_add(list, NULL, NULL, bk__solve_request__unpack(NULL, size, packed), &solve, &err), 0);
+    assert_int_equal(solve_add(list, NULL, NULL, bk__solve_request__unpack(NULL, size, packed), "build", &solve, &err),
+                     0);
     return solve;
 }
 
@@ -238,12 +240,71 @@ static void test_history_is_bounded(void **state)
     solve_list_release(&list);
 }
 
+static bool is_cancelled(const struct solve *solve)
+{
+    struct pollfd cancel = {.fd = solve->cancel_fd, .events = POLLIN};
+    return poll(&cancel, 1, 0) == 1;
+}
+
+static void test_only_what_is_under_way_of_an_id_is_cancelled(void **state)
+{
+    struct solve_list list;
+    (void)state;
+    solve_list_init(&list);
+    struct solve *ended = add(&list, "one"), *running = add(&list, "two");
+    solve_end(&list, ended);
+    solve_cancel(&list, "other");
+    assert_false(is_cancelled(running));
+    solve_cancel(&list, "build");
+    assert_true(is_cancelled(running));
+    assert_false(is_cancelled(ended));
+    solve_put(&list, ended);
+    solve_put(&list, running);
+    solve_list_release(&list);
+}
+
+/* ---- contexts that come with another request ---- */
+
+static void *offer(void *data)
+{
+    struct error err = {0};
+    return (void *)(intptr_t)upload_offer(data, "build", 7, &err);
+}
+
+static void test_an_upload_is_taken_once_and_held_until_it_is_done_with(void **state)
+{
+    struct upload_list list;
+    struct error err = {0};
+    struct upload *upload = NULL, *second = NULL;
+    pthread_t thread;
+    void *result;
+    int fd = -1;
+    (void)state;
+    upload_list_init(&list);
+    assert_int_equal(pthread_create(&thread, NULL, offer, &list), 0);
+    assert_int_equal(upload_take(&list, "build", &upload, &fd, &err), 0);
+    assert_int_equal(fd, 7);
+    assert_true(upload_take(&list, "build", &second, &fd, &err) < 0);
+    assert_int_equal(err.kind, ERROR_CONFLICT);
+    assert_true(upload_offer(&list, "build", 8, &err) < 0);
+    assert_int_equal(err.kind, ERROR_CONFLICT);
+    upload_done(&list, upload);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, 0);
+    assert_null(list.first);
+    upload_list_release(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_trailers_of_requests),  cmocka_unit_test(test_handlers_are_bounded),
-        cmocka_unit_test(test_failure_is_no_success), cmocka_unit_test(test_a_closed_build_is_nobodys),
+        cmocka_unit_test(test_trailers_of_requests),
+        cmocka_unit_test(test_handlers_are_bounded),
+        cmocka_unit_test(test_failure_is_no_success),
+        cmocka_unit_test(test_a_closed_build_is_nobodys),
         cmocka_unit_test(test_history_is_bounded),
+        cmocka_unit_test(test_only_what_is_under_way_of_an_id_is_cancelled),
+        cmocka_unit_test(test_an_upload_is_taken_once_and_held_until_it_is_done_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
