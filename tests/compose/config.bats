@@ -37,6 +37,7 @@ check_case() {
 @test "dependencies that links, volumes_from and shared namespaces imply" { check_case implied; }
 @test "default file names with their override, and names from .env" { check_case default-files; }
 @test "COMPOSE_FILE, its separator, --env-file and --project-directory" { check_case compose-file; }
+@test "repeated entries, empty values and zeros" { check_case lenient; }
 @test "the projects that created.bats makes" {
     local case
     for case in "$BATS_TEST_DIRNAME"/corpus/created-*; do

@@ -81,7 +81,7 @@ static int read_env_file(const struct yaml *entry, const struct interpolation *o
     const char *path = yaml_get_text(entry, "path"), *format = yaml_get_text(entry, "format");
     const struct yaml *required = yaml_get(entry, "required");
     struct error why = {0};
-    int r = dotenv_load(path, format ? DOTENV_RAW : DOTENV_DEFAULT, outside, found, &why);
+    int r = dotenv_load(path, format && *format ? DOTENV_RAW : DOTENV_DEFAULT, outside, found, &why);
     if (r == -ENOENT && yaml_is(required, YAML_BOOL) && !required->boolean)
         return 0;
     if (r == -ENOENT)

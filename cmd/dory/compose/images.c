@@ -7,6 +7,7 @@
 #include "base/parse.h"
 #include "base/timestamp.h"
 #include "cmd/dory/compose/model.h"
+#include "cmd/dory/compose/schema.h"
 #include "cmd/dory/compose/work.h"
 #include "cmd/dory/container_create.h"
 
@@ -118,12 +119,7 @@ static int64_t refresh_interval(const char *policy)
         return 7 * day;
     if (strncmp(policy, "every_", 6) != 0)
         return -1;
-    char unit = policy[6] ? policy[strlen(policy) - 1] : '\0';
-    if (unit == 'd' || unit == 'w') {
-        CLEANUP_FREE char *number = xstrndup(policy + 6, strlen(policy) - 7);
-        return parse_int64(number, 0, 10000, &ns) == 0 ? ns * (unit == 'd' ? day : 7 * day) : 0;
-    }
-    return parse_duration(policy + 6, &ns) == 0 ? ns : 0;
+    return schema_duration(policy + 6, &ns) == 0 ? ns : 0;
 }
 
 static bool is_old(const struct compose_image *image, int64_t interval)

@@ -106,8 +106,13 @@ static void resolve_service(const struct resolving *resolving, struct yaml *serv
         resolve(resolving, labels->pairs[i].value);
     for (size_t i = 0; i < yaml_count(volumes); i++) {
         const char *type = yaml_get_text(volumes->pairs[i].value, "type");
-        if (type && strcmp(type, "bind") == 0)
-            resolve(resolving, yaml_get(volumes->pairs[i].value, "source"));
+        struct yaml *source = yaml_get(volumes->pairs[i].value, "source");
+        if (type && strcmp(type, "bind") == 0) {
+            /* No path at all is the directory itself. */
+            if (yaml_text(source) && !*source->text)
+                source->text = ".";
+            resolve(resolving, source);
+        }
     }
     for (size_t i = 0; i < yaml_count(watch); i++)
         resolve_watched(resolving, yaml_get(watch->pairs[i].value, "path"));

@@ -14,6 +14,9 @@ static const struct schema_row *row_of_member(const struct schema_row *row, cons
     static const struct schema_row variable = {"", SHAPE_ANY, SCHEMA_OVERRIDE, NULL, NULL, NULL};
     if (row && row->shape == SHAPE_ENVIRONMENT)
         return &variable;
+    /* One number, or two: either in the other's place. */
+    if (row && row->shape == SHAPE_ULIMITS)
+        return row;
     if (!row || !row->rows)
         return NULL;
     switch (row->shape) {
@@ -152,7 +155,7 @@ static int merge_value(struct yaml_pool *pool, struct yaml_pair *base, struct ya
     bool mappings = there->kind == YAML_MAPPING && over->kind == YAML_MAPPING;
     bool lists = there->kind == YAML_SEQUENCE && over->kind == YAML_SEQUENCE;
     if (null_counts || drivers || (!mappings && !lists)) {
-        bool mixed = !null_counts && !drivers && row && row->shape != SHAPE_ULIMITS && (is_collection(there));
+        bool mixed = !null_counts && !drivers && !(row && row->shape == SHAPE_ULIMITS) && is_collection(there);
         if (mixed)
             return yaml_error(&over->place, err, "cannot override %s", base->key);
         enum yaml_mark mark = there->mark == YAML_RESET && over->mark == YAML_UNMARKED ? YAML_OVERRIDE : over->mark;

@@ -176,15 +176,15 @@ static void find_profiles(const struct compose_options *options, struct compose_
 {
     const char *variable = strv_env_get(&project->environment, "COMPOSE_PROFILES");
     strv_copy(&project->profiles, &options->profiles);
-    if (project->profiles.count > 0 || !variable)
+    if (project->profiles.count > 0)
         return;
+    /* Without any, the profile "" is active: "${PROFILE:-}" of a file. */
     CLEANUP_STRV struct strv all = STRV_INIT;
-    strv_split(&all, variable, ',');
+    strv_split(&all, variable ? variable : "", ',');
     for (size_t i = 0; i < all.count; i++) {
         char *name = all.items[i] + strspn(all.items[i], " \t");
         name[strcspn(name, " \t")] = '\0';
-        if (*name)
-            strv_add(&project->profiles, name);
+        strv_add(&project->profiles, name);
     }
 }
 

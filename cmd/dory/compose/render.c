@@ -91,7 +91,11 @@ static struct json *ssh(const struct yaml *node, enum render_form form)
 static struct json *ulimit(const struct yaml *node, enum render_form form)
 {
     const struct yaml *soft = yaml_get(node, "soft"), *hard = yaml_get(node, "hard");
-    if (node->kind != YAML_MAPPING)
+    static const struct yaml zero = {.kind = YAML_INTEGER};
+    /* 0 for both is what Compose cannot tell from a mapping. */
+    if (node->kind == YAML_INTEGER && node->integer == 0)
+        soft = hard = &zero;
+    else if (node->kind != YAML_MAPPING)
         return yaml_to_json(node);
     struct json *object = json_new_object();
     if (soft && (soft->integer != 0 || form == RENDER_YAML))
@@ -192,7 +196,7 @@ static bool is_empty(const struct json *value, const struct schema_row *row)
 /* What stands for a value that was not given; NULL: nothing. */
 static struct json *absent(const struct schema_row *row, enum render_form form)
 {
-    if (form == RENDER_YAML)
+    if (form == RENDER_YAML && (row->flags & (SCHEMA_KEEP | SCHEMA_ALWAYS)) != (SCHEMA_KEEP | SCHEMA_ALWAYS))
         return NULL;
     if (row->flags & SCHEMA_STRUCT) {
         const struct yaml nothing = {.kind = YAML_MAPPING};

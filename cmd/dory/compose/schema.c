@@ -197,6 +197,10 @@ static int check_value(const struct yaml *node, const struct schema_row *row, co
                        struct error *err)
 {
     int r = 0;
+    /* 2 and "2" are not the same to Compose: with numbers nothing is known here. */
+    if ((row->shape == SHAPE_TEXTS || row->shape == SHAPE_ONE_OR_MORE) && node->kind == YAML_SEQUENCE &&
+        !(row->flags & (SCHEMA_REPEATED | SCHEMA_BY_KEY)))
+        return schema_check_different(node, path, err);
     bool items = row->shape == SHAPE_OBJECTS || row->shape == SHAPE_MOUNTS || row->shape == SHAPE_DEVICES ||
                  row->shape == SHAPE_INCLUDES || row->shape == SHAPE_ENV_FILES;
     bool members = row->shape == SHAPE_OBJECT_MAP || row->shape == SHAPE_NAMED_MAP || row->shape == SHAPE_DEPENDS_ON;

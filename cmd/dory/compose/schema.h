@@ -50,11 +50,11 @@ enum shape {
 
 enum schema_flags {
     SCHEMA_KEEP = 1 << 0,   /* printed whenever it was given; the others are not when they are empty, 0 or false */
-    SCHEMA_ALWAYS = 1 << 1, /* null (or false) in JSON when it was not given */
+    SCHEMA_ALWAYS = 1 << 1, /* null (or false) in JSON when it was not given; with SCHEMA_KEEP in YAML too */
     SCHEMA_STRUCT = 1 << 2, /* {} in JSON when it was not given */
     SCHEMA_REQUIRED = 1 << 3,
     SCHEMA_NULLABLE = 1 << 4, /* null is as good as nothing */
-    SCHEMA_STRICT = 1 << 5,   /* no text for a boolean, no number for a size */
+    SCHEMA_STRICT = 1 << 5,   /* no text for a boolean or an integer, no number for a size or a text */
     SCHEMA_HIDDEN = 1 << 6,   /* resolved before the model is printed */
     SCHEMA_REFUSED = 1 << 7,  /* of the specification, but not to be had here: .words says why */
     /* merging */
@@ -65,9 +65,12 @@ enum schema_flags {
     SCHEMA_BY_TARGET = 1 << 12, /* of entries with the same "target" */
     SCHEMA_BY_PORT = 1 << 13,   /* ... address, published and target port, protocol */
     SCHEMA_BY_PATH = 1 << 14,   /* ... "path" */
-    SCHEMA_REPEATED = 1 << 15,  /* texts need not be different */
+    SCHEMA_REPEATED = 1 << 15,  /* texts need not be different, nor with SCHEMA_BY_KEY */
     SCHEMA_UNSIGNED = 1 << 16,
-    SCHEMA_PAIRS = 1 << 17, /* a list of "key=value" becomes a mapping even when variables stay in it */
+    SCHEMA_PAIRS = 1 << 17, /* a list of "key=value" becomes a mapping even when variables stay in it; no key alone */
+    SCHEMA_FRACTION = 1 << 18,  /* an integer, but a number with a fraction is cut off and not refused */
+    SCHEMA_ONLY_TEXT = 1 << 20, /* a mapping: its values are texts, not numbers or nothing */
+    SCHEMA_NO_EMPTY = 1 << 19,  /* a list of texts: empty ones are left out */
 };
 
 struct schema_row {
@@ -127,6 +130,8 @@ int schema_short_mount(const struct schema_walk *walk, struct yaml *node, const 
                        struct error *err);
 /* Words as a shell would split them; a control operator outside of quotes ends them, as in Compose. */
 int schema_split_words(const char *text, struct strv *ret, struct error *err);
+/* No text of a list is there twice. */
+int schema_check_different(const struct yaml *node, const struct schema_path *path, struct error *err);
 /* Nanoseconds of "1w2d3h4m5s6ms". 0 or -EINVAL. */
 int schema_duration(const char *text, int64_t *ret_ns);
 

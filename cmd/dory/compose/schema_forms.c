@@ -114,7 +114,7 @@ static int env_files(const struct schema_walk *walk, struct yaml *node, const st
     for (size_t i = 0; r == 0 && i < node->count; i++) {
         struct yaml *item = node->pairs[i].value;
         const char *format = yaml_get_text(item, "format");
-        if (format && strcmp(format, "raw") != 0)
+        if (format && *format && strcmp(format, "raw") != 0)
             return schema_wrong(path, item, err, ": unsupported env_file format \"%s\"", format);
         if (item->kind == YAML_MAPPING && !yaml_get(item, "required"))
             set_bool(walk, item, "required", true);

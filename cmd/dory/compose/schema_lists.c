@@ -5,7 +5,7 @@
 #include "base/strmap.h"
 #include "cmd/dory/compose/schema.h"
 
-static int check_different(const struct yaml *node, const struct schema_path *path, struct error *err)
+int schema_check_different(const struct yaml *node, const struct schema_path *path, struct error *err)
 {
     struct map seen = MAP_INIT;
     int r = 0;
@@ -26,11 +26,10 @@ static int list_of_texts(const struct schema_walk *walk, struct yaml *node, bool
     for (size_t i = 0; i < node->count; i++) {
         struct yaml *item = node->pairs[i].value;
         struct schema_path next = {path, NULL, i};
-        bool number = item->kind == YAML_INTEGER || item->kind == YAML_REAL;
         if (item->mark == YAML_RESET)
             continue;
-        if (item->kind != YAML_STRING && !(numbers && number))
-            return schema_wrong(&next, item, err, "must be a string");
+        if (item->kind != YAML_STRING && !(numbers && item->kind == YAML_INTEGER))
+            return schema_wrong(&next, item, err, "must be a string%s", numbers ? " or an integer" : "");
         if (!walk->raw)
             item->kind = YAML_STRING;
     }
@@ -47,13 +46,23 @@ static void become_sequence(const struct schema_walk *walk, struct yaml *node)
     yaml_append(walk->pool, node, text);
 }
 
+/* What is merged by key is there once at the end: Compose looks for equal ones behind that. */
+static bool may_repeat(const struct schema_row *row)
+{
+    return row->flags & (SCHEMA_REPEATED | SCHEMA_BY_KEY);
+}
+
 static int texts(const struct schema_walk *walk, struct yaml *node, const struct schema_row *row,
                  const struct schema_path *path, struct error *err)
 {
     if (row->shape == SHAPE_ONE_OR_MORE && node->kind == YAML_STRING)
         become_sequence(walk, node);
     int r = list_of_texts(walk, node, row->shape == SHAPE_TEXTS_OR_NUMBERS, path, err);
-    return r < 0 || (row->flags & SCHEMA_REPEATED) ? r : check_different(node, path, err);
+    for (size_t i = node->count; r == 0 && (row->flags & SCHEMA_NO_EMPTY) && i-- > 0;) {
+        if (!*node->pairs[i].value->text && node->pairs[i].value->mark != YAML_RESET)
+            yaml_remove_at(node, i);
+    }
+    return r < 0 || may_repeat(row) ? r : schema_check_different(node, path, err);
 }
 
 int schema_split_words(const char *text, struct strv *ret, struct error *err)
@@ -125,8 +134,8 @@ static int list_to_mapping(const struct schema_walk *walk, struct yaml *node, co
 {
     struct yaml items = *node;
     int r = list_of_texts(walk, node, false, path, err);
-    if (r == 0)
-        r = check_different(node, path, err);
+    if (r == 0 && !may_repeat(row))
+        r = schema_check_different(node, path, err);
     if (r < 0 || (walk->raw && !(row->flags & SCHEMA_PAIRS)))
         return r;
     node->kind = YAML_MAPPING;
@@ -139,6 +148,8 @@ static int list_to_mapping(const struct schema_walk *walk, struct yaml *node, co
         CLEANUP_FREE char *key = xstrndup(item->text, size);
         if (row->shape == SHAPE_ENVIRONMENT && size > 0 && strchr(" \t", key[size - 1]))
             return schema_wrong(path, item, err, ": environment variable %s is declared with a trailing space", key);
+        if (!equals && (row->flags & SCHEMA_PAIRS))
+            return schema_wrong(path, item, err, ": invalid value %s, expected key=value", key);
         struct yaml *value =
             equals ? yaml_new_string(walk->pool, equals + 1, item) : yaml_new(walk->pool, YAML_NULL, item);
         value->mark = item->mark;
@@ -162,8 +173,10 @@ static int mapping(const struct schema_walk *walk, struct yaml *node, const stru
         struct schema_path next = {path, node->pairs[i].key, 0};
         if (value->mark == YAML_RESET || (value->kind == YAML_NULL && row->shape == SHAPE_ENVIRONMENT))
             continue;
-        if (value->kind == YAML_SEQUENCE || value->kind == YAML_MAPPING ||
-            (value->kind == YAML_BOOL && row->shape == SHAPE_OPTIONS))
+        if ((row->flags & SCHEMA_ONLY_TEXT) && value->kind != YAML_STRING)
+            return schema_wrong(&next, value, err, "must be a string");
+        bool none = value->kind == YAML_BOOL || ((row->flags & SCHEMA_STRICT) && value->kind == YAML_NULL);
+        if (value->kind == YAML_SEQUENCE || value->kind == YAML_MAPPING || (none && row->shape == SHAPE_OPTIONS))
             return schema_wrong(&next, value, err, "must be a string, a number%s or null",
                                 row->shape == SHAPE_OPTIONS ? "" : ", a boolean");
         if (!walk->raw)

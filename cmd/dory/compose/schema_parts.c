@@ -34,7 +34,7 @@ static const struct schema_row mount_volume_rows[] = {
 
 static const struct schema_row mount_tmpfs_rows[] = {
     {"size", SHAPE_BYTES, SCHEMA_UNSIGNED, NULL, NULL, NULL},
-    {"mode", SHAPE_INTEGER, SCHEMA_UNSIGNED, NULL, NULL, NULL},
+    {"mode", SHAPE_INTEGER, SCHEMA_UNSIGNED | SCHEMA_FRACTION | SCHEMA_STRICT, NULL, NULL, NULL},
     {0},
 };
 
@@ -107,7 +107,7 @@ const struct schema_row schema_extends_rows[] = {
 const struct schema_row schema_include_rows[] = {
     {"path", SHAPE_ONE_OR_MORE, SCHEMA_REQUIRED, NULL, NULL, NULL},
     {"project_directory", SHAPE_TEXT, 0, NULL, NULL, NULL},
-    {"env_file", SHAPE_ONE_OR_MORE, 0, NULL, NULL, NULL},
+    {"env_file", SHAPE_ONE_OR_MORE, SCHEMA_REPEATED, NULL, NULL, NULL},
     {0},
 };
 
@@ -185,7 +185,7 @@ static const struct schema_row placement_rows[] = {
 const struct schema_row schema_deploy_rows[] = {
     {"mode", SHAPE_TEXT, 0, NULL, NULL, NULL},
     {"replicas", SHAPE_INTEGER, SCHEMA_KEEP, NULL, NULL, NULL},
-    {"labels", SHAPE_MAPPING, 0, NULL, NULL, NULL},
+    {"labels", SHAPE_MAPPING, SCHEMA_REPEATED, NULL, NULL, NULL},
     {"update_config", SHAPE_OBJECT, SCHEMA_KEEP, update_rows, NULL, NULL},
     {"rollback_config", SHAPE_OBJECT, SCHEMA_KEEP, update_rows, NULL, NULL},
     {"resources", SHAPE_OBJECT, SCHEMA_STRUCT, resources_rows, NULL, NULL},
@@ -216,15 +216,15 @@ const struct schema_row schema_build_rows[] = {
     {"dockerfile", SHAPE_TEXT, 0, NULL, NULL, NULL},
     {"dockerfile_inline", SHAPE_TEXT, 0, NULL, NULL, NULL},
     {"entitlements", SHAPE_TEXTS, SCHEMA_REPEATED, NULL, NULL, NULL},
-    {"args", SHAPE_ENVIRONMENT, 0, NULL, NULL, NULL},
-    {"provenance", SHAPE_TEXT_OR_NUMBER, 0, NULL, NULL, NULL},
-    {"sbom", SHAPE_TEXT_OR_NUMBER, 0, NULL, NULL, NULL},
+    {"args", SHAPE_ENVIRONMENT, SCHEMA_REPEATED, NULL, NULL, NULL},
+    {"provenance", SHAPE_TEXT_OR_NUMBER, SCHEMA_STRICT, NULL, NULL, NULL},
+    {"sbom", SHAPE_TEXT_OR_NUMBER, SCHEMA_STRICT, NULL, NULL, NULL},
     {"ssh", SHAPE_SSH, 0, NULL, NULL, NULL},
-    {"labels", SHAPE_MAPPING, 0, NULL, NULL, NULL},
+    {"labels", SHAPE_MAPPING, SCHEMA_REPEATED, NULL, NULL, NULL},
     {"cache_from", SHAPE_TEXTS, SCHEMA_REPEATED, NULL, NULL, NULL},
     {"cache_to", SHAPE_TEXTS, SCHEMA_REPEATED, NULL, NULL, NULL},
     {"no_cache", SHAPE_BOOL, 0, NULL, NULL, NULL},
-    {"additional_contexts", SHAPE_MAPPING, SCHEMA_PAIRS, NULL, NULL, NULL},
+    {"additional_contexts", SHAPE_MAPPING, SCHEMA_PAIRS | SCHEMA_ONLY_TEXT | SCHEMA_REPEATED, NULL, NULL, NULL},
     {"pull", SHAPE_BOOL, 0, NULL, NULL, NULL},
     {"extra_hosts", SHAPE_HOSTS, 0, NULL, NULL, NULL},
     {"isolation", SHAPE_TEXT, 0, NULL, NULL, NULL},
@@ -243,35 +243,38 @@ static const struct schema_row pool_rows[] = {
     {"subnet", SHAPE_TEXT, 0, NULL, NULL, NULL},
     {"gateway", SHAPE_TEXT, 0, NULL, NULL, NULL},
     {"ip_range", SHAPE_TEXT, 0, NULL, NULL, NULL},
-    {"aux_addresses", SHAPE_OPTIONS, 0, NULL, NULL, NULL},
+    {"aux_addresses", SHAPE_OPTIONS, SCHEMA_ONLY_TEXT, NULL, NULL, NULL},
     {0},
 };
 
 static const struct schema_row ipam_rows[] = {
     {"driver", SHAPE_TEXT, 0, NULL, NULL, NULL},
     {"config", SHAPE_OBJECTS, SCHEMA_POOLS, pool_rows, NULL, NULL},
-    {"options", SHAPE_OPTIONS, 0, NULL, NULL, NULL},
+    {"options", SHAPE_OPTIONS, SCHEMA_ONLY_TEXT, NULL, NULL, NULL},
     {0},
 };
 
 const struct schema_row schema_network_rows[] = {
     {"name", SHAPE_TEXT, 0, NULL, NULL, NULL},
     {"driver", SHAPE_TEXT, 0, NULL, NULL, NULL},
-    {"driver_opts", SHAPE_OPTIONS, 0, NULL, NULL, NULL},
+    {"driver_opts", SHAPE_OPTIONS, SCHEMA_STRICT, NULL, NULL, NULL},
     {"ipam", SHAPE_OBJECT, SCHEMA_STRUCT, ipam_rows, NULL, NULL},
     {"external", SHAPE_EXTERNAL, 0, NULL, NULL, NULL},
     {"internal", SHAPE_BOOL, 0, NULL, NULL, NULL},
     {"attachable", SHAPE_BOOL, 0, NULL, NULL, NULL},
-    {"labels", SHAPE_MAPPING, 0, NULL, NULL, NULL},
+    {"labels", SHAPE_MAPPING, SCHEMA_REPEATED, NULL, NULL, NULL},
     {"enable_ipv4", SHAPE_BOOL, SCHEMA_KEEP, NULL, NULL, NULL},
     {"enable_ipv6", SHAPE_BOOL, SCHEMA_KEEP, NULL, NULL, NULL},
     {0},
 };
 
 const struct schema_row schema_volume_rows[] = {
-    {"name", SHAPE_TEXT, 0, NULL, NULL, NULL},           {"driver", SHAPE_TEXT, 0, NULL, NULL, NULL},
-    {"driver_opts", SHAPE_OPTIONS, 0, NULL, NULL, NULL}, {"external", SHAPE_EXTERNAL, 0, NULL, NULL, NULL},
-    {"labels", SHAPE_MAPPING, 0, NULL, NULL, NULL},      {0},
+    {"name", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"driver", SHAPE_TEXT, 0, NULL, NULL, NULL},
+    {"driver_opts", SHAPE_OPTIONS, SCHEMA_STRICT, NULL, NULL, NULL},
+    {"external", SHAPE_EXTERNAL, 0, NULL, NULL, NULL},
+    {"labels", SHAPE_MAPPING, 0, NULL, NULL, NULL},
+    {0},
 };
 
 const struct schema_row schema_secret_rows[] = {
@@ -281,7 +284,7 @@ const struct schema_row schema_secret_rows[] = {
     {"external", SHAPE_EXTERNAL, 0, NULL, NULL, NULL},
     {"labels", SHAPE_MAPPING, 0, NULL, NULL, NULL},
     {"driver", SHAPE_TEXT, 0, NULL, NULL, NULL},
-    {"driver_opts", SHAPE_OPTIONS, 0, NULL, NULL, NULL},
+    {"driver_opts", SHAPE_OPTIONS, SCHEMA_STRICT, NULL, NULL, NULL},
     {"template_driver", SHAPE_TEXT, 0, NULL, NULL, NULL},
     {0},
 };
@@ -308,7 +311,7 @@ const struct schema_row schema_model_rows[] = {
 static const struct schema_row file_rows[] = {
     {"version", SHAPE_TEXT, SCHEMA_HIDDEN, NULL, NULL, NULL},
     {"name", SHAPE_TEXT, 0, NULL, NULL, NULL},
-    {"include", SHAPE_INCLUDES, SCHEMA_HIDDEN, schema_include_rows, NULL, NULL},
+    {"include", SHAPE_INCLUDES, SCHEMA_HIDDEN | SCHEMA_NULLABLE, schema_include_rows, NULL, NULL},
     {"services", SHAPE_OBJECT_MAP, SCHEMA_KEEP, schema_service_rows, NULL, NULL},
     {"networks", SHAPE_OBJECT_MAP, SCHEMA_NULLABLE, schema_network_rows, NULL, NULL},
     {"volumes", SHAPE_OBJECT_MAP, SCHEMA_NULLABLE, schema_volume_rows, NULL, NULL},

@@ -46,10 +46,13 @@ static int become_integer(const struct schema_walk *walk, struct yaml *node, con
                           const struct schema_path *path, struct error *err)
 {
     int64_t value = 0;
+    bool whole = (row->flags & SCHEMA_FRACTION) || node->real == floor(node->real);
     if (node->kind == YAML_INTEGER)
         value = node->integer;
-    else if (node->kind == YAML_REAL && node->real == floor(node->real) && fabs(node->real) < 1e18)
+    else if (node->kind == YAML_REAL && whole && fabs(node->real) < 1e18)
         value = (int64_t)node->real;
+    else if (node->kind == YAML_STRING && (row->flags & SCHEMA_STRICT))
+        return schema_wrong(path, node, err, "must be a number");
     else if (node->kind != YAML_STRING || parse_int64(node->text, INT64_MIN, INT64_MAX, &value) < 0)
         return schema_wrong(path, node, err, "must be an integer%s%s", *node->text ? ", not " : "", node->text);
     if (value < 0 && (row->flags & SCHEMA_UNSIGNED))
@@ -107,7 +110,8 @@ static int become_bytes(const struct schema_walk *walk, struct yaml *node, const
         bytes = node->integer;
     else if (node->kind == YAML_REAL && fabs(node->real) < 9e18 && node->real == floor(node->real))
         bytes = (int64_t)node->real;
-    else if (node->kind == YAML_REAL || parse_size(node->text, true, &bytes) < 0)
+    else if (node->kind == YAML_REAL || parse_size(node->text, true, &bytes) < 0 ||
+             (bytes < 0 && (row->flags & SCHEMA_STRICT)))
         return schema_wrong(path, node, err, ": invalid size: '%s'", node->text);
     if (bytes < 0 && (row->flags & SCHEMA_UNSIGNED))
         return schema_wrong(path, node, err, "must be greater than or equal to 0");
@@ -209,6 +213,7 @@ static int check_words(const struct yaml *node, const struct schema_row *row, co
 int schema_scalar(const struct schema_walk *walk, struct yaml *node, const struct schema_row *row,
                   const struct schema_path *path, struct error *err)
 {
+    bool number = node->kind == YAML_INTEGER || node->kind == YAML_REAL;
     if (!yaml_is_scalar(node))
         return schema_wrong(path, node, err, "must be a %s", row->shape == SHAPE_BOOL ? "boolean" : "string");
     if (walk->raw)
@@ -229,6 +234,9 @@ int schema_scalar(const struct schema_walk *walk, struct yaml *node, const struc
     case SHAPE_DEVICE_COUNT:
         return become_count(walk, node, path, err);
     case SHAPE_TEXT_OR_NUMBER:
+        if (node->kind == YAML_REAL || (row->flags & SCHEMA_STRICT ? number : node->kind == YAML_BOOL))
+            return schema_wrong(path, node, err, "must be a string or %s",
+                                row->flags & SCHEMA_STRICT ? "a boolean" : "an integer");
         become_text(walk, node, node->text);
         return 0;
     default:

@@ -51,9 +51,9 @@ static int check_build(const struct project *project, const char *name, const st
                           platform);
     for (size_t i = 0; i < yaml_count(secrets); i++) {
         const char *source = yaml_get_text(secrets->pairs[i].value, "source");
-        if (source && !yaml_get(yaml_get(project->root, "secrets"), source))
-            return yaml_error(&secrets->pairs[i].place, err, "service \"%s\" refers to undefined build secret %s", name,
-                              source);
+        if (!yaml_get(yaml_get(project->root, "secrets"), source ? source : ""))
+            return yaml_error(&secrets->pairs[i].value->place, err,
+                              "service \"%s\" refers to undefined build secret %s", name, source ? source : "");
     }
     return 0;
 }

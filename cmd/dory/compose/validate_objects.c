@@ -33,48 +33,122 @@ static int volume(const struct yaml_pair *pair, struct error *err)
     return 0;
 }
 
+static int port(const char *service, size_t i, const struct yaml *port, struct error *err)
+{
+    const char *ip = yaml_get_text(port, "host_ip");
+    const struct yaml *target = yaml_get(port, "target");
+    unsigned char address[16];
+    if (ip && !strchr(ip, '$') && inet_pton(AF_INET, ip, address) != 1 && inet_pton(AF_INET6, ip, address) != 1)
+        return yaml_error(&port->place, err, "services.%s.ports.%zu: invalid ip address: %s", service, i, ip);
+    if (port->kind == YAML_MAPPING && (!target || (target->kind == YAML_INTEGER && target->integer == 0)))
+        return yaml_error(&port->place, err, "service ports services.%s.ports.%zu is missing a target port", service,
+                          i);
+    return 0;
+}
+
+static int device_request(const char *service, size_t i, const struct yaml *request, struct error *err)
+{
+    if (!yaml_get(request, "count") || !yaml_get(request, "device_ids"))
+        return 0;
+    return yaml_error(&request->place, err,
+                      "services.%s.deploy.resources.reservations.devices.%zu: \"count\" and \"device_ids\" attributes "
+                      "are exclusive",
+                      service, i);
+}
+
+static int watch(const char *service, size_t i, const struct yaml *watch, struct error *err)
+{
+    const char *path = yaml_get_text(watch, "path");
+    if (path && *path)
+        return 0;
+    return yaml_error(&watch->place, err, "services.%s.develop.watch.%zu.path: value can't be blank", service, i);
+}
+
+static int device(const char *service, size_t i, const struct yaml *device, struct error *err)
+{
+    if (device->kind != YAML_MAPPING || yaml_get(device, "target"))
+        return 0;
+    return yaml_error(&device->place, err, "service device services.%s.devices.%zu is missing a mount target", service,
+                      i);
+}
+
+static int mount(const char *service, size_t i, const struct yaml *mount, struct error *err)
+{
+    const char *type = yaml_get_text(mount, "type");
+    if (mount->kind == YAML_MAPPING && !yaml_get(mount, "target"))
+        return yaml_error(&mount->place, err, "service volume services.%s.volumes.%zu is missing a mount target",
+                          service, i);
+    if (type && strcmp(type, "bind") == 0 && !yaml_get(mount, "source"))
+        return yaml_error(&mount->place, err, "invalid mount config for type \"bind\": field Source must not be empty");
+    return 0;
+}
+
+/* [a-zA-Z0-9][a-zA-Z0-9_.-]+, as the daemon wants it too; where variables stay it is not known yet. */
+static int container_name(const struct yaml_pair *pair, struct error *err)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    const struct yaml *name = yaml_get(pair->value, "container_name");
+    if (!yaml_text(name) || strchr(name->text, '$'))
+        return 0;
+    size_t size = strlen(name->text);
+    if (size >= 2 && !strchr("_.-", *name->text) && strspn(name->text, letters) == size)
+        return 0;
+    return yaml_error(&name->place, err,
+                      "services.%s.container_name '%s' does not match pattern '[a-zA-Z0-9][a-zA-Z0-9_.-]+'", pair->key,
+                      name->text);
+}
+
+/* every_12h, every_1d12h ... */
+static bool is_interval(const char *text)
+{
+    if (strncmp(text, "every_", 6) != 0 || !text[6])
+        return false;
+    for (text += 6; *text; text++) {
+        size_t digits = strspn(text, "0123456789");
+        text += digits;
+        if (digits == 0 || !*text || !strchr("wdhms", *text))
+            return false;
+    }
+    return true;
+}
+
+static int pull_policy(const struct yaml_pair *pair, struct error *err)
+{
+    static const char *const words[] = {"always",  "never",   "build", "if_not_present",
+                                        "missing", "refresh", "daily", "weekly"};
+    const struct yaml *policy = yaml_get(pair->value, "pull_policy");
+    if (!yaml_text(policy) || strchr(policy->text, '$') || is_interval(policy->text))
+        return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if (strcmp(policy->text, words[i]) == 0)
+            return 0;
+    }
+    return yaml_error(&policy->place, err,
+                      "services.%s.pull_policy '%s' is none of always, never, build, missing, if_not_present, refresh, "
+                      "daily, weekly and every_<time>",
+                      pair->key, policy->text);
+}
+
 static int service(const struct yaml_pair *pair, struct error *err)
 {
-    const struct yaml *ports = yaml_get(pair->value, "ports");
-    const struct yaml *watch = yaml_get(yaml_get(pair->value, "develop"), "watch");
-    const struct yaml *volumes = yaml_get(pair->value, "volumes"),
-                      *resources = yaml_get(yaml_get(pair->value, "deploy"), "resources");
-    const struct yaml *devices = yaml_get(yaml_get(resources, "reservations"), "devices");
-    unsigned char address[16];
-    for (size_t i = 0; i < yaml_count(ports); i++) {
-        const struct yaml *port = ports->pairs[i].value;
-        const char *ip = yaml_get_text(port, "host_ip");
-        if (ip && !strchr(ip, '$') && inet_pton(AF_INET, ip, address) != 1 && inet_pton(AF_INET6, ip, address) != 1)
-            return yaml_error(&port->place, err, "services.%s.ports.%zu: invalid ip address: %s", pair->key, i, ip);
-        if (port->kind == YAML_MAPPING && !yaml_get(port, "target"))
-            return yaml_error(&port->place, err, "service ports services.%s.ports.%zu is missing a target port",
-                              pair->key, i);
+    typedef int (*check_fn)(const char *service, size_t i, const struct yaml *item, struct error *err);
+    const struct yaml *resources = yaml_get(yaml_get(pair->value, "deploy"), "resources");
+    const struct {
+        const struct yaml *list;
+        check_fn check;
+    } rows[] = {{yaml_get(pair->value, "ports"), port},
+                {yaml_get(yaml_get(resources, "reservations"), "devices"), device_request},
+                {yaml_get(yaml_get(pair->value, "develop"), "watch"), watch},
+                {yaml_get(pair->value, "devices"), device},
+                {yaml_get(pair->value, "volumes"), mount}};
+    int r = container_name(pair, err);
+    if (r == 0)
+        r = pull_policy(pair, err);
+    for (size_t row = 0; row < ARRAY_SIZE(rows); row++) {
+        for (size_t i = 0; r == 0 && i < yaml_count(rows[row].list); i++)
+            r = rows[row].check(pair->key, i, rows[row].list->pairs[i].value, err);
     }
-    for (size_t i = 0; i < yaml_count(devices); i++) {
-        const struct yaml *request = devices->pairs[i].value;
-        if (yaml_get(request, "count") && yaml_get(request, "device_ids"))
-            return yaml_error(&request->place, err,
-                              "services.%s.deploy.resources.reservations.devices.%zu: \"count\" and \"device_ids\" "
-                              "attributes are exclusive",
-                              pair->key, i);
-    }
-    for (size_t i = 0; i < yaml_count(watch); i++) {
-        const char *path = yaml_get_text(watch->pairs[i].value, "path");
-        if (!path || !*path)
-            return yaml_error(&watch->pairs[i].place, err, "services.%s.develop.watch.%zu.path: value can't be blank",
-                              pair->key, i);
-    }
-    for (size_t i = 0; i < yaml_count(volumes); i++) {
-        const struct yaml *mount = volumes->pairs[i].value;
-        const char *type = yaml_get_text(mount, "type");
-        if (mount->kind == YAML_MAPPING && !yaml_get(mount, "target"))
-            return yaml_error(&mount->place, err, "service volume services.%s.volumes.%zu is missing a mount target",
-                              pair->key, i);
-        if (type && strcmp(type, "bind") == 0 && !yaml_get(mount, "source"))
-            return yaml_error(&mount->place, err,
-                              "invalid mount config for type \"bind\": field Source must not be empty");
-    }
-    return 0;
+    return r;
 }
 
 int validate_objects(const struct yaml *root, struct error *err)
