@@ -147,9 +147,46 @@ YAML
     dory rmi -f "$REGISTRY/stored:one"
     run -1 compose -f "$BATS_TEST_TMPDIR/compose.yaml" pull lost
     [[ "$output" == *" lost  Error "* ]]
+    [[ "$output" == *$'\nservice lost: Error response from daemon: '* ]]
+    run -1 compose -f "$BATS_TEST_TMPDIR/compose.yaml" up -d lost
+    [[ "$output" == *$'\nservice lost: Error response from daemon: '* ]]
     run -0 compose -f "$BATS_TEST_TMPDIR/compose.yaml" pull --ignore-pull-failures
     run -0 dory image inspect "$REGISTRY/stored:one"
     run -1 compose -f "$BATS_TEST_TMPDIR/compose.yaml" push nonesuch
+}
+
+@test "--dry-run asks the registry for what would be pulled, and pulls nothing" {
+    cat >"$BATS_TEST_TMPDIR/compose.yaml" <<YAML
+services:
+  lost: {image: "$REGISTRY/nonesuch:one"}
+  stored: {image: "$REGISTRY/stored:one"}
+YAML
+    dory rmi -f "$REGISTRY/stored:one" >/dev/null
+    run -0 compose -f "$BATS_TEST_TMPDIR/compose.yaml" --dry-run pull stored
+    [[ "$output" == *"DRY-RUN MODE -  stored  Pulled"* ]]
+    run -1 compose -f "$BATS_TEST_TMPDIR/compose.yaml" --dry-run pull lost
+    [[ "$output" == *"DRY-RUN MODE -  lost  Error "*"service lost: $REGISTRY/nonesuch:one: "* ]]
+    run -0 compose -f "$BATS_TEST_TMPDIR/compose.yaml" --dry-run up -d stored
+    run -1 compose -f "$BATS_TEST_TMPDIR/compose.yaml" --dry-run up -d lost
+    run -1 dory image inspect "$REGISTRY/stored:one"
+}
+
+@test "config --resolve-image-digests takes the digests from the registry, as Compose does" {
+    cat >"$BATS_TEST_TMPDIR/compose.yaml" <<YAML
+services:
+  stored: {image: "$REGISTRY/stored:one"}
+YAML
+    digest=$(curl -sfI -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' \
+        -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$REGISTRY/v2/stored/manifests/one" |
+        sed -n 's/^Docker-Content-Digest: *\([^[:space:]]*\).*/\1/Ip')
+    [[ "$digest" == sha256:* ]]
+    run -0 compose -f "$BATS_TEST_TMPDIR/compose.yaml" config --resolve-image-digests --format json
+    [ "$(jq -r .services.stored.image <<<"$output")" = "$REGISTRY/stored:one@$digest" ]
+    compose_same -f "$BATS_TEST_TMPDIR/compose.yaml" config --resolve-image-digests
+    compose_same -f "$BATS_TEST_TMPDIR/compose.yaml" config --lock-image-digests
+    sed -i s/stored:one/stored:nonesuch/ "$BATS_TEST_TMPDIR/compose.yaml"
+    run -1 compose -f "$BATS_TEST_TMPDIR/compose.yaml" config --resolve-image-digests
+    [[ "$output" == "failed to resolve digest for $REGISTRY/stored:nonesuch: "* ]]
 }
 
 @test "pull of an image that can be built points at build" {

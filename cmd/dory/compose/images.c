@@ -74,20 +74,53 @@ static int refresh(struct cli *cli, struct compose_images *images, const char *n
 
 /* ---- pulling ---- */
 
-int compose_pull_image(struct cli *cli, const char *event, const char *image, const char *platform,
-                       struct work_report *report, struct error *err)
+int compose_image_digest(struct cli *cli, const struct reference *reference, char **ret, struct error *err)
 {
+    CLEANUP_FREE char *name = reference_full(reference);
+    CLEANUP_FREE char *familiar = reference_familiar(reference);
+    CLEANUP_FREE char *auth = registry_auth_header(cli, familiar);
+    CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
+    CLEANUP_JSON struct json *answer = NULL;
+    const char *const headers[] = {auth, NULL};
+    strbuf_adds(&path, "/distribution/");
+    client_path_escape(&path, name);
+    strbuf_adds(&path, "/json");
+    struct client_request request = {.path = strbuf_str(&path), .headers = headers};
+    int r = client_json(cli_client(cli), &request, &answer, err);
+    if (r < 0)
+        return r;
+    const char *digest = json_get_string(json_get(answer, "Descriptor"), "digest");
+    if (!digest || !digest_is_valid(digest))
+        return error_set(err, ERROR_INVALID, 0, "%s: the daemon's answer has no digest", familiar);
+    *ret = xstrdup(digest);
+    return 0;
+}
+
+static int ask_registry(struct cli *cli, const char *image, struct error *err)
+{
+    CLEANUP(reference_release) struct reference reference = {0};
+    CLEANUP_FREE char *digest = NULL;
+    int r = reference_parse(image, &reference, err);
+    if (r < 0)
+        return error_context(err, "%s", image);
+    reference_default_tag(&reference);
+    r = compose_image_digest(cli, &reference, &digest, err);
+    return r < 0 ? error_context(err, "%s", image) : 0;
+}
+
+int compose_pull_image(struct cli *cli, const struct compose_pull *pull, struct work_report *report, struct error *err)
+{
+    const struct pull_options options = {
+        .reference = pull->image, .platform = pull->platform, .quiet = true, .output_fd = STDERR_FILENO};
+    const char *event = pull->event;
     work_event(report, event, BOARD_WORKING, "Pulling");
-    int r = image_pull_command(
-        cli,
-        &(struct pull_options){.reference = image, .platform = platform, .quiet = true, .output_fd = STDERR_FILENO},
-        err);
+    int r = pull->dry_run ? ask_registry(cli, pull->image, err) : image_pull_command(cli, &options, err);
     if (r < 0) {
         static const char prefix[] = "Error response from daemon: ";
         bool daemons = strncmp(err->message, prefix, strlen(prefix)) == 0;
         CLEANUP_FREE char *text = xasprintf("Error %s", err->message + (daemons ? strlen(prefix) : 0));
         work_event(report, event, BOARD_ERROR, text);
-        return r;
+        return error_context(err, "service %s", event);
     }
     work_event(report, event, BOARD_DONE, "Pulled");
     return 0;
@@ -97,12 +130,14 @@ struct pull {
     char *event, *image;
     const char *platform;
     bool optional; /* it can be built instead */
+    bool dry_run;
 };
 
 static int pull_task(struct cli *cli, void *data, struct work_report *report, struct error *err)
 {
     const struct pull *pull = data;
-    int r = compose_pull_image(cli, pull->event, pull->image, pull->platform, report, err);
+    const struct compose_pull image = {pull->event, pull->image, pull->platform, pull->dry_run};
+    int r = compose_pull_image(cli, &image, report, err);
     return r < 0 && pull->optional ? 0 : r;
 }
 
@@ -180,7 +215,7 @@ static void add_pull(struct pulls *pulls, const char *event, const char *image, 
             return;
     }
     xgrow((void **)&pulls->items, pulls->count, &pulls->capacity, sizeof(*pulls->items));
-    pulls->items[pulls->count++] = (struct pull){xstrdup(event), xstrdup(image), platform, optional};
+    pulls->items[pulls->count++] = (struct pull){xstrdup(event), xstrdup(image), platform, optional, false};
 }
 
 /* What a service needs: its own image, and those that it mounts. */
@@ -218,8 +253,10 @@ static int pull_all(struct cli *cli, const struct compose_images_policy *policy,
 {
     struct board quiet = {.mode = BOARD_QUIET};
     struct work *work = work_new(cli, policy->quiet_pull ? &quiet : board, policy->parallel);
-    for (size_t i = 0; i < pulls->count; i++)
+    for (size_t i = 0; i < pulls->count; i++) {
+        pulls->items[i].dry_run = board->dry_run;
         work_add(work, &(struct work_item){.name = pulls->items[i].event, .run = pull_task, .data = &pulls->items[i]});
+    }
     int r = work_run(work, err);
     work_free(work);
     if (!policy->quiet_pull)
@@ -235,12 +272,10 @@ static int pull_required(struct cli *cli, const struct compose_project *project,
     int r = 0;
     for (size_t i = 0; r == 0 && i < services->count; i++)
         r = collect_pulls(cli, project, services->items[i], images, &pulls, err);
-    if (r == 0 && pulls.count > 0 && !board->dry_run)
+    if (r == 0 && pulls.count > 0)
         r = pull_all(cli, policy, board, &pulls, err);
     for (size_t i = 0; i < pulls.count; i++) {
-        if (board->dry_run)
-            board_event(board, pulls.items[i].event, BOARD_DONE, "Pulled");
-        else if (r == 0)
+        if (r == 0 && !board->dry_run)
             r = refresh(cli, images, pulls.items[i].image, err);
         free(pulls.items[i].event);
         free(pulls.items[i].image);

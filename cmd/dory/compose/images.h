@@ -7,6 +7,7 @@
 #include "cmd/dory/command.h"
 #include "cmd/dory/compose/board.h"
 #include "cmd/dory/compose/project.h"
+#include "image/reference.h"
 
 /* What the command line says beyond the file. */
 struct compose_build_options {
@@ -55,9 +56,16 @@ int compose_images_ensure(struct cli *cli, const struct compose_project *project
                           const struct compose_images_policy *policy, struct board *board,
                           struct compose_images *images, struct error *err);
 
-/* Pulls the image of a service and reports to the board as "NAME  Pulling", "NAME  Pulled". */
+/* An image to be pulled. */
+struct compose_pull {
+    const char *event; /* the service, or what of it: stands in front of failures */
+    const char *image, *platform;
+    bool dry_run; /* its registry is only asked whether it has it */
+};
+/* Pulls it and reports to the board as "NAME  Pulling", "NAME  Pulled". */
 struct work_report;
-int compose_pull_image(struct cli *cli, const char *event, const char *image, const char *platform,
-                       struct work_report *report, struct error *err);
+int compose_pull_image(struct cli *cli, const struct compose_pull *pull, struct work_report *report, struct error *err);
+/* The digest that the registry says the tag has, asked for through the daemon. Blocks; the caller frees *ret. */
+int compose_image_digest(struct cli *cli, const struct reference *reference, char **ret, struct error *err);
 
 #endif

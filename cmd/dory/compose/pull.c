@@ -125,13 +125,8 @@ static int judge(const struct transfer *transfer, struct work_report *report, in
 static int pull(struct cli *cli, void *data, struct work_report *report, struct error *err)
 {
     const struct transfer *transfer = data;
-    if (transfer->dry_run) {
-        work_event(report, transfer->service, BOARD_WORKING, "Pulling");
-        work_event(report, transfer->service, BOARD_DONE, "Pulled");
-        return 0;
-    }
-    return judge(transfer, report,
-                 compose_pull_image(cli, transfer->service, transfer->image, transfer->platform, report, err), err);
+    const struct compose_pull image = {transfer->service, transfer->image, transfer->platform, transfer->dry_run};
+    return judge(transfer, report, compose_pull_image(cli, &image, report, err), err);
 }
 
 static int push(struct cli *cli, void *data, struct work_report *report, struct error *err)
@@ -142,6 +137,8 @@ static int push(struct cli *cli, void *data, struct work_report *report, struct 
     int r = transfer->dry_run ? 0 : image_push_command(cli, transfer->image, true, err);
     CLEANUP_FREE char *failure = r < 0 ? xasprintf("Error %s", err->message) : NULL;
     work_event(report, id, r < 0 ? BOARD_ERROR : BOARD_DONE, failure ? failure : "Pushed");
+    if (r < 0)
+        error_context(err, "service %s", transfer->service);
     return judge(transfer, report, r, err);
 }
 
