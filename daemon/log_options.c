@@ -7,15 +7,19 @@
 
 #include "base/memory.h"
 #include "base/parse.h"
+#include "daemon/log_options_remote.h"
 #include "daemon/log_tag.h"
 
-const char *const log_driver_names[] = {"journald", "json-file", "local", "none", "syslog", NULL};
+const char *const log_driver_names[] = {"fluentd", "gelf", "journald", "json-file", "local", "none", "syslog", NULL};
 
 #define J (1u << LOG_DRIVER_JSON_FILE)
 #define L (1u << LOG_DRIVER_LOCAL)
 #define S (1u << LOG_DRIVER_SYSLOG)
 #define D (1u << LOG_DRIVER_JOURNALD)
-#define ALL (J | L | S | D)
+#define G (1u << LOG_DRIVER_GELF)
+#define F (1u << LOG_DRIVER_FLUENTD)
+#define SENDS (S | D | G | F)
+#define ALL (J | L | SENDS)
 
 static const struct {
     const char *name, *unknown_option; /* format of the complaint, one %s */
@@ -26,6 +30,8 @@ static const struct {
     {"none", "", LOG_DRIVER_NONE},
     {"syslog", "unknown log opt '%s' for syslog log driver", LOG_DRIVER_SYSLOG},
     {"journald", "unknown log opt '%s' for journald log driver", LOG_DRIVER_JOURNALD},
+    {"gelf", "unknown log opt \"%s\" for gelf log driver", LOG_DRIVER_GELF},
+    {"fluentd", "unknown log opt '%s' for fluentd log driver", LOG_DRIVER_FLUENTD},
 };
 
 /* ---- values ---- */
@@ -155,9 +161,9 @@ static int set_address(const char *value, struct log_settings *s, struct error *
 {
     static const struct {
         const char *scheme;
-        enum syslog_transport transport;
+        enum log_transport transport;
     } schemes[] = {
-        {"udp://", SYSLOG_UDP}, {"tcp://", SYSLOG_TCP}, {"unix://", SYSLOG_STREAM}, {"unixgram://", SYSLOG_DATAGRAM}};
+        {"udp://", LOG_UDP}, {"tcp://", LOG_TCP}, {"unix://", LOG_UNIX_STREAM}, {"unixgram://", LOG_UNIX_DATAGRAM}};
     if (*value == '\0')
         return 0;
     if (strncmp(value, "tcp+tls://", 10) == 0)
@@ -170,7 +176,7 @@ static int set_address(const char *value, struct log_settings *s, struct error *
             continue;
         s->transport = schemes[i].transport;
         s->address = value + size;
-        if (s->transport >= SYSLOG_STREAM && stat(s->address, &st) < 0)
+        if (s->transport >= LOG_UNIX_STREAM && stat(s->address, &st) < 0)
             return error_set(err, ERROR_INVALID, errno, "stat %s: %s", s->address, strerror(errno));
         return 0;
     }
@@ -227,17 +233,43 @@ static const struct {
     unsigned drivers;
     int (*set)(const char *value, struct log_settings *settings, struct error *err);
 } options_table[] = {
-    {"max-size", J | L, set_max_size},         {"max-file", J | L, set_max_file},
-    {"compress", J | L, set_compress},         {"cache-disabled", ALL, set_cache_disabled},
-    {"cache-max-size", S | D, set_max_size},   {"cache-max-file", S | D, set_max_file},
-    {"cache-compress", S | D, set_compress},   {"mode", ALL, set_mode},
-    {"max-buffer-size", ALL, set_buffer},      {"labels", ALL, set_labels},
-    {"labels-regex", ALL, set_labels_regex},   {"env", ALL, set_env},
-    {"env-regex", ALL, set_env_regex},         {"tag", ALL, set_tag},
-    {"syslog-address", S, set_address},        {"syslog-facility", S, set_facility},
-    {"syslog-format", S, set_format},          {"syslog-tls-ca-cert", S, refuse_tls},
-    {"syslog-tls-cert", S, refuse_tls},        {"syslog-tls-key", S, refuse_tls},
+    {"max-size", J | L, set_max_size},
+    {"max-file", J | L, set_max_file},
+    {"compress", J | L, set_compress},
+    {"cache-disabled", ALL, set_cache_disabled},
+    {"cache-max-size", SENDS, set_max_size},
+    {"cache-max-file", SENDS, set_max_file},
+    {"cache-compress", SENDS, set_compress},
+    {"mode", ALL, set_mode},
+    {"max-buffer-size", ALL, set_buffer},
+    {"labels", ALL, set_labels},
+    {"labels-regex", ALL, set_labels_regex},
+    {"env", ALL, set_env},
+    {"env-regex", ALL, set_env_regex},
+    {"tag", ALL, set_tag},
+    {"syslog-address", S, set_address},
+    {"syslog-facility", S, set_facility},
+    {"syslog-format", S, set_format},
+    {"syslog-tls-ca-cert", S, refuse_tls},
+    {"syslog-tls-cert", S, refuse_tls},
+    {"syslog-tls-key", S, refuse_tls},
     {"syslog-tls-skip-verify", S, refuse_tls},
+    {"gelf-address", G, log_set_gelf_address},
+    {"gelf-compression-type", G, log_set_gelf_compression},
+    {"gelf-compression-level", G, log_set_gelf_level},
+    {"gelf-tcp-reconnect-delay", G, log_set_gelf_delay},
+    {"gelf-tcp-max-reconnect", G, log_refuse_attempts},
+    {"fluentd-address", F, log_set_fluentd_address},
+    {"fluentd-async", F, log_set_fluentd_async},
+    {"fluentd-async-connect", F, log_set_fluentd_async}, /* its name before docker 20.10 */
+    {"fluentd-buffer-limit", F, log_set_fluentd_buffer},
+    {"fluentd-retry-wait", F, log_set_fluentd_wait},
+    {"fluentd-sub-second-precision", F, log_set_fluentd_precision},
+    {"fluentd-request-ack", F, log_set_fluentd_ack},
+    {"fluentd-max-retries", F, log_refuse_attempts},
+    {"fluentd-async-reconnect-interval", F, log_refuse_fluentd},
+    {"fluentd-read-timeout", F, log_refuse_fluentd},
+    {"fluentd-write-timeout", F, log_refuse_fluentd},
 };
 
 static int apply(size_t driver, const struct strmap_entry *entry, struct log_settings *s, struct error *err)
@@ -251,7 +283,7 @@ static int apply(size_t driver, const struct strmap_entry *entry, struct log_set
 #pragma GCC diagnostic pop
 }
 
-static int check_together(const struct log_settings *s, const struct strmap *options, struct error *err)
+static int check_together(struct log_settings *s, const struct strmap *options, struct error *err)
 {
     if (strmap_get(options, "max-buffer-size") != NULL && !s->non_blocking)
         return error_set(err, ERROR_INVALID, 0,
@@ -259,7 +291,9 @@ static int check_together(const struct log_settings *s, const struct strmap *opt
     if (s->driver == LOG_DRIVER_JSON_FILE && s->compress && (s->max_files < 2 || s->max_size == 0))
         return error_set(err, ERROR_INVALID, 0,
                          "compress cannot be true when max-file is less than 2 or max-size is not set");
-    return 0;
+    if (s->driver == LOG_DRIVER_GELF)
+        return log_check_gelf(s, options, err);
+    return s->driver == LOG_DRIVER_FLUENTD ? log_check_fluentd(s, options, err) : 0;
 }
 
 int log_settings_parse(const char *name, const struct strmap *options, struct log_settings *ret, struct error *err)
@@ -270,7 +304,9 @@ int log_settings_parse(const char *name, const struct strmap *options, struct lo
     *ret = (struct log_settings){.max_size = LOG_DEFAULT_MAX_SIZE,
                                  .max_files = LOG_DEFAULT_MAX_FILES,
                                  .buffer_size = LOG_DEFAULT_BUFFER,
-                                 .facility = 3};
+                                 .retry_ns = LOG_DEFAULT_RETRY_NS,
+                                 .facility = 3,
+                                 .compression_level = 1};
     while (driver < ARRAY_SIZE(drivers) && strcmp(drivers[driver].name, name) != 0)
         driver++;
     ret->driver = driver < ARRAY_SIZE(drivers) ? drivers[driver].driver : LOG_DRIVER_NONE;

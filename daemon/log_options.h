@@ -12,21 +12,34 @@
 #include "base/error.h"
 #include "base/strmap.h"
 
-enum log_driver { LOG_DRIVER_JSON_FILE, LOG_DRIVER_LOCAL, LOG_DRIVER_NONE, LOG_DRIVER_SYSLOG, LOG_DRIVER_JOURNALD };
+enum log_driver {
+    LOG_DRIVER_JSON_FILE,
+    LOG_DRIVER_LOCAL,
+    LOG_DRIVER_NONE,
+    LOG_DRIVER_SYSLOG,
+    LOG_DRIVER_JOURNALD,
+    LOG_DRIVER_GELF,
+    LOG_DRIVER_FLUENTD
+};
 
 enum syslog_format { SYSLOG_UNIX, SYSLOG_RFC3164, SYSLOG_RFC5424, SYSLOG_RFC5424_MICRO };
-enum syslog_transport {
-    SYSLOG_LOCAL /* whichever of the usual sockets is there */,
-    SYSLOG_UDP,
-    SYSLOG_TCP,
-    SYSLOG_STREAM,
-    SYSLOG_DATAGRAM /* Unix sockets */
+enum log_transport {
+    LOG_LOCAL_SOCKET /* whichever of the usual sockets of syslog is there */,
+    LOG_UDP,
+    LOG_TCP,
+    LOG_UNIX_STREAM,
+    LOG_UNIX_DATAGRAM /* Unix sockets */
 };
 
 /* Rotation is on by default: so much at most for one container, give or take a record per file. */
 #define LOG_DEFAULT_MAX_SIZE UINT64_C(20000000)
 #define LOG_DEFAULT_MAX_FILES 5
 #define LOG_DEFAULT_BUFFER (UINT64_C(1) << 20)
+/* How long a server that was lost is left alone. */
+#define LOG_DEFAULT_RETRY_NS INT64_C(1000000000)
+
+enum gelf_compression { GELF_GZIP, GELF_ZLIB, GELF_PLAIN };
+#define FLUENTD_DEFAULT_ADDRESS "localhost:24224"
 
 /* What the options come to. Texts lie in the options. */
 struct log_settings {
@@ -38,20 +51,25 @@ struct log_settings {
     bool cache_disabled; /* no copy is kept */
     /* what goes into each record */
     const char *labels, *labels_regex, *env, *env_regex, *tag; /* NULL: not given */
-    /* syslog, journald */
+    /* drivers that send */
     bool non_blocking;
     uint64_t buffer_size; /* bytes, with non_blocking */
-    enum syslog_transport transport;
-    const char *address; /* "host:port" or a path; NULL with SYSLOG_LOCAL */
+    enum log_transport transport;
+    const char *address; /* "host:port" or a path; NULL with LOG_LOCAL_SOCKET */
+    int64_t retry_ns;
     enum syslog_format format;
     int facility;
+    enum gelf_compression compression; /* of datagrams */
+    int compression_level;             /* -1 to 9, zlib's */
+    bool async;                        /* fluentd: the server need not be there; records wait for it in the buffer */
+    bool nanoseconds;                  /* fluentd: in times */
 };
 
 /* Pure but for the existence of Unix sockets. */
 int log_settings_parse(const char *driver, const struct strmap *options, struct log_settings *ret, struct error *err);
 /* Whether the logs of a container with this driver and options can be read back. */
 bool log_is_readable(const char *driver, const struct strmap *options);
-/* "json-file", "journald", "local", "none", "syslog", NULL: for /info. */
+/* "fluentd", "gelf", "journald", ..., NULL: for /info. */
 extern const char *const log_driver_names[];
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/json_table.h"
 #include "base/parse.h"
+#include "base/timestamp.h"
 #include "daemon/engine_internal.h"
 #include "daemon/log_tag.h"
 #include "daemon/shim_sink.h"
@@ -17,6 +18,7 @@
 #define LOCAL_NAME "container.log"
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define SYSLOG_PORT 514
+#define FLUENTD_PORT 24224
 #define DEFAULT_TAG "{{.ID}}"
 
 char *container_log_path(struct engine *engine, const struct container *c)
@@ -65,7 +67,7 @@ static int find_local_syslog(struct log_sink_config *config, struct error *err)
 }
 
 /* "host", "host:port", "[v6]:port": into a numeric address, which is what the shim understands. */
-static int resolve(const char *address, bool stream, struct log_sink_config *config, struct error *err)
+static int resolve(const char *address, bool stream, int64_t port, struct log_sink_config *config, struct error *err)
 {
     const char *end = *address == '[' ? strchr(address, ']') : NULL;
     const char *colon = end != NULL ? (end[1] == ':' ? end + 1 : NULL) : strrchr(address, ':');
@@ -74,9 +76,9 @@ static int resolve(const char *address, bool stream, struct log_sink_config *con
                                   : xstrndup(address, colon != NULL ? (size_t)(colon - address) : strlen(address));
     struct addrinfo hints = {.ai_socktype = stream ? SOCK_STREAM : SOCK_DGRAM}, *found = NULL;
     char text[NI_MAXHOST];
-    config->port = SYSLOG_PORT;
+    config->port = port;
     if (colon != NULL && parse_int64(colon + 1, 1, 65535, &config->port) < 0)
-        return error_set(err, ERROR_INVALID, 0, "syslog-address: invalid port in %s", address);
+        return error_set(err, ERROR_INVALID, 0, "invalid port in the address of the log server: %s", address);
     int r = getaddrinfo(*host != '\0' ? host : "127.0.0.1", NULL, &hints, &found);
     if (r == 0)
         r = getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST);
@@ -89,6 +91,14 @@ static int resolve(const char *address, bool stream, struct log_sink_config *con
     return 0;
 }
 
+static int take_path(const char *path, struct log_sink_config *config, struct error *err)
+{
+    if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+        return error_set(err, ERROR_INVALID, 0, "the path of the log server is too long: %s", path);
+    config->path = xstrdup(path);
+    return 0;
+}
+
 static int configure_syslog(const struct log_settings *s, struct log_sink_config *config, struct error *err)
 {
     struct utsname host;
@@ -97,15 +107,12 @@ static int configure_syslog(const struct log_settings *s, struct log_sink_config
     config->facility = s->facility;
     config->pid = getpid();
     config->hostname = uname(&host) == 0 ? xstrdup(host.nodename) : NULL;
-    config->stream = s->transport == SYSLOG_TCP || s->transport == SYSLOG_STREAM;
-    if (s->transport == SYSLOG_LOCAL)
+    config->stream = s->transport == LOG_TCP || s->transport == LOG_UNIX_STREAM;
+    if (s->transport == LOG_LOCAL_SOCKET)
         return find_local_syslog(config, err);
-    if (s->transport == SYSLOG_TCP || s->transport == SYSLOG_UDP)
-        return resolve(s->address, config->stream, config, err);
-    if (strlen(s->address) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-        return error_set(err, ERROR_INVALID, 0, "syslog-address: the path is too long: %s", s->address);
-    config->path = xstrdup(s->address);
-    return 0;
+    if (s->transport == LOG_TCP || s->transport == LOG_UDP)
+        return resolve(s->address, config->stream, SYSLOG_PORT, config, err);
+    return take_path(s->address, config, err);
 }
 
 /* ---- journald ---- */
@@ -152,19 +159,81 @@ static int configure_journald(const struct log_facts *facts, const struct log_ta
     return 0;
 }
 
+/* ---- gelf, fluentd ---- */
+
+static int configure_gelf(const struct log_facts *facts, const struct container *c, const struct log_target *t,
+                          struct log_sink_config *config, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf command = STRBUF_INIT;
+    struct utsname host;
+    char created[TIMESTAMP_MAX];
+    strbuf_adds(&command, facts->path);
+    for (size_t i = 0; i < facts->arguments->count; i++)
+        strbuf_addf(&command, " %s", facts->arguments->items[i]);
+    timestamp_format(created, c->created);
+    config->kind = LOG_SINK_GELF;
+    config->stream = t->settings.transport == LOG_TCP;
+    config->compression = t->settings.compression;
+    config->level = t->settings.compression_level;
+    config->hostname = uname(&host) == 0 ? xstrdup(host.nodename) : NULL;
+    strmap_set(&config->extra, "_container_id", facts->id);
+    strmap_set(&config->extra, "_container_name", facts->name);
+    strmap_set(&config->extra, "_image_id", facts->image_id != NULL ? facts->image_id : "");
+    strmap_set(&config->extra, "_image_name", facts->image_name != NULL ? facts->image_name : "");
+    strmap_set(&config->extra, "_command", strbuf_str(&command));
+    strmap_set(&config->extra, "_created", created);
+    for (size_t i = 0; i < t->attributes.count; i++) {
+        CLEANUP_FREE char *key = xasprintf("_%s", t->attributes.items[i].key);
+        strmap_set(&config->extra, key, t->attributes.items[i].value);
+    }
+    strmap_set(&config->extra, "_tag", config->tag);
+    return resolve(t->settings.address, config->stream, 0, config, err);
+}
+
+static int configure_fluentd(const struct log_facts *facts, const struct log_target *t, struct log_sink_config *config,
+                             struct error *err)
+{
+    CLEANUP_FREE char *name = xasprintf("/%s", facts->name);
+    config->kind = LOG_SINK_FLUENTD;
+    config->stream = true;
+    config->async = t->settings.async;
+    config->nanoseconds = t->settings.nanoseconds;
+    strmap_copy(&config->extra, &t->attributes);
+    strmap_unset(&config->extra, "tag"); /* is the message's */
+    strmap_set(&config->extra, "container_id", facts->id);
+    strmap_set(&config->extra, "container_name", name);
+    return t->settings.transport == LOG_TCP ? resolve(t->settings.address, true, FLUENTD_PORT, config, err)
+                                            : take_path(t->settings.address, config, err);
+}
+
 /* ---- all of it ---- */
 
-static int make_sink(const struct log_facts *facts, struct log_target *t, struct error *err)
+static int configure(const struct log_facts *facts, const struct container *c, const struct log_target *t,
+                     struct log_sink_config *config, struct error *err)
+{
+    switch (t->settings.driver) {
+    case LOG_DRIVER_SYSLOG:
+        return configure_syslog(&t->settings, config, err);
+    case LOG_DRIVER_JOURNALD:
+        return configure_journald(facts, t, config->tag, config, err);
+    case LOG_DRIVER_GELF:
+        return configure_gelf(facts, c, t, config, err);
+    default:
+        return configure_fluentd(facts, t, config, err);
+    }
+}
+
+static int make_sink(const struct log_facts *facts, const struct container *c, struct log_target *t, struct error *err)
 {
     struct log_sink_config config = {.non_blocking = t->settings.non_blocking,
-                                     .buffer_size = (int64_t)t->settings.buffer_size};
+                                     .buffer_size = (int64_t)t->settings.buffer_size,
+                                     .retry_ns = t->settings.retry_ns};
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
     struct json_writer w;
     const char *tag = t->settings.tag != NULL && *t->settings.tag != '\0' ? t->settings.tag : DEFAULT_TAG;
     int r = log_tag_expand(tag, facts, &config.tag, err);
     if (r == 0)
-        r = t->settings.driver == LOG_DRIVER_SYSLOG ? configure_syslog(&t->settings, &config, err)
-                                                    : configure_journald(facts, t, config.tag, &config, err);
+        r = configure(facts, c, t, &config, err);
     if (r == 0) {
         json_writer_init(&w, &text);
         json_table_encode(&log_sink_config_table, &config, &w);
@@ -201,13 +270,13 @@ int log_target_make(struct engine *engine, const struct container *c, struct log
                               .env = &c->config.env};
     *ret = (struct log_target){0};
     int r = log_settings_parse(c->host.log_config.type, &c->host.log_config.config, &ret->settings, err);
-    bool sends = ret->settings.driver == LOG_DRIVER_SYSLOG || ret->settings.driver == LOG_DRIVER_JOURNALD;
+    bool sends = ret->settings.driver >= LOG_DRIVER_SYSLOG;
     if (r == 0)
         r = make_file(engine, c, ret, err);
     if (r == 0 && ret->settings.driver != LOG_DRIVER_NONE)
         r = make_attributes(&facts, ret, err);
     if (r == 0 && sends)
-        r = make_sink(&facts, ret, err);
+        r = make_sink(&facts, c, ret, err);
     if (r < 0)
         log_target_release(ret);
     return r;

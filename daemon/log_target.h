@@ -15,7 +15,7 @@ struct log_target {
     char *sink; /* configuration of daemon/shim_sink.h, or NULL */
 };
 
-/* Makes the directory of the file, and looks up the address of a syslog server. On failure nothing is to be released.
+/* Makes the directory of the file, and looks up the address of a server. On failure nothing is to be released.
  */
 int log_target_make(struct engine *engine, const struct container *container, struct log_target *ret,
                     struct error *err);

@@ -3,18 +3,21 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "base/fd.h"
+#include "base/id.h"
 #include "base/json_table.h"
 #include "base/memory.h"
 #include "base/strbuf.h"
 #include "base/timestamp.h"
 
-/* How long a start waits for a server to accept, and how long one that was lost is left alone. */
+/* How long a start waits for a server to accept. */
 #define CONNECT_MS 5000
-#define RETRY_NS INT64_C(1000000000)
+/* A server that refuses at once is not asked more often. */
+#define RETRY_MIN_MS 10
 
 struct log_sink {
     struct log_sink_config config;
@@ -25,6 +28,8 @@ struct log_sink {
     size_t start;        /* of the first message in the queue */
     size_t sent;         /* bytes of it */
     struct strbuf message;
+    struct strbuf json;                             /* gelf: what becomes one or more messages */
+    struct log_sink_piece pieces[LOG_STREAM_COUNT]; /* of lines that have not ended */
 };
 
 /* ---- connecting ---- */
@@ -95,7 +100,11 @@ int log_sink_open(const char *config, size_t size, struct log_sink **ret, struct
     int r = json_table_decode_text(&log_sink_config_table, config, size, &s->config, err);
     if (r == 0) {
         s->fd = start_connect(&s->config);
-        r = s->fd < 0 ? s->fd : s->config.stream ? await_connection(s->fd) : 0;
+        r = s->fd < 0 ? s->fd : s->config.stream && !s->config.async ? await_connection(s->fd) : 0;
+        if (r < 0 && s->config.async) {
+            s->lost = timestamp_monotonic();
+            r = 0;
+        }
         if (r < 0 && s->config.path != NULL)
             error_errno(err, r, "dial unix %s", s->config.path);
         else if (r < 0)
@@ -117,6 +126,7 @@ void log_sink_close(struct log_sink *s)
     fd_close(s->fd);
     strbuf_release(&s->queue);
     strbuf_release(&s->message);
+    strbuf_release(&s->json);
     json_table_release(&log_sink_config_table, &s->config);
     free(s);
 }
@@ -144,13 +154,33 @@ static void forget_queue(struct log_sink *s)
     s->start = s->sent = 0;
 }
 
-/* The connection is of no use: what waits for it is lost. */
+/* The connection is of no use: what waits for it is lost, unless it may wait for the next one. */
 static void lose(struct log_sink *s, int errnum)
 {
     s->fd = fd_close(s->fd);
     s->lost = timestamp_monotonic();
+    s->sent = 0;
+    if (s->config.async)
+        return;
     s->dropped = errnum;
     forget_queue(s);
+}
+
+int64_t log_sink_retry_ms(const struct log_sink *s)
+{
+    if (s->fd >= 0 || !log_sink_has_queue(s))
+        return -1;
+    int64_t left = s->lost + s->config.retry_ns - timestamp_monotonic();
+    return left > RETRY_MIN_MS * 1000000 ? left / 1000000 : RETRY_MIN_MS;
+}
+
+static void connect_again(struct log_sink *s)
+{
+    if (s->fd >= 0 || timestamp_monotonic() - s->lost < s->config.retry_ns)
+        return;
+    s->fd = start_connect(&s->config);
+    if (s->fd < 0)
+        lose(s, -s->fd);
 }
 
 /* As much of one message as goes. 1: all of it, 0: later, -errno. */
@@ -187,6 +217,7 @@ static int report(struct log_sink *s)
 
 int log_sink_flush(struct log_sink *s)
 {
+    connect_again(s);
     while (s->fd >= 0 && log_sink_has_queue(s)) {
         uint32_t size;
         memcpy(&size, s->queue.data + s->start, sizeof(size));
@@ -224,28 +255,14 @@ static void enqueue(struct log_sink *s, size_t sent)
     strbuf_add(&s->queue, s->message.data, size);
 }
 
-int log_sink_add(struct log_sink *s, enum log_stream stream, const char *text, size_t size, bool newline, int64_t time)
+/* The message, or what is left of it when the socket takes no more. */
+static void put_message(struct log_sink *s)
 {
     size_t sent = 0;
     int r;
-    if (size == 0)
-        return 0; /* an empty line is nothing to these */
-    if (s->fd < 0 && timestamp_monotonic() - s->lost >= RETRY_NS) {
-        int fd = start_connect(&s->config);
-        if (fd < 0)
-            lose(s, -fd);
-        else
-            s->fd = fd;
-    }
-    if (s->fd < 0) {
-        s->dropped = ENOTCONN;
-        return report(s);
-    }
-    strbuf_clear(&s->message);
-    log_sink_format(&s->config, stream, text, size, newline, time, &s->message);
-    if (log_sink_has_queue(s)) {
+    if (s->fd < 0 || log_sink_has_queue(s)) {
         enqueue(s, 0);
-        return report(s);
+        return;
     }
     r = send_some(s, s->message.data, s->message.size, &sent);
     if (r == -ECONNREFUSED && !s->config.stream && s->config.path == NULL)
@@ -254,5 +271,65 @@ int log_sink_add(struct log_sink *s, enum log_stream stream, const char *text, s
         on_failure(s, -r);
     else if (r == 0)
         enqueue(s, sent);
+    if (r < 0 && s->config.async && s->fd < 0)
+        enqueue(s, 0); /* with the next connection */
+}
+
+/* As datagrams: compressed, and in chunks where one is not enough. */
+static int put_datagrams(struct log_sink *s)
+{
+    CLEANUP_STRBUF struct strbuf packed = STRBUF_INIT;
+    unsigned char id[8];
+    int r = gelf_compress(&s->config, &s->json, &packed);
+    int count = r < 0 ? r : gelf_chunk_count(packed.size);
+    if (count < 0)
+        return count;
+    if (count > 1 && getrandom(id, sizeof(id), 0) != sizeof(id))
+        return -EIO;
+    for (int i = 0; i < count; i++) {
+        strbuf_clear(&s->message);
+        if (count == 1)
+            strbuf_add(&s->message, packed.data, packed.size);
+        else
+            gelf_chunk(&packed, id, i, count, &s->message);
+        put_message(s);
+    }
+    return 0;
+}
+
+/* Which piece of a line this is; the next record of the stream is the next one, until one ends the line. */
+static struct log_sink_piece next_piece(struct log_sink *s, enum log_stream stream, bool newline)
+{
+    struct log_sink_piece *piece = &s->pieces[stream];
+    if (piece->number == 0 && !newline)
+        id_random_hex(piece->id, (sizeof(piece->id) - 1) / 2);
+    if (piece->number > 0 || !newline)
+        piece->number++;
+    struct log_sink_piece this = *piece;
+    if (newline)
+        piece->number = 0;
+    return this;
+}
+
+int log_sink_add(struct log_sink *s, enum log_stream stream, const char *text, size_t size, bool newline, int64_t time)
+{
+    bool datagrams = s->config.kind == LOG_SINK_GELF && !s->config.stream;
+    struct strbuf *out = datagrams ? &s->json : &s->message;
+    if (size == 0 && s->config.kind != LOG_SINK_FLUENTD)
+        return 0; /* an empty line is nothing to these */
+    struct log_sink_piece piece = next_piece(s, stream, newline);
+    connect_again(s);
+    if (s->fd < 0 && !s->config.async) {
+        s->dropped = ENOTCONN;
+        return report(s);
+    }
+    strbuf_clear(out);
+    log_sink_format(&s->config, stream, text, size, newline, time, &piece, out);
+    if (datagrams) {
+        int r = put_datagrams(s);
+        s->dropped = r < 0 ? -r : s->dropped;
+    } else {
+        put_message(s);
+    }
     return report(s);
 }

@@ -1,9 +1,11 @@
 /*
- * Where a container's records go beside, or instead of, its log file: syslog (RFC 3164, RFC 5424) or systemd's journal
- * (the native protocol, systemd.io/JOURNAL_NATIVE_PROTOCOL). Used by the shim; nothing here waits. What the socket does
- * not take is queued: in blocking mode until log_sink_is_full() tells the shim to stop reading from the container, in
+ * Where a container's records go beside, or instead of, its log file: syslog (RFC 3164, RFC 5424), systemd's journal
+ * (the native protocol, systemd.io/JOURNAL_NATIVE_PROTOCOL), a GELF server (go2docs.graylog.org, "GELF"), or fluentd
+ * (the forward protocol, version 1, in message mode). Used by the shim; nothing here waits. What the socket does not
+ * take is queued: in blocking mode until log_sink_is_full() tells the shim to stop reading from the container, in
  * non-blocking mode what exceeds the buffer is dropped. A server that is gone costs the records of that time, which is
- * reported, and is tried again once a second.
+ * reported, and is tried again after retry_ns. With `async` the records of that time wait in the queue, as many as
+ * there is room for.
  */
 #ifndef DORY_DAEMON_SHIM_SINK_H
 #define DORY_DAEMON_SHIM_SINK_H
@@ -13,6 +15,8 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/strbuf.h"
+#include "base/strmap.h"
 #include "daemon/shim_log.h"
 
 /* Longest configuration. */
@@ -28,16 +32,18 @@ void log_sink_close(struct log_sink *sink); /* NULL is fine; what is queued is l
 /* One record. -errno when it, or an earlier one, was dropped. */
 int log_sink_add(struct log_sink *sink, enum log_stream stream, const char *text, size_t size, bool newline,
                  int64_t time);
-/* Sends what is queued, as far as it goes. */
+/* Sends what is queued, as far as it goes; connects again first when it is time for that. */
 int log_sink_flush(struct log_sink *sink);
 /* For the loop: the socket, or -1; it has to become writable while something is queued. */
 int log_sink_fd(const struct log_sink *sink);
 bool log_sink_has_queue(const struct log_sink *sink);
 bool log_sink_is_full(const struct log_sink *sink);
+/* Milliseconds until log_sink_flush() is worth a call although there is no connection; -1: it is not. */
+int64_t log_sink_retry_ms(const struct log_sink *sink);
 
 /* ---- messages; pure, and for tests ---- */
 
-enum log_sink_kind { LOG_SINK_SYSLOG, LOG_SINK_JOURNALD };
+enum log_sink_kind { LOG_SINK_SYSLOG, LOG_SINK_JOURNALD, LOG_SINK_GELF, LOG_SINK_FLUENTD };
 
 /* As the daemon writes it and the shim reads it. */
 struct log_sink_config {
@@ -55,12 +61,41 @@ struct log_sink_config {
     int64_t pid;
     /* journald: fields of every record, in its protocol */
     char *fields;
+    int64_t retry_ns;
+    /* gelf, fluentd: of every record */
+    struct strmap extra;
+    /* gelf, as datagrams */
+    int64_t compression, level; /* enum gelf_compression; zlib's */
+    /* fluentd */
+    bool async, nanoseconds;
 };
 extern const struct json_table log_sink_config_table;
 
-struct strbuf;
-/* One message, with everything but the framing of datagrams. */
+/* A line that came in pieces. */
+struct log_sink_piece {
+    unsigned number; /* from 1; 0: the line is whole */
+    char id[33];     /* the line's */
+};
+
+/* One message, with everything but the framing of datagrams. piece may be NULL: the line is whole. */
 void log_sink_format(const struct log_sink_config *config, enum log_stream stream, const char *text, size_t size,
-                     bool newline, int64_t time, struct strbuf *out);
+                     bool newline, int64_t time, const struct log_sink_piece *piece, struct strbuf *out);
+
+/* shim_sink_gelf.c */
+#define GELF_CHUNK_MAX 1420 /* bytes of a datagram; fits what networks carry */
+#define GELF_CHUNK_HEADER 12
+#define GELF_CHUNKS_MAX 128
+void gelf_format(const struct log_sink_config *config, int severity, const char *text, size_t size, int64_t time,
+                 struct strbuf *out);
+/* The message as the config wants it compressed, behind what is in `out`. -ENOMEM */
+int gelf_compress(const struct log_sink_config *config, const struct strbuf *message, struct strbuf *out);
+/* How many datagrams it takes; 1: it goes as it is. -EMSGSIZE: too many. */
+int gelf_chunk_count(size_t size);
+/* Number i of them, with its header. */
+void gelf_chunk(const struct strbuf *message, const unsigned char id[8], int i, int count, struct strbuf *out);
+
+/* shim_sink_fluentd.c */
+void fluentd_format(const struct log_sink_config *config, enum log_stream stream, const char *text, size_t size,
+                    bool newline, int64_t time, const struct log_sink_piece *piece, struct strbuf *out);
 
 #endif

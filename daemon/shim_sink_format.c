@@ -1,4 +1,4 @@
-/* Messages of syslog and the journal. */
+/* Messages of syslog and the journal; those of others have their own files. */
 #include <time.h>
 
 #include "base/json_table.h"
@@ -12,11 +12,25 @@
         .flags = JSON_OMIT_EMPTY                                                                                       \
     }
 static const struct json_field rows[] = {
-    C(INT, "kind", kind),          C(STRING, "path", path),         C(STRING, "host", host),
-    C(INT, "port", port),          C(BOOL, "stream", stream),       C(BOOL, "nonBlocking", non_blocking),
-    C(INT, "buffer", buffer_size), C(INT, "format", format),        C(INT, "facility", facility),
-    C(STRING, "tag", tag),         C(STRING, "hostname", hostname), C(INT, "pid", pid),
+    C(INT, "kind", kind),
+    C(STRING, "path", path),
+    C(STRING, "host", host),
+    C(INT, "port", port),
+    C(BOOL, "stream", stream),
+    C(BOOL, "nonBlocking", non_blocking),
+    C(INT, "buffer", buffer_size),
+    C(INT, "format", format),
+    C(INT, "facility", facility),
+    C(STRING, "tag", tag),
+    C(STRING, "hostname", hostname),
+    C(INT, "pid", pid),
     C(STRING, "fields", fields),
+    C(INT, "retry", retry_ns),
+    C(STRMAP, "extra", extra),
+    C(INT, "compression", compression),
+    C(INT, "level", level),
+    C(BOOL, "async", async),
+    C(BOOL, "nanoseconds", nanoseconds),
 };
 const struct json_table log_sink_config_table = JSON_TABLE(struct log_sink_config, rows);
 
@@ -85,11 +99,20 @@ static void put_journal(const struct log_sink_config *c, int severity, const cha
 }
 
 void log_sink_format(const struct log_sink_config *config, enum log_stream stream, const char *text, size_t size,
-                     bool newline, int64_t time, struct strbuf *out)
+                     bool newline, int64_t time, const struct log_sink_piece *piece, struct strbuf *out)
 {
     int severity = stream == LOG_STDERR ? SEVERITY_ERROR : SEVERITY_INFO;
-    if (config->kind == LOG_SINK_JOURNALD)
+    switch (config->kind) {
+    case LOG_SINK_JOURNALD:
         put_journal(config, severity, text, size, newline, time, out);
-    else
+        break;
+    case LOG_SINK_GELF:
+        gelf_format(config, severity, text, size, time, out);
+        break;
+    case LOG_SINK_FLUENTD:
+        fluentd_format(config, stream, text, size, newline, time, piece, out);
+        break;
+    default:
         put_syslog(config, severity, text, size, time, out);
+    }
 }

@@ -21,12 +21,28 @@ static void note_result(struct streams *streams, int result)
 }
 
 static void on_room(struct loop_source *source, int fd, uint32_t events, void *data);
+static void on_retry(struct loop_source *source, void *data);
+
+/* While something is queued without a connection it is time that is waited for. */
+static void watch_time(struct streams *streams, const struct log_sink *sink)
+{
+    int64_t ms = sink ? log_sink_retry_ms(sink) : -1;
+
+    if ((ms >= 0) == (streams->log_timer != NULL))
+        return;
+    loop_remove(streams->log_timer);
+    streams->log_timer = NULL;
+    if (ms >= 0 && loop_add_timer(streams->shim->loop, ms, on_retry, streams, &streams->log_timer) < 0)
+        streams->log_timer = NULL; /* the next record tries again */
+}
 
 /* Waits for room while something is queued. Meanwhile the sink only adds to its queue, and keeps its descriptor. */
 static void watch_sink(struct streams *streams)
 {
     struct log_sink *sink = sink_of(streams);
     bool wanted = sink && log_sink_has_queue(sink) && log_sink_fd(sink) >= 0;
+
+    watch_time(streams, sink);
 
     if (wanted == (streams->log_source != NULL))
         return;
@@ -49,6 +65,18 @@ static void on_room(struct loop_source *source, int fd, uint32_t events, void *d
     loop_remove(streams->log_source);
     streams->log_source = NULL;
     note_result(streams, log_sink_flush(sink));
+    watch_sink(streams);
+    output_update(streams);
+    ending_advance(streams->shim);
+}
+
+static void on_retry(struct loop_source *source, void *data)
+{
+    struct streams *streams = data;
+
+    (void)source; /* gone: it has fired */
+    streams->log_timer = NULL;
+    note_result(streams, log_sink_flush(sink_of(streams)));
     watch_sink(streams);
     output_update(streams);
     ending_advance(streams->shim);
@@ -81,13 +109,15 @@ bool log_all_sent(const struct streams *streams)
 {
     const struct log_sink *sink = sink_of(streams);
 
-    return !sink || !log_sink_has_queue(sink);
+    return !sink || !log_sink_has_queue(sink) || log_sink_fd(sink) < 0; /* nobody is there to wait for */
 }
 
 void log_close(struct streams *streams)
 {
     loop_remove(streams->log_source);
     streams->log_source = NULL;
+    loop_remove(streams->log_timer);
+    streams->log_timer = NULL;
     log_writer_close(streams->log);
     streams->log = NULL;
 }

@@ -59,6 +59,7 @@ struct streams {
     struct log_writer *log; /* NULL: none */
     bool log_failing;
     struct loop_source *log_source; /* while a sink has something to send */
+    struct loop_source *log_timer;  /* while it has and is without a connection */
 };
 
 /* ---- streams.c ---- */

@@ -110,7 +110,7 @@ static const struct {
     {"isolation", COMPLETE_WORDS, "default"},
     {"label-file", COMPLETE_FILES, NULL},
     {"link", COMPLETE_CONTAINERS, NULL},
-    {"log-driver", COMPLETE_WORDS, "json-file local none syslog journald"},
+    {"log-driver", COMPLETE_WORDS, "json-file local none syslog journald gelf fluentd"},
     {"log-level", COMPLETE_WORDS, "debug info warn error fatal"},
     {"net", COMPLETE_NETWORKS, NULL},
     {"network", COMPLETE_NETWORKS, NULL},

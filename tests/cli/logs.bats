@@ -265,7 +265,7 @@ end_collector() {
     [ "$(find "$(log_dir d1)" -name '*-json.log*' | wc -l)" -eq 2 ]
     dory run --name d2 --log-driver local busybox true
     [ "$(dory inspect d2 | jq -c '.[0].HostConfig.LogConfig')" = '{"Type":"local","Config":{}}' ]
-    [ "$(curl -s --unix-socket "$ENV_DIR/dory.sock" http://d/info | jq -c '[.LoggingDriver, .Plugins.Log]')" = '["json-file",["journald","json-file","local","none","syslog"]]' ]
+    [ "$(curl -s --unix-socket "$ENV_DIR/dory.sock" http://d/info | jq -c '[.LoggingDriver, .Plugins.Log]')" = '["json-file",["fluentd","gelf","journald","json-file","local","none","syslog"]]' ]
     dory rm d1 d2
     env_daemon_kill TERM
     echo '{"log-opts": {"max-size": "nonsense"}}' >"$ENV_DIR/daemon.json"

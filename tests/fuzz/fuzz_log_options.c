@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* One option a line, "name=value"; the first byte chooses the driver. */
 static void settings(const char *text)
 {
-    static const char *const drivers[] = {"json-file", "local", "syslog", "journald", "none", "nosuch"};
+    static const char *const drivers[] = {"json-file", "local", "syslog",  "journald",
+                                          "none",      "gelf",  "fluentd", "nosuch"};
     CLEANUP_STRMAP struct strmap options = STRMAP_INIT, attributes = STRMAP_INIT, labels = STRMAP_INIT;
     CLEANUP_STRV struct strv lines = STRV_INIT, env = STRV_INIT, arguments = STRV_INIT;
     CLEANUP_FREE char *tag = NULL;
@@ -45,11 +46,25 @@ static void settings(const char *text)
 
 static void messages(const uint8_t *data, size_t size)
 {
-    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
-    struct log_sink_config config = {.kind = data[0] & 1, .format = data[0] >> 1 & 3, .facility = data[0] % 24};
+    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT, packed = STRBUF_INIT;
+    CLEANUP_JSON struct json *tree = NULL;
+    CLEANUP_STRMAP struct strmap extra = STRMAP_INIT;
+    struct log_sink_config config = {.kind = data[0] & 3,
+                                     .format = data[0] >> 2 & 3,
+                                     .facility = data[0] % 24,
+                                     .compression = data[0] % 3,
+                                     .level = data[0] % 10,
+                                     .nanoseconds = data[0] & 4};
+    struct log_sink_piece piece = {.number = data[0] & 32};
+    CLEANUP_FREE char *text = xstrndup((const char *)data + 1, size - 1);
+    strmap_set(&extra, text, text);
+    config.extra = extra;
     log_sink_format(&config, data[0] & 8 ? LOG_STDERR : LOG_STDOUT, (const char *)data + 1, size - 1, data[0] & 16,
-                    (int64_t)data[0] << 55, &out);
-    if (out.size < size || out.data[out.size - 1] != '\n')
+                    (int64_t)data[0] << 55, &piece, &out);
+    if (out.size < size || (config.kind < LOG_SINK_GELF && out.data[out.size - 1] != '\n'))
+        abort();
+    if (config.kind == LOG_SINK_GELF &&
+        (json_parse(out.data, out.size, &tree, NULL) < 0 || gelf_compress(&config, &out, &packed) < 0))
         abort();
 }
 

@@ -48,6 +48,33 @@ static void mistakes_are_told_as_docker_tells_them(void **state)
          "syslog-address: syslog over TLS is not supported by dory: tcp+tls://h:1"},
         {"syslog", "syslog-tls-cert", "/x", ERROR_NOT_IMPLEMENTED, "syslog over TLS is not supported by dory"},
         {"syslog", "syslog-facility", "foo", ERROR_INVALID, "invalid syslog facility"},
+        {"gelf", "foo", "1", ERROR_INVALID, "unknown log opt \"foo\" for gelf log driver"},
+        {"gelf", "tag", "x", ERROR_INVALID, "gelf: gelf-address is a required parameter"},
+        {"gelf", "gelf-address", "1.2.3.4:5", ERROR_INVALID,
+         "gelf-address should be in form proto://address, got 1.2.3.4:5"},
+        {"gelf", "gelf-address", "http://h:1", ERROR_INVALID, "gelf: endpoint needs to be TCP or UDP"},
+        {"gelf", "gelf-address", "udp://h", ERROR_INVALID, "gelf: please provide gelf-address as proto://host:port"},
+        {"gelf", "gelf-compression-type", "lz4", ERROR_INVALID,
+         "unknown value \"lz4\" for log opt \"gelf-compression-type\" for gelf log driver"},
+        {"gelf", "gelf-compression-level", "10", ERROR_INVALID,
+         "unknown value \"10\" for log opt \"gelf-compression-level\" for gelf log driver"},
+        {"gelf", "gelf-tcp-reconnect-delay", "x", ERROR_INVALID, "invalid value for gelf-tcp-reconnect-delay: 'x'"},
+        {"gelf", "gelf-tcp-max-reconnect", "3", ERROR_NOT_IMPLEMENTED,
+         "log opt 'gelf-tcp-max-reconnect' is not supported by dory: a server that was lost is tried again for as long "
+         "as the container runs"},
+        {"fluentd", "foo", "1", ERROR_INVALID, "unknown log opt 'foo' for fluentd log driver"},
+        {"fluentd", "fluentd-address", "udp://h:1", ERROR_INVALID, "unsupported scheme: 'udp'"},
+        {"fluentd", "fluentd-address", "unix://", ERROR_INVALID, "invalid fluentd-address unix://: path is missing"},
+        {"fluentd", "fluentd-address", "tls://h:1", ERROR_NOT_IMPLEMENTED,
+         "fluentd-address: fluentd over TLS is not supported by dory: tls://h:1"},
+        {"fluentd", "fluentd-address", "h/x", ERROR_INVALID, "invalid fluentd-address h/x: should be host[:port]"},
+        {"fluentd", "fluentd-async", "x", ERROR_INVALID, "invalid value for fluentd-async: 'x'"},
+        {"fluentd", "fluentd-retry-wait", "x", ERROR_INVALID, "invalid value for fluentd-retry-wait: 'x'"},
+        {"fluentd", "fluentd-buffer-limit", "1m", ERROR_INVALID,
+         "fluentd-buffer-limit is only of use with fluentd-async=true"},
+        {"fluentd", "fluentd-request-ack", "true", ERROR_NOT_IMPLEMENTED,
+         "log opts 'fluentd-request-ack', 'fluentd-async-reconnect-interval', 'fluentd-read-timeout' and "
+         "'fluentd-write-timeout' are not supported by dory"},
         {"syslog", "syslog-facility", "24", ERROR_INVALID, "invalid syslog facility"},
         {"syslog", "syslog-format", "foo", ERROR_INVALID, "Invalid syslog format"},
         {"json-file", "labels-regex", "[", ERROR_INVALID, "labels-regex: invalid regular expression: ["},
@@ -93,7 +120,7 @@ static void options_come_to_settings(void **state)
                                    "rfc5424micro", "mode", "non-blocking", "max-buffer-size", "4m"),
                            &s, &err),
                      0);
-    assert_int_equal(s.transport, SYSLOG_UDP);
+    assert_int_equal(s.transport, LOG_UDP);
     assert_string_equal(s.address, "h:1514");
     assert_int_equal(s.facility, 23);
     assert_int_equal(s.format, SYSLOG_RFC5424_MICRO);

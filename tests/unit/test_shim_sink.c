@@ -1,4 +1,4 @@
-/* Sinks: the messages of syslog and the journal, and a server that is slow, gone, and back. */
+/* Sinks: the messages of syslog, the journal, GELF and fluentd, and a server that is slow, gone, and back. */
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -16,7 +16,7 @@ static void assert_message(const struct log_sink_config *config, enum log_stream
                            const char *expected)
 {
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
-    log_sink_format(config, stream, text, strlen(text), true, T0, &out);
+    log_sink_format(config, stream, text, strlen(text), true, T0, NULL, &out);
     assert_string_equal(strbuf_str(&out), expected);
 }
 
@@ -44,9 +44,80 @@ static void a_journal_entry_may_hold_anything(void **state)
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     static const char expected[] = "PRIORITY=3\nSYSLOG_TIMESTAMP=1704164645.678901\nCONTAINER_PARTIAL_MESSAGE=true\n"
                                    "CONTAINER_ID=abc\nMESSAGE\n\3\0\0\0\0\0\0\0a\nb\n";
-    log_sink_format(&c, LOG_STDERR, "a\nb", 3, false, T0, &out);
+    log_sink_format(&c, LOG_STDERR, "a\nb", 3, false, T0, NULL, &out);
     assert_int_equal(out.size, sizeof(expected) - 1);
     assert_memory_equal(out.data, expected, out.size);
+}
+
+static void a_gelf_message_is_json(void **state)
+{
+    (void)state;
+    struct log_sink_config c = {.kind = LOG_SINK_GELF, .hostname = (char *)"vm"};
+    strmap_set(&c.extra, "_tag", "my\"tag");
+    assert_message(
+        &c, LOG_STDOUT, "a \"b\"",
+        "{\"version\":\"1.1\",\"host\":\"vm\",\"short_message\":\"a \\\"b\\\"\",\"timestamp\":1704164645.678,"
+        "\"level\":6,\"_tag\":\"my\\\"tag\"}");
+    c.stream = true;
+    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+    log_sink_format(&c, LOG_STDERR, "e", 1, true, T0, NULL, &out);
+    assert_int_equal(out.data[out.size - 1], 0);
+    assert_non_null(strstr(out.data, "\"level\":3"));
+    strmap_release(&c.extra);
+}
+
+static void a_long_gelf_message_goes_in_chunks(void **state)
+{
+    (void)state;
+    CLEANUP_STRBUF struct strbuf message = STRBUF_INIT, all = STRBUF_INIT;
+    assert_int_equal(gelf_chunk_count(1), 1);
+    assert_int_equal(gelf_chunk_count(GELF_CHUNK_MAX), 1);
+    assert_int_equal(gelf_chunk_count(GELF_CHUNK_MAX + 1), 2);
+    assert_int_equal(gelf_chunk_count(128 * 1408), 128);
+    assert_int_equal(gelf_chunk_count(128 * 1408 + 1), -EMSGSIZE);
+    for (int i = 0; i < 2000; i++)
+        strbuf_addf(&message, "%d,", i);
+    int count = gelf_chunk_count(message.size);
+    assert_true(count > 2);
+    for (int i = 0; i < count; i++) {
+        CLEANUP_STRBUF struct strbuf chunk = STRBUF_INIT;
+        gelf_chunk(&message, (const unsigned char *)"abcdefgh", i, count, &chunk);
+        assert_true(chunk.size <= GELF_CHUNK_MAX);
+        assert_memory_equal(chunk.data,
+                            "\x1e\x0f"
+                            "abcdefgh",
+                            10);
+        assert_int_equal(chunk.data[10], i);
+        assert_int_equal(chunk.data[11], count);
+        strbuf_add(&all, chunk.data + GELF_CHUNK_HEADER, chunk.size - GELF_CHUNK_HEADER);
+    }
+    assert_string_equal(strbuf_str(&all), strbuf_str(&message));
+}
+
+static void a_fluentd_message_is_messagepack(void **state)
+{
+    (void)state;
+    struct log_sink_config c = {.kind = LOG_SINK_FLUENTD, .tag = (char *)"t"};
+    CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+    static const char whole[] =
+        "\x93\xa1t\xd3\0\0\0\0\x65\x93\x7d\x25\xdf\0\0\0\3\xa1k\xa1v\xa6source\xa6stdout\xa3log\xa2hi";
+    strmap_set(&c.extra, "k", "v");
+    strmap_set(&c.extra, "log", "an attribute of this name would be there twice");
+    log_sink_format(&c, LOG_STDOUT, "hi", 2, true, T0, NULL, &out);
+    assert_int_equal(out.size, sizeof(whole) - 1);
+    assert_memory_equal(out.data, whole, out.size);
+    strbuf_clear(&out);
+    c.nanoseconds = true;
+    static const char time[] = "\x93\xa1t\xd7\0\x65\x93\x7d\x25\x28\x77\x35\xf2";
+    const struct log_sink_piece piece = {.number = 2, .id = "abc"};
+    log_sink_format(&c, LOG_STDERR, "hi", 2, false, T0, &piece, &out);
+    assert_memory_equal(out.data, time, sizeof(time) - 1);
+    static const char end[] = "\xafpartial_message\xa4true\xaapartial_id\xa3"
+                              "abc\xafpartial_ordinal\xa1"
+                              "2\xacpartial_last\xa5"
+                              "false";
+    assert_memory_equal(out.data + out.size - (sizeof(end) - 1), end, sizeof(end) - 1);
+    strmap_release(&c.extra);
 }
 
 /* ---- over a socket ---- */
@@ -157,7 +228,7 @@ static void a_server_that_was_lost_is_found_again(void **state)
 {
     CLEANUP_FREE char *path = NULL, *again = NULL;
     int fd = server(*state, "lost", SOCK_STREAM, &path);
-    struct log_sink_config c = {.path = path, .stream = true, .tag = (char *)"t"};
+    struct log_sink_config c = {.path = path, .stream = true, .tag = (char *)"t", .retry_ns = LOG_DEFAULT_RETRY_NS};
     struct log_sink *sink = open_sink(&c);
     int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC), r = 0;
     char buffer[256] = "";
@@ -176,6 +247,45 @@ static void a_server_that_was_lost_is_found_again(void **state)
     peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     assert_true(read(peer, buffer, sizeof(buffer) - 1) > 0);
     assert_non_null(strstr(buffer, "back\n"));
+    log_sink_close(sink);
+    fd_close(peer);
+    fd_close(fd);
+}
+
+static void what_comes_while_an_async_server_is_away_waits_for_it(void **state)
+{
+    CLEANUP_FREE char *path = NULL, *again = NULL;
+    int fd = server(*state, "away", SOCK_STREAM, &path);
+    fd_close(fd);
+    struct log_sink_config c = {.kind = LOG_SINK_FLUENTD,
+                                .path = path,
+                                .stream = true,
+                                .async = true,
+                                .non_blocking = true,
+                                .buffer_size = 200,
+                                .retry_ns = 1,
+                                .tag = (char *)"t"};
+    struct log_sink *sink = open_sink(&c); /* it need not be there */
+    assert_int_equal(add(sink, "first"), 0);
+    assert_int_equal(add(sink, "second"), 0);
+    assert_true(log_sink_retry_ms(sink) >= 0);
+    assert_int_equal(log_sink_flush(sink), 0);
+    char big[300] = "";
+    memset(big, 'x', sizeof(big) - 1);
+    assert_int_equal(add(sink, big), -ENOBUFS); /* no more than there is room for */
+    fd = server(*state, "away", SOCK_STREAM, &again);
+    assert_int_equal(log_sink_flush(sink), 0);
+    assert_false(log_sink_has_queue(sink));
+    assert_int_equal(log_sink_retry_ms(sink), -1);
+    int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    char buffer[512];
+    ssize_t n = read(peer, buffer, sizeof(buffer));
+    assert_true(n > 0);
+    assert_non_null(memmem(buffer, (size_t)n,
+                           "\xa5"
+                           "first",
+                           6));
+    assert_non_null(memmem(buffer, (size_t)n, "\xa6second", 7));
     log_sink_close(sink);
     fd_close(peer);
     fd_close(fd);
@@ -200,10 +310,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(syslog_messages_are_dockers),
         cmocka_unit_test(a_journal_entry_may_hold_anything),
+        cmocka_unit_test(a_gelf_message_is_json),
+        cmocka_unit_test(a_long_gelf_message_goes_in_chunks),
+        cmocka_unit_test(a_fluentd_message_is_messagepack),
         IN_SCRATCH(a_datagram_is_a_message),
         IN_SCRATCH(a_slow_server_gets_everything_in_order),
         IN_SCRATCH(without_blocking_what_exceeds_the_buffer_is_dropped),
         IN_SCRATCH(a_server_that_was_lost_is_found_again),
+        IN_SCRATCH(what_comes_while_an_async_server_is_away_waits_for_it),
         cmocka_unit_test(a_server_that_is_not_there_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

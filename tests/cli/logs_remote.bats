@@ -1,0 +1,167 @@
+#!/usr/bin/env bats
+# The log drivers gelf and fluentd, as a server sees them. With ENV_ENGINE=docker the same file runs against docker, except for
+# what is marked as ours.
+
+bats_require_minimum_version 1.5.0
+load ../lib/env
+
+setup_file() {
+    env_start
+    env_images busybox
+}
+
+teardown_file() {
+    env_stop
+}
+
+teardown() {
+    local ids
+    end_server
+    ids=$(dory ps -aq)
+    # shellcheck disable=SC2086
+    [ -z "$ids" ] || dory rm -f $ids >/dev/null
+}
+
+eventually() { # command...: within 60 seconds it succeeds
+    local end=$((SECONDS + 60))
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.05
+    done
+}
+
+ours() {
+    [ "$ENV_ENGINE" = dory ] || skip "dory's own"
+}
+
+# server KIND PORT|PATH: sets MESSAGES, the file of what came, and PORT.
+server() {
+    MESSAGES=$(mktemp -u "$ENV_DIR/messages.XXXXXX")
+    /usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/log_server.py" "$1" "$2" "$MESSAGES" 3>&- >"$MESSAGES.log" 2>&1 &
+    SERVER=$!
+    eventually test -e "$MESSAGES.port" || { cat "$MESSAGES.log"; return 1; }
+    PORT=$(cat "$MESSAGES.port")
+}
+
+end_server() {
+    [ -n "${SERVER:-}" ] || return 0
+    kill "$SERVER"
+    wait "$SERVER" || true
+    SERVER=
+}
+
+came() { # count
+    [ "$(wc -l <"$MESSAGES")" -ge "$1" ]
+}
+
+@test "gelf: fields, levels, attributes and compression of datagrams" {
+    server gelf-udp 0
+    dory run --name g1 -l role=web -e A=b --log-driver gelf --log-opt "gelf-address=udp://127.0.0.1:$PORT" --log-opt 'tag={{.Name}}' \
+        --log-opt labels=role --log-opt env=A busybox sh -c 'echo "out \"1\""; echo; echo err >&2'
+    eventually came 2
+    id=$(dory inspect -f '{{.Id}}' g1)
+    out=$(jq -c 'select(.level == 6)' "$MESSAGES")
+    echo "$out"
+    [ "$(jq -r '[.version, .host, .short_message, ._container_id, ._container_name, ._image_name, ._tag, ._role, ._A, .packed] | join("|")' <<<"$out")" = \
+        "1.1|$(hostname)|out \"1\"|$id|g1|busybox|g1|web|b|gzip" ]
+    [ "$(jq -r ._image_id <<<"$out")" = "$(dory inspect -f '{{.Image}}' g1)" ]
+    [[ $(jq -r ._command <<<"$out") == "sh -c echo "* ]]
+    [[ $(jq -r ._created <<<"$out") == 20*T*Z ]]
+    [ "$(jq '(.timestamp - now) | fabs < 3600' <<<"$out")" = true ]
+    [ "$(jq -r 'select(.level == 3).short_message' "$MESSAGES")" = err ]
+    [ "$(wc -l <"$MESSAGES")" = 2 ] # an empty line is no message
+    for packed in zlib none; do
+        dory run --rm --log-driver gelf --log-opt "gelf-address=udp://localhost:$PORT" --log-opt "gelf-compression-type=$packed" \
+            --log-opt gelf-compression-level=9 busybox echo "as $packed"
+        eventually grep -q "as $packed" "$MESSAGES"
+        [ "$(jq -r "select(.short_message == \"as $packed\").packed" "$MESSAGES")" = "$packed" ]
+    done
+    run -0 --separate-stderr dory logs g1
+    [ "${lines[0]}$stderr" = 'out "1"err' ]
+}
+
+@test "gelf: what does not fit into one datagram comes in chunks; a stream has every line in order" {
+    server gelf-udp 0
+    dory run --rm --log-driver gelf --log-opt "gelf-address=udp://127.0.0.1:$PORT" --log-opt gelf-compression-type=none busybox \
+        sh -c 'seq -s , 1 2000' >/dev/null
+    eventually came 1
+    [ "$(jq -r .short_message "$MESSAGES")" = "$(seq -s , 1 2000)" ]
+    [ "$(jq '.chunks > 3' "$MESSAGES")" = true ]
+    end_server
+    server gelf-tcp 0
+    dory run --rm --log-driver gelf --log-opt "gelf-address=tcp://127.0.0.1:$PORT" busybox seq 1 5000 >/dev/null
+    eventually came 5000
+    [ "$(jq -r .short_message "$MESSAGES" | md5sum)" = "$(seq 1 5000 | md5sum)" ]
+}
+
+@test "fluentd: the record, its tag, pieces of a long line, times with nanoseconds; over TCP and a Unix socket" {
+    server fluentd 0
+    dory run --name f1 -l role=web --log-driver fluentd --log-opt "fluentd-address=127.0.0.1:$PORT" --log-opt 'tag=app.{{.Name}}' \
+        --log-opt labels=role busybox sh -c 'echo out; echo; echo err >&2'
+    eventually came 3
+    id=$(dory inspect -f '{{.Id}}' f1)
+    [ "$(jq -c 'select(.record.log == "out") | [.tag, .record]' "$MESSAGES" | jq -cS .)" = \
+        "[\"app.f1\",{\"container_id\":\"$id\",\"container_name\":\"/f1\",\"log\":\"out\",\"role\":\"web\",\"source\":\"stdout\"}]" ]
+    [ "$(jq 'select(.record.log == "out") | (.time - now) | fabs < 3600' "$MESSAGES")" = true ]
+    [ "$(jq -r 'select(.record.log == "").record.source' "$MESSAGES")" = stdout ]
+    [ "$(jq -r 'select(.record.log == "err").record.source' "$MESSAGES")" = stderr ]
+    run -0 --separate-stderr dory logs f1
+    [ "${lines[0]}$stderr" = outerr ]
+    end_server
+    server fluentd "$ENV_DIR/f.sock"
+    dory run --name f2 --log-driver fluentd --log-opt "fluentd-address=unix://$ENV_DIR/f.sock" --log-opt fluentd-sub-second-precision=true \
+        busybox sh -c 'head -c 20000 /dev/zero | tr "\0" x; echo; echo whole' >/dev/null
+    eventually came 3
+    [ "$(jq -r .tag "$MESSAGES" | sort -u)" = "$(dory inspect -f '{{.Id}}' f2 | cut -c1-12)" ]
+    [ "$(jq -c '[.record.partial_message, .record.partial_ordinal, .record.partial_last, (.record.log | length)]' "$MESSAGES")" = \
+        '["true","1","false",16384]
+["true","2","true",3616]
+[null,null,null,5]' ]
+    [ "$(jq -r '.record.partial_id | select(. != null)' "$MESSAGES" | sort -u | wc -l)" = 1 ]
+    [ "$(jq -s '.[0].time | length' "$MESSAGES")" = 2 ]
+}
+
+@test "a server that is not there fails the start; with fluentd-async the container starts and its lines wait for it" {
+    for options in "--log-driver gelf --log-opt gelf-address=tcp://127.0.0.1:1" "--log-driver fluentd --log-opt fluentd-address=127.0.0.1:1"; do
+        # shellcheck disable=SC2086
+        run dory run --name gone $options busybox true
+        [ "$status" -eq 125 ] || [ "$status" -eq 128 ]
+        [[ $output == *"failed to initialize logging driver"*"127.0.0.1:1"*[Cc]"onnection refused"* ]]
+        dory rm gone
+    done
+    dory run -d --name early --log-driver fluentd --log-opt "fluentd-address=unix://$ENV_DIR/early.sock" --log-opt fluentd-async=true \
+        --log-opt fluentd-retry-wait=100ms busybox sh -c 'echo before; until [ -e /tmp/go ]; do sleep 0.05; done; echo after' >/dev/null
+    ours
+    eventually eval '[ "$(dory logs early)" = before ]'
+    server fluentd "$ENV_DIR/early.sock"
+    eventually grep -q before "$MESSAGES" # although nothing was said since
+    dory exec early touch /tmp/go
+    eventually grep -q after "$MESSAGES"
+    [ "$(jq -r .record.log "$MESSAGES")" = $'before\nafter' ]
+    [ "$(timeout 60 "$ENV_CLI" wait early)" = 0 ]
+    # One that never comes holds no container back.
+    dory run -d --name never --log-driver fluentd --log-opt fluentd-address=127.0.0.1:1 --log-opt fluentd-async=true busybox \
+        sh -c 'seq 1 20000; exit 6' >/dev/null
+    [ "$(timeout 60 "$ENV_CLI" wait never)" = 6 ]
+    [ "$(dory logs never | wc -l)" = 20000 ]
+}
+
+@test "options that cannot be are refused by name, and leave nothing" {
+    check() { # message, options...
+        local message=$1
+        shift
+        run dory create "$@" busybox true
+        [ "$status" -ne 0 ] || return 1
+        [[ $output == *"$message"* ]] || { echo "$output"; return 1; }
+    }
+    check "unknown log opt \"foo\" for gelf log driver" --log-driver gelf --log-opt gelf-address=udp://127.0.0.1:1 --log-opt foo=1
+    check "unknown log opt 'foo' for fluentd log driver" --log-driver fluentd --log-opt foo=1
+    check "gelf: endpoint needs to be TCP or UDP" --log-driver gelf --log-opt gelf-address=unix:///x
+    check "compression is only supported on UDP" --log-driver gelf --log-opt gelf-address=tcp://127.0.0.1:1 --log-opt gelf-compression-type=gzip
+    ours
+    check "gelf-address is a required parameter" --log-driver gelf
+    check "gelf-tcp-max-reconnect" --log-driver gelf --log-opt gelf-address=tcp://127.0.0.1:1 --log-opt gelf-tcp-max-reconnect=3
+    check "fluentd over TLS is not supported" --log-driver fluentd --log-opt fluentd-address=tls://h:1
+    check "fluentd-request-ack" --log-driver fluentd --log-opt fluentd-request-ack=true
+    [ -z "$(dory ps -aq)" ]
+}
