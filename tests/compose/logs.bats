@@ -65,7 +65,7 @@ followed() {
 
 @test "logs stand behind names that are padded to the longest" {
     run -0 compose logs
-    [ "$output" = "$(printf '%s\n' 'once-1    | no newline' $'screen-1  | on a terminal\r' 'web-1     | hello' 'worker-1  | out' 'worker-1  | err' 'worker-2  | out' 'worker-2  | err')" ]
+    [ "$(sort -s -k1,1 <<<"$output")" = "$(printf '%s\n' 'once-1    | no newline' $'screen-1  | on a terminal\r' 'web-1     | hello' 'worker-1  | out' 'worker-1  | err' 'worker-2  | out' 'worker-2  | err')" ]
     compose_same logs web
     compose_same logs --no-log-prefix web
     compose_same logs screen
@@ -75,6 +75,42 @@ followed() {
     compose_same logs --index 3 worker
     compose_same logs --index 1
     compose_same logs --index 1 web worker
+}
+
+# say SERVICE TEXT: it says so, and the daemon has it.
+say() {
+    dory exec "shop-$1-1" sh -c "echo '$2' >/proc/1/fd/1"
+    local i
+    for ((i = 0; i < 600; i++)); do
+        ! dory logs "shop-$1-1" | grep -q "$2" || return 0
+        sleep 0.05
+    done
+    return 1
+}
+
+@test "logs of several containers come in the order of time" {
+    cat >"$BATS_TEST_TMPDIR/compose.yaml" <<'YAML'
+name: shop
+services:
+  aa: {image: "busybox:latest", command: sleep 1000, stop_grace_period: 0s}
+  bb: {image: "busybox:latest", command: sleep 1000, stop_grace_period: 0s}
+  zz: {image: "busybox:latest", command: sleep 1000, stop_grace_period: 0s, tty: true}
+YAML
+    here=(-f "$BATS_TEST_TMPDIR/compose.yaml")
+    COMPOSE_IGNORE_ORPHANS=1 compose "${here[@]}" up -d
+    say bb first
+    say aa second
+    say aa third
+    say zz fourth
+    say bb fifth
+    run -0 compose "${here[@]}" logs
+    # A terminal's lines have no time of their own unless it is asked for.
+    [ "$output" = $'zz-1  | fourth\r\nbb-1  | first\naa-1  | second\naa-1  | third\nbb-1  | fifth' ]
+    run -0 compose "${here[@]}" logs -t
+    [ "$(grep -oE 'first|second|third|fourth|fifth' <<<"$output" | tr '\n' ' ')" = "first second third fourth fifth " ]
+    run -0 compose "${here[@]}" logs -n 1 --no-log-prefix aa bb
+    [ "$output" = $'third\nfifth' ]
+    compose "${here[@]}" rm -sf aa bb zz
 }
 
 @test "logs are chosen by time and number, and show their times" {

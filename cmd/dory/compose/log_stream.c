@@ -11,6 +11,12 @@
 
 #define CHUNK 32768
 
+/* A line that has been read and not been taken. */
+struct taken {
+    int64_t time;
+    size_t size;
+};
+
 struct log_stream {
     struct client_response *response;
     struct log_printer *printer;
@@ -22,6 +28,12 @@ struct log_stream {
     struct strbuf stamp;
     int64_t last;
     struct lines lines; /* one that is too long is printed in pieces */
+    /* log_stream_next: the lines of what was read last, one behind the other in `bytes`. `at`: the next one, which
+     * begins at `begin`. */
+    bool queues, over;
+    struct taken *queue;
+    size_t queued, capacity, at, begin;
+    struct strbuf bytes;
     struct loop_source *watch;
     log_stream_ended ended;
     void *data;
@@ -57,19 +69,37 @@ void log_stream_free(struct log_stream *stream)
     client_response_free(stream->response);
     strbuf_release(&stream->stamp);
     lines_release(&stream->lines);
+    strbuf_release(&stream->bytes);
+    free(stream->queue);
     free(stream);
 }
 
-static void print_line(const struct log_stream *stream)
+/* With times asked for, a terminal's line begins with one. */
+static int64_t line_time(const struct log_stream *stream, const struct strbuf *line)
+{
+    int64_t time = 0;
+    if (!stream->raw)
+        return stream->last;
+    CLEANUP_FREE char *word = xstrndup(strbuf_str(line), strcspn(strbuf_str(line), " "));
+    return stream->show_stamps && timestamp_parse(word, &time) == 0 ? time : 0;
+}
+
+static void put_line(struct log_stream *stream)
 {
     const struct strbuf *line = &stream->lines.line;
+    if (stream->queues) {
+        xgrow((void **)&stream->queue, stream->queued, &stream->capacity, sizeof(*stream->queue));
+        stream->queue[stream->queued++] = (struct taken){line_time(stream, line), line->size};
+        strbuf_add(&stream->bytes, strbuf_str(line), line->size);
+        return;
+    }
     log_printer_line(stream->printer, stream->source, strbuf_str(line), line->size);
 }
 
 static void add_text(struct log_stream *stream, const char *data, size_t size)
 {
     while (lines_next(&stream->lines, &data, &size))
-        print_line(stream);
+        put_line(stream);
 }
 
 /* Takes the time at the beginning of a frame, with the blank behind it; returns how many bytes that were. */
@@ -113,7 +143,7 @@ static int read_some(struct log_stream *stream, bool *ret_ended, struct error *e
         add_frames(stream, chunk, (size_t)n);
     *ret_ended = n == 0;
     if (n == 0 && lines_last(&stream->lines))
-        print_line(stream);
+        put_line(stream);
     return 0;
 }
 
@@ -122,13 +152,32 @@ static int flush_output(struct error *err)
     return fflush(stdout) != 0 ? error_errno(err, errno, "write") : 0;
 }
 
-int log_stream_print(struct log_stream *stream, struct error *err)
+int log_stream_next(struct log_stream *stream, bool *ret_more, struct error *err)
 {
-    bool ended = false;
     int r = 0;
-    while (r == 0 && !ended)
-        r = read_some(stream, &ended, err);
-    return r < 0 ? r : flush_output(err);
+    stream->queues = true;
+    if (stream->at < stream->queued)
+        stream->begin += stream->queue[stream->at++].size;
+    if (stream->at == stream->queued) {
+        stream->at = stream->queued = stream->begin = 0;
+        strbuf_clear(&stream->bytes);
+    }
+    while (r == 0 && stream->queued == 0 && !stream->over)
+        r = read_some(stream, &stream->over, err);
+    if (r == 0)
+        *ret_more = stream->queued > 0;
+    return r;
+}
+
+int64_t log_stream_time(const struct log_stream *stream)
+{
+    return stream->queue[stream->at].time;
+}
+
+void log_stream_print(const struct log_stream *stream)
+{
+    log_printer_line(stream->printer, stream->source, strbuf_str(&stream->bytes) + stream->begin,
+                     stream->queue[stream->at].size);
 }
 
 static void on_readable(struct loop_source *source, int fd, uint32_t events, void *data)

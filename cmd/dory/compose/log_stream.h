@@ -1,4 +1,4 @@
-/* The log of one container, printed as it comes: by a loop while it is followed, or at once. */
+/* The log of one container, printed as it comes by a loop while it is followed, or taken line by line. */
 #ifndef DORY_CMD_DORY_COMPOSE_LOG_STREAM_H
 #define DORY_CMD_DORY_COMPOSE_LOG_STREAM_H
 
@@ -21,8 +21,14 @@ int64_t log_stream_last(const struct log_stream *stream);
 /* NULL is fine. A line that has no end yet is not printed any more. */
 void log_stream_free(struct log_stream *stream);
 
-/* Prints everything to the end. Blocks. */
-int log_stream_print(struct log_stream *stream, struct error *err);
+/* Goes to the next line, for callers that print several logs in one order. *ret_more false: that was the end. Blocks.
+ */
+int log_stream_next(struct log_stream *stream, bool *ret_more, struct error *err);
+/* When the line was written, in nanoseconds since the epoch; 0: unknown, as the container has a terminal and no times
+ * were asked for. */
+int64_t log_stream_time(const struct log_stream *stream);
+/* Prints the line; the caller flushes standard output. */
+void log_stream_print(const struct log_stream *stream);
 
 /* The stream has ended: r is 0, or an error and err tells which. The callback may free the stream. */
 typedef void (*log_stream_ended)(struct log_stream *stream, int r, const struct error *err, void *data);

@@ -7,7 +7,7 @@
 #include "base/timestamp.h"
 #include "cmd/dory/compose/board.h"
 #include "cmd/dory/compose/containers.h"
-#include "cmd/dory/compose/log_stream.h"
+#include "cmd/dory/compose/log_merge.h"
 #include "cmd/dory/compose/lookup.h"
 #include "cmd/dory/compose/monitor.h"
 
@@ -303,23 +303,29 @@ static int follow_all(struct logs *logs, const struct compose_containers *contai
     return logs->result < 0 ? error_propagate(err, &logs->error) : 0;
 }
 
-/* One container after the other. */
+static int open_source(struct logs *logs, struct source *source, struct error *err)
+{
+    CLEANUP_JSON struct json *details = NULL;
+    int r = inspect(logs, source->id, &details, err);
+    bool raw = json_get_bool(json_get(details, "Config"), "Tty", false);
+    return r < 0 ? r
+                 : log_stream_open(cli_client(logs->cli), &logs->query, source->id, raw, logs->printer, source->number,
+                                   &source->stream, err);
+}
+
+/* All of them, in the order of time. */
 static int print_all(struct logs *logs, const struct compose_containers *containers, struct error *err)
 {
+    CLEANUP_FREE struct log_stream **streams = xcalloc(logs->count + 1, sizeof(struct log_stream *));
+    size_t count = 0;
     for (size_t i = 0; i < logs->count; i++) {
-        CLEANUP_JSON struct json *details = NULL;
-        struct source *source = logs->items[i];
-        int r = inspect(logs, source->id, &details, err);
-        bool raw = json_get_bool(json_get(details, "Config"), "Tty", false);
-        if (r == 0)
-            r = log_stream_open(cli_client(logs->cli), &logs->query, source->id, raw, logs->printer, source->number,
-                                &source->stream, err);
-        if (r == 0)
-            r = log_stream_print(source->stream, err);
+        int r = open_source(logs, logs->items[i], err);
         if (r < 0 && (r = forgive(containers->items[i].name, err)) < 0)
             return r;
+        if (logs->items[i]->stream)
+            streams[count++] = logs->items[i]->stream;
     }
-    return 0;
+    return log_merge_print(streams, count, err);
 }
 
 static int list(struct logs *logs, const struct strv *arguments, int64_t index, struct compose_containers *ret,
