@@ -153,7 +153,10 @@ int control_run(struct solve_list *list, struct solve *solve, struct error *err)
     if (r == 0)
         r = solve_export(solve, err);
     solve->failed = r < 0;
-    if (r < 0)
+    solve->cancelled = r < 0 && err->kind == ERROR_CANCELLED;
+    if (solve->cancelled)
+        solve->failure = xstrdup("context canceled"); /* clients look for these words */
+    else if (r < 0)
         solve->failure = solve_explain_text(err->message);
     solve_end(list, solve);
     return r;

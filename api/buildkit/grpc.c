@@ -86,7 +86,7 @@ static int gone(struct error *err)
     return error_set(err, ERROR_CANCELLED, EPIPE, "the client has gone");
 }
 
-static int respond(struct grpc_call *call)
+static int respond(struct grpc_call *call, const struct strv *own)
 {
     if (!call->server || call->responded)
         return 0;
@@ -96,14 +96,21 @@ static int respond(struct grpc_call *call)
     strv_add(&headers, "200");
     strv_add(&headers, "content-type");
     strv_add(&headers, "application/grpc");
+    if (own)
+        strv_add_all(&headers, own);
     return http2_respond(call->stream, &headers);
+}
+
+int grpc_respond(struct grpc_call *call, const struct strv *headers, struct error *err)
+{
+    return respond(call, headers) < 0 ? gone(err) : 0;
 }
 
 int grpc_send(struct grpc_call *call, const void *message, size_t size, struct error *err)
 {
     const unsigned char prefix[PREFIX] = {0, (unsigned char)(size >> 24), (unsigned char)(size >> 16),
                                           (unsigned char)(size >> 8), (unsigned char)size};
-    int r = respond(call);
+    int r = respond(call, NULL);
     if (r == 0)
         r = http2_write(call->stream, prefix, sizeof(prefix));
     if (r == 0)
@@ -162,7 +169,7 @@ static void finish(struct grpc_call *call, int r, const struct error *error)
         strv_add(&trailers, "grpc-message");
         strv_add(&trailers, strbuf_str(&message));
     }
-    if (respond(call) == 0)
+    if (respond(call, NULL) == 0)
         http2_finish(call->stream, &trailers);
 }
 

@@ -45,6 +45,10 @@ struct grpc_method {
 /* An http2_handler's business: methods ends with a row without path. */
 void grpc_serve(struct http2_stream *stream, const struct grpc_method *methods, void *data);
 
+/* The head of the answer with headers of the method's own (names and values in turns). Without this it goes out with
+ * the first message, and has none. */
+int grpc_respond(struct grpc_call *call, const struct strv *headers, struct error *err);
+
 /* ---- a client ---- */
 
 /* Begins a call; headers: names and values in turns, or NULL. Released with grpc_call_release(), which cancels what is

@@ -64,6 +64,20 @@ static struct solve *find(struct solve_list *list, const char *ref)
     return solve;
 }
 
+/* Under the lock. */
+static void publish(struct solve_list *list, enum solve_event_kind kind, struct solve *solve)
+{
+    for (struct solve_watch *w = list->watches; w; w = w->next) {
+        w->overrun = w->overrun || w->count == SOLVE_EVENTS_MAX;
+        if (!w->overrun) {
+            xgrow((void **)&w->events, w->count, &w->capacity, sizeof(*w->events));
+            w->events[w->count++] = (struct solve_event){.kind = kind, .solve = solve};
+            solve->references++;
+        }
+        eventfd_write(w->fd, 1);
+    }
+}
+
 int solve_add(struct solve_list *list, struct engine *engine, struct session_list *sessions, Bk__SolveRequest *request,
               const char *build_id, struct solve **ret, struct error *err)
 {
@@ -92,6 +106,7 @@ int solve_add(struct solve_list *list, struct engine *engine, struct session_lis
         solve->next = list->first;
         list->first = solve;
         pthread_cond_broadcast(&list->changed);
+        publish(list, SOLVE_STARTED, solve);
     }
     pthread_mutex_unlock(&list->lock);
     if (r < 0) {
@@ -134,6 +149,7 @@ void solve_put(struct solve_list *list, struct solve *solve)
 /* Under the list's lock; the list's reference is the caller's to drop. */
 static void unlink_solve(struct solve_list *list, struct solve *solve)
 {
+    publish(list, SOLVE_FORGOTTEN, solve);
     struct solve **place = &list->first;
     while (*place != solve)
         place = &(*place)->next;
@@ -167,6 +183,7 @@ void solve_end(struct solve_list *list, struct solve *solve)
     solve->ended = true;
     pthread_cond_broadcast(&solve->changed);
     pthread_mutex_unlock(&solve->lock);
+    publish(list, SOLVE_ENDED, solve);
     struct solve *old = unlink_old(list);
     pthread_mutex_unlock(&list->lock);
     while (old) {
@@ -196,6 +213,51 @@ bool solve_forget(struct solve_list *list, const char *ref)
     pthread_mutex_unlock(&list->lock);
     if (found)
         solve_put(list, solve);
+    return found;
+}
+
+/* ---- those who watch ---- */
+
+int solve_watch_open(struct solve_list *list, struct solve_watch *watch, void (*each)(struct solve *solve, void *data),
+                     void *data, struct error *err)
+{
+    watch->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (watch->fd < 0)
+        return error_errno(err, errno, "eventfd");
+    pthread_mutex_lock(&list->lock);
+    watch->next = list->watches;
+    list->watches = watch;
+    for (struct solve *s = list->first; s; s = s->next)
+        each(s, data);
+    pthread_mutex_unlock(&list->lock);
+    return 0;
+}
+
+void solve_watch_release(struct solve_list *list, struct solve_watch *watch)
+{
+    struct solve_event event;
+    pthread_mutex_lock(&list->lock);
+    struct solve_watch **place = &list->watches;
+    while (*place && *place != watch)
+        place = &(*place)->next;
+    if (*place)
+        *place = watch->next;
+    pthread_mutex_unlock(&list->lock);
+    while (solve_watch_next(list, watch, &event))
+        solve_put(list, event.solve);
+    free(watch->events);
+    fd_close(watch->fd);
+}
+
+bool solve_watch_next(struct solve_list *list, struct solve_watch *watch, struct solve_event *ret)
+{
+    pthread_mutex_lock(&list->lock);
+    bool found = watch->count > 0;
+    if (found) {
+        *ret = watch->events[0];
+        memmove(watch->events, watch->events + 1, --watch->count * sizeof(*watch->events));
+    }
+    pthread_mutex_unlock(&list->lock);
     return found;
 }
 

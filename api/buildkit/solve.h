@@ -55,14 +55,30 @@ struct solve {
     struct strmap metadata; /* of a subrequest: result.json ... */
     unsigned steps, cached; /* that are done */
     unsigned total, warnings;
-    bool failed;
-    char *failure; /* its message */
+    bool failed, cancelled; /* cancelled: failed for this */
+    char *failure;          /* its message */
+};
+
+/* Builds that begin, end and are forgotten, as somebody (history.c) is told of them. */
+enum solve_event_kind { SOLVE_STARTED, SOLVE_ENDED, SOLVE_FORGOTTEN };
+struct solve_event {
+    enum solve_event_kind kind;
+    struct solve *solve; /* solve_put() when done with it */
+};
+#define SOLVE_EVENTS_MAX 200
+struct solve_watch {
+    int fd; /* eventfd: written to for each event; also others may write to it to wake the watcher */
+    struct solve_event *events;
+    size_t count, capacity;
+    bool overrun; /* nobody has taken SOLVE_EVENTS_MAX events; there are no more */
+    struct solve_watch *next;
 };
 
 struct solve_list {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct solve *first; /* running and ended, newest first */
+    struct solve *first;         /* running and ended, newest first */
+    struct solve_watch *watches; /* that are open */
 };
 void solve_list_init(struct solve_list *list);
 void solve_list_release(struct solve_list *list);
@@ -75,6 +91,14 @@ void solve_put(struct solve_list *list, struct solve *solve);
 /* No more messages; it stays as history until SOLVE_HISTORY_MAX, or SOLVE_MESSAGES_MAX bytes, of newer ones have
  * ended. */
 void solve_end(struct solve_list *list, struct solve *solve);
+/* Opens a watch (zero-initialised) in the same moment in which the builds that are there are given to `each`, newest
+ * first, under the list's lock. solve_watch_release() in every case. */
+int solve_watch_open(struct solve_list *list, struct solve_watch *watch, void (*each)(struct solve *solve, void *data),
+                     void *data, struct error *err);
+void solve_watch_release(struct solve_list *list, struct solve_watch *watch);
+/* The oldest event that was not taken. Does not wait. False: there is none. */
+bool solve_watch_next(struct solve_list *list, struct solve_watch *watch, struct solve_event *ret);
+
 /* Cancels what is under way of this build_id. */
 void solve_cancel(struct solve_list *list, const char *build_id);
 /* False: there is no such ended build. */

@@ -1,7 +1,8 @@
-/* The cache, as Control/DiskUsage and Control/Prune tell of it, and the history of builds. */
+/* The cache, as Control/DiskUsage and Control/Prune tell of it. */
 #include <errno.h>
 #include <string.h>
 
+#include "api/buildkit/filter.h"
 #include "api/buildkit/service.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -38,6 +39,23 @@ static void fill_row(struct row *row, const struct build_cache_record *from)
     }
 }
 
+static const struct filter_field usage_fields[] = {
+    {"id", FILTER_TEXT},     {"parents", FILTER_TEXT}, {"parent", FILTER_TEXT},  {"description", FILTER_TEXT},
+    {"type", FILTER_TEXT},   {"inuse", FILTER_FLAG},   {"mutable", FILTER_FLAG}, {"immutable", FILTER_FLAG},
+    {"shared", FILTER_FLAG}, {"private", FILTER_FLAG}, {NULL, FILTER_TEXT},
+};
+static void usage_value(const void *data, size_t i, struct filter_value *ret)
+{
+    const struct build_cache_record *record = data;
+    const bool mutable = strcmp(record->type, "exec.cachemount") == 0;
+    const char *const texts[] = {record->id, record->parent, record->parent, record->description, record->type};
+    const bool flags[] = {record->in_use, mutable, !mutable, record->shared, !record->shared};
+    if (i < ARRAY_SIZE(texts))
+        ret->text = texts[i];
+    else
+        ret->flag = flags[i - ARRAY_SIZE(texts)];
+}
+
 int control_disk_usage(struct grpc_call *call, void *data, struct error *err)
 {
     struct service *service = data;
@@ -46,11 +64,9 @@ int control_disk_usage(struct grpc_call *call, void *data, struct error *err)
     struct build_cache_record *records = NULL;
     size_t count = 0;
     int r = SERVICE_RECEIVE(call, disk_usage_request, &request, err);
-    for (size_t i = 0; r == 0 && i < request->n_filter; i++) {
-        if (*request->filter[i])
-            r = error_set(err, ERROR_NOT_IMPLEMENTED, 0, "filters of disk usage (%.100s) are not supported",
-                          request->filter[i]);
-    }
+    CLEANUP_FILTER struct filter filter = {0};
+    if (r == 0)
+        r = filter_parse(request->filter, request->n_filter, usage_fields, timestamp_now(), &filter, err);
     int64_t age = request ? request->age_limit : 0; /* ns: what was used since does not count */
     if (request)
         bk__disk_usage_request__free_unpacked(request, NULL);
@@ -60,7 +76,7 @@ int control_disk_usage(struct grpc_call *call, void *data, struct error *err)
     CLEANUP_FREE Bk__UsageRecord **list = xcalloc(count + 1, sizeof(Bk__UsageRecord *));
     for (size_t i = 0; i < count; i++) {
         int64_t used = records[i].last_used > 0 ? records[i].last_used : records[i].created;
-        if (age > 0 && used > timestamp_now() - age)
+        if ((age > 0 && used > timestamp_now() - age) || !filter_match(&filter, usage_value, &records[i]))
             continue;
         fill_row(&rows[i], &records[i]);
         list[response.n_record++] = &rows[i].record;
@@ -173,97 +189,4 @@ int control_prune(struct grpc_call *call, void *data, struct error *err)
     }
     build_cache_records_free(records, count);
     return r;
-}
-
-/* ---- history ---- */
-
-static int send_event(struct grpc_call *call, struct solve *solve, struct error *err)
-{
-    Bk__HistoryEvent event = BK__HISTORY_EVENT__INIT;
-    Bk__HistoryRecord record = BK__HISTORY_RECORD__INIT;
-    Bk__Status status = BK__STATUS__INIT;
-    pthread_mutex_lock(&solve->lock);
-    int64_t ended = solve->completed;
-    pthread_mutex_unlock(&solve->lock);
-    Bk__Timestamp created = solve_timestamp(solve->created), completed = solve_timestamp(ended);
-    event.type = ended ? 1 : 0;
-    event.record = &record;
-    record.ref = solve->ref;
-    record.frontend = solve->request->frontend;
-    record.frontend_attrs = solve->request->frontend_attrs;
-    record.n_frontend_attrs = solve->request->n_frontend_attrs;
-    record.exporters = solve->request->exporters;
-    record.n_exporters = solve->request->n_exporters;
-    record.created_at = &created;
-    record.completed_at = ended ? &completed : NULL;
-    record.num_cached_steps = (int32_t)solve->cached;
-    record.num_completed_steps = (int32_t)solve->steps;
-    record.num_total_steps = (int32_t)solve->total;
-    record.num_warnings = (int32_t)solve->warnings;
-    if (ended && solve->failed) {
-        status.code = GRPC_UNKNOWN;
-        status.message = solve->failure;
-        record.error = &status;
-    }
-    return service_reply(call, &event.base, err);
-}
-
-static int check_history(const Bk__HistoryRequest *request, struct error *err)
-{
-    for (size_t i = 0; i < request->n_filter; i++) {
-        if (*request->filter[i])
-            return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "filters of the history (%.100s) are not supported",
-                             request->filter[i]);
-    }
-    if (!request->early_exit)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "builds that are yet to come are not told of");
-    return 0;
-}
-
-/* The builds that are under way or have ended lately, newest first. */
-int control_listen_history(struct grpc_call *call, void *data, struct error *err)
-{
-    struct service *service = data;
-    struct solve_list *list = &service->buildkit->solves;
-    Bk__HistoryRequest *request = NULL;
-    struct solve *solves[2 * SOLVE_HISTORY_MAX];
-    size_t count = 0;
-    int r = SERVICE_RECEIVE(call, history_request, &request, err);
-    if (r < 0)
-        return r;
-    r = check_history(request, err);
-    size_t most =
-        request->limit > 0 && (size_t)request->limit < ARRAY_SIZE(solves) ? (size_t)request->limit : ARRAY_SIZE(solves);
-    pthread_mutex_lock(&list->lock);
-    for (struct solve *s = list->first; s && r == 0 && count < most; s = s->next) {
-        if ((request->active_only && s->completed) || (*request->ref && strcmp(request->ref, s->ref) != 0) ||
-            s->request->internal)
-            continue;
-        s->references++;
-        solves[count++] = s;
-    }
-    pthread_mutex_unlock(&list->lock);
-    for (size_t i = 0; i < count; i++) {
-        if (r == 0)
-            r = send_event(call, solves[i], err);
-        solve_put(list, solves[i]);
-    }
-    bk__history_request__free_unpacked(request, NULL);
-    return r;
-}
-
-int control_update_history(struct grpc_call *call, void *data, struct error *err)
-{
-    struct service *service = data;
-    Bk__UpdateHistoryRequest *request = NULL;
-    Bk__Empty response = BK__EMPTY__INIT;
-    int r = SERVICE_RECEIVE(call, update_history_request, &request, err);
-    if (r < 0)
-        return r;
-    if (request->pinned)
-        r = error_set(err, ERROR_NOT_IMPLEMENTED, 0, "builds of the history cannot be pinned");
-    else if (request->delete_ && !solve_forget(&service->buildkit->solves, request->ref))
-        r = error_set(err, ERROR_NOT_FOUND, 0, "no such build %.100s", request->ref);
-    bk__update_history_request__free_unpacked(request, NULL);
-    return r < 0 ? r : service_reply(call, &response.base, err);
 }

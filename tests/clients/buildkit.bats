@@ -371,6 +371,65 @@ EOF
     run ! ls "$ENV_DIR"/data/build-contexts/keep-*
 }
 
+@test "history: list, filters, logs, inspect and removal, and the cache's list with filters" {
+    docker=$NEWER/usr/bin/docker
+    "$docker" buildx history rm --all
+    printf 'FROM busybox\nARG WHO\nRUN echo kept in the history\n' >"$C/Dockerfile"
+    build --no-cache --build-arg WHO=me --label some=thing "$C"
+    printf 'FROM busybox\nRUN echo before it; exit 3\n' >"$C/Dockerfile"
+    run -1 build "$C"
+    refs() {
+        "$docker" buildx history ls --format '{{.Ref}}' "$@" | xargs
+    }
+    read -r failed done <<<"$(refs)"
+    [ -n "$done" ]
+    [ "$(refs --filter status=error)" = "$failed" ]
+    [ "$(refs --filter status=completed)" = "$done" ]
+    [ "$(refs --filter "ref=$done")" = "$done" ]
+    [ "$(refs --filter 'startedAt>1h')" = "$failed $done" ]
+    [ -z "$(refs --filter 'startedAt<1h')" ]
+    [ -z "$(refs --filter 'duration>1h')" ]
+    run -1 "$docker" buildx history ls --filter 'duration>long'
+    run -0 "$docker" buildx history logs "$done"
+    [[ $output == *"[2/2] RUN echo kept in the history"* ]]
+    [[ $output =~ \#[0-9]+\ [0-9.]+\ kept\ in\ the\ history ]]
+    run -0 "$docker" buildx history logs
+    [[ $output == *"before it"* && $output == *"exit code: 3"* ]]
+    [ "$("$docker" buildx history inspect --format json "$done" | jq -r \
+        '"\(.Status) \(.NumCompletedSteps)/\(.NumTotalSteps) \(.BuildArgs[0].Value) \(.Labels[0].Value)"')" = "completed 2/2 me thing" ]
+    run -0 "$docker" buildx history inspect "$failed"
+    [[ $output == *"Error:"*"did not complete successfully: exit code: 3"* ]]
+    "$docker" buildx history rm "$failed"
+    [ "$(refs)" = "$done" ]
+    run -1 "$docker" buildx history logs "$failed"
+    run -1 "$docker" buildx history rm "$failed"
+    # One that was cancelled.
+    printf 'FROM busybox\nRUN sleep 1000\n' >"$C/Dockerfile"
+    "$docker" build --progress plain "$C" </dev/null >"$C.log" 2>&1 3>&- &
+    client=$!
+    for _ in {1..600}; do
+        [ -z "$(dory ps -q)" ] || break
+        sleep 0.1
+    done
+    [ "$(refs --filter status=running)" = "$(refs | cut -d' ' -f1)" ]
+    pkill -KILL -P "$client" || true
+    kill -KILL "$client"
+    wait "$client" || true
+    for _ in {1..600}; do
+        [ -z "$(refs --filter status=canceled)" ] || break
+        sleep 0.1
+    done
+    run -0 "$docker" buildx history inspect --format '{{.Status}}' "$(refs --filter status=canceled)"
+    [ "${lines[0]}" = canceled ]
+    run -0 "$docker" buildx du --verbose --filter type=regular --filter 'description~=in the history'
+    [[ $output == *"kept in the history"* ]]
+    [ "$(grep -c ^ID: <<<"$output")" -eq 1 ]
+    run -0 "$docker" buildx du --verbose --filter type=exec.cachemount
+    [[ $output != *"kept in the history"* ]]
+    run -1 "$docker" buildx du --filter nosuch=1
+    [[ $output == *nosuch* ]]
+}
+
 @test "Compose builds and starts" {
     printf 'FROM busybox AS wanted\nRUN echo built >/built\nFROM busybox\nRUN exit 1\n' >"$C/Dockerfile"
     cat >"$C/compose.yaml" <<'EOF'

@@ -1,10 +1,11 @@
 /* What BuildKit's clients send: bytes to a server of HTTP/2 and gRPC, and what a client that is itself a server answers
- * to a call. The first byte says which. */
+ * to a call, and texts of filters. The first byte says which. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #include "api/buildkit/buildkit.pb-c.h"
+#include "api/buildkit/filter.h"
 #include "api/buildkit/grpc.h"
 #include "base/fd.h"
 
@@ -67,10 +68,30 @@ static void talk(http2_handler handler, const uint8_t *data, size_t size)
     fd_close(pair[1]);
 }
 
+/* Every text of filters is refused or can be asked. */
+static void no_value(const void *record, size_t i, struct filter_value *ret)
+{
+    (void)record;
+    ret->flag = i % 2 == 0;
+}
+
+static void filter(const uint8_t *data, size_t size)
+{
+    static const struct filter_field fields[] = {
+        {"t", FILTER_TEXT}, {"f", FILTER_FLAG}, {"a", FILTER_TIME}, {"d", FILTER_DURATION}, {NULL, FILTER_TEXT}};
+    CLEANUP_FREE char *text = xstrndup((const char *)data, size);
+    CLEANUP_FILTER struct filter parsed;
+    if (filter_parse(&text, 1, fields, 0, &parsed, NULL) == 0)
+        filter_match(&parsed, no_value, NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1 || size > INPUT_MAX)
         return 0;
-    talk(data[0] & 1 ? serve : NULL, data + 1, size - 1);
+    if (data[0] == 'f')
+        filter(data + 1, size - 1);
+    else
+        talk(data[0] & 1 ? serve : NULL, data + 1, size - 1);
     return 0;
 }

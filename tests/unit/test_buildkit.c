@@ -4,7 +4,9 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
+#include "api/buildkit/filter.h"
 #include "api/buildkit/grpc.h"
+#include "api/buildkit/service.h"
 #include "api/buildkit/solve.h"
 #include "api/buildkit/upload.h"
 #include "base/fd.h"
@@ -263,6 +265,147 @@ static void test_only_what_is_under_way_of_an_id_is_cancelled(void **state)
     solve_list_release(&list);
 }
 
+/* ---- history ---- */
+
+static void serve_history(struct http2_stream *stream, void *data)
+{
+    static const struct grpc_method methods[] = {{"/listen", control_listen_history}, {0}};
+    grpc_serve(stream, methods, data);
+}
+
+static void expect_event(struct grpc_call *call, int type, const char *ref)
+{
+    CLEANUP_STRBUF struct strbuf message = STRBUF_INIT;
+    struct error err = {0};
+    int r = grpc_receive(call, &message, &err);
+    if (r != 1)
+        fail_msg("%d instead of event %d of %s: %s", r, type, ref, err.kind != ERROR_NONE ? err.message : "the end");
+    Bk__HistoryEvent *event = bk__history_event__unpack(NULL, message.size, (const uint8_t *)strbuf_str(&message));
+    assert_non_null(event);
+    assert_string_equal(event->record->ref, ref);
+    assert_int_equal(event->type, type);
+    bk__history_event__free_unpacked(event, NULL);
+}
+
+static void ask_history(struct http2 *client, char *filter, bool early_exit, struct grpc_call *ret)
+{
+    struct error err = {0};
+    Bk__HistoryRequest request = BK__HISTORY_REQUEST__INIT;
+    uint8_t packed[256];
+    request.filter = &filter;
+    request.n_filter = filter ? 1 : 0;
+    request.early_exit = early_exit;
+    assert_int_equal(grpc_call(client, "/listen", NULL, ret, &err), 0);
+    assert_int_equal(grpc_send(ret, packed, bk__history_request__pack(&request, packed), &err), 0);
+    assert_int_equal(grpc_send_end(ret), 0);
+}
+
+static void test_history_is_told_as_it_happens(void **state)
+{
+    struct buildkit buildkit = {0};
+    struct service service = {.buildkit = &buildkit};
+    struct ends ends;
+    struct grpc_call call = GRPC_CALL_INIT, once = GRPC_CALL_INIT;
+    CLEANUP_STRBUF struct strbuf message = STRBUF_INIT;
+    struct error err = {0};
+    (void)state;
+    solve_list_init(&buildkit.solves);
+    struct solve *old = add(&buildkit.solves, "old"), *running = add(&buildkit.solves, "running");
+    solve_end(&buildkit.solves, old);
+    solve_put(&buildkit.solves, old);
+    ends_open(&ends, serve_history, &service);
+    ask_history(ends.client, NULL, false, &call);
+    expect_event(&call, 0, "running");
+    expect_event(&call, 1, "old");
+    struct solve *fresh = add(&buildkit.solves, "new");
+    expect_event(&call, 0, "new");
+    solve_end(&buildkit.solves, fresh);
+    solve_put(&buildkit.solves, fresh);
+    expect_event(&call, 1, "new");
+    assert_true(solve_forget(&buildkit.solves, "old"));
+    expect_event(&call, 2, "old");
+    /* One that does not stay, with a filter. */
+    ask_history(ends.client, (char *)"status==running,ref~=run", true, &once);
+    expect_event(&once, 0, "running");
+    assert_int_equal(grpc_receive(&once, &message, &err), 0);
+    assert_int_equal(grpc_status(&once, &err), 0);
+    grpc_call_release(&once);
+    /* The daemon is not kept by who listens. */
+    grpc_call_release(&call);
+    ends_close(&ends);
+    assert_null(buildkit.solves.watches);
+    solve_put(&buildkit.solves, running);
+    solve_list_release(&buildkit.solves);
+}
+
+/* ---- filters ---- */
+
+static const struct filter_field fields[] = {
+    {"name", FILTER_TEXT}, {"set", FILTER_FLAG}, {"at", FILTER_TIME}, {"length", FILTER_DURATION}, {NULL, FILTER_TEXT}};
+#define SECOND INT64_C(1000000000)
+
+static void value_of(const void *record, size_t i, struct filter_value *ret)
+{
+    (void)record;
+    ret->text = i == 0 ? "a,b" : NULL;
+    ret->flag = true;
+    ret->ns = i == 2 ? 5000 * SECOND : 90 * SECOND;
+}
+
+/* -1: it is refused. */
+static int match(const char *first, const char *second)
+{
+    char *texts[] = {(char *)first, (char *)second};
+    CLEANUP_FILTER struct filter filter;
+    struct error err = {0};
+    if (filter_parse(texts, second ? 2 : 1, fields, 9000 * SECOND, &filter, &err) < 0)
+        return -1;
+    return filter_match(&filter, value_of, NULL);
+}
+
+static void test_filters_hold_or_are_refused(void **state)
+{
+    static const struct {
+        int expected;
+        const char *first, *second;
+    } cases[] = {
+        {1, "", NULL},
+        {1, "name==\"a,b\"", NULL},
+        {1, "\"name=a,b\"", NULL},
+        {0, "name==a", NULL},
+        {1, "name~=b", NULL},
+        {0, "name~=c", NULL},
+        {1, "name!=c", NULL},
+        {1, "name", NULL},
+        {1, "set,name~=a", NULL},
+        {0, "set,name~=c", NULL},
+        {1, "name~=c", "set"},
+        {0, "name~=c", "set==false"},
+        {1, "set!=false", NULL},
+        {1, "length>1m", NULL},
+        {0, "length>=2m", NULL},
+        {1, "length<=90s", NULL},
+        {0, "at>1h", NULL},
+        {1, "at<1h", NULL},
+        {1, "at>1970-01-01T00:00:00Z", NULL},
+        {-1, "other==x", NULL},
+        {-1, "name=\"x", NULL},
+        {-1, "name?x", NULL},
+        {-1, "name>x", NULL},
+        {-1, "length==1m", NULL},
+        {-1, "length>x", NULL},
+        {-1, "set==perhaps", NULL},
+        {-1, "name~=^a", NULL},
+        {-1, ",", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        int got = match(cases[i].first, cases[i].second);
+        if (got != cases[i].expected)
+            fail_msg("%s: %d instead of %d", cases[i].first, got, cases[i].expected);
+    }
+}
+
 /* ---- contexts that come with another request ---- */
 
 static void *offer(void *data)
@@ -304,6 +447,8 @@ int main(void)
         cmocka_unit_test(test_a_closed_build_is_nobodys),
         cmocka_unit_test(test_history_is_bounded),
         cmocka_unit_test(test_only_what_is_under_way_of_an_id_is_cancelled),
+        cmocka_unit_test(test_history_is_told_as_it_happens),
+        cmocka_unit_test(test_filters_hold_or_are_refused),
         cmocka_unit_test(test_an_upload_is_taken_once_and_held_until_it_is_done_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
