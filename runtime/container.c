@@ -24,6 +24,7 @@
 #include "runtime/rlimits.h"
 #include "runtime/seccomp_listener.h"
 #include "runtime/sources.h"
+#include "runtime/stdio.h"
 #include "runtime/sync.h"
 #include "runtime/user_maps.h"
 
@@ -229,6 +230,14 @@ static int step_limits(struct start *start, struct error *err)
     return rlimits_make_room(&start->options->spec->process, start->pid, err);
 }
 
+static int step_stdio(struct start *start, struct error *err)
+{
+    (void)err;
+    if (start->plan.new_user || start->plan.joins_user)
+        stdio_give(start->options->stdio, start->pid);
+    return 0;
+}
+
 static int step_resctrl(struct start *start, struct error *err)
 {
     const struct oci_intel_rdt *rdt = start->options->spec->linux_.intel_rdt;
@@ -350,21 +359,14 @@ static const struct {
     const char *name;
     int (*run)(struct start *start, struct error *err);
 } steps[] = {
-    {"check", step_check},
-    {"plan", step_plan},
-    {"sources", step_sources},
-    {"cgroup", step_cgroup},
-    {"pair", step_pair},
-    {"clone", step_clone},
-    {"maps", step_maps},
-    {"mounts", step_mounts},
-    {"oom score", step_oom_score},
-    {"limits", step_limits},
-    {"net devices", step_net_devices},
-    {"resctrl", step_resctrl},
-    {"enter cgroup", step_enter_cgroup},
-    {"listen", step_listen},
-    {"poststart", step_poststart},
+    {"check", step_check},         {"plan", step_plan},
+    {"sources", step_sources},     {"cgroup", step_cgroup},
+    {"pair", step_pair},           {"clone", step_clone},
+    {"maps", step_maps},           {"mounts", step_mounts},
+    {"oom score", step_oom_score}, {"limits", step_limits},
+    {"stdio", step_stdio},         {"net devices", step_net_devices},
+    {"resctrl", step_resctrl},     {"enter cgroup", step_enter_cgroup},
+    {"listen", step_listen},       {"poststart", step_poststart},
 };
 
 /* ---- undoing ---- */

@@ -25,6 +25,7 @@
 #include "runtime/rlimits.h"
 #include "runtime/seccomp_listener.h"
 #include "runtime/settings.h"
+#include "runtime/stdio.h"
 #include "runtime/sync.h"
 
 #define NS_PER_MS 1000000
@@ -182,6 +183,8 @@ static int step_enter(struct exec *exec, struct error *err)
         r = join_cgroup(exec, err);
     if (r == 0 && (exec->namespaces & CLONE_NEWUSER))
         r = rlimits_make_room(exec->options->process, exec->helper, err);
+    if (r == 0 && (exec->namespaces & CLONE_NEWUSER))
+        stdio_give(exec->options->stdio, exec->options->pid);
     r = r < 0 ? r : set_affinity(exec->helper, "process.execCPUAffinity.final", affinity->final, err);
     if (r == 0 && (r = sync_send(exec->sync_fd, SYNC_ENTERED, -1)) < 0)
         r = error_errno(err, r, "cannot speak to the process");

@@ -94,6 +94,19 @@ static int add_join(struct namespace_plan *plan, size_t index, const struct oci_
     return 0;
 }
 
+/* The user namespace that a given network namespace belongs to: in any other the container's root would not be the root
+ * of its own network. */
+static int join_owner(struct namespace_plan *plan, size_t index, int netns_fd, struct error *err)
+{
+    int fd = ioctl(netns_fd, NS_GET_USERNS);
+    if (fd < 0)
+        return error_errno(err, errno,
+                           "linux.namespaces[%zu]: the network namespace belongs to no user namespace of ours", index);
+    plan->joins_user = true;
+    plan->joins[plan->join_count++] = (struct namespace_join){.fd = fd, .flag = CLONE_NEWUSER, .index = index};
+    return 0;
+}
+
 int namespace_plan_make(const struct runtime_options *options, struct namespace_plan *ret, struct error *err)
 {
     *ret = (struct namespace_plan){.spec = options->spec};
@@ -104,6 +117,12 @@ int namespace_plan_make(const struct runtime_options *options, struct namespace_
             continue;
         if (items[i].path != NULL && items[i].path[0] != '\0') {
             int r = add_join(ret, i, &items[i], err);
+            if (r < 0)
+                return r;
+            continue;
+        }
+        if (flag == CLONE_NEWUSER && options->has_netns_fd) {
+            int r = join_owner(ret, i, options->netns_fd, err);
             if (r < 0)
                 return r;
             continue;
