@@ -317,6 +317,8 @@ static void write_security(struct json_writer *w, const struct daemon_options *o
     json_begin_array(w);
     json_put_string(w, seccomp);
     json_put_string(w, "name=cgroupns");
+    if (options->remap)
+        json_put_string(w, "name=userns");
     if (options->no_new_privileges)
         json_put_string(w, "name=no-new-privileges");
     json_end_array(w);

@@ -103,8 +103,9 @@ static void fill_entry(struct pack *pack, const struct stat *st, enum tar_type t
     entry->path = strbuf_str(&pack->path);
     entry->link = "";
     entry->mode = st->st_mode & 07777;
-    entry->uid = pack->options->no_owner ? 0 : st->st_uid;
-    entry->gid = pack->options->no_owner ? 0 : st->st_gid;
+    const struct pack_options *options = pack->options;
+    entry->uid = options->no_owner ? 0 : options->uids != NULL ? id_map_inside(options->uids, st->st_uid) : st->st_uid;
+    entry->gid = options->no_owner ? 0 : options->gids != NULL ? id_map_inside(options->gids, st->st_gid) : st->st_gid;
     entry->mtime_seconds = st->st_mtim.tv_sec;
     entry->mtime_nanoseconds = st->st_mtim.tv_nsec;
     entry->size = type == TAR_FILE ? st->st_size : 0;

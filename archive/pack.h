@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "archive/tar_writer.h"
+#include "base/id_map.h"
 
 /* Directories inside each other; a deeper tree is refused. */
 #define PACK_DEPTH_MAX 1024
@@ -34,6 +35,8 @@ struct pack_options {
     bool skip_kernel;
     /* Everything belongs to 0:0. */
     bool no_owner;
+    /* Owners are stored as their ids in there; NULL: as they are. */
+    const struct id_map *uids, *gids;
     /* Asked about everything but the top, by its name in the archive (no slash behind a directory's). NULL: take. */
     enum pack_verdict (*judge)(const char *path, const struct stat *st, void *data);
     void *judge_data;

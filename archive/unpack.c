@@ -114,6 +114,37 @@ static void parents_forget(struct unpack *unpack)
     }
 }
 
+/* Directories that the archive does not have belong to root; of a user namespace, to its root. */
+static int make_parents(struct unpack *unpack, const char *path)
+{
+    const struct unpack_options *options = unpack->options;
+    uint32_t uid = 0, gid = 0;
+    if (options->uids == NULL || options->gids == NULL) {
+        return beneath_mkdirs(unpack->root_fd, path, 0755);
+    }
+    if (!id_map_outside(options->uids, 0, &uid) || !id_map_outside(options->gids, 0, &gid)) {
+        return -EOVERFLOW;
+    }
+    int CLEANUP_CLOSE fd = -ENOENT;
+    CLEANUP_FREE char *part = xstrdup(path);
+    for (size_t end = strcspn(path, "/"); fd == -ENOENT || fd >= 0; end += strcspn(path + end, "/")) {
+        fd_close(fd);
+        part[end] = 0;
+        fd = beneath_open(unpack->root_fd, part, O_PATH | O_DIRECTORY, 0);
+        if (fd == -ENOENT) {
+            fd = beneath_mkdirs(unpack->root_fd, part, 0755);
+            if (fd >= 0 && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0) {
+                return -errno;
+            }
+        }
+        if (path[end] == 0) {
+            break;
+        }
+        part[end++] = '/';
+    }
+    return TAKE_FD(fd);
+}
+
 static int parent_open(struct unpack *unpack, const char *path, bool make, struct error *err)
 {
     const char *name = path[0] != 0 ? path : ".";
@@ -121,7 +152,7 @@ static int parent_open(struct unpack *unpack, const char *path, bool make, struc
         unpack->options->no_symlinks ? beneath_open_nofollow : beneath_open;
     int fd = open_beneath(unpack->root_fd, name, O_RDONLY | O_DIRECTORY, 0);
     if (fd == -ENOENT && make) {
-        int CLEANUP_CLOSE made = beneath_mkdirs(unpack->root_fd, name, 0755);
+        int CLEANUP_CLOSE made = make_parents(unpack, name);
         fd = made < 0 ? made : open_beneath(unpack->root_fd, name, O_RDONLY | O_DIRECTORY, 0);
     }
     return fd < 0 ? unpack_errno(err, fd, "mkdir", path) : fd;
@@ -319,6 +350,23 @@ static int set_directory_times(struct unpack *unpack, struct error *err)
     return 0;
 }
 
+static int check_owner(const struct unpack *unpack, const struct tar_entry *entry, struct error *err)
+{
+    const struct unpack_options *options = unpack->options;
+    uint32_t outside;
+    uid_t uid = options->set_owner ? options->uid : entry->uid;
+    gid_t gid = options->set_owner ? options->gid : entry->gid;
+    if (options->uids != NULL && !id_map_outside(options->uids, uid, &outside)) {
+        return error_set(err, ERROR_INVALID, EOVERFLOW, "%s: Container ID %u cannot be mapped to a host ID",
+                         entry->path, uid);
+    }
+    if (options->gids != NULL && !id_map_outside(options->gids, gid, &outside)) {
+        return error_set(err, ERROR_INVALID, EOVERFLOW, "%s: Container ID %u cannot be mapped to a host ID",
+                         entry->path, gid);
+    }
+    return 0;
+}
+
 static int unpack_entries(struct unpack *unpack, struct tar_reader *reader, struct error *err)
 {
     const struct tar_entry *entry;
@@ -328,7 +376,10 @@ static int unpack_entries(struct unpack *unpack, struct tar_reader *reader, stru
         if (++unpack->result.entries > max) {
             return error_set(err, ERROR_INVALID, E2BIG, "the archive has more than %" PRId64 " entries", max);
         }
-        r = unpack_entry(unpack, reader, entry, err);
+        r = check_owner(unpack, entry, err);
+        if (r == 0) {
+            r = unpack_entry(unpack, reader, entry, err);
+        }
         if (r < 0) {
             return r;
         }

@@ -10,6 +10,7 @@
 #define DORY_ARCHIVE_UNPACK_H
 
 #include "archive/tar.h"
+#include "base/id_map.h"
 
 /* Limits; beyond them the archive is refused. The first is what counts when the caller names none. */
 #define UNPACK_ENTRIES_MAX 5000000
@@ -45,6 +46,8 @@ struct unpack_options {
     bool set_owner;   /* everything belongs to uid:gid */
     uid_t uid;
     gid_t gid;
+    /* Owners, also those above, are ids in there; one that is nothing outside is ERROR_INVALID. NULL: as they are. */
+    const struct id_map *uids, *gids;
     /* Names that begin with the component rename_from begin with rename_to instead; "/": with it in front. */
     const char *rename_from, *rename_to;
     int64_t entries_max; /* 0: UNPACK_ENTRIES_MAX */

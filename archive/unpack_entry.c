@@ -56,12 +56,17 @@ static struct timespec entry_time(const struct tar_entry *entry)
     return (struct timespec){.tv_sec = entry->mtime_seconds, .tv_nsec = entry->mtime_nanoseconds};
 }
 
-/* Whom the entry shall belong to. False: what is made has the right owner by itself. */
+/* Whom the entry shall belong to. False: what is made has the right owner by itself. Ids that are nothing outside have
+ * been refused (check_owner). */
 static bool owner_of(const struct unpack *unpack, const struct tar_entry *entry, uid_t *ret_uid, gid_t *ret_gid)
 {
     const struct unpack_options *options = unpack->options;
     *ret_uid = options->set_owner ? options->uid : entry->uid;
     *ret_gid = options->set_owner ? options->gid : entry->gid;
+    if (options->uids != NULL)
+        (void)id_map_outside(options->uids, *ret_uid, ret_uid);
+    if (options->gids != NULL)
+        (void)id_map_outside(options->gids, *ret_gid, ret_gid);
     return !options->no_owner && !(unpack->plain_owner && *ret_uid == 0 && *ret_gid == 0);
 }
 

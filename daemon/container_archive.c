@@ -12,6 +12,7 @@
 #include "daemon/container_files.h"
 #include "daemon/engine_internal.h"
 #include "daemon/passwd.h"
+#include "daemon/userns_remap.h"
 #include "image/archive_stream.h"
 
 /* Kinds of os.FileMode. */
@@ -142,6 +143,7 @@ int container_stat_path(struct engine *engine, struct container *c, const char *
 /* ---- out ---- */
 
 struct get_job {
+    const struct userns_remap *remap;
     const char *name, *path;
     const struct container_archive_sink *sink;
 };
@@ -163,14 +165,19 @@ static int run_get(int root_fd, void *data, struct error *err)
         r = job->sink->begin(&stat, job->sink->data, err);
     if (r < 0)
         return r;
-    const struct pack_options options = {.name = stat.name, .sparse = true, .skip_kernel = true};
+    const struct userns_remap *remap = job->remap;
+    const struct pack_options options = {.name = stat.name,
+                                         .sparse = true,
+                                         .skip_kernel = true,
+                                         .uids = remap != NULL ? &remap->uids : NULL,
+                                         .gids = remap != NULL ? &remap->gids : NULL};
     return write_archive(fd, &options, job->sink->write, job->sink->data, err);
 }
 
 int container_archive_get(struct engine *engine, struct container *c, const char *name, const char *path,
                           const struct container_archive_sink *sink, struct error *err)
 {
-    struct get_job job = {.name = name, .path = path, .sink = sink};
+    struct get_job job = {.remap = container_remap(engine, c), .name = name, .path = path, .sink = sink};
     int r = container_files_run(engine, c, false, run_get, &job, err);
     if (r == 0)
         container_event(engine, c, "archive-path", NULL, NULL);
@@ -201,6 +208,7 @@ int container_export(struct engine *engine, struct container *c, tar_sink_fn sin
 /* ---- in ---- */
 
 struct put_job {
+    const struct userns_remap *remap;
     const struct container *c;
     const char *name;
     const struct container_archive_put *put;
@@ -247,7 +255,10 @@ static int run_put(int root_fd, void *data, struct error *err)
     const struct put_job *job = data;
     CLEANUP_FREE char *prefix = NULL;
     CLEANUP_ARCHIVE_STREAM struct archive_stream *stream = NULL;
-    struct unpack_options options = {.plain = true, .keep_kinds = job->put->keep_kinds};
+    struct unpack_options options = {.plain = true,
+                                     .keep_kinds = job->put->keep_kinds,
+                                     .uids = job->remap != NULL ? &job->remap->uids : NULL,
+                                     .gids = job->remap != NULL ? &job->remap->gids : NULL};
     struct unpack_result result;
     int r = find_destination(job, root_fd, &prefix, err);
     const char *user = job->c->config.user;
@@ -270,7 +281,7 @@ static int run_put(int root_fd, void *data, struct error *err)
 int container_archive_put(struct engine *engine, struct container *c, const char *name,
                           const struct container_archive_put *put, struct error *err)
 {
-    struct put_job job = {.c = c, .name = name, .put = put};
+    struct put_job job = {.remap = container_remap(engine, c), .c = c, .name = name, .put = put};
     int r = container_files_run(engine, c, true, run_put, &job, err);
     if (r == 0)
         container_event(engine, c, "extract-to-dir", NULL, NULL);

@@ -172,6 +172,8 @@ static int prepare(struct engine *engine, const struct container_create *request
         r = check_pid_mode(engine, c, err);
     if (r == 0)
         r = check_mounts(engine, c, err);
+    if (r == 0)
+        r = container_userns_check(engine, c, err);
     return r;
 }
 
@@ -244,7 +246,8 @@ static int make_volumes(struct engine *engine, struct container *c, struct strv 
         if (c->mounts[i].type != MOUNT_VOLUME)
             continue;
         if (root_fd < 0) {
-            root_fd = image_rootfs_mount(engine->images, c->rootfs_id, err);
+            root_fd = image_rootfs_mount(engine->images, c->rootfs_id,
+                                         container_remap(engine, c) != NULL ? ROOTFS_MAPPED : 0, err);
             if (root_fd < 0)
                 return root_fd;
         }
@@ -314,7 +317,7 @@ static int insert(struct engine *engine, struct container *c, const char *name, 
 
 static int make_root(struct engine *engine, struct container *c, const struct image *image, struct error *err)
 {
-    struct image_rootfs_options options = {.once = c->host.auto_remove};
+    struct image_rootfs_options options = {.once = c->host.auto_remove, .mapped = container_remap(engine, c) != NULL};
     int r = host_config_storage_size(&c->host, &options.size, err);
     if (c->host.storage_opt.count == 0)
         options.size = engine->container_size;

@@ -8,6 +8,7 @@
 #include "daemon/engine_internal.h"
 #include "daemon/etc_files.h"
 #include "daemon/links.h"
+#include "daemon/userns_remap.h"
 
 /* The addresses that its own name stands for: of every network, IPv4 before IPv6. */
 static void add_addresses(const struct network_sandbox *sandbox, struct strv *out)
@@ -43,7 +44,10 @@ int container_etc_write(struct engine *engine, struct container *c, const struct
     struct network_info bridge[NETWORK_PREDEFINED_MAX];
     const struct network_endpoint *gateway = network_sandbox_find(sandbox, sandbox->gateway_network);
     const struct daemon_options *options = engine->options;
+    const struct userns_remap *remap = container_remap(engine, c);
     struct etc_files files = {
+        .uid = remap != NULL ? remap->root_uid : 0,
+        .gid = remap != NULL ? remap->root_gid : 0,
         .hostname = c->config.hostname,
         .domainname = c->config.domainname,
         .addresses = &addresses,

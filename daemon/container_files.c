@@ -74,7 +74,8 @@ static int open_volume(struct job *job, const struct mount_point *m, struct erro
 /* An image's files, or a part of them: a detached mount. */
 static int open_image(struct job *job, const struct mount_point *m, struct error *err)
 {
-    CLEANUP_CLOSE int root = image_rootfs_view(job->engine->images, m->rootfs_id, ROOTFS_READ, err);
+    CLEANUP_CLOSE int root = image_rootfs_view(job->engine->images, m->rootfs_id, ROOTFS_READ,
+                                               container_remap(job->engine, job->c) != NULL, err);
     if (root < 0 || m->subpath == NULL)
         return TAKE_FD(root);
     CLEANUP_CLOSE int at = beneath_open(root, m->subpath, O_PATH, 0);
@@ -177,7 +178,8 @@ static int open_stopped(struct job *job, struct error *err)
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return error_errno(err, errno, "mount namespace");
     CLEANUP_CLOSE int root =
-        image_rootfs_view(job->engine->images, job->c->rootfs_id, job->write ? ROOTFS_WRITE : ROOTFS_READ, err);
+        image_rootfs_view(job->engine->images, job->c->rootfs_id, job->write ? ROOTFS_WRITE : ROOTFS_READ,
+                          container_remap(job->engine, job->c) != NULL, err);
     int r = root < 0 ? root : attach_all(job, root, err);
     return r < 0 ? r : TAKE_FD(root);
 }
@@ -187,7 +189,7 @@ static int open_stopped(struct job *job, struct error *err)
 static int open_root(struct job *job)
 {
     if (job->alone)
-        return image_rootfs_view(job->engine->images, job->c->rootfs_id, job->view, &job->error);
+        return image_rootfs_view(job->engine->images, job->c->rootfs_id, job->view, false, &job->error);
     if (job->pid == 0)
         return open_stopped(job, &job->error);
     int root = open_running(job);

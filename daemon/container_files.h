@@ -20,10 +20,11 @@ typedef int (*container_files_fn)(int root_fd, void *data, struct error *err);
  * through the descriptor stays that process's. */
 bool container_has_process(int proc_fd, const char *id);
 
-/* Runs fn with the root and everything mounted in it. */
+/* Runs fn with the root and everything mounted in it. Owners are those of the host: container_remap() says what ids of
+ * a container with a user namespace they are. */
 int container_files_run(struct engine *engine, struct container *container, bool write, container_files_fn fn,
                         void *data, struct error *err);
-/* Runs fn with the root alone, read-only, as export and diff see it. */
+/* Runs fn with the root alone, read-only, as export and diff see it. Owners are the container's ids. */
 int container_files_run_alone(struct engine *engine, struct container *container, enum rootfs_view view,
                               container_files_fn fn, void *data, struct error *err);
 

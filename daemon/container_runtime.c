@@ -62,6 +62,12 @@ int container_runtime_choose(struct engine *engine, const struct container *c, u
 {
     int r = runtimes_find(engine->options, c->host.runtime, &ret->command, err);
 
+    if (r == 0 && ret->command.count > 0 && container_remap(engine, c) != NULL)
+        r = error_set(
+            err, ERROR_NOT_IMPLEMENTED, 0,
+            "runtime %s: user namespaces (userns-remap) are not supported by dory yet with other runtimes than "
+            "its own: use --userns=host",
+            c->host.runtime);
     if (r == 0)
         r = choose_init(engine, c, ret, err);
     if (r < 0 || ret->command.count == 0)

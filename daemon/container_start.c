@@ -28,6 +28,7 @@
 struct start {
     struct engine *engine;
     struct container *c;
+    const struct userns_remap *remap; /* NULL: in the host's user namespace */
     struct shim *shim;
     int rootfs_fd, netns_fd;
     bool attached;
@@ -78,8 +79,8 @@ static void undo_shim(struct start *s)
 static int step_root(struct start *s, struct error *err)
 {
     /* With --rm the root is gone after this run: its writes need not reach the disk. */
-    s->rootfs_fd = s->c->host.auto_remove ? image_rootfs_mount_once(s->engine->images, s->c->rootfs_id, err)
-                                          : image_rootfs_mount(s->engine->images, s->c->rootfs_id, err);
+    unsigned flags = (s->c->host.auto_remove ? ROOTFS_ONCE : 0) | (s->remap != NULL ? ROOTFS_MAPPED : 0);
+    s->rootfs_fd = image_rootfs_mount(s->engine->images, s->c->rootfs_id, flags, err);
     return s->rootfs_fd < 0 ? s->rootfs_fd : 0;
 }
 
@@ -161,7 +162,11 @@ static int step_working_directory(struct start *s, struct error *err)
     const char *path = s->c->config.working_dir;
     if (path == NULL || *path == '\0' || strcmp(path, "/") == 0)
         return 0;
-    CLEANUP_CLOSE int fd = beneath_mkdirs(s->rootfs_fd, path, 0755);
+    /* What we make is nobody's in a user namespace: there the runtime does it, as its root. */
+    CLEANUP_CLOSE int fd = s->remap != NULL ? beneath_open(s->rootfs_fd, path, O_PATH | O_DIRECTORY, 0)
+                                            : beneath_mkdirs(s->rootfs_fd, path, 0755);
+    if (s->remap != NULL && fd == -ENOENT)
+        return 0;
     if (fd == -ENOTDIR)
         return error_set(err, ERROR_SYSTEM, ENOTDIR, "Cannot mkdir: %s is not a directory", path);
     return fd < 0 ? error_errno(err, fd, "working directory %s", path) : 0;
@@ -219,7 +224,8 @@ static int step_spec(struct start *s, struct error *err)
                                .seccomp = s->runtime.seccomp,
                                .init_path = s->runtime.init_path,
                                .host_mqueue = access("/dev/mqueue", F_OK) == 0,
-                               .pid_path = s->pid_path};
+                               .pid_path = s->pid_path,
+                               .remap = s->remap};
     spec_generate(&input, &s->spec);
     return 0;
 }
@@ -498,7 +504,8 @@ static void catch_up(struct engine *engine, struct container *c)
 int container_launch(struct engine *engine, struct container *c, struct error *err)
 {
     struct error failed = {0};
-    CLEANUP(start_release) struct start s = {.engine = engine, .c = c, .rootfs_fd = -1, .netns_fd = -1};
+    CLEANUP(start_release)
+    struct start s = {.engine = engine, .c = c, .remap = container_remap(engine, c), .rootfs_fd = -1, .netns_fd = -1};
     pthread_mutex_lock(&c->lock);
     c->exit_code = 0;
     c->early_exit = false;

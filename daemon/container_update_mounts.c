@@ -226,6 +226,10 @@ static int plan(struct container_update *u, struct error *err)
         r = error_set(err, ERROR_INVALID, 0, "MountsAdd: a list of mounts is expected");
     if (r == 0)
         r = parse(u->container, &asked.mounts, &u->mounts, err);
+    if (r == 0 && u->pid != 0 && container_remap(u->engine, u->container) != NULL)
+        r = error_set(
+            err, ERROR_NOT_IMPLEMENTED, 0,
+            "MountsAdd: a running container with a user namespace (userns-remap) is not supported by dory yet");
     if (r == 0)
         add_requests(&u->next, &asked.mounts);
     host_config_release(&asked);

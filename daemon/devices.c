@@ -14,17 +14,21 @@
 
 void device_list_release(struct device_list *list)
 {
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < list->count; i++) {
         free(list->items[i].path);
+        free(list->items[i].host_path);
+    }
     free(list->items);
     *list = (struct device_list){0};
 }
 
-static void add_node(struct device_list *list, const char *path, const struct stat *st, const char *access)
+static void add_node(struct device_list *list, const char *path, const char *host_path, const struct stat *st,
+                     const char *access)
 {
     xgrow((void **)&list->items, list->count, &list->capacity, sizeof(*list->items));
     struct device_node *node = &list->items[list->count++];
     *node = (struct device_node){.path = xstrdup(path),
+                                 .host_path = xstrdup(host_path),
                                  .type = S_ISBLK(st->st_mode) ? 'b' : 'c',
                                  .major = major(st->st_rdev),
                                  .minor = minor(st->st_rdev),
@@ -51,9 +55,9 @@ static bool is_private_entry(const char *name)
     return false;
 }
 
-/* Every node below a directory; symlinks in it are not followed. */
-static int walk(struct device_list *list, int dir_fd, const char *directory, const char *inside, const char *access,
-                int depth)
+/* Every node below a directory that is `inside` in the container and `host` here; symlinks in it are not followed. */
+static int walk(struct device_list *list, int dir_fd, const char *directory, const char *inside, const char *host,
+                const char *access, int depth)
 {
     CLEANUP_DIRECTORY DIR *dir = NULL;
     const char *name;
@@ -63,10 +67,11 @@ static int walk(struct device_list *list, int dir_fd, const char *directory, con
         if (is_private_entry(name) || fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             continue;
         CLEANUP_FREE char *path = xasprintf("%s/%s", inside, name);
+        CLEANUP_FREE char *source = xasprintf("%s/%s", host, name);
         if (is_device(st.st_mode))
-            add_node(list, path, &st, access);
+            add_node(list, path, source, &st, access);
         if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
-            walk(list, dirfd(dir), name, path, access, depth + 1);
+            walk(list, dirfd(dir), name, path, source, access, depth + 1);
     }
     return r;
 }
@@ -79,13 +84,13 @@ static int add_mapping(struct device_list *list, const struct device_mapping *m,
     struct stat st;
     int r = stat(host, &st) < 0 ? -errno : 0;
     if (r == 0 && is_device(st.st_mode)) {
-        add_node(list, inside, &st, access);
+        add_node(list, inside, host, &st, access);
         return 0;
     }
     size_t before = list->count;
     if (r == 0 && S_ISDIR(st.st_mode)) {
         CLEANUP_CLOSE int fd = open(host, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        r = fd < 0 ? -errno : walk(list, fd, ".", inside, access, 0);
+        r = fd < 0 ? -errno : walk(list, fd, ".", inside, host, access, 0);
         if (r == 0 && list->count > before)
             return 0;
     }
@@ -99,7 +104,7 @@ static int add_mapping(struct device_list *list, const struct device_mapping *m,
 int devices_collect(const struct host_config *host, struct device_list *ret, struct error *err)
 {
     if (host->privileged) {
-        int r = walk(ret, AT_FDCWD, "/dev/.", "/dev", "rwm", 0);
+        int r = walk(ret, AT_FDCWD, "/dev/.", "/dev", "/dev", "rwm", 0);
         if (r < 0)
             return error_errno(err, r, "/dev");
     }

@@ -12,7 +12,8 @@ struct host_config;
 
 struct device_node {
     char *path; /* in the container */
-    char type;  /* 'c' or 'b' */
+    char *host_path;
+    char type; /* 'c' or 'b' */
     unsigned major, minor;
     mode_t mode;
     uid_t uid;

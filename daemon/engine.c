@@ -18,6 +18,7 @@
 #include "daemon/capabilities.h"
 #include "daemon/engine_internal.h"
 #include "daemon/storage_options.h"
+#include "daemon/userns_remap.h"
 #include "runtime/container.h"
 
 #define SHUTDOWN_TIMEOUT 15
@@ -129,6 +130,13 @@ static int load_id(struct engine *engine, struct error *err)
     return r;
 }
 
+static int map_images(struct engine *engine, struct error *err)
+{
+    CLEANUP_CLOSE int fd = userns_remap_make_disk(engine->options->remap, err);
+    int r = fd < 0 ? fd : image_store_map_ids(engine->images, fd, err);
+    return r < 0 ? error_context(err, "userns-remap") : 0;
+}
+
 static int open_images(struct engine *engine, struct error *err)
 {
     const struct daemon_options *options = engine->options;
@@ -141,6 +149,9 @@ static int open_images(struct engine *engine, struct error *err)
     if (r < 0)
         return r;
     image_store_set_limits(engine->images, &limits);
+    r = options->remap != NULL ? map_images(engine, err) : 0;
+    if (r < 0)
+        return r;
     if (engine->container_size > 0 && !image_store_has_quota(engine->images))
         return error_set(err, ERROR_INVALID, 0,
                          "storage-opt overlay2.size is supported only where %s lies on xfs or ext4 with project quotas",
@@ -152,7 +163,18 @@ static int open_images(struct engine *engine, struct error *err)
 static int open_volumes(struct engine *engine, struct error *err)
 {
     CLEANUP_FREE char *path = xasprintf("%s/volumes", engine->options->data_root);
-    return volumes_open(path, engine->db, &engine->volumes, err);
+    const struct userns_remap *remap = engine->options->remap;
+    return volumes_open(path, engine->db, remap != NULL ? remap->root_uid : 0, remap != NULL ? remap->root_gid : 0,
+                        &engine->volumes, err);
+}
+
+static int make_network_namespace(void *data, struct error *err)
+{
+    const struct userns_remap *remap = data;
+    int netns = -1;
+    int fd = userns_remap_make(remap, &netns, err);
+    fd_close(fd); /* the network namespace knows whose it is */
+    return fd < 0 ? fd : netns;
 }
 
 static int open_networks(struct engine *engine, struct error *err)
@@ -177,6 +199,8 @@ static int open_networks(struct engine *engine, struct error *err)
                                       .no_ip_forward = !o->ip_forward,
                                       .no_ip_masq = !o->ip_masq,
                                       .address_pools = &o->address_pools,
+                                      .make_namespace = o->remap != NULL ? make_network_namespace : NULL,
+                                      .make_data = (void *)o->remap,
                                       .seed = engine->id};
     int r = network_manager_open(&options, &engine->networks, err);
     if (r == 0 && no_bridge)

@@ -113,6 +113,12 @@ const struct network_endpoint *container_bridge_endpoint(const struct container 
 /* "connect" or "disconnect" of every network that the container is on. */
 void container_network_event(struct engine *engine, struct container *c, const char *action);
 
+/* ---- container_userns.c ---- */
+/* The ids of the container's user namespace; NULL: it is in the host's. */
+const struct userns_remap *container_remap(const struct engine *engine, const struct container *c);
+/* What a container with a user namespace cannot have is refused; with HostConfig complete, before anything is made. */
+int container_userns_check(const struct engine *engine, const struct container *c, struct error *err);
+
 /* ---- container_etc.c ---- */
 /* Writes hosts, hostname and resolv.conf. hosts: "names:address", beside its own names. */
 int container_etc_write(struct engine *engine, struct container *c, const struct network_sandbox *sandbox,

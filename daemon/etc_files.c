@@ -138,10 +138,13 @@ void etc_resolv_text(const struct etc_files *f, struct strbuf *out)
 }
 
 /* Rewritten in place at each start: a bind mount of a former start keeps showing the same file. */
-static int write_file(int dir_fd, const char *name, const struct strbuf *text, struct error *err)
+static int write_file(int dir_fd, const char *name, const struct strbuf *text, const struct etc_files *f,
+                      struct error *err)
 {
     CLEANUP_CLOSE int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd < 0)
+        return error_errno(err, errno, "%s of the container", name);
+    if ((f->uid != 0 || f->gid != 0) && fchown(fd, f->uid, f->gid) < 0)
         return error_errno(err, errno, "%s of the container", name);
     int r = fd_write_all(fd, strbuf_str(text), text->size);
     return r < 0 ? error_errno(err, r, "%s of the container", name) : 0;
@@ -177,16 +180,16 @@ int etc_files_write(int dir_fd, struct etc_files *f, struct error *err)
         f->host_hosts = hosts = read_host_file("/etc/hosts");
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
     etc_hosts_text(f, &text);
-    int r = write_file(dir_fd, "hosts", &text, err);
+    int r = write_file(dir_fd, "hosts", &text, f, err);
     if (r == 0) {
         strbuf_clear(&text);
         etc_resolv_text(f, &text);
-        r = write_file(dir_fd, "resolv.conf", &text, err);
+        r = write_file(dir_fd, "resolv.conf", &text, f, err);
     }
     if (r == 0) {
         strbuf_clear(&text);
         strbuf_addf(&text, "%s\n", f->hostname);
-        r = write_file(dir_fd, "hostname", &text, err);
+        r = write_file(dir_fd, "hostname", &text, f, err);
     }
     f->host_resolv = f->host_hosts = NULL;
     return r;

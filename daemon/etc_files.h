@@ -2,6 +2,8 @@
 #ifndef DORY_DAEMON_ETC_FILES_H
 #define DORY_DAEMON_ETC_FILES_H
 
+#include <sys/types.h>
+
 #include "base/error.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
@@ -16,6 +18,8 @@ struct etc_files {
     const struct strv *dns, *dns_search, *dns_options;
     const char *host_resolv; /* text of the host's resolv.conf; may be NULL */
     const char *host_hosts;  /* text of the host's hosts file (host network); may be NULL */
+    uid_t uid;               /* to whom they belong */
+    gid_t gid;
 };
 
 /* Where that resolver listens. */

@@ -1,21 +1,14 @@
 #include "daemon/idmap.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "base/fd.h"
-#include "base/file.h"
 #include "base/parse.h"
 #include "base/strv.h"
+#include "daemon/user_namespace.h"
 
 #define ID_MAX INT64_C(4294967294)
-#define STACK_SIZE 16384
 
 int idmap_parse(const char *text, uint32_t *ret_uid, uint32_t *ret_gid)
 {
@@ -49,49 +42,13 @@ void idmap_text(uint32_t on_disk, uint32_t seen, struct strbuf *out)
     add_line(out, high + 1, high + 1, (uint64_t)ID_MAX + 1 - (high + 1));
 }
 
-/* Waits until it is killed, or its daemon: it has a copy of all descriptors, also of locks that the next daemon wants.
- * It shares the daemon's memory: nothing but system calls are made here. */
-static int hold_namespace(void *data)
-{
-    const pid_t *parent = data;
-    syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (syscall(SYS_getppid) != *parent) /* it had ended before that */
-        syscall(SYS_exit_group, 0);
-    for (;;)
-        syscall(SYS_pause);
-    return 0;
-}
-
-static int write_map(pid_t pid, const char *file, uint32_t on_disk, uint32_t seen, struct error *err)
-{
-    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-    CLEANUP_FREE char *path = xasprintf("/proc/%d/%s", pid, file);
-    idmap_text(on_disk, seen, &text);
-    int r = file_write_control(AT_FDCWD, path, strbuf_str(&text));
-    return r < 0 ? error_errno(err, r, "%s", path) : 0;
-}
-
-/* A user namespace with these maps, or -errno. Its only process lives as long as this function. */
+/* A user namespace with these maps, or -errno. */
 static int make_namespace(uint32_t disk_uid, uint32_t disk_gid, uint32_t seen_uid, uint32_t seen_gid, struct error *err)
 {
-    CLEANUP_FREE char *stack = xmalloc(STACK_SIZE);
-    pid_t parent = getpid();
-    pid_t pid = clone(hold_namespace, stack + STACK_SIZE, CLONE_VM | CLONE_NEWUSER | SIGCHLD, &parent);
-    if (pid < 0)
-        return error_errno(err, errno, "a user namespace for the volume's ids");
-    int r = write_map(pid, "uid_map", disk_uid, seen_uid, err);
-    if (r == 0)
-        r = write_map(pid, "gid_map", disk_gid, seen_gid, err);
-    if (r == 0) {
-        CLEANUP_FREE char *path = xasprintf("/proc/%d/ns/user", pid);
-        r = open(path, O_RDONLY | O_CLOEXEC);
-        if (r < 0)
-            r = error_errno(err, errno, "%s", path);
-    }
-    kill(pid, SIGKILL);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
-    return r;
+    CLEANUP_STRBUF struct strbuf uids = STRBUF_INIT, gids = STRBUF_INIT;
+    idmap_text(disk_uid, seen_uid, &uids);
+    idmap_text(disk_gid, seen_gid, &gids);
+    return user_namespace_make(strbuf_str(&uids), strbuf_str(&gids), NULL, err);
 }
 
 int idmap_apply(int mount_fd, uint32_t disk_uid, uint32_t disk_gid, uint32_t seen_uid, uint32_t seen_gid,

@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "daemon/engine_internal.h"
 #include "daemon/host_mounts.h"
+#include "daemon/userns_remap.h"
 
 static const char *peer_of(const struct container *c)
 {
@@ -33,12 +34,18 @@ int ipc_share_resolve(struct engine *engine, struct container *c, struct error *
 
 static int make_shm(struct engine *engine, const struct container *c, char **ret, struct error *err)
 {
-    char size[24];
+    const struct userns_remap *remap = container_remap(engine, c);
+    char size[24], uid[12], gid[12];
+    snprintf(uid, sizeof(uid), "%u", remap != NULL ? remap->root_uid : 0);
+    snprintf(gid, sizeof(gid), "%u", remap != NULL ? remap->root_gid : 0);
     snprintf(size, sizeof(size), "%lld", (long long)c->host.shm_size);
     CLEANUP_CLOSE int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
     if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "source", "shm", 0) < 0 ||
         fsconfig(fs, FSCONFIG_SET_STRING, "mode", "1777", 0) < 0 ||
-        fsconfig(fs, FSCONFIG_SET_STRING, "size", size, 0) < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        fsconfig(fs, FSCONFIG_SET_STRING, "size", size, 0) < 0 ||
+        (remap != NULL && (fsconfig(fs, FSCONFIG_SET_STRING, "uid", uid, 0) < 0 ||
+                           fsconfig(fs, FSCONFIG_SET_STRING, "gid", gid, 0) < 0)) ||
+        fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
         return error_errno(err, errno, "/dev/shm of the container");
     CLEANUP_CLOSE int mount = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     if (mount < 0)

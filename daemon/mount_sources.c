@@ -13,6 +13,7 @@
 #include "daemon/host_mounts.h"
 #include "daemon/idmap.h"
 #include "daemon/passwd.h"
+#include "daemon/userns_remap.h"
 
 static void publish(struct engine *engine, const struct container *c, const struct mount_point *m, const char *action)
 {
@@ -47,7 +48,8 @@ static int place_image(struct engine *engine, const struct container *c, size_t 
 {
     const struct mount_point *m = &c->mounts[i];
     CLEANUP_FREE char *path = NULL;
-    CLEANUP_CLOSE int tree = image_rootfs_view(engine->images, m->rootfs_id, ROOTFS_READ, err);
+    CLEANUP_CLOSE int tree =
+        image_rootfs_view(engine->images, m->rootfs_id, ROOTFS_READ, container_remap(engine, c) != NULL, err);
     char name[24], link[40];
     snprintf(name, sizeof(name), "%zu", i);
     sources->on_host = true;
@@ -82,9 +84,8 @@ static int open_source(struct engine *engine, const struct mount_point *m, struc
     return fd < 0 ? error_errno(err, fd, "cannot access path %s/%s", m->source, m->subpath) : TAKE_FD(fd);
 }
 
-static int change_owner(const struct mount_point *m, int fd, const struct identity *identity, struct error *err)
+static int change_owner(const struct mount_point *m, int fd, uint32_t uid, uint32_t gid, struct error *err)
 {
-    uint32_t uid = (uint32_t)identity->uid, gid = (uint32_t)identity->gid;
     if (m->idmap != NULL) /* seen through the map, those are the user's */
         idmap_parse(m->idmap, &uid, &gid);
     int r = chown_tree(fd, uid, gid);
@@ -93,7 +94,7 @@ static int change_owner(const struct mount_point *m, int fd, const struct identi
 
 /* A copy of the mount at a place of ours, so that what the container does to the names in a volume does not change what
  * is mounted; with mapped ids where asked for. */
-static int place(struct engine *engine, const struct container *c, size_t i, int fd, const struct identity *identity,
+static int place(struct engine *engine, const struct container *c, size_t i, int fd, uint32_t user, uint32_t group,
                  struct mount_sources *sources, struct error *err)
 {
     const struct mount_point *m = &c->mounts[i];
@@ -105,7 +106,7 @@ static int place(struct engine *engine, const struct container *c, size_t i, int
         return error_errno(err, errno, "mount source %s", m->source);
     uint32_t uid, gid;
     if (m->idmap != NULL && idmap_parse(m->idmap, &uid, &gid) == 0) {
-        int r = idmap_apply(tree, uid, gid, (uint32_t)identity->uid, (uint32_t)identity->gid, err);
+        int r = idmap_apply(tree, uid, gid, user, group, err);
         if (r < 0)
             return error_context(err, "mount source %s", m->source);
     }
@@ -134,9 +135,11 @@ static int prepare_one(struct engine *engine, const struct container *c, size_t 
     CLEANUP_CLOSE int fd = open_source(engine, m, err);
     if (fd < 0)
         return fd;
-    if (m->change_owner)
-        r = change_owner(m, fd, identity, err);
-    return r < 0 || (m->subpath == NULL && m->idmap == NULL) ? r : place(engine, c, i, fd, identity, sources, err);
+    uint32_t uid, gid;
+    r = userns_remap_outside(container_remap(engine, c), identity->uid, identity->gid, &uid, &gid, err);
+    if (r == 0 && m->change_owner)
+        r = change_owner(m, fd, uid, gid, err);
+    return r < 0 || (m->subpath == NULL && m->idmap == NULL) ? r : place(engine, c, i, fd, uid, gid, sources, err);
 }
 
 int mount_sources_prepare(struct engine *engine, const struct container *c, const struct identity *identity,

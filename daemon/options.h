@@ -9,6 +9,8 @@
 #include "base/strmap.h"
 #include "base/strv.h"
 
+struct userns_remap;
+
 struct daemon_options {
     /* SIGHUP replaces insecure_registries, registry_mirrors, mirrors, labels, runtimes, default_runtime and log_level
      * under it: read them with it held for reading. Everything else is a plain value or never changes. */
@@ -58,6 +60,9 @@ struct daemon_options {
     int64_t keep_downloads; /* seconds */
     char *max_layer_size;   /* "256g": see struct image_limits */
     int64_t max_layer_entries;
+    char *userns_remap; /* as userns_remap_open() takes it; NULL or "": containers are in the host's user namespace */
+    /* What it means, and then data_root is the one below for it; looked up at the start, not the options' to free. */
+    const struct userns_remap *remap;
     bool live_restore; /* always so; false makes an orderly stop end the containers, as dockerd does */
 };
 

@@ -4,6 +4,7 @@
 #include "daemon/security_opt.h"
 #include "daemon/spec_resources.h"
 #include "daemon/ulimits.h"
+#include "daemon/userns_remap.h"
 #include "runtime/defaults.h"
 #include "runtime/spec.h"
 
@@ -243,6 +244,13 @@ static void put_etc_mounts(struct json_writer *w, const struct spec_input *in)
     }
 }
 
+/* Nobody makes nodes in a user namespace: there the host's are bound. */
+static void put_device_mounts(struct json_writer *w, const struct spec_input *in)
+{
+    for (size_t i = 0; in->remap != NULL && i < in->devices->count; i++)
+        put_mount(w, in->devices->items[i].path, "bind", in->devices->items[i].host_path, "bind,rprivate");
+}
+
 static void put_mounts(struct json_writer *w, const struct spec_input *in)
 {
     const struct container *c = in->container;
@@ -270,6 +278,7 @@ static void put_mounts(struct json_writer *w, const struct spec_input *in)
             put_mount(w, "/dev/shm", "tmpfs", "shm", options);
         }
     }
+    put_device_mounts(w, in);
     put_etc_mounts(w, in);
     if (in->init_path != NULL)
         put_mount(w, SPEC_INIT_TARGET, "bind", in->init_path, "bind,rprivate,ro");
@@ -295,6 +304,8 @@ static void put_namespaces(struct json_writer *w, const struct spec_input *in)
     json_key(w, "namespaces");
     json_begin_array(w);
     put_namespace(w, "mount", NULL);
+    if (in->remap != NULL)
+        put_namespace(w, "user", NULL);
     if (!in->host_network)
         put_namespace(w, "network", in->netns_path); /* the built-in runtime gets its descriptor beside the spec */
     if (!equals(h->uts_mode, "host"))
@@ -308,9 +319,25 @@ static void put_namespaces(struct json_writer *w, const struct spec_input *in)
     json_end_array(w);
 }
 
+static void put_mappings(struct json_writer *w, const char *key, const struct id_map *map)
+{
+    uint32_t inside = 0;
+    json_key(w, key);
+    json_begin_array(w);
+    for (size_t i = 0; i < map->count; i++) {
+        json_begin_object(w);
+        json_member_int(w, "containerID", inside);
+        json_member_int(w, "hostID", map->ranges[i].outside);
+        json_member_int(w, "size", map->ranges[i].count);
+        json_end_object(w);
+        inside += map->ranges[i].count;
+    }
+    json_end_array(w);
+}
+
 static void put_devices(struct json_writer *w, const struct spec_input *in)
 {
-    if (in->devices->count == 0)
+    if (in->devices->count == 0 || in->remap != NULL)
         return;
     json_key(w, "devices");
     json_begin_array(w);
@@ -361,6 +388,10 @@ static void put_linux(struct json_writer *w, const struct spec_input *in, const 
     json_key(w, "linux");
     json_begin_object(w);
     put_namespaces(w, in);
+    if (in->remap != NULL) {
+        put_mappings(w, "uidMappings", &in->remap->uids);
+        put_mappings(w, "gidMappings", &in->remap->gids);
+    }
     json_member_string(w, "cgroupsPath", in->cgroups_path);
     spec_resources_write(h, in->devices, w);
     put_devices(w, in);

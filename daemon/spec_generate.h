@@ -13,6 +13,7 @@
 #include "daemon/passwd.h"
 
 struct container;
+struct userns_remap;
 struct oci_seccomp;
 
 struct spec_input {
@@ -33,6 +34,7 @@ struct spec_input {
     const struct oci_seccomp *seccomp; /* into the spec; NULL: the filter goes beside it, or there is none */
     const char *init_path;             /* a program of the host that becomes pid 1 and runs the container's; NULL */
     const char *pid_path;              /* a pid namespace to join; NULL: new, or the host's if pid_mode says so */
+    const struct userns_remap *remap;  /* the ids of its user namespace; NULL: the host's */
 };
 
 /* Where docker puts the program of --init. */

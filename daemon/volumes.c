@@ -26,7 +26,7 @@ void volume_release(struct volume *v)
     *v = (struct volume){0};
 }
 
-int volumes_open(const char *root, struct db *db, struct volumes **ret, struct error *err)
+int volumes_open(const char *root, struct db *db, uid_t uid, gid_t gid, struct volumes **ret, struct error *err)
 {
     int r = file_mkdirs(root, 0710, err);
     if (r == 0)
@@ -43,7 +43,7 @@ int volumes_open(const char *root, struct db *db, struct volumes **ret, struct e
         return error_errno(err, errno, "%s", root);
     file_spread(fd);
     struct volumes *v = xcalloc(1, sizeof(*v));
-    *v = (struct volumes){.root = xstrdup(root), .root_fd = TAKE_FD(fd), .db = db};
+    *v = (struct volumes){.root = xstrdup(root), .root_fd = TAKE_FD(fd), .db = db, .uid = uid, .gid = gid};
     pthread_mutex_init(&v->lock, NULL);
     *ret = v;
     return 0;
@@ -339,7 +339,10 @@ int volume_open_data(struct volumes *v, const char *name, struct error *err)
     CLEANUP_CLOSE int dir = openat(v->root_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir < 0)
         return error_errno(err, errno, "volume %s", name);
-    if (mkdirat(dir, "_data", 0755) < 0 && errno != EEXIST)
+    bool made = mkdirat(dir, "_data", 0755) == 0;
+    if (!made && errno != EEXIST)
+        return error_errno(err, errno, "volume %s", name);
+    if (made && (v->uid != 0 || v->gid != 0) && fchownat(dir, "_data", v->uid, v->gid, AT_SYMLINK_NOFOLLOW) < 0)
         return error_errno(err, errno, "volume %s", name);
     int fd = openat(dir, "_data", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return fd < 0 ? error_errno(err, errno, "volume %s", name) : fd;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/db.h"
 #include "base/error.h"
@@ -23,8 +24,8 @@ struct volume {
 };
 void volume_release(struct volume *volume);
 
-/* root: <data_root>/volumes. `db` stays the caller's. */
-int volumes_open(const char *root, struct db *db, struct volumes **ret, struct error *err);
+/* root: <data_root>/volumes. `db` stays the caller's. uid, gid: to whom new volumes belong. */
+int volumes_open(const char *root, struct db *db, uid_t uid, gid_t gid, struct volumes **ret, struct error *err);
 void volumes_close(struct volumes *volumes);
 
 struct volume_create {

@@ -11,6 +11,8 @@ struct volumes {
     char *root;
     int root_fd;
     struct db *db;
+    uid_t uid; /* to whom new volumes belong */
+    gid_t gid;
     /* Who is going to use what (volume_use.c); also held while a volume is made, removed or renamed. Taken before the
      * engine's index lock and the database's. */
     pthread_mutex_t lock;

@@ -55,7 +55,7 @@ int image_draft_create(struct image_store *store, const struct draft_base *base,
 
 int image_draft_make_init(struct image_store *store, const char *id, struct error *err)
 {
-    int CLEANUP_CLOSE root = image_rootfs_mount_once(store, id, err); /* what is beneath keeps its modes */
+    int CLEANUP_CLOSE root = image_rootfs_mount(store, id, ROOTFS_ONCE, err); /* what is beneath keeps its modes */
     if (root < 0) {
         return root;
     }
@@ -92,7 +92,7 @@ int image_layers_view(struct image_store *store, const struct draft_base *base, 
         return error_set(err, ERROR_SYSTEM, ENODATA, "an empty root has no layers");
     }
     if (strchr(lowers, ' ') != NULL) {
-        return rootfs_mount_layers(store, NULL, lowers, false, err);
+        return rootfs_mount_layers(store, NULL, lowers, 0, err);
     }
     /* overlayfs wants two layers where nothing can be written. */
     char path[STORE_ID_SIZE + sizeof("/diff")];

@@ -62,6 +62,13 @@ struct image_limits {
 void image_store_set_limits(struct image_store *store, const struct image_limits *limits);
 /* Can containers' own layers be limited (image_rootfs_options.size)? */
 bool image_store_has_quota(struct image_store *store);
+/*
+ * From now on files can be shown with the ids of a user namespace (ROOTFS_MAPPED): what belongs to 33 on the disk
+ * belongs there to what that namespace has as 33, and the other way round for what is written. Layers stay what they
+ * are, shared by all. The namespace has to have an id for the root of the host as well, whom overlayfs works as.
+ * ERROR_NOT_IMPLEMENTED if the file system or the kernel cannot (Linux 6.15). Before the first root is made.
+ */
+int image_store_map_ids(struct image_store *store, int userns_fd, struct error *err);
 /* What the opening had to remove because its files were gone: sentences for the daemon's log; owned by the store. */
 const struct strv *image_store_repairs(struct image_store *store);
 /* Directory descriptor of the data root, owned by the store. */
@@ -261,34 +268,41 @@ int image_push(struct image_store *store, const struct image_push_options *optio
 /* Makes the upper and work directories for a container over the image's layers. *ret_id (caller frees) names it; the
  * row in the database keeps the layers from being removed. image may be NULL only for an empty root. */
 struct image_rootfs_options {
-    /* It will be mounted with image_rootfs_mount_once(); then it may come from a small pool, and one is made for the
+    /* It will be mounted with ROOTFS_ONCE; then it may come from a small pool, and one is made for the
      * next. */
     bool once;
     /* At most so many bytes in the container's own layer; 0: no limit. ERROR_INVALID where the store's file system has
      * no project quotas. */
     uint64_t size;
+    bool mapped; /* it will be mounted with ROOTFS_MAPPED */
 };
 int image_rootfs_create(struct image_store *store, const struct image *image,
                         const struct image_rootfs_options *options, char **ret_id, struct error *err);
 /* The image's own files and nothing else, to be looked at with image_rootfs_view(ROOTFS_READ) and removed with
  * image_rootfs_remove(); the row keeps the layers likewise. */
 int image_rootfs_create_view(struct image_store *store, const struct image *image, char **ret_id, struct error *err);
-/* A detached overlay mount (fsopen/fsmount; nothing appears in any mount namespace) of the container's root, writable
- * unless read_only. Every call makes a new one. Returns the mount descriptor or -errno. At most one at a time may be
- * writable by the container itself; others (cp, export) share the kernel's upper-dir semantics, so use
- * /proc/PID/root of a running container instead. */
-int image_rootfs_mount(struct image_store *store, const char *rootfs_id, struct error *err);
-/* The same for a root that goes with its container (run --rm): nothing of it is written back to the disk when the mount
- * ends (overlayfs's "volatile"; without it the last close waits until all of the host's filesystem is written). */
-int image_rootfs_mount_once(struct image_store *store, const char *rootfs_id, struct error *err);
+enum rootfs_flags {
+    /* The root goes with its container (run --rm): nothing of it is written back to the disk when the mount ends
+     * (overlayfs's "volatile"; without it the last close waits until all of the host's filesystem is written). */
+    ROOTFS_ONCE = 1,
+    /* With the ids of image_store_map_ids(). */
+    ROOTFS_MAPPED = 2,
+};
+/* A detached overlay mount (fsopen/fsmount; nothing appears in any mount namespace) of the container's root, writable.
+ * Every call makes a new one. Returns the mount descriptor or -errno. At most one at a time may be writable by the
+ * container itself; others (cp, export) share the kernel's upper-dir semantics, so use /proc/PID/root of a running
+ * container instead. flags: enum rootfs_flags. */
+int image_rootfs_mount(struct image_store *store, const char *rootfs_id, unsigned flags, struct error *err);
 /*
  * A detached mount for looking at the files of a container from outside. ROOTFS_READ: all layers, read-only, nothing of
  * it in anybody's way (what a running container changes meanwhile may show or not); ROOTFS_LOWER: the same without the
  * container's own layer, ENODATA when there is nothing beneath it; ROOTFS_WRITE: for a container that does not run, and
- * is kept from starting; ROOTFS_UPPER: no mount but the container's own layer itself, in overlay form.
+ * is kept from starting; ROOTFS_UPPER: no mount but the container's own layer itself, in overlay form. mapped: see
+ * ROOTFS_MAPPED; not with ROOTFS_UPPER.
  */
 enum rootfs_view { ROOTFS_READ, ROOTFS_LOWER, ROOTFS_WRITE, ROOTFS_UPPER };
-int image_rootfs_view(struct image_store *store, const char *rootfs_id, enum rootfs_view view, struct error *err);
+int image_rootfs_view(struct image_store *store, const char *rootfs_id, enum rootfs_view view, bool mapped,
+                      struct error *err);
 /* O_PATH|O_DIRECTORY descriptor of the upper directory (size, diff), or -errno. */
 int image_rootfs_upper(struct image_store *store, const char *rootfs_id, struct error *err);
 /* Forgets the row and renames the directory away; the bytes are deleted by the store's own cleaner thread. */

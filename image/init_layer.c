@@ -74,7 +74,7 @@ static int insert(struct image_store *store, const char *image_id, const char *d
 
 static int fill(struct image_store *store, const char *dir, const char *lowers, struct error *err)
 {
-    int CLEANUP_CLOSE root = rootfs_mount_layers(store, dir, lowers, false, err);
+    int CLEANUP_CLOSE root = rootfs_mount_layers(store, dir, lowers, 0, err);
     if (root < 0) {
         return root;
     }

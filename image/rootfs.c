@@ -13,9 +13,6 @@
 #include "image/rootfs_quota.h"
 #include "image/store.h"
 
-/* Longest value fsconfig(2) takes. */
-#define FSCONFIG_VALUE_MAX 255
-
 /* Set explicitly, because their defaults are the kernel's configuration: a root must mean the same wherever it is
  * mounted again, and layers never hold redirects or metadata-only copies. */
 const struct rootfs_overlay_option rootfs_overlay_options[] = {
@@ -130,7 +127,7 @@ int image_rootfs_create(struct image_store *store, const struct image *image,
     if (r < 0) {
         return r;
     }
-    bool once = options->once && lowers[0] != 0 && options->size == 0;
+    bool once = options->once && lowers[0] != 0 && options->size == 0 && options->mapped == (store->mapped_fd >= 0);
     if (!once || !rootfs_pool_take(store, lowers, id, &mounted)) {
         store_new_id(id);
         r = rootfs_make_directories(store, id, lowers, options->size, err);
@@ -281,15 +278,6 @@ int image_rootfs_upper(struct image_store *store, const char *rootfs_id, struct 
 
 /* ---- Mounting ---- */
 
-/* overlay/ID as a path short enough for fsconfig(2). */
-static void overlay_path(struct image_store *store, char *path, size_t size, const char *id, const char *name)
-{
-    int n = snprintf(path, size, "%s/overlay/%s/%s", store->root_path, id, name);
-    if (n < 0 || n >= FSCONFIG_VALUE_MAX) {
-        snprintf(path, size, "/proc/self/fd/%d/%s/%s", store->overlay_fd, id, name);
-    }
-}
-
 /* What the kernel says in words about a mount that it refuses goes into the message. */
 static int mount_failed(int fs_fd, int errnum, const char *step, struct error *err)
 {
@@ -306,25 +294,26 @@ static int set_string(int fs_fd, const char *key, const char *value)
     return syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_STRING, key, value, 0) < 0 ? -errno : 0;
 }
 
-static int set_upper(struct image_store *store, int fs_fd, const char *id, struct error *err)
+static int set_upper(struct image_store *store, int fs_fd, const char *id, bool mapped, struct error *err)
 {
     char path[FSCONFIG_VALUE_MAX + 1];
-    overlay_path(store, path, sizeof(path), id, "diff");
+    rootfs_overlay_path(store, mapped, id, "diff", path, sizeof(path));
     int r = set_string(fs_fd, "upperdir", path);
     if (r == 0) {
-        overlay_path(store, path, sizeof(path), id, "work");
+        rootfs_overlay_path(store, mapped, id, "work", path, sizeof(path));
         r = set_string(fs_fd, "workdir", path);
     }
     return r < 0 ? mount_failed(fs_fd, r, path, err) : 0;
 }
 
-static int set_layers(struct image_store *store, int fs_fd, const char *id, const char *lowers, struct error *err)
+static int set_layers(struct image_store *store, int fs_fd, const char *id, const char *lowers, bool mapped,
+                      struct error *err)
 {
     char path[FSCONFIG_VALUE_MAX + 1];
     char lower[STORE_ID_SIZE + 1];
     for (const char *p = lowers; strlen(p) >= STORE_ID_SIZE; p += STORE_ID_SIZE + (p[STORE_ID_SIZE] == ' ')) {
         snprintf(lower, sizeof(lower), "%s", p);
-        overlay_path(store, path, sizeof(path), lower, "diff");
+        rootfs_overlay_path(store, mapped, lower, "diff", path, sizeof(path));
         int r = set_string(fs_fd, "lowerdir+", path);
         if (r == -EINVAL && p == lowers) {
             store->old_overlay = true;
@@ -337,7 +326,7 @@ static int set_layers(struct image_store *store, int fs_fd, const char *id, cons
     if (id == NULL) {
         return 0; /* a view without an upper directory is read-only */
     }
-    return set_upper(store, fs_fd, id, err);
+    return set_upper(store, fs_fd, id, mapped, err);
 }
 
 /* What all overlays have; then the mount itself. once: its writes need not outlive it. */
@@ -359,15 +348,16 @@ static int finish_mount(int fs_fd, bool once, struct error *err)
     return fd < 0 ? mount_failed(fs_fd, errno, "fsmount", err) : fd;
 }
 
-static int mount_new(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err)
+static int mount_new(struct image_store *store, const char *id, const char *lowers, unsigned flags, struct error *err)
 {
     int CLEANUP_CLOSE fs_fd = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
     if (fs_fd < 0) {
         return error_errno(err, errno, "mount overlay: fsopen");
     }
     int r = set_string(fs_fd, "source", "overlay"); /* what df and mount(8) show */
-    r = r < 0 ? mount_failed(fs_fd, r, "source", err) : set_layers(store, fs_fd, id, lowers, err);
-    return r < 0 ? r : finish_mount(fs_fd, once, err);
+    r = r < 0 ? mount_failed(fs_fd, r, "source", err)
+              : set_layers(store, fs_fd, id, lowers, flags & ROOTFS_MAPPED, err);
+    return r < 0 ? r : finish_mount(fs_fd, flags & ROOTFS_ONCE, err);
 }
 
 int rootfs_mount_over(struct image_store *store, const char *id, const char *lower, struct error *err)
@@ -377,7 +367,7 @@ int rootfs_mount_over(struct image_store *store, const char *id, const char *low
         return error_errno(err, errno, "mount overlay: fsopen");
     }
     int r = set_string(fs_fd, "lowerdir", lower);
-    r = r < 0 ? mount_failed(fs_fd, r, "lowerdir", err) : set_upper(store, fs_fd, id, err);
+    r = r < 0 ? mount_failed(fs_fd, r, "lowerdir", err) : set_upper(store, fs_fd, id, false, err);
     return r < 0 ? r : finish_mount(fs_fd, true, err);
 }
 
@@ -394,11 +384,12 @@ static void forget_volatile(struct image_store *store, const char *id)
 }
 
 /* A root without an image is a plain directory. */
-static int mount_plain(struct image_store *store, const char *id, struct error *err)
+static int mount_plain(struct image_store *store, const char *id, bool mapped, struct error *err)
 {
     char path[STORE_ID_SIZE + sizeof("/diff")];
     snprintf(path, sizeof(path), "%s/diff", id);
-    int fd = (int)syscall(SYS_open_tree, store->overlay_fd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    int fd = (int)syscall(SYS_open_tree, mapped ? store->mapped_fd : store->overlay_fd, path,
+                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     return fd < 0 ? error_errno(err, errno, "open_tree overlay/%s", path) : fd;
 }
 
@@ -430,10 +421,11 @@ static int rootfs_lowers(struct image_store *store, const char *id, char **ret, 
     return r < 0 || row ? r : no_such_rootfs(id, err);
 }
 
-static int mount_layers(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err)
+static int mount_layers(struct image_store *store, const char *id, const char *lowers, unsigned flags,
+                        struct error *err)
 {
     if (!store->old_overlay) {
-        int fd = mount_new(store, id, lowers, once, err);
+        int fd = mount_new(store, id, lowers, flags, err);
         if (fd >= 0 || !store->old_overlay) {
             return fd;
         }
@@ -441,40 +433,43 @@ static int mount_layers(struct image_store *store, const char *id, const char *l
     return rootfs_mount_old(store, id, lowers, err);
 }
 
-int rootfs_mount_layers(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err)
+int rootfs_mount_layers(struct image_store *store, const char *id, const char *lowers, unsigned flags,
+                        struct error *err)
 {
     struct rootfs_quota_mounting mounting;
     if (lowers[0] == 0) {
-        return mount_plain(store, id, err);
+        return mount_plain(store, id, flags & ROOTFS_MAPPED, err);
     }
-    if (once) {
+    if (flags & ROOTFS_ONCE) {
         forget_volatile(store, id);
     }
     if (id == NULL || !rootfs_quota_is_set(store, id)) {
-        return mount_layers(store, id, lowers, once, err);
+        return mount_layers(store, id, lowers, flags, err);
     }
     int r = rootfs_quota_mount_begin(store, id, &mounting);
     if (r < 0) {
         return error_errno(err, r, "mount overlay/%s", id);
     }
-    r = mount_layers(store, id, lowers, once, err);
+    r = mount_layers(store, id, lowers, flags, err);
     rootfs_quota_mount_end(&mounting);
     return r;
 }
 
-static int rootfs_mount(struct image_store *store, const char *rootfs_id, bool once, struct error *err)
+int image_rootfs_mount(struct image_store *store, const char *rootfs_id, unsigned flags, struct error *err)
 {
     CLEANUP_FREE char *lowers = NULL;
-    int fd = rootfs_pool_held(store, rootfs_id, once);
+    int fd = rootfs_pool_held(store, rootfs_id, flags & ROOTFS_ONCE);
     if (fd >= 0) {
         return fd;
     }
     int r = rootfs_lowers(store, rootfs_id, &lowers, err);
-    return r < 0 ? r : rootfs_mount_layers(store, rootfs_id, lowers, once, err);
+    return r < 0 ? r : rootfs_mount_layers(store, rootfs_id, lowers, flags, err);
 }
 
-int image_rootfs_view(struct image_store *store, const char *rootfs_id, enum rootfs_view view, struct error *err)
+int image_rootfs_view(struct image_store *store, const char *rootfs_id, enum rootfs_view view, bool mapped,
+                      struct error *err)
 {
+    unsigned flags = mapped ? ROOTFS_MAPPED : 0;
     CLEANUP_FREE char *lowers = NULL;
     if (view == ROOTFS_UPPER) {
         return image_rootfs_upper(store, rootfs_id, err);
@@ -486,22 +481,12 @@ int image_rootfs_view(struct image_store *store, const char *rootfs_id, enum roo
     if (view == ROOTFS_WRITE) {
         fd_close(rootfs_pool_held(store, rootfs_id, true)); /* its start makes a new one */
         forget_volatile(store, rootfs_id);
-        return rootfs_mount_layers(store, rootfs_id, lowers, false, err);
+        return rootfs_mount_layers(store, rootfs_id, lowers, flags, err);
     }
     if (lowers[0] == 0) {
-        return view == ROOTFS_READ ? mount_plain(store, rootfs_id, err)
+        return view == ROOTFS_READ ? mount_plain(store, rootfs_id, mapped, err)
                                    : error_set(err, ERROR_SYSTEM, ENODATA, "an empty root has no layers");
     }
     CLEANUP_FREE char *all = xasprintf("%s %s", rootfs_id, lowers);
-    return rootfs_mount_layers(store, NULL, view == ROOTFS_READ ? all : lowers, false, err);
-}
-
-int image_rootfs_mount(struct image_store *store, const char *rootfs_id, struct error *err)
-{
-    return rootfs_mount(store, rootfs_id, false, err);
-}
-
-int image_rootfs_mount_once(struct image_store *store, const char *rootfs_id, struct error *err)
-{
-    return rootfs_mount(store, rootfs_id, true, err);
+    return rootfs_mount_layers(store, NULL, view == ROOTFS_READ ? all : lowers, flags, err);
 }

@@ -85,7 +85,8 @@ void rootfs_pool_fill(struct image_store *store)
     }
     store_new_id(entry.id);
     if (rootfs_make_directories(store, entry.id, entry.lowers, 0, NULL) == 0) {
-        entry.fd = rootfs_mount_layers(store, entry.id, entry.lowers, true, NULL);
+        entry.fd = rootfs_mount_layers(store, entry.id, entry.lowers,
+                                       ROOTFS_ONCE | (store->mapped_fd >= 0 ? ROOTFS_MAPPED : 0), NULL);
     }
     pthread_mutex_lock(&store->pool.lock);
     if (entry.fd >= 0 && generation == store->pool.generation) {

@@ -166,6 +166,7 @@ int image_store_open(const char *data_root, struct db *db, struct image_store **
     struct image_store *store = xcalloc(1, sizeof(*store));
     store->db = db;
     store->limits = (struct image_limits){IMAGE_LAYER_BYTES_DEFAULT, IMAGE_LAYER_ENTRIES_DEFAULT};
+    store->mapped_fd = -1;
     store->root_fd = store->overlay_fd = store->tmp_fd = store->blobs_fd = store->downloads_fd = -1;
     store_cleaner_init(&store->cleaner);
     digest_pool_init(&store->digests);
@@ -196,6 +197,7 @@ void image_store_close(struct image_store *store)
     map_release(&store->cache);
     map_release(&store->pins);
     strv_release(&store->repairs);
+    fd_close(store->mapped_fd);
     fd_close(store->blobs_fd);
     fd_close(store->tmp_fd);
     fd_close(store->downloads_fd);

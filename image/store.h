@@ -53,6 +53,7 @@ struct image_store {
     struct map cache; /* id -> struct image, each with one reference; under the database's lock */
     bool old_overlay; /* the kernel's overlayfs has no lowerdir+ */
     bool has_quota;   /* project quotas are enforced where overlay/ is */
+    int mapped_fd;    /* overlay/ with the ids of image_store_map_ids(), a detached mount; -1 */
     struct strv repairs;
     struct store_cleaner cleaner;
     struct digest_pool digests; /* of the layers on their way in */
@@ -151,8 +152,9 @@ int rootfs_make_directories(struct image_store *store, const char *id, const cha
 /* Its row. Lock held. */
 int rootfs_insert_row(struct image_store *store, const char *id, const struct image *image, const char *lowers,
                       struct error *err);
-/* A detached overlay mount of overlay/ID over `lowers`; once: its writes need not outlive the mount. */
-int rootfs_mount_layers(struct image_store *store, const char *id, const char *lowers, bool once, struct error *err);
+/* A detached overlay mount of overlay/ID over `lowers`; flags: enum rootfs_flags. */
+int rootfs_mount_layers(struct image_store *store, const char *id, const char *lowers, unsigned flags,
+                        struct error *err);
 
 /* overlay/ID over a directory of anybody's, by a path without ':' and '\\'; its writes need not outlive the mount. */
 int rootfs_mount_over(struct image_store *store, const char *id, const char *lower, struct error *err);
@@ -164,6 +166,15 @@ struct rootfs_overlay_option {
     const char *key, *value;
 };
 extern const struct rootfs_overlay_option rootfs_overlay_options[];
+
+/* ---- rootfs_mapped.c ---- */
+
+/* Longest value fsconfig(2) takes. */
+#define FSCONFIG_VALUE_MAX 255
+
+/* overlay/ID/NAME as a path short enough for fsconfig(2), with mapped ids or without. */
+void rootfs_overlay_path(const struct image_store *store, bool mapped, const char *id, const char *name, char *path,
+                         size_t size);
 
 /* ---- rootfs_mount_old.c ---- */
 

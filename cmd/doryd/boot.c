@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "daemon/build/build.h"
 #include "daemon/engine.h"
+#include "daemon/userns_remap.h"
 
 void boot_notify(const char *state)
 {
@@ -83,6 +84,37 @@ static int lock_file(const char *path, const char *what, int *ret_fd, struct err
         return error_errno(err, errno, "write %s", path);
     *ret_fd = TAKE_FD(fd);
     return 0;
+}
+
+/* Containers of other ids, or without, have a data root of their own, as with dockerd: nobody meets the wrong owners.
+ */
+static int open_remap(struct boot *boot, struct error *err)
+{
+    struct daemon_options *options = boot->options;
+    CLEANUP_FREE char *root = NULL;
+
+    if (!options->userns_remap || !*options->userns_remap)
+        return 0;
+    int r = userns_remap_open(options->userns_remap, &boot->remap, err);
+    if (r == 0)
+        r = file_mkdirs(options->data_root, 0710, err);
+    if (r == 0 && chmod(options->data_root, 0710) < 0)
+        r = error_errno(err, errno, "%s", options->data_root);
+    if (r < 0) {
+        free(TAKE_PTR(boot->remap));
+        return r;
+    }
+    root = userns_remap_root(boot->remap, options->data_root);
+    xstrset(&options->data_root, root);
+    options->remap = boot->remap;
+    log_info("User namespaces: ID ranges will be mapped to subuid/subgid ranges of: %s", options->userns_remap);
+    return 0;
+}
+
+static void close_remap(struct boot *boot)
+{
+    boot->options->remap = NULL;
+    free(TAKE_PTR(boot->remap));
 }
 
 static int make_data_root(struct boot *boot, struct error *err)
@@ -262,6 +294,7 @@ static const struct {
     {"log level", set_log_level, NULL},
     {"shim", find_shim, NULL},
     {"TLS", prepare_tls, forget_tls},
+    {"user namespaces", open_remap, close_remap},
     {"data root", make_data_root, unlock_data_root},
     {"exec root", make_exec_root, NULL},
     {"pid file", write_pidfile, remove_pidfile},

@@ -8,6 +8,7 @@
 
 struct engine;
 struct api_server;
+struct userns_remap;
 
 /* What the steps make. Zero-initialised but for options and the descriptors, which are -1. */
 struct boot {
@@ -15,6 +16,7 @@ struct boot {
     int root_lock, pid_lock;
     struct server_tls tls;
     char *connect_path; /* of dory-connect */
+    struct userns_remap *remap;
     struct engine *engine;
     struct api_server *server;
     size_t done; /* steps that stand */

@@ -7,6 +7,7 @@
 #include "cmd/doryd/boot.h"
 #include "cmd/doryd/options.h"
 #include "cmd/doryd/version.h"
+#include "daemon/userns_remap.h"
 
 /* One more is the first that asks; who insists does not want to wait for containers. */
 #define IMPATIENT_SIGNALS 2
@@ -50,7 +51,7 @@ static void allow_insisting(const sigset_t *set)
 static void reload(struct daemon_options *options, int argc, char **argv)
 {
     CLEANUP_STRV struct strv ignored = STRV_INIT;
-    CLEANUP_FREE char *names = NULL;
+    CLEANUP_FREE char *names = NULL, *root = NULL;
     struct daemon_options fresh = {0};
     struct invocation invocation = {0};
     struct error error = {0};
@@ -66,6 +67,10 @@ static void reload(struct daemon_options *options, int argc, char **argv)
         daemon_options_release(&fresh);
     } else {
         xstrset(&fresh.shim_path, options->shim_path); /* found at the start, not given */
+        if (options->remap) {
+            root = userns_remap_root(options->remap, fresh.data_root);
+            xstrset(&fresh.data_root, root);
+        }
         daemon_options_reload(options, &fresh, &ignored);
         names = strv_join(&ignored, ", ");
         if (ignored.count > 0)

@@ -92,6 +92,8 @@ const struct row option_rows[] = {
     {"tlskey", 0, NULL, ROW_STRING, AT(tls_key), "/etc/dory/key.pem", 0, "The key of the daemon's TLS certificate"},
     {"tlsverify", 0, NULL, ROW_BOOL, AT(tls_verify), "false", 0,
      "Use TLS, and serve nobody without a certificate that tlscacert signed"},
+    {"userns-remap", 0, NULL, ROW_STRING, AT(userns_remap), NULL, 0,
+     "User whose subordinate ids containers have, user[:group]; default: dockremap, made if missing"},
 };
 
 const size_t option_row_count = ARRAY_SIZE(option_rows);

@@ -14,6 +14,7 @@
 #include "daemon/build/copy_tree.h"
 #include "daemon/build/run_mounts.h"
 #include "daemon/engine_internal.h"
+#include "daemon/userns_remap.h"
 
 #define PRIVATE_MAX 1000
 
@@ -151,7 +152,11 @@ static int make(const struct step_context *step, const struct run_mount *mount, 
     r = seed(step, mount, fd, err);
     if (r < 0)
         return r;
-    if (fchown(fd, mount->uid, mount->gid) < 0 || fchmod(fd, mount->mode & 07777) < 0 ||
+    uint32_t uid, gid;
+    r = userns_remap_outside(step->run->build->engine->options->remap, mount->uid, mount->gid, &uid, &gid, err);
+    if (r < 0)
+        return r;
+    if (fchown(fd, uid, gid) < 0 || fchmod(fd, mount->mode & 07777) < 0 ||
         renameat2(mounts_fd, begun, mounts_fd, name, RENAME_NOREPLACE) < 0)
         return error_errno(err, errno, "make build/mounts/%s", name);
     CLEANUP_FREE char *id = cache_id(step->run->build, mount);

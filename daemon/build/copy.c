@@ -380,7 +380,7 @@ static int make_copy(const struct step_context *step, struct build_layer **ret, 
     if (r < 0)
         return r;
     find_former(job, &former);
-    CLEANUP_CLOSE int root = image_rootfs_mount_once(engine_images(build->engine), layer->dir, err);
+    CLEANUP_CLOSE int root = image_rootfs_mount(engine_images(build->engine), layer->dir, ROOTFS_ONCE, err);
     if (root < 0)
         return root;
     job->root_fd = root;

@@ -13,6 +13,7 @@
 #include "daemon/build/content.h"
 #include "daemon/engine_internal.h"
 #include "daemon/host_mounts.h"
+#include "daemon/userns_remap.h"
 
 /* ---- The key ---- */
 
@@ -281,8 +282,12 @@ static int private_file(struct run_mounts *m, const void *data, size_t size, con
         return r;
     CLEANUP_FREE char *path = xasprintf("%s/%u", m->private_path, m->names++);
     CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    uint32_t uid, gid;
+    r = userns_remap_outside(m->engine->options->remap, as->uid, as->gid, &uid, &gid, err);
+    if (r < 0)
+        return r;
     r = fd < 0 ? -errno : fd_write_all(fd, data, size);
-    if (r == 0 && (fchown(fd, as->uid, as->gid) < 0 || fchmod(fd, as->mode & 07777) < 0))
+    if (r == 0 && (fchown(fd, uid, gid) < 0 || fchmod(fd, as->mode & 07777) < 0))
         r = -errno;
     if (r < 0)
         return error_errno(err, r, "%s", path);
@@ -419,7 +424,7 @@ static int make_targets(struct run_mounts *m, const struct step_context *step, s
     r = build_layer_new(step->run->build->service, &base, &m->stubs, err);
     if (r < 0)
         return r;
-    CLEANUP_CLOSE int root = image_rootfs_mount_once(engine_images(m->engine), m->stubs->dir, err);
+    CLEANUP_CLOSE int root = image_rootfs_mount(engine_images(m->engine), m->stubs->dir, ROOTFS_ONCE, err);
     if (root < 0)
         return root;
     for (size_t i = 0; i + 1 < missing.count; i += 2) {
@@ -431,6 +436,18 @@ static int make_targets(struct run_mounts *m, const struct step_context *step, s
 }
 
 /* ---- All of them ---- */
+
+/* Files of an image or a context have the ids of no container yet. */
+static int check_remap(const struct run_mounts *m, const struct run_mount *mount, struct error *err)
+{
+    if (m->engine->options->remap == NULL ||
+        (mount->kind != RUN_MOUNT_BIND && (mount->kind != RUN_MOUNT_CACHE || mount->from == NULL)))
+        return 0;
+    return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                     "RUN --mount=type=%s,target=%s: files of the context, a stage or an image are not supported by "
+                     "dory yet when user namespaces (userns-remap) are enabled",
+                     mount->kind == RUN_MOUNT_BIND ? "bind" : "cache", mount->target);
+}
 
 static int add_mount(struct run_mounts *m, const struct step_context *step, const struct run_mount *mount,
                      struct error *err)
@@ -455,7 +472,10 @@ int run_mounts_prepare(const struct step_context *step, const char *id, struct r
     const struct step_run *run = &step->step->run;
     *ret = (struct run_mounts){.engine = step->run->build->engine, .id = id, .mount_count = run->mount_count};
     ret->cache_paths = xcalloc(run->mount_count + 1, sizeof(*ret->cache_paths));
-    int r = take_leases(ret, step, err);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < run->mount_count; i++)
+        r = check_remap(ret, &run->mounts[i], err);
+    r = r < 0 ? r : take_leases(ret, step, err);
     for (size_t i = 0; r == 0 && i < run->mount_count; i++)
         r = add_mount(ret, step, &run->mounts[i], err);
     if (r == 0)

@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/relay.h"
 #include "daemon/build/run_mounts.h"
+#include "daemon/engine.h"
+#include "daemon/userns_remap.h"
 #include "daemon/worker.h"
 
 #define CONNECTIONS_MAX 32
@@ -139,11 +141,15 @@ static void relay_free(struct ssh_relay *relay)
 int ssh_relay_start(struct build *build, const char *path, const struct run_mount *mount, struct ssh_relay **ret,
                     struct error *err)
 {
+    uint32_t uid, gid;
+    int r = userns_remap_outside(engine_options(build->engine)->remap, mount->uid, mount->gid, &uid, &gid, err);
+    if (r < 0)
+        return r;
     struct ssh_relay *relay = xcalloc(1, sizeof(*relay));
     *relay = (struct ssh_relay){.build = build, .id = xstrdup(mount->id), .stop_fd = eventfd(0, EFD_CLOEXEC)};
     relay->listen_fd = fd_listen_unix(AT_FDCWD, path, SOCK_STREAM, mount->mode & 0777);
-    int r = relay->listen_fd < 0 ? relay->listen_fd : relay->stop_fd < 0 ? -EMFILE : 0;
-    if (r == 0 && lchown(path, mount->uid, mount->gid) < 0)
+    r = relay->listen_fd < 0 ? relay->listen_fd : relay->stop_fd < 0 ? -EMFILE : 0;
+    if (r == 0 && lchown(path, uid, gid) < 0)
         r = -errno;
     if (r == 0)
         r = start_thread(&relay->thread, relay_main, relay);

@@ -18,7 +18,7 @@ static int make_workdir(const struct step_context *step, struct build_layer **re
     int r = build_layer_new(step->run->build->service, &base, &layer, err);
     if (r < 0)
         return r;
-    CLEANUP_CLOSE int root = image_rootfs_mount_once(store, layer->dir, err);
+    CLEANUP_CLOSE int root = image_rootfs_mount(store, layer->dir, ROOTFS_ONCE, err);
     if (root < 0)
         return root;
     CLEANUP_CLOSE int dir = beneath_mkdirs(root, step->step->text, 0755);

@@ -169,6 +169,19 @@ int namespace_visit(int netns_fd, int (*fn)(void *data, struct error *err), void
     return visit.result < 0 ? error_propagate(err, &failed) : 0;
 }
 
+/* The calling thread is in a new network namespace then. */
+static int enter_new(const struct namespace_maker *maker, struct error *err)
+{
+    if (maker->make == NULL) {
+        return unshare(CLONE_NEWNET) < 0 ? error_errno(err, errno, "create a network namespace") : 0;
+    }
+    CLEANUP_CLOSE int fd = maker->make(maker->make_data, err);
+    if (fd < 0) {
+        return fd;
+    }
+    return setns(fd, CLONE_NEWNET) < 0 ? error_errno(err, errno, "enter the new network namespace") : 0;
+}
+
 int namespace_make(const struct namespace_maker *maker, const struct namespace_address *address, struct namespace *ret,
                    bool *ret_astray, struct error *err)
 {
@@ -181,8 +194,9 @@ int namespace_make(const struct namespace_maker *maker, const struct namespace_a
     }
     ns.address = *address;
     ipam_mac(address->v4, ns.mac);
-    if (unshare(CLONE_NEWNET) < 0) {
-        return error_errno(err, errno, "create a network namespace");
+    r = enter_new(maker, err);
+    if (r < 0) {
+        return r;
     }
     r = fill(maker, bridge_index, &ns, err);
     if (setns(maker->host_netns, CLONE_NEWNET) < 0) {

@@ -22,6 +22,10 @@ struct namespace_maker {
     uint32_t gateway;            /* the default route */
     struct in6_addr gateway6;
     int mtu;
+    /* Makes the network namespace (its descriptor, or -errno), for one that belongs to another user namespace than
+     * ours; NULL: unshare(2). */
+    int (*make)(void *data, struct error *err);
+    void *make_data;
 };
 
 /* What eth0 has: 0, there is none; :: without IPv6. */

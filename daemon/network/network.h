@@ -35,7 +35,11 @@ struct network_options {
     bool no_ip_forward, no_ip_masq;
     int pool_size;                    /* warm namespaces kept; 0: the default (3) */
     const struct strv *address_pools; /* "base=...,size=..." as default-address-pool; NULL or empty: docker's */
-    const char *seed;                 /* what automatic IPv6 subnets are derived from: the host's own; NULL: "" */
+    /* Network namespaces that belong to other user namespaces than ours: struct namespace_maker; NULL: they are ours.
+     */
+    int (*make_namespace)(void *data, struct error *err);
+    void *make_data;
+    const char *seed; /* what automatic IPv6 subnets are derived from: the host's own; NULL: "" */
 };
 
 int network_manager_open(const struct network_options *options, struct network_manager **ret, struct error *err);

@@ -27,6 +27,7 @@ env_sanitized() {
 }
 
 # env_start [doryd option...]: sets ENV_DIR, ENV_BRIDGE, ENV_SUBNET, DORY_HOST and DOCKER_HOST, and waits for the daemon.
+# ENV_LAUNCH is a command that the daemon is started through (an array; it has to exec it).
 # With ENV_RUN_TMPFS set the state of what runs lies in memory, as /run does on a machine that systemd booted.
 env_start() {
     ENV_DIR=$(mktemp -d "${TMPDIR:-/tmp}/dory-env.XXXXXX")
@@ -60,7 +61,7 @@ env_daemon_start() {
         env_dockerd_start
         return
     fi
-    "$DORY_BIN/doryd" --data-root "$ENV_DIR/data" --exec-root "$ENV_DIR/run" -H "unix://$ENV_DIR/dory.sock" \
+    ${ENV_LAUNCH[@]+"${ENV_LAUNCH[@]}"} "$DORY_BIN/doryd" --data-root "$ENV_DIR/data" --exec-root "$ENV_DIR/run" -H "unix://$ENV_DIR/dory.sock" \
         --pidfile "$ENV_DIR/doryd.pid" --config-file "$ENV_DIR/daemon.json" \
         --bridge "$ENV_BRIDGE" --bip "$ENV_SUBNET.1/24" --cgroup-parent "/$ENV_BRIDGE" ${ENV_OPTIONS[@]+"${ENV_OPTIONS[@]}"} \
         3>&- 4>&- >>"$ENV_DIR/doryd.log" 2>&1 &
@@ -76,8 +77,9 @@ env_dockerd_start() {
     # dockerd leaves a forward policy of DROP behind, which would stop everybody else's containers.
     iptables-save >"$ENV_DIR/iptables"
     ip link add "$ENV_BRIDGE" type bridge 2>/dev/null && ip addr add "$ENV_SUBNET.1/24" dev "$ENV_BRIDGE" && ip link set "$ENV_BRIDGE" up
-    dockerd --data-root "$ENV_DIR/data" --exec-root "$ENV_DIR/run" -H "unix://$ENV_DIR/dory.sock" \
-        --pidfile "$ENV_DIR/doryd.pid" --config-file "$ENV_DIR/daemon.json" --bridge "$ENV_BRIDGE" \
+    ${ENV_LAUNCH[@]+"${ENV_LAUNCH[@]}"} dockerd --data-root "$ENV_DIR/data" --exec-root "$ENV_DIR/run" \
+        -H "unix://$ENV_DIR/dory.sock" --pidfile "$ENV_DIR/doryd.pid" --config-file "$ENV_DIR/daemon.json" \
+        --bridge "$ENV_BRIDGE" \
         3>&- 4>&- >>"$ENV_DIR/doryd.log" 2>&1 &
     ENV_DAEMON=$!
     echo "$ENV_DAEMON" >"$ENV_DIR/doryd.started"

@@ -212,7 +212,7 @@ static void layers_stay_while_another_image_or_a_container_has_them(void **state
     ASSERT_OK(t, image_remove(t->store, "two", &options, &rows, &count, &t->err));
     image_removed_free(rows, count);
     assert_true(store_count(t, "overlay") >= 3); /* two layers and the root */
-    int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, &t->err);
+    int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, 0, &t->err);
     assert_true(mount >= 0);
     ASSERT_OK(t, image_rootfs_remove(t->store, rootfs, &t->err));
     assert_store_is_empty(t);

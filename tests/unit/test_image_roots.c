@@ -14,7 +14,7 @@ static void a_root_shows_the_layers_and_keeps_its_own_changes(void **state)
     add_image(t, "app", 2, "", id);
     ASSERT_OK(t, image_lookup(t->store, "app", &image, &t->err));
     ASSERT_OK(t, image_rootfs_create(t->store, image, &(struct image_rootfs_options){0}, &rootfs, &t->err));
-    int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, &t->err);
+    int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, 0, &t->err);
     if (mount < 0)
         fail_msg("%s", t->err.message);
     char data[8] = "";
@@ -35,7 +35,8 @@ static void a_root_shows_the_layers_and_keeps_its_own_changes(void **state)
     int CLEANUP_CLOSE mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
     assert_int_equal(fd_read_all(mounts, 1 << 20, &table, NULL), 0);
     assert_null(strstr(table, t->root));
-    ASSERT_ERROR(t, image_rootfs_mount(t->store, "0123456789ab", &t->err), ERROR_NOT_FOUND, "No such root file system");
+    ASSERT_ERROR(t, image_rootfs_mount(t->store, "0123456789ab", 0, &t->err), ERROR_NOT_FOUND,
+                 "No such root file system");
     ASSERT_ERROR(t, image_rootfs_upper(t->store, "../tmp", &t->err), ERROR_NOT_FOUND, "No such root file system");
 }
 
@@ -66,7 +67,7 @@ static void a_hundred_and_thirty_layers_mount(void **state)
     CLEANUP_FREE char *rootfs = NULL;
     ASSERT_OK(t, image_lookup(t->store, id, &image, &t->err));
     ASSERT_OK(t, image_rootfs_create(t->store, image, &(struct image_rootfs_options){0}, &rootfs, &t->err));
-    int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, &t->err);
+    int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, 0, &t->err);
     if (mount < 0)
         fail_msg("%s", t->err.message);
     char data[8] = "";
@@ -98,7 +99,7 @@ static void equal_layers_and_opaque_roots_mount(void **state)
     CLEANUP_FREE char *rootfs = NULL;
     ASSERT_OK(t, image_lookup(t->store, id, &image, &t->err));
     ASSERT_OK(t, image_rootfs_create(t->store, image, &(struct image_rootfs_options){0}, &rootfs, &t->err));
-    int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, &t->err);
+    int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, 0, &t->err);
     assert_true(mount >= 0);
     assert_int_equal(faccessat(mount, "only", F_OK, 0), 0);
     assert_int_equal(faccessat(mount, "etc/a", F_OK, 0), -1);
@@ -110,7 +111,7 @@ static void a_root_without_an_image_is_an_empty_directory(void **state)
     struct store_test *t = *state;
     CLEANUP_FREE char *rootfs = NULL;
     ASSERT_OK(t, image_rootfs_create(t->store, NULL, &(struct image_rootfs_options){0}, &rootfs, &t->err));
-    int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, &t->err);
+    int CLEANUP_CLOSE mount = image_rootfs_mount(t->store, rootfs, 0, &t->err);
     assert_true(mount >= 0);
     int CLEANUP_CLOSE file = openat(mount, "x", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     assert_true(file >= 0);
