@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mount.h>
 
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/process.h"
@@ -180,4 +182,17 @@ int userns_remap_make(const struct userns_remap *remap, int *ret_netns, struct e
 int userns_remap_make_disk(const struct userns_remap *remap, struct error *err)
 {
     return make(remap, true, NULL, err);
+}
+
+int userns_remap_mount(const struct userns_remap *remap, int mount_fd, struct error *err)
+{
+    CLEANUP_CLOSE int fd = userns_remap_make_disk(remap, err);
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)fd};
+    if (fd < 0)
+        return fd;
+    if (mount_setattr(mount_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0)
+        return 0;
+    return errno == EINVAL
+               ? error_set(err, ERROR_NOT_IMPLEMENTED, EINVAL, "userns-remap: this file system cannot map ids")
+               : error_errno(err, errno, "userns-remap: map the ids of a mount");
 }

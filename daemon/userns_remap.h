@@ -33,6 +33,9 @@ int userns_remap_outside(const struct userns_remap *remap, uint32_t uid, uint32_
 /* A user namespace with these ids (its descriptor, or -errno) and, unless ret_netns is NULL, a network namespace that
  * belongs to it. */
 int userns_remap_make(const struct userns_remap *remap, int *ret_netns, struct error *err);
+/* Shows a detached mount that nothing is attached to with the ids that the containers have on the host in the place of
+ * those that they have inside. ERROR_NOT_IMPLEMENTED: not of this file system. */
+int userns_remap_mount(const struct userns_remap *remap, int mount_fd, struct error *err);
 /* The namespace of an id-mapped mount that shows what is stored with the containers' ids as theirs. Has an id for the
  * root of the host, so that it can write there. */
 int userns_remap_make_disk(const struct userns_remap *remap, struct error *err);

@@ -63,17 +63,18 @@ int image_draft_make_init(struct image_store *store, const char *id, struct erro
     return 0;
 }
 
-int image_draft_mount_over(struct image_store *store, const char *id, int lower_fd, struct error *err)
+int image_draft_mount_over(struct image_store *store, const char *id, int lower_fd, bool mapped, struct error *err)
 {
     char path[sizeof("/proc/self/fd/") + 12];
     struct stat st;
-    int CLEANUP_CLOSE dir = openat(store->overlay_fd, id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int CLEANUP_CLOSE dir =
+        openat(mapped ? store->mapped_fd : store->overlay_fd, id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir < 0 || fstat(lower_fd, &st) < 0 || fchownat(dir, "diff", st.st_uid, st.st_gid, 0) < 0 ||
         fchmodat(dir, "diff", st.st_mode & 07777, 0) < 0) {
         return error_errno(err, errno, "overlay/%s", id);
     }
     snprintf(path, sizeof(path), "/proc/self/fd/%d", lower_fd);
-    return rootfs_mount_over(store, id, path, err);
+    return rootfs_mount_over(store, id, path, mapped, err);
 }
 
 void image_draft_remove(struct image_store *store, const char *id)
@@ -82,7 +83,7 @@ void image_draft_remove(struct image_store *store, const char *id)
     (void)image_rootfs_remove(store, id, NULL);
 }
 
-int image_layers_view(struct image_store *store, const struct draft_base *base, struct error *err)
+int image_layers_view(struct image_store *store, const struct draft_base *base, bool mapped, struct error *err)
 {
     CLEANUP_FREE char *lowers = base_lowers(store, base, err);
     if (lowers == NULL) {
@@ -92,12 +93,12 @@ int image_layers_view(struct image_store *store, const struct draft_base *base, 
         return error_set(err, ERROR_SYSTEM, ENODATA, "an empty root has no layers");
     }
     if (strchr(lowers, ' ') != NULL) {
-        return rootfs_mount_layers(store, NULL, lowers, 0, err);
+        return rootfs_mount_layers(store, NULL, lowers, mapped ? ROOTFS_MAPPED : 0, err);
     }
     /* overlayfs wants two layers where nothing can be written. */
     char path[STORE_ID_SIZE + sizeof("/diff")];
     snprintf(path, sizeof(path), "%s/diff", lowers);
-    return rootfs_read_only_clone(store, path, err);
+    return rootfs_read_only_clone(store, path, mapped, err);
 }
 
 /* ---- A draft becomes a layer ---- */

@@ -3,7 +3,7 @@
  * one of a root, written to, read once for its digest, and is the layer from then on, where it lies. Nothing is copied,
  * and the next root may stand on it before the digest is known.
  *
- * A draft is a row of table rootfs until it is a layer: image_rootfs_mount_once() and the other functions of image.h
+ * A draft is a row of table rootfs until it is a layer: image_rootfs_mount() and the other functions of image.h
  * take its id, a crash leaves nothing of it, and the layers beneath it stay.
  *
  * A layer that is wanted for more than images (the results of a build cache) has a row in layer_use under a name of the
@@ -30,8 +30,8 @@ int image_draft_create(struct image_store *store, const struct draft_base *base,
 /* Makes the places where the mounts of a container go: for a draft without an image beneath it. */
 int image_draft_make_init(struct image_store *store, const char *id, struct error *err);
 /* A detached mount of a directory of anybody's with the draft, which has nothing beneath it, as the place for writes.
- */
-int image_draft_mount_over(struct image_store *store, const char *id, int lower_fd, struct error *err);
+ * mapped: writes have mapped ids (ROOTFS_MAPPED); the directory has what it has. */
+int image_draft_mount_over(struct image_store *store, const char *id, int lower_fd, bool mapped, struct error *err);
 /* Forgets it and has its directory deleted. */
 void image_draft_remove(struct image_store *store, const char *id);
 
@@ -67,7 +67,7 @@ int image_layer_release(struct image_store *store, const char *user, struct erro
 /* Does an image have the layer, too? */
 bool image_layer_is_shared(struct image_store *store, const char *diff_id);
 
-/* A read-only view of layers, as draft_base names them: a detached mount, or -errno. */
-int image_layers_view(struct image_store *store, const struct draft_base *base, struct error *err);
+/* A read-only view of layers, as draft_base names them: a detached mount, or -errno. mapped: see ROOTFS_MAPPED. */
+int image_layers_view(struct image_store *store, const struct draft_base *base, bool mapped, struct error *err);
 
 #endif

@@ -360,14 +360,14 @@ static int mount_new(struct image_store *store, const char *id, const char *lowe
     return r < 0 ? r : finish_mount(fs_fd, flags & ROOTFS_ONCE, err);
 }
 
-int rootfs_mount_over(struct image_store *store, const char *id, const char *lower, struct error *err)
+int rootfs_mount_over(struct image_store *store, const char *id, const char *lower, bool mapped, struct error *err)
 {
     int CLEANUP_CLOSE fs_fd = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
     if (fs_fd < 0) {
         return error_errno(err, errno, "mount overlay: fsopen");
     }
     int r = set_string(fs_fd, "lowerdir", lower);
-    r = r < 0 ? mount_failed(fs_fd, r, "lowerdir", err) : set_upper(store, fs_fd, id, false, err);
+    r = r < 0 ? mount_failed(fs_fd, r, "lowerdir", err) : set_upper(store, fs_fd, id, mapped, err);
     return r < 0 ? r : finish_mount(fs_fd, true, err);
 }
 
@@ -393,10 +393,11 @@ static int mount_plain(struct image_store *store, const char *id, bool mapped, s
     return fd < 0 ? error_errno(err, errno, "open_tree overlay/%s", path) : fd;
 }
 
-int rootfs_read_only_clone(struct image_store *store, const char *path, struct error *err)
+int rootfs_read_only_clone(struct image_store *store, const char *path, bool mapped, struct error *err)
 {
     struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
-    int CLEANUP_CLOSE fd = (int)syscall(SYS_open_tree, store->overlay_fd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    int CLEANUP_CLOSE fd = (int)syscall(SYS_open_tree, mapped ? store->mapped_fd : store->overlay_fd, path,
+                                        OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) < 0) {
         return error_errno(err, errno, "open_tree overlay/%s", path);
     }

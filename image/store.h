@@ -157,9 +157,9 @@ int rootfs_mount_layers(struct image_store *store, const char *id, const char *l
                         struct error *err);
 
 /* overlay/ID over a directory of anybody's, by a path without ':' and '\\'; its writes need not outlive the mount. */
-int rootfs_mount_over(struct image_store *store, const char *id, const char *lower, struct error *err);
+int rootfs_mount_over(struct image_store *store, const char *id, const char *lower, bool mapped, struct error *err);
 /* A detached read-only mount of overlay/PATH alone. */
-int rootfs_read_only_clone(struct image_store *store, const char *path, struct error *err);
+int rootfs_read_only_clone(struct image_store *store, const char *path, bool mapped, struct error *err);
 
 /* What every overlay is mounted with; the last has no key. */
 struct rootfs_overlay_option {

@@ -125,7 +125,7 @@ static int seed(const struct step_context *step, const struct run_mount *mount, 
     struct stat st;
     if (mount->from == NULL)
         return 0;
-    int r = build_source_open(step, mount->from, &source, err);
+    int r = build_source_open_for_run(step, mount->from, &source, err);
     if (r < 0)
         return r;
     CLEANUP_CLOSE int from =

@@ -54,8 +54,8 @@ void build_state_add_layer(struct build_state *state, struct build_layer *layer)
 void build_state_add_line(struct build_state *state, char *created_by, int64_t created, struct build_layer *layer);
 /* The directories of its own layers, top first, as draft_base wants them. The caller frees. */
 char *build_state_above(const struct build_state *state);
-/* A read-only mount of the files, or -errno. */
-int build_state_view(struct build *build, const struct build_state *state, struct error *err);
+/* A read-only mount of the files, or -errno. mapped: with the ids that they have for a RUN in a user namespace. */
+int build_state_view(struct build *build, const struct build_state *state, bool mapped, struct error *err);
 
 enum stage_status { STAGE_WAITING, STAGE_DONE, STAGE_FAILED };
 
@@ -195,6 +195,10 @@ struct build_source {
 };
 /* name NULL: the context of the build. */
 int build_source_open(const struct step_context *step, const char *name, struct build_source *ret, struct error *err);
+/* The same for RUN: where that is in a user namespace, owners are what is there what they are in the source; the
+ * descriptor is a mount then. */
+int build_source_open_for_run(const struct step_context *step, const char *name, struct build_source *ret,
+                              struct error *err);
 void build_source_close(struct build_source *source);
 
 #endif

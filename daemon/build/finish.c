@@ -150,7 +150,7 @@ static int send_tree(struct build *build, const struct build_state *state, struc
         CLEANUP_TAR_WRITER struct tar_writer *empty = tar_writer_new(build->options->tree, build->options->tree_data);
         return tar_writer_finish(empty, err);
     }
-    CLEANUP_CLOSE int view = build_state_view(build, state, err);
+    CLEANUP_CLOSE int view = build_state_view(build, state, false, err);
     if (view < 0)
         return view;
     CLEANUP_TAR_WRITER struct tar_writer *writer = tar_writer_new(build->options->tree, build->options->tree_data);

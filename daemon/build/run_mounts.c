@@ -123,7 +123,9 @@ static int discard_writes(struct run_mounts *m, const struct step_context *step,
     const struct draft_base nothing = {0};
     struct build_layer **draft = new_draft(m);
     int r = build_layer_new(step->run->build->service, &nothing, draft, err);
-    return r < 0 ? r : image_draft_mount_over(engine_images(m->engine), (*draft)->dir, lower_fd, err);
+    return r < 0 ? r
+                 : image_draft_mount_over(engine_images(m->engine), (*draft)->dir, lower_fd,
+                                          m->engine->options->remap != NULL, err);
 }
 
 static int open_bind(const struct run_mount *mount, int root_fd, struct stat *st, struct error *err)
@@ -149,7 +151,7 @@ static int add_bind_mount(struct run_mounts *m, const struct step_context *step,
     CLEANUP(build_source_close) struct build_source source = {.fd = -1};
     CLEANUP_FREE char *path = NULL;
     struct stat st;
-    int r = build_source_open(step, mount->from, &source, err);
+    int r = build_source_open_for_run(step, mount->from, &source, err);
     if (r < 0)
         return r;
     CLEANUP_CLOSE int fd = open_bind(mount, source.fd, &st, err);
@@ -398,7 +400,7 @@ static int missing_targets(const struct run_mounts *m, const struct step_context
 {
     const struct build_state *state = step->state;
     bool empty = state->base == NULL && state->layer_count == 0;
-    CLEANUP_CLOSE int view = empty ? -1 : build_state_view(step->run->build, state, err);
+    CLEANUP_CLOSE int view = empty ? -1 : build_state_view(step->run->build, state, false, err);
     if (view < 0 && !empty)
         return view;
     for (size_t i = 0; i + 1 < m->targets.count; i += 2) {
@@ -437,18 +439,6 @@ static int make_targets(struct run_mounts *m, const struct step_context *step, s
 
 /* ---- All of them ---- */
 
-/* Files of an image or a context have the ids of no container yet. */
-static int check_remap(const struct run_mounts *m, const struct run_mount *mount, struct error *err)
-{
-    if (m->engine->options->remap == NULL ||
-        (mount->kind != RUN_MOUNT_BIND && (mount->kind != RUN_MOUNT_CACHE || mount->from == NULL)))
-        return 0;
-    return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                     "RUN --mount=type=%s,target=%s: files of the context, a stage or an image are not supported by "
-                     "dory yet when user namespaces (userns-remap) are enabled",
-                     mount->kind == RUN_MOUNT_BIND ? "bind" : "cache", mount->target);
-}
-
 static int add_mount(struct run_mounts *m, const struct step_context *step, const struct run_mount *mount,
                      struct error *err)
 {
@@ -472,10 +462,7 @@ int run_mounts_prepare(const struct step_context *step, const char *id, struct r
     const struct step_run *run = &step->step->run;
     *ret = (struct run_mounts){.engine = step->run->build->engine, .id = id, .mount_count = run->mount_count};
     ret->cache_paths = xcalloc(run->mount_count + 1, sizeof(*ret->cache_paths));
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < run->mount_count; i++)
-        r = check_remap(ret, &run->mounts[i], err);
-    r = r < 0 ? r : take_leases(ret, step, err);
+    int r = take_leases(ret, step, err);
     for (size_t i = 0; r == 0 && i < run->mount_count; i++)
         r = add_mount(ret, step, &run->mounts[i], err);
     if (r == 0)

@@ -9,6 +9,7 @@
 #include "daemon/build/execute.h"
 #include "daemon/build/key.h"
 #include "daemon/engine.h"
+#include "daemon/userns_remap.h"
 
 /* A stage FROM scratch without a file in it. */
 static int empty_directory(struct error *err)
@@ -20,7 +21,8 @@ static int empty_directory(struct error *err)
     return fd < 0 ? error_errno(err, errno, "make an empty directory") : fd;
 }
 
-static int open_stage(const struct step_context *step, size_t index, struct build_source *ret, struct error *err)
+static int open_stage(const struct step_context *step, size_t index, bool mapped, struct build_source *ret,
+                      struct error *err)
 {
     const struct build_state *state = NULL;
     struct build *build = step->run->build;
@@ -28,7 +30,7 @@ static int open_stage(const struct step_context *step, size_t index, struct buil
     if (r < 0)
         return r;
     bool empty = state->base == NULL && state->layer_count == 0;
-    ret->fd = empty ? empty_directory(err) : build_state_view(build, state, err);
+    ret->fd = empty ? empty_directory(err) : build_state_view(build, state, mapped, err);
     if (ret->fd < 0)
         return ret->fd;
     ret->keeps_owner = true;
@@ -36,7 +38,8 @@ static int open_stage(const struct step_context *step, size_t index, struct buil
     return 0;
 }
 
-static int open_image(const struct step_context *step, const char *name, struct build_source *ret, struct error *err)
+static int open_image(const struct step_context *step, const char *name, bool mapped, struct build_source *ret,
+                      struct error *err)
 {
     struct build *build = step->run->build;
     CLEANUP_IMAGE struct image *image = NULL;
@@ -50,7 +53,7 @@ static int open_image(const struct step_context *step, const char *name, struct 
     ret->store = engine_images(build->engine);
     ret->image = image_ref(image);
     const struct draft_base base = {.image = image};
-    ret->fd = image->diff_ids.count == 0 ? empty_directory(err) : image_layers_view(ret->store, &base, err);
+    ret->fd = image->diff_ids.count == 0 ? empty_directory(err) : image_layers_view(ret->store, &base, mapped, err);
     if (ret->fd < 0) {
         r = ret->fd;
         build_source_close(ret);
@@ -63,29 +66,58 @@ static int open_image(const struct step_context *step, const char *name, struct 
     return 0;
 }
 
-static int open_directory(int fd, const char *what, struct build_source *ret, struct error *err)
+/* A directory once more, with mapped ids. */
+static int map_directory(const struct build *build, int fd, const char *what, struct error *err)
+{
+    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)AT_EMPTY_PATH;
+    CLEANUP_CLOSE int tree = (int)syscall(SYS_open_tree, fd, "", flags);
+    if (tree < 0)
+        return error_errno(err, errno, "%s", what);
+    int r = userns_remap_mount(engine_options(build->engine)->remap, tree, err);
+    return r < 0 ? error_context(err, "%s", what) : TAKE_FD(tree);
+}
+
+static int open_directory(const struct build *build, int fd, const char *what, bool mapped, struct build_source *ret,
+                          struct error *err)
 {
     if (fd < 0)
         return error_set(err, ERROR_INVALID, 0, "%s: there is no build context", what);
+    if (mapped) {
+        ret->fd = map_directory(build, fd, what, err);
+        return ret->fd < 0 ? ret->fd : 0;
+    }
     ret->fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return ret->fd < 0 ? error_errno(err, errno, "%s", what) : 0;
 }
 
-int build_source_open(const struct step_context *step, const char *name, struct build_source *ret, struct error *err)
+static int open_source(const struct step_context *step, const char *name, bool mapped, struct build_source *ret,
+                       struct error *err)
 {
     const struct build_options *options = step->run->build->options;
     int index = -1;
     *ret = (struct build_source){.fd = -1};
     if (name == NULL)
-        return open_directory(options->context_fd, instruction_kind_name(step->step->kind), ret, err);
+        return open_directory(step->run->build, options->context_fd, instruction_kind_name(step->step->kind), mapped,
+                              ret, err);
     const struct build_context *context = build_context_find(options, name);
     if (context != NULL)
-        return context->image != NULL ? open_image(step, context->image, ret, err)
-                                      : open_directory(context->fd, name, ret, err);
+        return context->image != NULL ? open_image(step, context->image, mapped, ret, err)
+                                      : open_directory(step->run->build, context->fd, name, mapped, ret, err);
     int r = stages_find(&step->run->build->stages, step->run->stage->index, name, &index, err);
     if (r < 0)
         return r;
-    return index >= 0 ? open_stage(step, (size_t)index, ret, err) : open_image(step, name, ret, err);
+    return index >= 0 ? open_stage(step, (size_t)index, mapped, ret, err) : open_image(step, name, mapped, ret, err);
+}
+
+int build_source_open(const struct step_context *step, const char *name, struct build_source *ret, struct error *err)
+{
+    return open_source(step, name, false, ret, err);
+}
+
+int build_source_open_for_run(const struct step_context *step, const char *name, struct build_source *ret,
+                              struct error *err)
+{
+    return open_source(step, name, engine_options(step->run->build->engine)->remap != NULL, ret, err);
 }
 
 void build_source_close(struct build_source *source)

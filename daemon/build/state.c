@@ -114,9 +114,9 @@ char *build_state_above(const struct build_state *state)
     return strbuf_take(&text);
 }
 
-int build_state_view(struct build *build, const struct build_state *state, struct error *err)
+int build_state_view(struct build *build, const struct build_state *state, bool mapped, struct error *err)
 {
     CLEANUP_FREE char *above = build_state_above(state);
     const struct draft_base base = {.above = above, .image = state->base};
-    return image_layers_view(engine_images(build->engine), &base, err);
+    return image_layers_view(engine_images(build->engine), &base, mapped, err);
 }

@@ -289,7 +289,7 @@ D
     dory run --rm built cat /map | grep -q "$UID0"
 }
 
-@test "secrets, scripts and caches of RUN are the container root's; files of others are refused by name" {
+@test "what RUN mounts has the owners that it has in its source, and secrets, scripts and caches are its root's" {
     ours
     echo hidden >"$ENV_DIR/hidden"
     cat >"$ENV_DIR/ctx/Dockerfile.mounts" <<'D'
@@ -304,9 +304,31 @@ D
     dory build -q -t mounted --secret "id=s,src=$ENV_DIR/hidden" -f "$ENV_DIR/ctx/Dockerfile.mounts" "$ENV_DIR/ctx" >/dev/null
     [ "$(dory run --rm mounted cat /got)" = hidden ]
     [ "$(dory run --rm mounted cat /owners | xargs)" = "0:0 0:0" ]
-    printf '%s\n' 'FROM busybox' 'RUN --mount=type=bind,target=/b true' >"$ENV_DIR/ctx/Dockerfile.bind"
-    run -1 dory build -f "$ENV_DIR/ctx/Dockerfile.bind" "$ENV_DIR/ctx"
-    [[ $output == *"RUN --mount=type=bind,target=/b: files of the context, a stage or an image are not supported by dory yet when user namespaces"* ]]
+    cat >"$ENV_DIR/ctx/Dockerfile.bind" <<'D'
+FROM busybox AS source
+RUN mkdir /src && echo x >/src/private && chmod 600 /src/private && echo y >/src/other && chown 8:9 /src/other
+FROM busybox
+RUN --mount=type=bind,from=source,source=/src,target=/b --mount=type=bind,target=/c \
+    --mount=type=bind,from=source,source=/src,target=/w,rw \
+    --mount=type=cache,from=source,source=/src,target=/cache,id=seeded \
+    set -e; cat /b/private; cat /c/copied >/dev/null; echo new >/w/new; chown 5 /w/other; cat /cache/private; \
+    stat -c '%n %u:%g' /b /b/private /b/other /w /w/new /w/other /cache /cache/private /cache/other >/owners; \
+    ! touch /b/new && ! touch /c/new
+D
+    dory build -q -t bound -f "$ENV_DIR/ctx/Dockerfile.bind" "$ENV_DIR/ctx" >/dev/null
+    run -0 dory run --rm bound cat /owners
+    [ "$output" = "/b 0:0
+/b/private 0:0
+/b/other 8:9
+/w 0:0
+/w/new 0:0
+/w/other 5:9
+/cache 0:0
+/cache/private 0:0
+/cache/other 8:9" ]
+    printf '%s\n' 'FROM scratch AS empty' 'FROM busybox' 'RUN --mount=type=bind,from=empty,target=/e test -z "$(ls /e)"' \
+        >"$ENV_DIR/ctx/Dockerfile.empty"
+    dory build -q -f "$ENV_DIR/ctx/Dockerfile.empty" "$ENV_DIR/ctx" >/dev/null
 }
 
 @test "the subordinate user owns nothing in the data root and reaches none of it" {
