@@ -6,8 +6,16 @@
 #include "cmd/dory/compose/render.h"
 #include "cmd/dory/compose/yaml_scalar.h"
 
+static bool is_letter(char c)
+{
+    return isalpha((unsigned char)c) || (unsigned char)c >= 0x80;
+}
+
+/* Numbers by their value, and behind one letters before all else; otherwise letters behind all else, and digits behind
+ * what is neither. */
 int render_compare_natural(const char *a, const char *b)
 {
+    bool behind_number = false;
     while (*a && *b) {
         if (isdigit((unsigned char)*a) && isdigit((unsigned char)*b)) {
             size_t x = strspn(a, "0"), y = strspn(b, "0");
@@ -19,15 +27,17 @@ int render_compare_natural(const char *a, const char *b)
                 return x < y ? -1 : 1;
             a += x + n;
             b += y + m;
+            behind_number = true;
             continue;
         }
-        bool letter_a = isalpha((unsigned char)*a) || (unsigned char)*a >= 0x80;
-        bool letter_b = isalpha((unsigned char)*b) || (unsigned char)*b >= 0x80;
         if (*a != *b) {
-            if (letter_a != letter_b)
-                return letter_b ? -1 : 1;
+            if (is_letter(*a) != is_letter(*b))
+                return is_letter(*a) == behind_number ? -1 : 1;
+            if (!is_letter(*a) && isdigit((unsigned char)*a) != isdigit((unsigned char)*b))
+                return isdigit((unsigned char)*b) ? -1 : 1;
             return (unsigned char)*a < (unsigned char)*b ? -1 : 1;
         }
+        behind_number = false;
         a++;
         b++;
     }
@@ -92,7 +102,7 @@ static bool is_special(const char *text)
     for (size_t size = strlen(text); size > 0;) {
         size_t n = utf8_sequence(text, size);
         unsigned char c = (unsigned char)*text;
-        if (n == 0 || (n == 1 && (c < 0x20 || c == 0x7f) && c != '\n' && !(c == '\t' && lines)) ||
+        if (n == 0 || n == 4 || (n == 1 && (c < 0x20 || c == 0x7f) && c != '\n' && !(c == '\t' && lines)) ||
             strncmp(text, "\xef\xbb\xbf", 3) == 0)
             return true;
         text += n;
@@ -129,7 +139,12 @@ static void put_double_quoted(const char *text, struct strbuf *out)
             strbuf_addf(out, "\\%c", *text);
         else if (strncmp(text, "\xef\xbb\xbf", 3) == 0 && (text += 2))
             strbuf_adds(out, "\\uFEFF");
-        else if ((unsigned char)*text < 0x20 || *text == 0x7f)
+        else if (utf8_sequence(text, strnlen(text, 4)) == 4) {
+            /* What is not of the basic plane. */
+            uint32_t c = (*text & 7u) << 18 | (text[1] & 0x3fu) << 12 | (text[2] & 0x3fu) << 6 | (text[3] & 0x3fu);
+            strbuf_addf(out, "\\U%08X", c);
+            text += 3;
+        } else if ((unsigned char)*text < 0x20 || *text == 0x7f)
             strbuf_addf(out, *text == 0x1b ? "\\e" : "\\x%02X", (unsigned char)*text);
         else
             strbuf_addc(out, *text);

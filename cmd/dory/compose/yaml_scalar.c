@@ -14,16 +14,10 @@ static bool is_one_of(const char *text, const char *const words[])
     return false;
 }
 
-/* Digits of the base with underscores between them, all of the text. */
-static bool parse_digits(const char *text, int base, int64_t sign, int64_t *ret)
+/* Digits of the base, all of the text. */
+static bool parse_digits(const char *digits, int base, int64_t sign, int64_t *ret)
 {
-    CLEANUP_FREE char *digits = xstrdup(text);
-    char *to = digits, *end;
-    for (const char *p = text; *p; p++) {
-        if (*p != '_')
-            *to++ = *p;
-    }
-    *to = '\0';
+    char *end;
     if (digits[0] == '\0' || digits[strspn(digits, "0123456789abcdefABCDEF")] != '\0')
         return false;
     errno = 0;
@@ -99,10 +93,22 @@ const char *yaml_real_text(struct yaml_pool *pool, double value)
         snprintf(text, sizeof text, "%.*e", precision - 1, value);
     } while (strtod(text, NULL) != value && ++precision <= 17);
     int exponent = (int)strtol(strchr(text, 'e') + 1, NULL, 10);
-    if (value != 0 && (exponent < -4 || exponent >= 21))
+    if (value != 0 && (exponent < -4 || exponent >= 6))
         return yaml_pool_strdup(pool, text);
     int decimals = precision - 1 - exponent;
     return yaml_pool_printf(pool, "%.*f", decimals > 0 ? decimals : 0, value);
+}
+
+/* Underscores say nothing in what begins as a number does. The caller frees. */
+static char *without_underscores(const char *text)
+{
+    char *copy = xstrdup(text), *to = copy;
+    for (const char *p = text; *p; p++) {
+        if (*p != '_' || !strchr("0123456789+-", *text))
+            *to++ = *p;
+    }
+    *to = '\0';
+    return copy;
 }
 
 static void resolve_plain(struct yaml_pool *pool, struct yaml *node, const char *text)
@@ -110,6 +116,7 @@ static void resolve_plain(struct yaml_pool *pool, struct yaml *node, const char 
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
     static const char *const trues[] = {"true", "True", "TRUE", NULL};
     static const char *const falses[] = {"false", "False", "FALSE", NULL};
+    CLEANUP_FREE char *number = without_underscores(text);
     int64_t integer;
     double real;
     if (is_one_of(text, nulls)) {
@@ -119,11 +126,11 @@ static void resolve_plain(struct yaml_pool *pool, struct yaml *node, const char 
         node->kind = YAML_BOOL;
         node->boolean = is_one_of(text, trues);
         node->text = node->boolean ? "true" : "false";
-    } else if (parse_integer(text, &integer)) {
+    } else if (parse_integer(number, &integer)) {
         node->kind = YAML_INTEGER;
         node->integer = integer;
         node->text = yaml_pool_printf(pool, "%lld", (long long)integer);
-    } else if (parse_real(text, &real)) {
+    } else if (parse_real(number, &real)) {
         node->kind = YAML_REAL;
         node->real = real;
         node->text = yaml_real_text(pool, real);
