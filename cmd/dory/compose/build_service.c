@@ -64,7 +64,7 @@ static int add_secrets(const struct compose_project *project, const struct json 
                    *target = json_get_string(json_at(secrets, i), "target");
         const struct json *definition = json_get(json_get(project->model, "secrets"), source);
         const char *file = json_get_string(definition, "file"), *variable = json_get_string(definition, "environment");
-        const char *value = variable ? strv_env_get(&project->environment, variable) : NULL;
+        const char *value = variable ? compose_project_value(project, variable) : NULL;
         if (!file && !variable)
             return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
                              "build.secrets only supports environment or file-based secrets: \"%s\"", source);

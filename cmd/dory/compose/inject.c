@@ -69,7 +69,7 @@ static int find_content(const struct compose_project *project, const struct json
     *ret = json_get_string(definition, "content");
     if (*ret || !variable)
         return 0;
-    *ret = strv_env_get(&project->environment, variable);
+    *ret = compose_project_value(project, variable);
     if (!*ret)
         return error_set(err, ERROR_INVALID, 0, "environment variable \"%s\" required by %s \"%s\" is not set",
                          variable, singular, json_get_string(definition, "name"));

@@ -29,15 +29,44 @@ static int fix_external(struct load *load, const char *section, const struct yam
     return 0;
 }
 
-/* A document as it was parsed into the canonical one. */
+/* Variables that a list names without a value take that of the environment which the included files have. In a mapping
+ * they do not: Compose looks for them in the project's own. */
+static void fill_variables(struct load *load, struct yaml *list, const struct strv *environment)
+{
+    for (size_t i = 0; yaml_is(list, YAML_SEQUENCE) && i < list->count; i++) {
+        struct yaml *item = list->pairs[i].value;
+        const char *value = !yaml_text(item) || strchr(item->text, '=') ? NULL : strv_env_get(environment, item->text);
+        if (value)
+            item->text = yaml_pool_printf(load->pool, "%s=%s", item->text, value);
+    }
+}
+
+/* The variables that the secrets and configs of included files stand for. */
+static void keep_values(struct load *load, const struct yaml *objects, const struct strv *environment)
+{
+    for (size_t i = 0; i < yaml_count(objects); i++) {
+        const char *name = yaml_get_text(objects->pairs[i].value, "environment");
+        const char *value = name ? strv_env_get(environment, name) : NULL;
+        if (value && !strv_env_get(load->included, name))
+            strv_addf(load->included, "%s=%s", name, value);
+    }
+}
+
+static int interpolate(const struct load *load, const struct load_set *set, struct yaml *document, struct error *err)
+{
+    struct interpolation how = {interpolate_from_list, (void *)set->environment, load->warnings};
+    return load->raw ? 0 : interpolate_tree(&how, load->pool, document, err);
+}
+
+/* What has been interpolated into the canonical form. */
 static int prepare(struct load *load, const struct load_set *set, const char *path, struct yaml *document,
                    struct error *err)
 {
     struct schema_walk walk = {load->pool, load->warnings, load->raw};
-    struct interpolation how = {interpolate_from_list, (void *)set->environment, load->warnings};
-    int r = load->raw ? 0 : interpolate_tree(&how, load->pool, document, err);
-    if (r == 0)
-        r = schema_apply(&walk, document, err);
+    struct yaml *services = yaml_get(document, "services");
+    for (size_t i = 0; set->up && i < yaml_count(services); i++)
+        fill_variables(load, yaml_get(services->pairs[i].value, "environment"), set->environment);
+    int r = schema_apply(&walk, document, err);
     for (size_t s = 0; r == 0 && s < ARRAY_SIZE(object_sections); s++) {
         const struct yaml *objects = yaml_get(document, object_sections[s]);
         for (size_t i = 0; r == 0 && i < yaml_count(objects); i++)
@@ -61,11 +90,49 @@ int load_parse(struct load *load, const char *path, struct load_documents *ret, 
     return r < 0 ? r : yaml_parse(load->pool, path, text, size, &ret->items, &ret->count, err);
 }
 
-int load_file(struct load *load, const struct load_set *set, const char *path, struct yaml **ret, struct error *err)
+/* The service itself, and what it extends in its file: more than can be extended is not followed. */
+static void add_extended(const struct load_documents *documents, const char *service, struct strv *names)
+{
+    if (strv_contains(names, service) || names->count > 2 * LOAD_EXTENDS_MAX)
+        return;
+    strv_add(names, service);
+    for (size_t i = 0; i < documents->count; i++) {
+        const struct yaml *extends = yaml_get(yaml_get(yaml_get(documents->items[i], "services"), service), "extends");
+        const char *other = yaml_is(extends, YAML_MAPPING) ? yaml_get_text(extends, "service") : yaml_text(extends);
+        if (other && !(yaml_is(extends, YAML_MAPPING) && yaml_get(extends, "file")))
+            add_extended(documents, other, names);
+    }
+}
+
+/* Leaves the services that are asked for and no other object: what else is in the file does not count. */
+static void leave(const struct load_documents *documents, const struct strv *names)
+{
+    for (size_t d = 0; d < documents->count; d++) {
+        struct yaml *document = documents->items[d], *services = yaml_get(document, "services");
+        for (size_t i = yaml_is(document, YAML_MAPPING) ? document->count : 0; i-- > 0;) {
+            if (strcmp(document->pairs[i].key, "services") != 0 && strcmp(document->pairs[i].key, "version") != 0)
+                yaml_remove_at(document, i);
+        }
+        for (size_t i = yaml_is(services, YAML_MAPPING) ? services->count : 0; i-- > 0;) {
+            if (!strv_contains(names, services->pairs[i].key))
+                yaml_remove_at(services, i);
+        }
+    }
+}
+
+int load_service_file(struct load *load, const struct load_set *set, const char *path, const char *service,
+                      struct yaml **ret, struct error *err)
 {
     struct load_documents documents;
+    CLEANUP_STRV struct strv names = STRV_INIT;
     int r = load_parse(load, path, &documents, err);
     *ret = NULL;
+    for (size_t i = 0; r == 0 && i < documents.count; i++)
+        r = interpolate(load, set, documents.items[i], err);
+    if (r < 0)
+        return r;
+    add_extended(&documents, service, &names);
+    leave(&documents, &names);
     for (size_t i = 0; r == 0 && i < documents.count; i++) {
         r = prepare(load, set, path, documents.items[i], err);
         if (r == 0 && *ret)
@@ -87,7 +154,9 @@ static int add_file(struct load *load, const struct load_set *set, size_t file, 
     else
         r = load_parse(load, path, &documents, err);
     for (size_t i = 0; r == 0 && i < documents.count; i++) {
-        r = prepare(load, set, path, documents.items[i], err);
+        r = interpolate(load, set, documents.items[i], err);
+        if (r == 0)
+            r = prepare(load, set, path, documents.items[i], err);
         if (r == 0)
             r = load_extends(load, set, path, documents.items[i], err);
         if (r == 0)
@@ -137,23 +206,6 @@ static void set_service_defaults(struct load *load, struct yaml *service)
     }
 }
 
-/* Variables without a value take that of the environment which the included files have. */
-static void fill_variables(struct load *load, struct yaml *mapping, const struct strv *environment)
-{
-    for (size_t i = 0; yaml_is(mapping, YAML_MAPPING) && i < mapping->count; i++) {
-        struct yaml_pair *pair = &mapping->pairs[i];
-        const char *value = pair->value->kind == YAML_NULL ? strv_env_get(environment, pair->key) : NULL;
-        if (value)
-            pair->value = yaml_new_string(load->pool, value, pair->value);
-    }
-    for (size_t i = 0; yaml_is(mapping, YAML_SEQUENCE) && i < mapping->count; i++) {
-        struct yaml *item = mapping->pairs[i].value;
-        const char *value = strchr(item->text, '=') ? NULL : strv_env_get(environment, item->text);
-        if (value)
-            item->text = yaml_pool_printf(load->pool, "%s=%s", item->text, value);
-    }
-}
-
 int load_files(struct load *load, const struct load_set *set, struct yaml **ret, struct error *err)
 {
     struct yaml *root = yaml_new(load->pool, YAML_MAPPING, NULL);
@@ -173,8 +225,10 @@ int load_files(struct load *load, const struct load_set *set, struct yaml **ret,
         return r;
     if (set->base)
         load_resolve_paths(load->pool, root, set->base);
-    for (size_t i = 0; set->up && i < yaml_count(services); i++)
-        fill_variables(load, yaml_get(services->pairs[i].value, "environment"), set->environment);
+    if (set->up) {
+        keep_values(load, yaml_get(root, "secrets"), set->environment);
+        keep_values(load, yaml_get(root, "configs"), set->environment);
+    }
     *ret = root;
     return 0;
 }

@@ -11,8 +11,9 @@
 struct load {
     struct yaml_pool *pool;
     struct strv *warnings;
-    bool raw;       /* leave variables in the texts */
-    unsigned files; /* read so far; bounded */
+    bool raw;              /* leave variables in the texts */
+    unsigned files;        /* read so far; bounded */
+    struct strv *included; /* "NAME=value" of the variables that secrets and configs of included files stand for */
 };
 
 /* What one file has, as it was parsed. In the pool. */
@@ -32,6 +33,7 @@ struct load_set {
 };
 
 #define LOAD_FILES_MAX 1000
+#define LOAD_EXTENDS_MAX 64 /* services, each of which extends the next */
 
 /* Reads and parses one file ("-": standard input). A pipe can be read once only, so whoever wants to look at a file
  * before load_files() does hands on what this made of it. */
@@ -41,8 +43,10 @@ int load_files(struct load *load, const struct load_set *set, struct yaml **ret,
 
 /* ---- its parts ---- */
 
-/* The documents of one file, interpolated and canonical, merged into one tree. NULL in *ret when it is empty. */
-int load_file(struct load *load, const struct load_set *set, const char *path, struct yaml **ret, struct error *err);
+/* One service of another file with what it extends there, interpolated and canonical: a tree that has nothing else, for
+ * what is wrong elsewhere in that file is no matter. NULL in *ret when the file is empty. */
+int load_service_file(struct load *load, const struct load_set *set, const char *path, const char *service,
+                      struct yaml **ret, struct error *err);
 /* extends: every service of the document gets what it extends laid under it. `path` is the document's file. */
 int load_extends(struct load *load, const struct load_set *set, const char *path, struct yaml *document,
                  struct error *err);

@@ -34,8 +34,8 @@ static int check_trail(const struct trail *trail, const struct yaml_place *place
     for (const struct trail *up = trail->up; up; up = up->up) {
         if (strcmp(up->file, trail->file) == 0 && strcmp(up->service, trail->service) == 0)
             return circular(trail, place, err);
-        if (++depth > 64)
-            return yaml_error(place, err, "services extend each other more than 64 levels deep");
+        if (++depth > LOAD_EXTENDS_MAX)
+            return yaml_error(place, err, "services extend each other more than %d levels deep", LOAD_EXTENDS_MAX);
     }
     return 0;
 }
@@ -49,7 +49,7 @@ static int read_services(const struct extending *extending, const char *name, co
     if (strstr(file, "://") || strncmp(file, "git@", 4) == 0 || strncmp(file, "oci:", 4) == 0)
         return yaml_error(&at->place, err, "extends from another machine (%s) is not supported", file);
     CLEANUP_FREE char *path = compose_path_join(extending->set->directory, file);
-    int r = load_file(extending->load, extending->set, path, &document, &why);
+    int r = load_service_file(extending->load, extending->set, path, ref, &document, &why);
     if (r < 0)
         return why.kind == ERROR_NOT_FOUND ? yaml_error(&at->place, err, "%s", why.message)
                                            : error_propagate(err, &why);

@@ -25,6 +25,7 @@ void compose_project_release(struct compose_project *project)
     free(project->directory);
     strv_release(&project->files);
     strv_release(&project->environment);
+    strv_release(&project->included);
     strv_release(&project->profiles);
     strv_release(&project->warnings);
     json_free(project->model);
@@ -216,7 +217,7 @@ static int make_tree(struct load *load, struct compose_project *project, const s
 static int read_files(const struct compose_options *options, const struct compose_load *flags,
                       struct compose_project *project, struct error *err)
 {
-    struct load load = {&project->source->pool, &project->warnings, flags->keep_variables, 0};
+    struct load load = {&project->source->pool, &project->warnings, flags->keep_variables, 0, &project->included};
     CLEANUP_FREE struct load_documents *parsed = xcalloc(project->files.count + 1, sizeof(*parsed));
     int r = 0;
     for (size_t i = 0; r == 0 && i < project->files.count; i++)
@@ -292,6 +293,12 @@ int compose_project_name(const struct compose_options *options, char **ret_name,
     if (r == 0)
         *ret_name = TAKE_PTR(project.name);
     return r;
+}
+
+const char *compose_project_value(const struct compose_project *project, const char *name)
+{
+    const char *value = strv_env_get(&project->environment, name);
+    return value ? value : strv_env_get(&project->included, name);
 }
 
 const struct json *compose_service(const struct compose_project *project, const char *name)

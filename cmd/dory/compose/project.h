@@ -25,8 +25,8 @@ struct compose_project {
     char *name;              /* [a-z0-9][a-z0-9_-]* */
     char *directory;         /* absolute: the working directory of the label com.docker.compose.project.working_dir */
     struct strv files;       /* the Compose files, absolute, in order of merging (label ...project.config_files) */
-    struct strv environment; /* "NAME=value": what interpolation saw, .env included; also the values of secrets and
-                              * configs that have "environment" */
+    struct strv environment; /* "NAME=value": what interpolation saw, .env included */
+    struct strv included;    /* the same of included files, as far as their secrets and configs name them */
     struct strv profiles;    /* active ones */
     struct json *model;      /* the canonical model */
     struct json *disabled;   /* services (an object like the model's) that are not active, or were not selected */
@@ -74,6 +74,8 @@ static inline char compose_separator(const struct compose_project *project)
     return project->compatibility ? '_' : '-';
 }
 
+/* What a secret or config with "environment: NAME" has in it; NULL when the variable is not set. */
+const char *compose_project_value(const struct compose_project *project, const char *name);
 /* A service of the model; NULL when there is none, or it is disabled. */
 const struct json *compose_service(const struct compose_project *project, const char *name);
 /* Activates the profiles of services that are named on a command line, as naming one does. Unknown names:
