@@ -22,13 +22,9 @@ static void add_addresses(const struct network_sandbox *sandbox, struct strv *ou
 }
 
 /* The host is the bridge, also where default-gateway leads elsewhere. */
-static const char *host_gateway(struct engine *engine, const struct network_endpoint *e,
-                                struct network_info predefined[NETWORK_PREDEFINED_MAX])
+static const char *host_gateway(struct engine *engine, const struct network_endpoint *e, char buffer[64])
 {
-    if (engine->options->default_gateway == NULL || !network_has_bridge(engine->networks))
-        return e->gateway;
-    network_list(engine->networks, predefined);
-    return strcmp(predefined[0].id, e->network_id) == 0 ? predefined[0].gateway : e->gateway;
+    return network_bridge_address(engine->networks, e->network_id, buffer) ? buffer : e->gateway;
 }
 
 int container_etc_write(struct engine *engine, struct container *c, const struct network_sandbox *sandbox,
@@ -41,7 +37,7 @@ int container_etc_write(struct engine *engine, struct container *c, const struct
         return error_errno(err, errno, "%s/%s", engine->etc_dir, c->id);
     CLEANUP_STRV struct strv addresses = STRV_INIT;
     add_addresses(sandbox, &addresses);
-    struct network_info bridge[NETWORK_PREDEFINED_MAX];
+    char bridge[64];
     const struct network_endpoint *gateway = network_sandbox_find(sandbox, sandbox->gateway_network);
     const struct daemon_options *options = engine->options;
     const struct userns_remap *remap = container_remap(engine, c);

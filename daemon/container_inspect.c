@@ -94,7 +94,7 @@ static void put_mounts(struct json_writer *w, const struct container *c)
 static void put_binding(struct json_writer *w, const struct network_port *port, unsigned n)
 {
     char number[8];
-    snprintf(number, sizeof(number), "%u", port->host_port + n);
+    snprintf(number, sizeof(number), "%.0u", port->host_port ? port->host_port + n : 0); /* "" on a routed network */
     json_begin_object(w);
     json_member_string(w, "HostIp", port->host_address[0] ? port->host_address : "0.0.0.0");
     json_member_string(w, "HostPort", number);

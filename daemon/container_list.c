@@ -139,8 +139,11 @@ static void put_ports(struct json_writer *w, const struct container *c)
     for (size_t i = 0; shown && i < e->port_count; i++) {
         const struct network_port *p = &e->ports[i];
         for (unsigned n = 0; n <= p->more; n++) {
-            put_port(w, p->host_address[0] ? p->host_address : "0.0.0.0", p->container_port + n, p->host_port + n,
-                     p->protocol);
+            if (p->host_port)
+                put_port(w, p->host_address[0] ? p->host_address : "0.0.0.0", p->container_port + n, p->host_port + n,
+                         p->protocol);
+            else /* at the container's own address */
+                put_port(w, NULL, p->container_port + n, 0, p->protocol);
             if (exposes)
                 port_set_add(published, p->container_port + n, p->protocol);
         }

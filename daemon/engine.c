@@ -198,6 +198,7 @@ static int open_networks(struct engine *engine, struct error *err)
                                       .no_rules6 = !o->ip6tables,
                                       .no_ip_forward = !o->ip_forward,
                                       .no_ip_masq = !o->ip_masq,
+                                      .no_icc = !o->icc,
                                       .address_pools = &o->address_pools,
                                       .make_namespace = o->remap != NULL ? make_network_namespace : NULL,
                                       .make_data = (void *)o->remap,

@@ -29,6 +29,7 @@ struct daemon_options {
     char *fixed_cidr;
     bool ipv6; /* on the default bridge */
     char *bip6, *fixed_cidr6;
+    bool icc, userland_proxy;
     char *default_gateway, *default_gateway6;
     char *ip; /* default address for published ports */
     int64_t mtu;

@@ -41,6 +41,7 @@ const struct row option_rows[] = {
      "Group that may use the Unix socket; dory or docker when not given and there is one"},
     {"host", 'H', "hosts", ROW_LIST, AT(hosts), "unix:///run/dory.sock", 0,
      "Socket to listen on: unix:///path, tcp://address:port or fd:// (as passed by systemd)"},
+    {"icc", 0, NULL, ROW_BOOL, AT(icc), "true", 0, "Containers on the default bridge reach each other"},
     {"init", 0, NULL, ROW_BOOL, AT(init), "false", 0, "Run an init in every container"},
     {"init-path", 0, NULL, ROW_STRING, AT(init_path), NULL, 0, "Program for --init; the built-in one when not given"},
     {"insecure-registry", 0, "insecure-registries", ROW_LIST, AT(insecure_registries), NULL, ROW_RELOAD,
@@ -92,6 +93,8 @@ const struct row option_rows[] = {
     {"tlskey", 0, NULL, ROW_STRING, AT(tls_key), "/etc/dory/key.pem", 0, "The key of the daemon's TLS certificate"},
     {"tlsverify", 0, NULL, ROW_BOOL, AT(tls_verify), "false", 0,
      "Use TLS, and serve nobody without a certificate that tlscacert signed"},
+    {"userland-proxy", 0, NULL, ROW_BOOL, AT(userland_proxy), "false", 0,
+     "A proxy for published ports: there is none, ports are rules; only false is taken"},
     {"userns-remap", 0, NULL, ROW_STRING, AT(userns_remap), NULL, 0,
      "User whose subordinate ids containers have, user[:group]; default: dockremap, made if missing"},
 };

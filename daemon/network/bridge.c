@@ -12,6 +12,7 @@
 #include "daemon/network/segments.h"
 
 #define IP6_FORWARD "/proc/sys/net/ipv6/conf/all/forwarding"
+#define ARP_IGNORE_ALL "8"
 #define IP_FORWARD "/proc/sys/net/ipv4/ip_forward"
 
 int bridge_check_name(const char *name, struct error *err)
@@ -55,7 +56,8 @@ static int set_address(struct netlink *netlink, struct bridge *bridge, const str
 {
     bool there = false;
     for (size_t i = 0; i < count; i++) {
-        if (present[i].gateway == bridge->subnet.gateway && present[i].prefix == bridge->subnet.prefix) {
+        if (!bridge->no_address && present[i].gateway == bridge->subnet.gateway &&
+            present[i].prefix == bridge->subnet.prefix) {
             there = true;
             continue;
         }
@@ -64,7 +66,9 @@ static int set_address(struct netlink *netlink, struct bridge *bridge, const str
             return r;
         }
     }
-    return there ? 0 : link_add_address(netlink, bridge->index, bridge->subnet.gateway, bridge->subnet.prefix, err);
+    return there || bridge->no_address
+               ? 0
+               : link_add_address(netlink, bridge->index, bridge->subnet.gateway, bridge->subnet.prefix, err);
 }
 
 static int choose_subnet(struct netlink *netlink, struct bridge *bridge, const char *bip,
@@ -201,6 +205,7 @@ int bridge_set_subnet6(struct netlink *netlink, const struct bridge *bridge, con
 int bridge_make(struct netlink *netlink, struct bridge *bridge, const struct ipam6_subnet *subnet6, bool existing,
                 struct error *err)
 {
+    static const struct ipam6_subnet none6;
     CLEANUP_FREE struct ipam_subnet *present = NULL;
     size_t count;
     int r = make_interface(netlink, bridge, existing, err);
@@ -214,8 +219,11 @@ int bridge_make(struct netlink *netlink, struct bridge *bridge, const struct ipa
     if (r == 0) {
         r = write_setting(bridge, "ipv4", "route_localnet", "1", err);
     }
+    if (r == 0 && bridge->no_address) { /* nor do its other addresses answer there */
+        r = write_setting(bridge, "ipv4", "arp_ignore", ARP_IGNORE_ALL, err);
+    }
     if (r == 0) {
-        r = bridge_set_subnet6(netlink, bridge, subnet6, err);
+        r = bridge_set_subnet6(netlink, bridge, bridge->no_address6 ? &none6 : subnet6, err);
     }
     if (r == 0) {
         r = link_set_up(netlink, bridge->index, bridge->mtu, err);
@@ -233,7 +241,7 @@ int bridge_make_plain(struct netlink *netlink, struct bridge *bridge, struct err
     /* The host is not to be found by it: neither for those who ask for its addresses, as every interface answers to,
      * nor for broadcasts. */
     if (r == 0) {
-        r = write_setting(bridge, "ipv4", "arp_ignore", "8", err);
+        r = write_setting(bridge, "ipv4", "arp_ignore", ARP_IGNORE_ALL, err);
     }
     if (r == 0) {
         r = write_setting(bridge, "ipv4", "rp_filter", "1", err);

@@ -15,6 +15,7 @@ struct bridge {
     unsigned int index;
     struct ipam_subnet subnet;
     int mtu;
+    bool no_address, no_address6; /* the host itself is not on it, by either family */
 };
 
 /*

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/id.h"
 #include "base/log.h"
@@ -112,6 +113,26 @@ static int find(struct network_manager *manager, const char *id, struct network 
     return 0;
 }
 
+/* A parent sorts frames by MAC (macvlan): two interfaces cannot have the same. Lock held. */
+static int check_mac(struct network_manager *manager, const struct endpoint *e, struct error *err)
+{
+    size_t i = 0;
+    const char *id;
+    void *value;
+    while (e->network->driver == &network_macvlan && map_next(&manager->records, &i, &id, &value)) {
+        const struct record *record = value;
+        const struct endpoint *other = record_find(record, e->network->id);
+        if (other && memcmp(other->mac, e->mac, sizeof(e->mac)) == 0) {
+            return error_set(
+                err, ERROR_FORBIDDEN, EEXIST,
+                "Address already in use: %02x:%02x:%02x:%02x:%02x:%02x is the MAC address of container %s on "
+                "network %s",
+                e->mac[0], e->mac[1], e->mac[2], e->mac[3], e->mac[4], e->mac[5], record->name, e->network->name);
+        }
+    }
+    return 0;
+}
+
 int endpoint_new(struct network_manager *manager, const struct network_attachment *attachment, struct endpoint **ret,
                  struct error *err)
 {
@@ -139,6 +160,9 @@ int endpoint_new(struct network_manager *manager, const struct network_attachmen
             id_generate(e->id);
             network->endpoints++;
             r = take_addresses(e, attachment, err);
+            if (r == 0) {
+                r = check_mac(manager, e, err);
+            }
         }
         if (r < 0 && e) {
             network->endpoints--;
@@ -210,10 +234,30 @@ void endpoint_free(struct endpoint *e)
     free(e);
 }
 
+static int64_t monotonic_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+void network_note_retired(struct network *network)
+{
+    __atomic_store_n(&network->retired, monotonic_now(), __ATOMIC_RELAXED);
+}
+
+bool network_has_predecessor(struct network *network)
+{
+    enum { WAIT_NS_PER_US = 1000 };
+    int64_t retired = __atomic_load_n(&network->retired, __ATOMIC_RELAXED);
+    return retired && monotonic_now() - retired < (int64_t)PREDECESSOR_TRIES * PREDECESSOR_WAIT_US * WAIT_NS_PER_US;
+}
+
 void endpoint_retire(struct network_manager *manager, struct endpoint *e, bool has_udp_ports)
 {
     pthread_mutex_lock(&manager->lock);
     e->network->endpoints--;
+    network_note_retired(e->network);
     pthread_mutex_unlock(&manager->lock);
     struct pool_job job = {.host_index = e->host_index, .owner = e};
     if (has_udp_ports) {

@@ -331,14 +331,21 @@ static void advance(struct position *position, const struct port_claim *claims)
     }
 }
 
-/* One element: the same for all requests but for the data, which a delete omits. */
+static const char *map_name(const struct port_claim *claim)
+{
+    return claim->routed ? "routed_ports" : port_claim_is_specific(claim) ? "ports_at" : "ports";
+}
+
+/* One element: the same for all requests but for the data, which a delete omits, and which a set has not. */
 static void put_element(struct nlmsghdr *m, int message, const struct port_claim *claim, unsigned int port)
 {
     uint8_t key[24], value[20];
     size_t key_size = 0, value_size = 0;
     uint16_t host_port = htons((uint16_t)(claim->host_port + port));
     uint16_t container_port = htons((uint16_t)(claim->container_port + port));
-    if (port_claim_is_specific(claim)) {
+    if (claim->routed) {
+        key_size += put_address(key, claim->ipv6, claim->container_address, &claim->container_address6);
+    } else if (port_claim_is_specific(claim)) {
         key_size += put_address(key, claim->ipv6, claim->host_address, &claim->host_address6);
     }
     key_size += put_field(key + key_size, &claim->protocol, sizeof(claim->protocol));
@@ -348,7 +355,7 @@ static void put_element(struct nlmsghdr *m, int message, const struct port_claim
 
     struct nlattr *element = mnl_attr_nest_start(m, NFTA_LIST_ELEM);
     firewall_put_data(m, NFTA_SET_ELEM_KEY, key, key_size);
-    if (message == NFT_MSG_NEWSETELEM) {
+    if (message == NFT_MSG_NEWSETELEM && !claim->routed) {
         firewall_put_data(m, NFTA_SET_ELEM_DATA, value, value_size);
     }
     mnl_attr_nest_end(m, element);
@@ -356,7 +363,7 @@ static void put_element(struct nlmsghdr *m, int message, const struct port_claim
 
 static bool same_map(const struct port_claim *a, const struct port_claim *b)
 {
-    return a->ipv6 == b->ipv6 && port_claim_is_specific(a) == port_claim_is_specific(b);
+    return a->ipv6 == b->ipv6 && map_name(a) == map_name(b);
 }
 
 /* One message with the elements from *position on that belong to one map, as many as fit. */
@@ -366,7 +373,7 @@ static void put_elements(struct firewall *firewall, struct netlink_batch *batch,
     const struct port_claim *first = &claims[position->claim];
     struct nlmsghdr *m = firewall_begin(batch, message, flags, first->ipv6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
     mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, firewall->table);
-    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, port_claim_is_specific(first) ? "ports_at" : "ports");
+    mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, map_name(first));
     struct nlattr *list = mnl_attr_nest_start(m, NFTA_SET_ELEM_LIST_ELEMENTS);
     do {
         put_element(m, message, &claims[position->claim], position->port);
@@ -401,6 +408,7 @@ static void withdraw_locked(struct firewall *firewall, const struct port_claim *
             struct port_claim one = claims[i.claim];
             struct position start = {0};
             one.host_port = (uint16_t)(one.host_port + i.port);
+            one.container_port = (uint16_t)(one.container_port + i.port);
             one.more = 0;
             int each = run_elements(firewall, NFT_MSG_DELSETELEM, 0, &one, 1, &start);
             if (each < 0 && each != -ENOENT && *first == 0) {

@@ -19,6 +19,15 @@
 
 struct firewall;
 
+/* How containers are reached from elsewhere, and the other way round (com.docker.network.bridge.gateway_mode_ipv4,
+ * _ipv6 of docker 28). */
+enum gateway_mode {
+    GATEWAY_NAT,             /* at published ports of the host; what they send has the host's address */
+    GATEWAY_NAT_UNPROTECTED, /* the same, and other hosts also at the containers' addresses: every port */
+    GATEWAY_ROUTED,          /* at the containers' addresses: published ports; nothing is translated */
+    GATEWAY_ISOLATED,        /* not at all, nor by the host: of internal networks */
+};
+
 /* One bridge. */
 struct firewall_network {
     char bridge[IF_NAMESIZE];
@@ -27,6 +36,7 @@ struct firewall_network {
     bool internal;               /* neither out nor in, and no published ports */
     bool no_masquerade;          /* containers keep their addresses outside; others may route to what they answer */
     bool no_icc;                 /* containers do not reach each other */
+    enum gateway_mode mode, mode6;
 };
 
 /* Everything that the tables hold. */

@@ -39,7 +39,7 @@ static void add_maps(struct strbuf *out, const struct firewall_rules *rules, boo
         for (size_t i = 0; i < rules->claim_count; i++) {
             const struct port_claim *claim = &rules->claims[i];
             char host[INET6_ADDRSTRLEN], container[INET6_ADDRSTRLEN];
-            if (claim->ipv6 != ip6 || port_claim_is_specific(claim) != specific) {
+            if (claim->ipv6 != ip6 || claim->routed || port_claim_is_specific(claim) != specific) {
                 continue;
             }
             format_ends(claim, host, container);
@@ -51,6 +51,27 @@ static void add_maps(struct strbuf *out, const struct firewall_rules *rules, boo
         }
         strbuf_addf(out, "%s\t}\n", separator[0] == ',' ? " }\n" : "");
     }
+}
+
+/* Ports that are published at the containers' own addresses. */
+static void add_routed(struct strbuf *out, const struct firewall_rules *rules, bool ip6)
+{
+    const char *separator = "\t\telements = { ";
+    strbuf_addf(out, "\tset routed_ports {\n\t\ttype %s . inet_proto . inet_service\n",
+                ip6 ? "ipv6_addr" : "ipv4_addr");
+    for (size_t i = 0; i < rules->claim_count; i++) {
+        const struct port_claim *claim = &rules->claims[i];
+        char host[INET6_ADDRSTRLEN], container[INET6_ADDRSTRLEN];
+        if (claim->ipv6 != ip6 || !claim->routed) {
+            continue;
+        }
+        format_ends(claim, host, container);
+        for (unsigned int n = 0; n <= claim->more; n++) {
+            strbuf_addf(out, "%s%s . %u . %u", separator, container, claim->protocol, claim->container_port + n);
+            separator = ", ";
+        }
+    }
+    strbuf_addf(out, "%s\t}\n", separator[0] == ',' ? " }\n" : "");
 }
 
 /* ---- rules ---- */
@@ -98,32 +119,41 @@ static void add_translation(struct strbuf *out, const char *ip)
 
 /*
  * Where the way out is narrower than the bridge (tunnels, clouds), peers are told so instead of being left to find out,
- * which many networks do not let them. Packets between neighbours are seen here with br_netfilter only.
+ * which many networks do not let them. Packets between neighbours are seen here with br_netfilter only. Networks whose
+ * addresses are known outside answer pings, as docker's do.
  */
-static void add_forward(struct strbuf *out)
+static void add_forward(struct strbuf *out, const char *ip)
 {
-    strbuf_adds(out, "\tchain forward {\n\t\ttype filter hook forward priority filter; policy accept;\n"
-                     "\t\tiifname . oifname @neighbours accept\n"
-                     "\t\tiifname @internal drop\n"
-                     "\t\toifname @internal drop\n"
-                     "\t\tiifname @bridges oifname != @bridges tcp flags syn tcp option maxseg size set rt mtu\n"
-                     "\t\toifname != @bridges accept\n"
-                     "\t\tct state established,related accept\n"
-                     "\t\tct status dnat accept\n"
-                     "\t\tdrop\n\t}\n");
+    strbuf_addf(out,
+                "\tchain forward {\n\t\ttype filter hook forward priority filter; policy accept;\n"
+                "\t\tiifname . oifname @neighbours accept\n"
+                "\t\tiifname @internal drop\n"
+                "\t\toifname @internal drop\n"
+                "\t\tiifname @bridges oifname != @bridges tcp flags syn tcp option maxseg size set rt mtu\n"
+                "\t\toifname != @bridges accept\n"
+                "\t\tct state established,related accept\n"
+                "\t\tct status dnat accept\n"
+                "\t\tiifname != @bridges oifname @unprotected accept\n"
+                "\t\toifname @routed meta l4proto %s accept\n"
+                "\t\t%s daddr . meta l4proto . th dport @routed_ports accept\n"
+                "\t\tdrop\n\t}\n",
+                strcmp(ip, "ip6") == 0 ? "ipv6-icmp" : "icmp", ip);
 }
 
-/* Through a published port from the host's loopback and from containers the answer has to come back through the host.
- * Clients from elsewhere keep their address. */
+/* What is masqueraded is so on its way to networks that are routed, too: nobody there may answer to the addresses
+ * behind. Through a published port from the host's loopback and from containers the answer has to come back through the
+ * host. Clients from elsewhere keep their address. */
 static void add_postrouting(struct strbuf *out, const char *ip)
 {
-    strbuf_addf(
-        out,
-        "\tchain postrouting {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
-        "\t\toifname != @bridges %s saddr @outbound masquerade\n"
-        "%s"
-        "\t\toifname @bridges ct status dnat %s saddr @subnets masquerade\n\t}\n",
-        ip, strcmp(ip, "ip6") == 0 ? "" : "\t\toifname @bridges ct status dnat ip saddr 127.0.0.0/8 masquerade\n", ip);
+    strbuf_addf(out,
+                "\tchain postrouting {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
+                "\t\toifname != @bridges %s saddr @outbound masquerade\n"
+                "\t\toifname @routed %s saddr @outbound masquerade\n"
+                "%s"
+                "\t\toifname @bridges ct status dnat %s saddr @subnets masquerade\n\t}\n",
+                ip, ip,
+                strcmp(ip, "ip6") == 0 ? "" : "\t\toifname @bridges ct status dnat ip saddr 127.0.0.0/8 masquerade\n",
+                ip);
 }
 
 char *firewall_ruleset(const char *bridge, const struct firewall_rules *rules, bool ip6)
@@ -138,9 +168,10 @@ char *firewall_ruleset(const char *bridge, const struct firewall_rules *rules, b
         strbuf_addf(&out, "add table %s %s\ndelete table %s %s\ntable %s %s {\n", ip, table, ip, table, ip, table);
         firewall_sets_write(rules, i == 1, &out);
         add_maps(&out, rules, i == 1);
+        add_routed(&out, rules, i == 1);
         add_guard(&out, ip);
         add_translation(&out, ip);
-        add_forward(&out);
+        add_forward(&out, ip);
         add_postrouting(&out, ip);
         strbuf_adds(&out, "}\n");
     }

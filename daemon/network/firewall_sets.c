@@ -2,40 +2,55 @@
 
 #include <arpa/inet.h>
 
-static bool every(const struct firewall_network *network)
+static bool every(const struct firewall_network *network, enum gateway_mode mode)
 {
     (void)network;
+    (void)mode;
     return true;
 }
 
-static bool internal(const struct firewall_network *network)
+static bool internal(const struct firewall_network *network, enum gateway_mode mode)
 {
+    (void)mode;
     return network->internal;
 }
 
-static bool open_to_neighbours(const struct firewall_network *network)
+static bool open_to_neighbours(const struct firewall_network *network, enum gateway_mode mode)
 {
+    (void)mode;
     return !network->no_icc;
 }
 
-static bool masqueraded(const struct firewall_network *network)
+static bool reached_through_ports(const struct firewall_network *network, enum gateway_mode mode)
 {
-    return !network->no_masquerade;
+    return !network->no_masquerade && (mode == GATEWAY_NAT || mode == GATEWAY_ISOLATED);
 }
 
-static bool masqueraded_outside(const struct firewall_network *network)
+static bool masqueraded_outside(const struct firewall_network *network, enum gateway_mode mode)
 {
-    return !network->no_masquerade && !network->internal;
+    return !network->no_masquerade && !network->internal && mode != GATEWAY_ROUTED;
+}
+
+static bool unprotected(const struct firewall_network *network, enum gateway_mode mode)
+{
+    return mode == GATEWAY_NAT_UNPROTECTED && !network->internal;
+}
+
+static bool routed(const struct firewall_network *network, enum gateway_mode mode)
+{
+    return mode == GATEWAY_ROUTED && !network->internal;
 }
 
 const struct firewall_set firewall_sets[FIREWALL_SET_COUNT] = {
     {"bridges", FIREWALL_KEY_BRIDGE, every},
     {"internal", FIREWALL_KEY_BRIDGE, internal},
+    {"unprotected", FIREWALL_KEY_BRIDGE, unprotected},
+    {"routed", FIREWALL_KEY_BRIDGE, routed},
     {"neighbours", FIREWALL_KEY_NEIGHBOURS, open_to_neighbours},
     {"subnets", FIREWALL_KEY_SUBNET, every},
     {"outbound", FIREWALL_KEY_SUBNET, masqueraded_outside},
-    {"guarded", FIREWALL_KEY_SUBNET, masqueraded},
-    {"direct", FIREWALL_KEY_BRIDGE_SUBNET, masqueraded},
+    {"guarded", FIREWALL_KEY_SUBNET, reached_through_ports},
+    {"direct", FIREWALL_KEY_BRIDGE_SUBNET, reached_through_ports},
 };
 
 static bool is_interval(const struct firewall_set *set)
@@ -46,7 +61,7 @@ static bool is_interval(const struct firewall_set *set)
 bool firewall_set_has(const struct firewall_set *set, const struct firewall_network *network, bool ip6)
 {
     int prefix = ip6 ? network->subnet6.prefix : network->subnet.prefix;
-    return set->wants(network) && (prefix != 0 || !is_interval(set));
+    return set->wants(network, ip6 ? network->mode6 : network->mode) && (prefix != 0 || !is_interval(set));
 }
 
 static void write_subnet(const struct firewall_network *network, bool ip6, struct strbuf *out)

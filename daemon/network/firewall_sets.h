@@ -18,10 +18,10 @@ enum firewall_key {
 struct firewall_set {
     const char *name;
     enum firewall_key key;
-    bool (*wants)(const struct firewall_network *network);
+    bool (*wants)(const struct firewall_network *network, enum gateway_mode mode); /* the family's */
 };
 
-enum { FIREWALL_SET_COUNT = 7 };
+enum { FIREWALL_SET_COUNT = 9 };
 extern const struct firewall_set firewall_sets[FIREWALL_SET_COUNT];
 
 /* Whether the family's set has an element for the network. */

@@ -56,6 +56,7 @@ int link_count_ports(struct netlink *netlink, unsigned int bridge_index, size_t 
 struct link_port_settings {
     bool hairpin;  /* frames may go back out where they came in */
     bool isolated; /* does not reach other isolated ports, only the bridge itself */
+    bool shared;   /* no longer isolated */
     bool disabled; /* neither receives nor sends, and what the bridge has learned about it is forgotten */
 };
 int link_set_port(struct netlink *netlink, unsigned int index, const struct link_port_settings *settings,

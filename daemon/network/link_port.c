@@ -42,8 +42,8 @@ int link_set_port(struct netlink *netlink, unsigned int index, const struct link
     if (settings->hairpin) {
         mnl_attr_put_u8(m, IFLA_BRPORT_MODE, 1);
     }
-    if (settings->isolated) {
-        mnl_attr_put_u8(m, IFLA_BRPORT_ISOLATED, 1);
+    if (settings->isolated || settings->shared) {
+        mnl_attr_put_u8(m, IFLA_BRPORT_ISOLATED, settings->isolated);
     }
     if (settings->disabled) {
         mnl_attr_put_u8(m, IFLA_BRPORT_STATE, BR_STATE_DISABLED);

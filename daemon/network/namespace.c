@@ -131,7 +131,7 @@ static int open_bridge_port(const struct namespace_maker *maker, unsigned int br
                             struct error *err)
 {
     ns->host_index = link_index(ns->host_name);
-    int r = namespace_open_port(maker->host, bridge_index, ns->host_index, false, err);
+    int r = namespace_open_port(maker->host, bridge_index, ns->host_index, maker->isolated, err);
     return r < 0 ? r : link_announce(ns->inside, ns->inside_index, ns->mac, err);
 }
 

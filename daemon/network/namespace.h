@@ -21,6 +21,7 @@ struct namespace_maker {
     struct ipam6_subnet subnet6; /* prefix 0: eth0 has no IPv6 */
     uint32_t gateway;            /* the default route */
     struct in6_addr gateway6;
+    bool isolated; /* it does not reach the others */
     int mtu;
     /* Makes the network namespace (its descriptor, or -errno), for one that belongs to another user namespace than
      * ours; NULL: unshare(2). */

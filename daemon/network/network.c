@@ -57,6 +57,8 @@ void network_in_rules(const struct network *network, struct firewall_network *re
         .internal = network->internal,
         .no_masquerade = network->no_masquerade,
         .no_icc = network->no_icc,
+        .mode = network->gateway_mode,
+        .mode6 = network->gateway_mode6,
     };
     if (network->no_rules6) {
         ret->subnet6.prefix = 0;
@@ -139,6 +141,7 @@ static int open_pool(struct network_manager *manager, const struct network_optio
                   .subnet6 = manager->bridge->subnet6,
                   .gateway = manager->bridge->gateway,
                   .gateway6 = manager->bridge->gateway6,
+                  .isolated = manager->bridge->no_icc,
                   .mtu = manager->bridge->bridge.mtu,
                   .make = options->make_namespace,
                   .make_data = options->make_data},
@@ -348,6 +351,26 @@ static void sweep_ports(struct network_manager *manager, const char *bridge, str
     }
 }
 
+/* Those of the default bridge that ran on while the daemon got another setting of `icc`. */
+static void set_isolation(struct network_manager *manager, struct netlink *host)
+{
+    struct link_port_settings settings = {.isolated = manager->bridge->no_icc, .shared = !manager->bridge->no_icc};
+    size_t i = 0;
+    const char *id;
+    void *value;
+    while (map_next(&manager->records, &i, &id, &value)) {
+        const struct record *record = value;
+        for (size_t j = 0; j < record->count; j++) {
+            const struct endpoint *e = record->endpoints[j];
+            struct error err = {0};
+            if (e->network == manager->bridge && e->host_index &&
+                link_set_port(host, e->host_index, &settings, &err) < 0) {
+                log_error("network: container %s: %s", id, err.message);
+            }
+        }
+    }
+}
+
 static int sweep(struct network_manager *manager, struct error *err)
 {
     struct netlink *host;
@@ -363,6 +386,7 @@ static int sweep(struct network_manager *manager, struct error *err)
             sweep_ports(manager, name, host);
         }
     }
+    set_isolation(manager, host);
     pthread_mutex_unlock(&manager->lock);
     netlink_close(host);
     return 0;
@@ -418,6 +442,17 @@ void network_predefined_id(const struct network_manager *manager, const char *na
             snprintf(id + 16 * i, 17, "%016llx", (unsigned long long)mix(state));
         }
     } while (strspn(id, "0123456789") >= ID_SHORT_SIZE);
+}
+
+bool network_bridge_address(const struct network_manager *manager, const char *network_id, char ret[64])
+{
+    char text[IPAM_TEXT_MAX];
+    if (manager->no_bridge || strcmp(network_id, manager->bridge->id) != 0) {
+        return false;
+    }
+    ipam_format_address(text, manager->bridge->bridge.subnet.gateway);
+    snprintf(ret, 64, "%s", text);
+    return true;
 }
 
 bool network_has_bridge(const struct network_manager *manager)

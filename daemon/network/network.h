@@ -33,7 +33,8 @@ struct network_options {
     bool no_firewall;            /* daemon.json "iptables": false */
     bool no_rules6;              /* daemon.json "ip6tables": false: no rules and no published ports for IPv6 */
     bool no_ip_forward, no_ip_masq;
-    int pool_size;                    /* warm namespaces kept; 0: the default (3) */
+    bool no_icc;   /* daemon.json "icc": false: containers of the default bridge do not reach each other */
+    int pool_size; /* warm namespaces kept; 0: the default (3) */
     const struct strv *address_pools; /* "base=...,size=..." as default-address-pool; NULL or empty: docker's */
     /* Network namespaces that belong to other user namespaces than ours: struct namespace_maker; NULL: they are ours.
      */
@@ -175,6 +176,9 @@ struct network_info {
 };
 size_t network_list(struct network_manager *manager, struct network_info ret[NETWORK_PREDEFINED_MAX]);
 bool network_has_bridge(const struct network_manager *manager);
+/* The host's own address on the network, also where default-gateway leads elsewhere; false when it is another network
+ * than the default bridge, whose gateway tells. */
+bool network_bridge_address(const struct network_manager *manager, const char *network_id, char ret[64]);
 /* A predefined network's id is a function of the bridge's and the network's name: the same after every restart, another
  * for another daemon beside this one. Nothing about it is secret. Also of the bridge that is not there. */
 void network_predefined_id(const struct network_manager *manager, const char *name, char id[65]);

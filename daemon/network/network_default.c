@@ -219,6 +219,7 @@ int default_bridge_open(struct network_manager *manager, const struct network_op
                                 .name = xstrdup("bridge"),
                                 .driver = &network_bridge,
                                 .no_masquerade = options->no_ip_masq,
+                                .no_icc = options->no_icc,
                                 .no_rules6 = options->no_rules6,
                                 .bridge = bridge,
                                 .subnet6 = plan.subnet6,
@@ -239,7 +240,7 @@ int default_bridge_open(struct network_manager *manager, const struct network_op
         r = check_gateway6(&plan, &network->subnet6, err);
     }
     init_addresses(network, &plan);
-    network->segments = segments_new(&bridge, network->id, false);
+    network->segments = segments_new(&bridge, network->id, options->no_icc);
     network_add(manager, network);
     return r;
 }

@@ -23,6 +23,7 @@ struct network {
     char *name;
     const struct network_driver *driver;
     bool internal, no_icc, no_masquerade;
+    enum gateway_mode gateway_mode, gateway_mode6;
     struct bridge bridge;        /* bridge: the interface; else its name is the parent's. The subnet in every case */
     struct segments *segments;   /* bridge: where containers are plugged in, once it is made; else NULL */
     struct ipam6_subnet subnet6; /* prefix 0: no IPv6 */
@@ -40,6 +41,7 @@ struct network {
     int references;
     bool removing;
     size_t endpoints; /* of running containers */
+    int64_t retired;  /* when the last one went, ns of the monotonic clock (also of an earlier daemon's); 0: none did */
     struct ipam ipam;
     struct ipam6 ipam6;
     struct map names; /* names.c */
@@ -155,6 +157,10 @@ int endpoint_parse_mac(const char *text, uint8_t mac[6], struct error *err);
 /* How long those that take the place of a container that has just ended wait for the kernel to be done with it: 10 s.
  */
 enum { PREDECESSOR_TRIES = 1000, PREDECESSOR_WAIT_US = 10000 };
+/* One has ended a moment ago: what is taken may be that one's still. */
+bool network_has_predecessor(struct network *network);
+/* One has ended now, or may have a moment ago. */
+void network_note_retired(struct network *network);
 /* Connects the namespace to the endpoints' networks. On failure nothing of them is left in it. */
 int endpoints_plug(struct endpoint **endpoints, size_t count, int netns_fd, struct error *err);
 void endpoint_unplug(struct endpoint *endpoint, int netns_fd);

@@ -240,6 +240,9 @@ int network_create(struct network_manager *manager, const struct network_config 
     }
     pthread_mutex_lock(&manager->lock);
     network_add(manager, network);
+    if (restoring) {
+        network_note_retired(network); /* while there was no daemon, perhaps */
+    }
     pthread_mutex_unlock(&manager->lock);
     if (restoring || !network->driver->publishes) {
         return 0;

@@ -45,6 +45,39 @@ static int set_binding(struct network *network, const char *key, const char *val
     return ipam_parse_address(value, &network->default_address) < 0 ? invalid(key, value, err) : 0;
 }
 
+static int parse_gateway_mode(const struct network *network, const char *key, const char *value, enum gateway_mode *ret,
+                              struct error *err)
+{
+    static const char *const names[] = {[GATEWAY_NAT] = "nat",
+                                        [GATEWAY_NAT_UNPROTECTED] = "nat-unprotected",
+                                        [GATEWAY_ROUTED] = "routed",
+                                        [GATEWAY_ISOLATED] = "isolated"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            *ret = (enum gateway_mode)i;
+            return i != GATEWAY_ISOLATED || network->internal
+                       ? 0
+                       : error_set(err, ERROR_INVALID, 0,
+                                   "gateway mode 'isolated' can only be used for an internal network");
+        }
+    }
+    return invalid(key, value, err);
+}
+
+static int set_gateway_mode(struct network *network, const char *key, const char *value, struct error *err)
+{
+    int r = parse_gateway_mode(network, key, value, &network->gateway_mode, err);
+    network->bridge.no_address = r == 0 && network->gateway_mode == GATEWAY_ISOLATED;
+    return r;
+}
+
+static int set_gateway_mode6(struct network *network, const char *key, const char *value, struct error *err)
+{
+    int r = parse_gateway_mode(network, key, value, &network->gateway_mode6, err);
+    network->bridge.no_address6 = r == 0 && network->gateway_mode6 == GATEWAY_ISOLATED;
+    return r;
+}
+
 static int set_mtu(struct network *network, const char *key, const char *value, struct error *err)
 {
     int64_t mtu;
@@ -142,6 +175,8 @@ static const struct option options[] = {
     {&network_bridge, "com.docker.network.bridge.enable_icc", set_icc},
     {&network_bridge, "com.docker.network.bridge.enable_ip_masquerade", set_masquerade},
     {&network_bridge, "com.docker.network.bridge.host_binding_ipv4", set_binding},
+    {&network_bridge, "com.docker.network.bridge.gateway_mode_ipv4", set_gateway_mode},
+    {&network_bridge, "com.docker.network.bridge.gateway_mode_ipv6", set_gateway_mode6},
     {&network_bridge, "com.docker.network.bridge.default_bridge", set_default_bridge},
     {NULL, "com.docker.network.driver.mtu", set_mtu},
     {NULL, "com.docker.network.container_iface_prefix", set_prefix},

@@ -61,7 +61,7 @@ static int add_link(struct endpoint *e, int netns_fd, struct netlink *host, stru
     }
     int r = link_add_upper(host, &upper, err);
     /* Nobody else is on it (endpoint_new): it is the one before, whose namespace the kernel has not got to yet. */
-    for (int i = 0; r == -EINVAL && network_is_single(network) && i < PREDECESSOR_TRIES; i++) {
+    while (r == -EINVAL && network_is_single(network) && network_has_predecessor(e->network)) {
         error_clear(err);
         usleep(PREDECESSOR_WAIT_US);
         r = link_add_upper(host, &upper, err);

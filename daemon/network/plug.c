@@ -53,12 +53,13 @@ static int add_link_local(const struct endpoint *e, struct netlink *inside, stru
 
 /*
  * The interface of a container that has just ended keeps its address and MAC, on a parent that knows them all (macvlan,
- * ipvlan), until the kernel gets round to its namespace: mostly some tens of milliseconds.
+ * ipvlan), until the kernel gets round to its namespace: mostly some tens of milliseconds. Where none has ended, the
+ * address is somebody else's and stays so.
  */
-static int take_over(struct netlink *inside, const struct link_setup *setup, struct error *err)
+static int take_over(struct netlink *inside, struct endpoint *e, const struct link_setup *setup, struct error *err)
 {
     int r = link_setup(inside, setup, err);
-    for (int i = 0; r == -EADDRINUSE && i < PREDECESSOR_TRIES; i++) {
+    while (r == -EADDRINUSE && network_has_predecessor(e->network)) {
         error_clear(err);
         usleep(PREDECESSOR_WAIT_US);
         r = link_setup(inside, setup, err);
@@ -89,7 +90,7 @@ static int configure(struct endpoint *e, struct netlink *inside, struct error *e
         .prefix6 = ipv6 ? e->network->subnet6.prefix : 0,
     };
     memcpy(setup.mac, e->mac, sizeof(setup.mac));
-    r = take_over(inside, &setup, err);
+    r = take_over(inside, e, &setup, err);
     return r < 0 ? r : add_link_local(e, inside, err);
 }
 

@@ -56,7 +56,7 @@ void port_table_init(struct port_table *table, uint16_t ephemeral_first, uint16_
 
 static void close_sockets(struct port_claim *claim)
 {
-    for (unsigned int i = 0; i <= claim->more; i++) {
+    for (unsigned int i = 0; claim->sockets && i <= claim->more; i++) {
         fd_close(claim->sockets[i]);
     }
     free(claim->sockets);
@@ -114,7 +114,7 @@ static void mark_all_again(struct port_table *table)
     }
     for (size_t i = 0; i < table->count; i++) {
         const struct port_claim *claim = &table->claims[i];
-        for (unsigned int j = 0; j <= claim->more; j++) {
+        for (unsigned int j = 0; !claim->routed && j <= claim->more; j++) {
             mark_used(table, claim->protocol, claim->host_port + j);
         }
     }
@@ -135,7 +135,7 @@ bool port_table_is_free(const struct port_table *table, const struct port_reques
     for (size_t i = 0; i < table->count; i++) {
         const struct port_claim *claim = &table->claims[i];
         if (port < claim->host_port || port - claim->host_port > claim->more || claim->protocol != request->protocol ||
-            claim->ipv6 != request->ipv6) {
+            claim->ipv6 != request->ipv6 || claim->routed) {
             continue;
         }
         if (any || same_host(claim, request) || !port_claim_is_specific(claim)) {
@@ -152,7 +152,8 @@ static bool continues(const struct port_claim *claim, const struct port_request 
     return claim->owner == owner && claim->protocol == request->protocol && claim->ipv6 == request->ipv6 &&
            claim->host_port + claim->more + 1U == port &&
            claim->container_port + claim->more + 1U == request->container_port && !claim->leaving &&
-           !port_claim_has_target(claim) && same_host(claim, request);
+           claim->routed == request->routed && !port_claim_has_target(claim) &&
+           (claim->routed || same_host(claim, request));
 }
 
 /* What belongs to the last few is what comes in turns: of both address families. */
@@ -171,8 +172,14 @@ static struct port_claim *find_continued(struct port_table *table, const struct 
 static void add_claim(struct port_table *table, const struct port_request *request, uint16_t port, int socket,
                       void *owner)
 {
-    mark_used(table, request->protocol, port);
+    if (!request->routed) {
+        mark_used(table, request->protocol, port);
+    }
     struct port_claim *claim = find_continued(table, request, port, owner);
+    if (claim && request->routed) {
+        claim->more++;
+        return;
+    }
     if (claim) {
         unsigned int count = claim->more + 1U;
         if ((count & (count - 1)) == 0) { /* as many as there is room for */
@@ -183,16 +190,34 @@ static void add_claim(struct port_table *table, const struct port_request *reque
     }
     xgrow((void **)&table->claims, table->count, &table->capacity, sizeof(*table->claims));
     table->claims[table->count++] = (struct port_claim){
-        .host_address = request->host_address,
         .ipv6 = request->ipv6,
-        .host_address6 = request->host_address6,
         .host_port = port,
         .container_port = request->container_port,
         .protocol = request->protocol,
-        .sockets = xcalloc(1, sizeof(*claim->sockets)),
+        .routed = request->routed,
         .owner = owner,
     };
-    table->claims[table->count - 1].sockets[0] = socket;
+    claim = &table->claims[table->count - 1];
+    if (!request->routed) {
+        claim->host_address = request->host_address;
+        claim->host_address6 = request->host_address6;
+        claim->sockets = xcalloc(1, sizeof(*claim->sockets));
+        claim->sockets[0] = socket;
+    }
+}
+
+/* Several bindings of a port are one, where nothing of the host's is part of them. */
+static void add_routed(struct port_table *table, const struct port_request *request, void *owner)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct port_claim *claim = &table->claims[i];
+        if (claim->routed && claim->owner == owner && claim->protocol == request->protocol &&
+            claim->ipv6 == request->ipv6 && request->container_port >= claim->container_port &&
+            request->container_port - claim->container_port <= claim->more) {
+            return;
+        }
+    }
+    add_claim(table, request, request->container_port, -1, owner);
 }
 
 /* "0.0.0.0:80" or "[::]:80" */
@@ -243,6 +268,11 @@ int port_table_claim(struct port_table *table, const struct port_request *reques
                      void *data, uint16_t *ret_port, struct error *err)
 {
     bool ephemeral = request->host_port == 0;
+    if (request->routed) {
+        add_routed(table, request, owner);
+        *ret_port = 0;
+        return 0;
+    }
     if (!ephemeral && request->host_port_end <= request->host_port) {
         int r = claim_exact(table, request, owner, reserve, data, err);
         if (r == 0) {
@@ -281,6 +311,11 @@ int port_table_claim(struct port_table *table, const struct port_request *reques
 int port_table_restore(struct port_table *table, const struct port_request *request, void *owner,
                        port_reserve_fn reserve, void *data, bool *ret_reserved, struct error *err)
 {
+    if (request->routed) {
+        add_routed(table, request, owner);
+        *ret_reserved = true;
+        return 0;
+    }
     if (!port_table_is_free(table, request, request->host_port)) {
         return claim_exact(table, request, owner, reserve, data, err);
     }

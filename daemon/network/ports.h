@@ -22,8 +22,9 @@ struct port_claim {
     uint16_t host_port, container_port, more;
     uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP */
     bool leaving;     /* its rule is being removed: not part of a new rule set, and not free yet */
-    int *sockets;     /* the reservation of each, or -1; the table's */
-    void *owner;      /* the container's record */
+    bool routed;  /* reached at the container's own address: host_port is container_port, and no host port is taken */
+    int *sockets; /* the reservation of each, or -1; the table's; NULL: routed */
+    void *owner;  /* the container's record */
 };
 
 /* Of one host address only. */
@@ -37,6 +38,7 @@ struct port_request {
     uint16_t host_port_end; /* above host_port: any of this range */
     uint16_t container_port;
     uint8_t protocol;
+    bool routed; /* host address and port are not looked at: what is claimed is the container's port, port 0 */
 };
 
 struct port_table {

@@ -56,6 +56,8 @@ static int parse_port(const struct endpoint *e, const struct network_port *port,
     }
     ret->request4 = ret->request6 = request;
     ret->request6.ipv6 = true;
+    ret->request4.routed = e->network->gateway_mode == GATEWAY_ROUTED;
+    ret->request6.routed = e->network->gateway_mode6 == GATEWAY_ROUTED;
     if (strchr(port->host_address, ':')) {
         if (inet_pton(AF_INET6, port->host_address, &ret->request6.host_address6) != 1) {
             return error_set(err, ERROR_INVALID, 0, "invalid IP address: %s", port->host_address);
@@ -66,7 +68,7 @@ static int parse_port(const struct endpoint *e, const struct network_port *port,
                 e->network->no_rules6 ? "IPv6 is kept out of the firewall (\"ip6tables\": false)" : "network ",
                 e->network->no_rules6 ? "" : e->network->name, e->network->no_rules6 ? "" : " has no IPv6 addresses");
         }
-        if (IN6_IS_ADDR_LOOPBACK(&ret->request6.host_address6)) {
+        if (IN6_IS_ADDR_LOOPBACK(&ret->request6.host_address6) && !ret->request6.routed) {
             return error_set(err, ERROR_NOT_IMPLEMENTED, EADDRNOTAVAIL,
                              "a port cannot be published on ::1: the kernel translates no IPv6 loopback addresses; "
                              "127.0.0.1 is for this host alone, too");
@@ -113,13 +115,25 @@ static int claim_both(struct network_manager *manager, void *owner, const struct
     struct port_request request6 = meaning->request6;
     int r = meaning->v4 ? claim_one(manager, owner, &meaning->request4, sandbox, &chosen, err) : 0;
     if (r == 0 && meaning->v6) {
-        if (meaning->v4) { /* both have the same port */
+        if (meaning->v4 && !meaning->request4.routed) { /* both have the same port */
             request6.host_port = chosen;
             request6.host_port_end = 0;
         }
         r = claim_one(manager, owner, &request6, sandbox, &chosen, err);
     }
     return r;
+}
+
+/* A network that is routed has no use for what the host is asked for. */
+static void note_unused(const struct network *network, const struct network_port *port, const struct meaning *meaning)
+{
+    bool routed4 = !meaning->v4 || meaning->request4.routed, routed6 = !meaning->v6 || meaning->request6.routed;
+    bool specific =
+        port->host_address[0] && strcmp(port->host_address, "0.0.0.0") != 0 && strcmp(port->host_address, "::") != 0;
+    if (routed4 && routed6 && (specific || port->host_port)) {
+        log_warn("network: %s is routed: port %u/%s is reached at the container's own address, not at \"%s\" and %u",
+                 network->name, port->container_port, port->protocol, port->host_address, port->host_port);
+    }
 }
 
 /* Of those that follow: each random one is chosen by itself. */
@@ -144,6 +158,9 @@ int ports_claim(struct network_manager *manager, void *owner, const struct endpo
     for (size_t i = 0; r == 0 && i < count; i++) {
         struct meaning meaning;
         r = parse_port(endpoint, &ports[i], &meaning, err);
+        if (r == 0) {
+            note_unused(endpoint->network, &ports[i], &meaning);
+        }
         for (unsigned int n = 0; r == 0 && n <= ports[i].more; n++) {
             r = claim_both(manager, owner, &meaning, sandbox, err);
             next_port(&meaning.request4);
@@ -197,7 +214,7 @@ int ports_restore(struct network_manager *manager, struct record *record, const 
 static void forget_udp_flows_to(struct network_manager *manager, const struct port_claim *claims, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (claims[i].protocol == IPPROTO_UDP) {
+        if (claims[i].protocol == IPPROTO_UDP && !claims[i].routed) {
             struct pool_job job = {.flows = {.host_port = claims[i].host_port, .more = claims[i].more}};
             pool_add_job(manager->pool, &job);
         }

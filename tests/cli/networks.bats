@@ -86,8 +86,8 @@ no_ping() {
     check 400 'container_iface_prefix: \"a/b\"' '{"Name":"t","Options":{"com.docker.network.container_iface_prefix":"a/b"}}'
     check 400 'container_iface_prefix' '{"Name":"t","Options":{"com.docker.network.container_iface_prefix":"thirteenchars"}}'
     check 400 'invalid bridge name' '{"Name":"t","Options":{"com.docker.network.bridge.name":"a/b"}}'
-    check 400 'gateway_mode_ipv4 is not known to driver bridge' \
-        '{"Name":"t","Options":{"com.docker.network.bridge.gateway_mode_ipv4":"routed"}}'
+    check 400 'bridge.gateway_mode_ipv4 is not known to driver macvlan' \
+        '{"Name":"t","Driver":"macvlan","Options":{"parent":"lo","com.docker.network.bridge.gateway_mode_ipv4":"routed"}}'
     check 403 'exists' '{"Name":"t","Options":{"com.docker.network.bridge.name":"lo"}}'
     check 404 'configuration network \"none-such\" does not exist' '{"Name":"t","ConfigFrom":{"Network":"none-such"}}'
     check 403 'cannot depend on another configuration network' '{"Name":"t","ConfigOnly":true,"ConfigFrom":{"Network":"one"}}'
@@ -335,6 +335,14 @@ EOF
     dory network create -d ipvlan --subnet "$OTHER.0/24" -o "parent=$ENV_BRIDGE" lan >/dev/null
 }
 
+# A MAC that another container has, or somebody else on the parent, at once; that of one that has just ended is free.
+mac_is_refused() {
+    run dory run --rm --network lan --mac-address 02:42:00:00:00:20 busybox true
+    [ "$status" -eq 125 ] && [[ "$output" == *"02:42:00:00:00:20 is the MAC address of container aa on network lan"* ]] &&
+        dory run --rm --network lan --mac-address 02:42:00:00:00:21 busybox true &&
+        dory run --rm --network lan --mac-address 02:42:00:00:00:21 busybox true
+}
+
 @test "macvlan stands beside the host on its parent's network" {
     link=${ENV_BRIDGE}m
     ip link add "$link" type veth peer name "${link}p"
@@ -356,6 +364,7 @@ EOF
             pings bb "$SUBNET.1" && pings bb aa &&
             [ "$(route aa)" = "$SUBNET.1 eth0" ] &&
             dory exec aa ip link show eth0 | grep -q 02:42:00:00:00:20 &&
+            mac_is_refused &&
             dory network disconnect lan bb && no_ping aa "$SUBNET.3" &&
             dory rm -f aa bb >/dev/null && dory network rm lan && ip link show "$link" >/dev/null
     } || result=1

@@ -12,13 +12,10 @@ setup_file() {
 }
 
 teardown_file() {
-    local tables family name
-    tables=$(sed -n "s/.*tables are named \(dory-none-[0-9a-f]*\).*/\1/p" "$ENV_DIR/doryd.log" | sort -u)
+    local name
+    name=$(sed -n "s/.*tables are named dory-\(none-[0-9a-f]*\).*/\1/p" "$ENV_DIR/doryd.log" | sort -u)
     env_stop
-    [ -n "$tables" ] || return 0
-    nft list tables | grep -wF "$tables" | while read -r _ family name; do
-        nft delete table "$family" "$name"
-    done
+    [ -z "$name" ] || env_remove_rules "$name"
 }
 
 interfaces() { # of a container's ip command

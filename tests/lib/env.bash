@@ -145,17 +145,22 @@ env_stop() {
 env_remove_network() {
     find /sys/fs/cgroup -depth -type d -path "*/$ENV_BRIDGE*" -exec rmdir {} + 2>/dev/null || true
     ip link del "$ENV_BRIDGE" 2>/dev/null || true
-    nft list tables 2>/dev/null | grep -wF "dory-$ENV_BRIDGE" | while read -r _ family name; do
+    env_remove_rules "$ENV_BRIDGE"
+}
+
+# What a daemon leaves of its rules, known by the bridge's name (or what stands for it): the tables, and its chain beside
+# docker's rules, where there are such.
+env_remove_rules() {
+    local family name handle
+    nft list tables 2>/dev/null | grep -wF "dory-$1" | while read -r _ family name; do
         nft delete table "$family" "$name"
     done
-    # Its chain beside docker's rules, where there are such.
-    local family handle
     for family in ip ip6; do
-        nft list chain "$family" filter "DORY-$ENV_BRIDGE" >/dev/null 2>&1 || continue
-        handle=$(nft -a list chain "$family" filter FORWARD | sed -n "s/.*jump DORY-$ENV_BRIDGE .*handle //p")
+        nft list chain "$family" filter "DORY-$1" >/dev/null 2>&1 || continue
+        handle=$(nft -a list chain "$family" filter FORWARD | sed -n "s/.*jump DORY-$1 .*handle //p")
         [ -z "$handle" ] || nft delete rule "$family" filter FORWARD handle "$handle"
-        nft flush chain "$family" filter "DORY-$ENV_BRIDGE"
-        nft delete chain "$family" filter "DORY-$ENV_BRIDGE"
+        nft flush chain "$family" filter "DORY-$1"
+        nft delete chain "$family" filter "DORY-$1"
     done
 }
 

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/memory.h"
 #include "daemon/network/firewall.h"
 #include "daemon/network/ports.h"
 
@@ -212,6 +213,66 @@ static void ports_in_a_row_are_one_claim(void **state)
     port_table_release(&t);
 }
 
+static void a_routed_port_takes_nothing_of_the_hosts(void **state)
+{
+    (void)state;
+    struct port_table t;
+    struct error err;
+    uint16_t p = 1;
+    bool reserved;
+    port_table_init(&t, 40000, 60000);
+    struct port_request r = {
+        .host_address = LOOPBACK, .host_port = 80, .container_port = 80, .protocol = IPPROTO_TCP, .routed = true};
+    busy = 80;
+    assert_int_equal(port_table_claim(&t, &r, &one, reserve, NULL, &p, &err), 0);
+    assert_int_equal(p, 0);
+    assert_int_equal(port_table_claim(&t, &r, &one, reserve, NULL, &p, &err), 0); /* the same port */
+    r.container_port++;
+    assert_int_equal(port_table_restore(&t, &r, &one, reserve, NULL, &reserved, &err), 0);
+    assert_true(reserved);
+    assert_int_equal(t.count, 1);
+    assert_int_equal(t.claims[0].more, 1);
+    assert_int_equal(port_table_claim(&t, &r, &two, reserve, NULL, &p, &err), 0); /* another container's own */
+    assert_int_equal(t.count, 2);
+    busy = 0;
+    assert_int_equal(claim(&t, &two, 0, IPPROTO_TCP, 80, 0, &p, &err), 0);
+    assert_int_equal(claim(&t, &two, 0, IPPROTO_TCP, 81, 0, &p, &err), 0);
+    port_table_set_target(&t, &one, 0x0a580002, NULL);
+    struct firewall_rules rules = {NULL, 0, t.claims, 1};
+    char *text = firewall_ruleset("br-x", &rules, false);
+    assert_non_null(strstr(text, "set routed_ports {\n\t\ttype ipv4_addr . inet_proto . inet_service\n"
+                                 "\t\telements = { 10.88.0.2 . 6 . 80, 10.88.0.2 . 6 . 81 }\n"));
+    assert_null(strstr(text, " : 10.88.0.2"));
+    free(text);
+    port_table_drop(&t, &one);
+    port_table_release(&t);
+}
+
+static void modes_of_gateways_are_sets(void **state)
+{
+    (void)state;
+    struct firewall_network networks[] = {
+        {.bridge = "br-r", .subnet = {0x0a580000, 0x0a580001, 16}, .mode = GATEWAY_ROUTED},
+        {.bridge = "br-u", .subnet = {0x0a590000, 0x0a590001, 24}, .mode = GATEWAY_NAT_UNPROTECTED},
+        {.bridge = "br-6", .subnet = {0x0a5a0000, 0x0a5a0001, 24}, .subnet6 = {.prefix = 64}, .mode6 = GATEWAY_ROUTED},
+        {.bridge = "br-i", .subnet = {0x0a5b0000, 0x0a5b0001, 24}, .mode = GATEWAY_ROUTED, .internal = true},
+    };
+    struct firewall_rules rules = {networks, 4, NULL, 0};
+    char *text = firewall_ruleset("br-x", &rules, true), *six = strstr(text, "table ip6 dory-br-x {");
+    assert_non_null(six);
+    char *four = xstrndup(text, (size_t)(six - text));
+    assert_non_null(strstr(four, "set routed {\n\t\ttype ifname\n\t\telements = { \"br-r\" }"));
+    assert_non_null(strstr(four, "set unprotected {\n\t\ttype ifname\n\t\telements = { \"br-u\" }"));
+    assert_non_null(strstr(four, "set outbound {\n\t\ttype ipv4_addr\n\t\tflags interval\n"
+                                 "\t\telements = { 10.89.0.0/24, 10.90.0.0/24 }"));
+    assert_non_null(strstr(four, "set guarded {\n\t\ttype ipv4_addr\n\t\tflags interval\n"
+                                 "\t\telements = { 10.90.0.0/24 }"));
+    assert_non_null(strstr(six, "set routed {\n\t\ttype ifname\n\t\telements = { \"br-6\" }"));
+    assert_non_null(strstr(six, "meta l4proto ipv6-icmp accept"));
+    free(four);
+    free(text);
+}
+
 static void the_table_has_the_bridges_name(void **state)
 {
     (void)state;
@@ -270,6 +331,8 @@ int main(void)
         cmocka_unit_test(a_dropped_owner_leaves_the_others_ports_taken),
         cmocka_unit_test(protocols_have_names),
         cmocka_unit_test(ports_in_a_row_are_one_claim),
+        cmocka_unit_test(a_routed_port_takes_nothing_of_the_hosts),
+        cmocka_unit_test(modes_of_gateways_are_sets),
         cmocka_unit_test(the_table_has_the_bridges_name),
         cmocka_unit_test(the_rules_hold_every_claim_in_its_map),
     };
