@@ -16,6 +16,7 @@
 
 struct transfer {
     struct solve_step step;
+    char *status; /* what its progress is called */
     int64_t bytes;
 };
 
@@ -26,13 +27,13 @@ static void on_bytes(int64_t bytes, void *data)
     if (bytes - transfer->bytes < PROGRESS_BYTES)
         return;
     transfer->bytes = bytes;
-    solve_step_status(&transfer->step, "transferring context", bytes, 0, false);
+    solve_step_status(&transfer->step, transfer->status, bytes, 0, false);
 }
 
 static int take_directory(struct run *run, unsigned number, const char *step_name, const char *name,
                           const struct strv *exclude, const struct strv *follow, struct source *ret, struct error *err)
 {
-    struct transfer transfer = {0};
+    struct transfer transfer = {.status = xasprintf("transferring %s:", name)};
     struct error error = {0};
     int64_t bytes = 0;
     solve_step_begin(&transfer.step, run->solve, number, step_name);
@@ -48,7 +49,8 @@ static int take_directory(struct run *run, unsigned number, const char *step_nam
                           &error);
     session_put(run->solve->sessions, session);
     if (r == 0)
-        solve_step_status(&transfer.step, "transferring context", bytes, 0, true);
+        solve_step_status(&transfer.step, transfer.status, bytes, 0, true);
+    free(transfer.status);
     solve_step_end(&transfer.step, r < 0 ? &error : NULL);
     return r < 0 ? error_propagate(err, &error) : 0;
 }

@@ -213,7 +213,11 @@ static int export_image(struct solve *solve, struct solve_step *step, const stru
                         const struct reference *names, size_t count, struct error *err)
 {
     CLEANUP_STRBUF struct strbuf all = STRBUF_INIT;
+    CLEANUP_FREE char *writing = xasprintf("writing image %s", solve->result.image_id);
     int r = 0;
+    /* Both were done with the last step. */
+    solve_step_status(step, "exporting layers", 0, 0, true);
+    solve_step_status(step, writing, 0, 0, true);
     for (size_t i = 0; i < count && r == 0; i++) {
         CLEANUP_FREE char *name = reference_full(&names[i]);
         CLEANUP_FREE char *id = xasprintf("naming to %s", name);

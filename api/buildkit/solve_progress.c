@@ -1,4 +1,5 @@
 /* What a build tells, in BuildKit's terms: each step is a vertex that starts and completes. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ struct solve_progress {
         char *name;
         int64_t started;
         bool cached;
-    } * vertexes; /* by the step's number */
+    } * vertexes; /* by the step's id */
     size_t count, capacity;
 };
 
@@ -109,12 +110,12 @@ void solve_explain(struct error *err)
 
 static struct vertex *vertex_of(struct solve_progress *p, const struct build_step_info *step, char digest[VERTEX_MAX])
 {
-    while (p->count <= (size_t)step->number) {
+    while (p->count <= (size_t)step->id) {
         xgrow((void **)&p->vertexes, p->count, &p->capacity, sizeof(*p->vertexes));
         p->vertexes[p->count++] = (struct vertex){0};
     }
-    vertex_digest(p->solve, "step", (unsigned)step->number, digest);
-    return &p->vertexes[step->number];
+    vertex_digest(p->solve, "step", (unsigned)step->id, digest);
+    return &p->vertexes[step->id];
 }
 
 /* Stages without a name are numbers. */
@@ -133,6 +134,18 @@ static char *step_place(const struct build_step_info *step)
     return xasprintf("[%s%*d/%d]", stage, width, step->place, step->places);
 }
 
+/* "[2/3] ONBUILD RUN true", "[1/3] FROM docker.io/library/busybox:latest". */
+static char *step_name(const struct build_step_info *step)
+{
+    CLEANUP_FREE char *place = step_place(step);
+    if (step->base)
+        return xasprintf("%s FROM %s", place, step->base);
+    char *name = xasprintf("%s %s%s", place, step->is_trigger ? "ONBUILD " : "", step->text);
+    for (char *p = name + strlen(name) - strlen(step->text); *p && !strchr(" \t", *p); p++)
+        *p = (char)toupper((unsigned char)*p);
+    return name;
+}
+
 /* Only what makes files is a vertex. */
 static void on_started(const struct build_step_info *step, void *data)
 {
@@ -141,10 +154,9 @@ static void on_started(const struct build_step_info *step, void *data)
     if (step->place == 0)
         return;
     struct vertex *vertex = vertex_of(p, step, digest);
-    CLEANUP_FREE char *place = step_place(step);
     p->solve->total++;
     free(vertex->name);
-    vertex->name = xasprintf("%s %s", place, step->text);
+    vertex->name = step_name(step);
     vertex->started = timestamp_now();
     tell_vertex(p->solve, digest, vertex, 0, NULL);
 }

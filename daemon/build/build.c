@@ -127,14 +127,15 @@ struct build_step_info *build_trigger_info(struct stage_run *run, const char *te
     *info = run->infos[0];
     info->first_line = info->last_line = 0;
     info->is_from = false;
-    if (info->place == 0) /* the FROM of a stage */
-        info->place = info->places = 1;
+    info->is_trigger = true;
+    info->base = NULL;
     pthread_mutex_lock(&build->lock);
     char *copy = xstrdup(text);
     strv_add_take(&build->texts, copy);
     info->text = copy;
     xgrow((void **)&build->triggers, build->trigger_count, &build->trigger_capacity, sizeof(*build->triggers));
     build->triggers[build->trigger_count++] = info;
+    info->id = info->total + (int)build->trigger_count;
     pthread_mutex_unlock(&build->lock);
     return info;
 }
@@ -266,6 +267,7 @@ static void describe(struct build *build, struct build_step_info *info, int numb
                      const struct instruction *instruction)
 {
     *info = (struct build_step_info){.number = number,
+                                     .id = number,
                                      .total = build->progress.total,
                                      .stage = stage,
                                      .text = instruction->original,
@@ -276,11 +278,9 @@ static void describe(struct build *build, struct build_step_info *info, int numb
                                      .only_stage = build->stages.count == 1};
 }
 
-static bool makes_files(const struct stage *stage, const struct instruction *instruction)
+bool build_makes_files(enum instruction_kind kind)
 {
-    switch (instruction->kind) {
-    case INSTRUCTION_FROM:
-        return stage->base_stage < 0 && !stage->scratch;
+    switch (kind) {
     case INSTRUCTION_RUN:
     case INSTRUCTION_COPY:
     case INSTRUCTION_ADD:
@@ -291,12 +291,37 @@ static bool makes_files(const struct stage *stage, const struct instruction *ins
     }
 }
 
+static bool has_place(const struct stage *stage, const struct instruction *instruction)
+{
+    return instruction->kind == INSTRUCTION_FROM ? stage->base_stage < 0 && !stage->scratch
+                                                 : build_makes_files(instruction->kind);
+}
+
+/* The image of a FROM, in full. */
+static const char *base_name(struct build *build, const struct stage *stage)
+{
+    const struct build_context *context = build_context_find(build->options, stage->base);
+    struct reference ref = {0};
+    const char *given = context ? context->image : stage->base;
+    if (stage->base_stage >= 0 || stage->scratch || !given)
+        return NULL;
+    char *name = NULL;
+    if (reference_parse(given, &ref, NULL) == 0) {
+        if (!ref.digest)
+            reference_default_tag(&ref);
+        name = reference_full(&ref);
+    }
+    reference_release(&ref);
+    strv_add_take(&build->texts, name ? name : xstrdup(given));
+    return build->texts.items[build->texts.count - 1];
+}
+
 /* The first infos are those of FROM and the instructions. */
 static void set_places(struct build_step_info *infos, const struct stage *stage)
 {
     int places = 0;
     for (size_t i = 0; i <= stage->instruction_count; i++) /* FROM is in front of them */
-        infos[i].place = makes_files(stage, &stage->from[i]) ? ++places : 0;
+        infos[i].place = has_place(stage, &stage->from[i]) ? ++places : 0;
     for (size_t i = 0; i <= stage->instruction_count; i++)
         infos[i].places = places;
 }
@@ -318,6 +343,7 @@ static void prepare_run(struct build *build, struct stage_run *run, const struct
     *run = (struct stage_run){.build = build, .stage = stage, .number = number};
     run->infos = xcalloc(count, sizeof(*run->infos));
     describe(build, &run->infos[0], number, label, stage->from);
+    run->infos[0].base = base_name(build, stage);
     for (size_t i = 0; i < stage->instruction_count; i++)
         describe(build, &run->infos[i + 1], number + 1 + (int)i, label, &stage->instructions[i]);
     set_places(run->infos, stage);

@@ -60,14 +60,16 @@ struct build_suppliers {
  */
 struct build_step_info {
     int number, total; /* 1-based */
+    int id;            /* tells steps apart: number, and beyond total for those that ONBUILD brought */
     const char *stage; /* its name, or its number as text */
     const char *text;  /* the instruction as it was written, continuation lines joined; heredocs without the body */
     const char *file;  /* name of the Dockerfile */
     int first_line, last_line; /* there; 0 for steps that ONBUILD brought */
-    bool is_from;
-    bool only_stage; /* the Dockerfile has no other */
+    bool is_from, is_trigger;  /* is_trigger: ONBUILD of the base brought it; number is that of FROM */
+    const char *base;          /* of a FROM: the image's name in full; NULL: it is none of an image */
+    bool only_stage;           /* the Dockerfile has no other */
     /* Its place among the steps of its stage that make files: FROM of an image, RUN, COPY, ADD and WORKDIR; and how
-     * many these are. place 0: it is none of them. */
+     * many these are; what ONBUILD brings counts from when it is known. place 0: it is none of them. */
     int place, places;
 };
 struct build_events {

@@ -127,6 +127,8 @@ void build_need_stage(struct stage_run *by, size_t index);
 
 /* The text and place of a step that ONBUILD brought; the build keeps it. */
 struct build_step_info *build_trigger_info(struct stage_run *run, const char *text);
+/* An instruction that a step of its own shows, but for FROM: it makes files. */
+bool build_makes_files(enum instruction_kind kind);
 
 /* stage.c */
 int stage_run_build(struct stage_run *run, struct error *err);

@@ -149,19 +149,45 @@ static void done(struct stage_run *run, const struct build_step_info *info)
 
 /* ---- FROM and what it brings ---- */
 
+/* How many of the triggers make files. What cannot be read is said when it is its turn. */
+static int count_places(const struct strv *triggers)
+{
+    int count = 0;
+    for (size_t i = 0; i < triggers->count; i++) {
+        struct instruction instruction = {0};
+        if (instruction_parse(triggers->items[i], '\\', &instruction, NULL) == 0)
+            count += build_makes_files(instruction.kind);
+        instruction_release(&instruction);
+    }
+    return count;
+}
+
+/* The steps behind FROM, of which nothing was told yet, make room for those of the triggers. */
+static void shift_places(struct stage_run *run, int count)
+{
+    for (size_t i = 1; i <= run->stage->instruction_count; i++) {
+        run->infos[i].places += count;
+        if (run->infos[i].place > 0)
+            run->infos[i].place += count;
+    }
+}
+
 /* Triggers of the base run in this stage and are not handed on (docker's reference, ONBUILD). */
 static int run_triggers(struct stage_run *run, struct error *err)
 {
     CLEANUP_STRV struct strv triggers = STRV_INIT;
     strv_copy(&triggers, &run->state.config.on_build);
     strv_clear(&run->state.config.on_build);
-    int r = 0;
+    int r = 0, place = run->infos[0].place, count = count_places(&triggers);
+    shift_places(run, count);
     for (size_t i = 0; r == 0 && i < triggers.count; i++) {
         struct instruction instruction = {0};
         struct build_step_info *info = build_trigger_info(run, triggers.items[i]);
         r = instruction_parse(triggers.items[i], '\\', &instruction, err);
         if (r < 0)
             return error_context(err, "ONBUILD %s", triggers.items[i]);
+        info->place = build_makes_files(instruction.kind) ? ++place : 0;
+        info->places = run->infos[0].places + count;
         if (instruction.kind == INSTRUCTION_ONBUILD || instruction.kind == INSTRUCTION_FROM ||
             instruction.kind == INSTRUCTION_MAINTAINER)
             r = error_set(err, ERROR_INVALID, 0, "%s isn't allowed as an ONBUILD trigger",

@@ -78,7 +78,7 @@ is_empty() {
     touch "$C/hidden"
     echo 1 >"$C/f"
     run -0 build -t files "$C"
-    [[ $output == *"transferring context 3.00MB"* ]]
+    [[ $output == *"transferring context: 3.00MB"* ]]
     echo 22 >"$C/f"
     run -0 build -t files "$C"
     [[ $output != *"transferring context"*MB* ]]

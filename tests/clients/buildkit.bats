@@ -36,7 +36,7 @@ build_quietly() {
         --metadata-file "$C.metadata" "$C"
     [[ $output == *"[internal] load build definition from Dockerfile"* ]]
     # Only what makes files is counted, stage by stage.
-    [[ $output == *"[first 1/2] FROM busybox"* ]]
+    [[ $output == *"[first 1/2] FROM docker.io/library/busybox:latest"* ]]
     [[ $output == *"[first 2/2] RUN echo \"\$WHO\" >/who && echo told"* ]]
     [[ $output != *"ARG WHO"* ]]
     [[ $output =~ \#[0-9]+\ [0-9.]+\ told ]]
@@ -55,6 +55,41 @@ build_quietly() {
     [ "$output" = "$id" ]
 }
 
+@test "steps are called as BuildKit calls them: triggers, base images, stages, what travels and what is exported" {
+    printf 'FROM busybox\nONBUILD RUN echo triggered\nONBUILD ENV a=b\nONBUILD WORKDIR /w\n' >"$C/Dockerfile"
+    build_quietly -t triggering "$C"
+    cat >"$C/Dockerfile" <<'EOF'
+ARG NAME=triggering
+FROM ${NAME} AS named
+run echo lower
+FROM named
+COPY f .
+FROM scratch
+COPY --from=1 /w /
+COPY --from=named /w /x
+EOF
+    touch "$C/f"
+    run -0 build --no-cache -t called "$C"
+    echo "$output"
+    while read -r line; do
+        [[ $output == *"$line"* ]]
+    done <<'EOF'
+transferring dockerfile:
+transferring context:
+[named 1/2] FROM docker.io/library/triggering:latest
+[named 2/4] ONBUILD RUN echo triggered
+[named 3/4] ONBUILD WORKDIR /w
+[named 4/4] RUN echo lower
+[stage-1 1/1] COPY f .
+[stage-2 1/2] COPY --from=1 /w /
+[stage-2 2/2] COPY --from=named /w /x
+exporting layers done
+naming to docker.io/library/called:latest done
+EOF
+    [[ $output =~ \#[0-9]+\ [0-9.]+\ triggered ]]
+    [[ $output == *"writing image $(dory image inspect -f '{{.Id}}' called) done"* ]]
+}
+
 @test "only what has changed travels, and what is ignored never does" {
     printf 'FROM busybox\nCOPY . /c/\n' >"$C/Dockerfile"
     mkdir "$C/sub" "$C/hidden"
@@ -67,7 +102,7 @@ build_quietly() {
     touch "$C/a.tmp" "$C/keep.tmp"
     chmod 750 "$C/sub"
     run -0 build -t files "$C"
-    [[ $output == *"transferring context 3.00MB"* ]]
+    [[ $output == *"transferring context: 3.00MB"* ]]
     run -0 dory run --rm files sh -c 'cd /c; find . | sort | xargs; readlink sub/link; stat -c %a:%u sub; cmp large sub/link'
     [ "${lines[0]}" = ". ./.dockerignore ./Dockerfile ./keep.tmp ./large ./sub ./sub/file ./sub/link" ]
     [ "${lines[1]}" = ../large ]
