@@ -8,6 +8,7 @@
 #include "daemon/engine_internal.h"
 #include "daemon/network/ipam.h"
 #include "daemon/network/ipam6.h"
+#include "daemon/user_namespace.h"
 
 static bool is_set(const char *s)
 {
@@ -317,6 +318,12 @@ int container_networks_identify(struct engine *engine, struct endpoint_settings 
     return r;
 }
 
+static int make_in_userns(void *data, struct error *err)
+{
+    const int *userns = data;
+    return user_namespace_make_net(*userns, err);
+}
+
 int container_networks_attach(struct engine *engine, struct container *c, const char *name, int *ret_netns_fd,
                               struct network_sandbox *ret, struct error *err)
 {
@@ -330,7 +337,14 @@ int container_networks_attach(struct engine *engine, struct container *c, const 
         r = container_networks_check_bridge(engine, c, c->port_count, err);
     if (r < 0)
         return r;
+    CLEANUP_CLOSE int userns = container_userns_shared(engine, c, err);
+    if (userns < 0 && userns != -ENOENT)
+        return userns;
     tell(engine, c, &told); /* the turn is held: nobody changes the networks */
+    if (userns >= 0) {
+        told.request.make_namespace = make_in_userns;
+        told.request.make_data = &userns;
+    }
     r = network_attach(engine->networks, &told.request, name, ret_netns_fd, ret, err);
     told_release(&told);
     return r;

@@ -101,7 +101,8 @@ static int join_network(struct start *s, const char *peer, struct error *err)
     snprintf(path, sizeof(path), "/proc/%d/ns/net", s->network_peer->pid);
     pthread_mutex_unlock(&s->network_peer->lock);
     s->netns_fd = open(path, O_RDONLY | O_CLOEXEC);
-    return s->netns_fd < 0 ? error_errno(err, errno, "network namespace of container %s", s->network_peer->id) : 0;
+    return s->netns_fd < 0 ? error_errno(err, errno, "network namespace of container %s", s->network_peer->id)
+                           : container_userns_check_network(s->engine, s->c, s->netns_fd, err);
 }
 
 static int step_network(struct start *s, struct error *err)

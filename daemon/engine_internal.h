@@ -116,6 +116,11 @@ void container_network_event(struct engine *engine, struct container *c, const c
 /* ---- container_userns.c ---- */
 /* The ids of the container's user namespace; NULL: it is in the host's. */
 const struct userns_remap *container_remap(const struct engine *engine, const struct container *c);
+/* The user namespace that a container of its own ids has to be in because it shares the IPC or pid namespace of another
+ * one, whose it is; the caller's, or -errno; -ENOENT: it is free to be in any. What cannot be shared is refused. */
+int container_userns_shared(struct engine *engine, const struct container *c, struct error *err);
+/* Refuses another container's network namespace that belongs to another user namespace than that. */
+int container_userns_check_network(struct engine *engine, const struct container *c, int netns_fd, struct error *err);
 /* What a container with a user namespace cannot have is refused; with HostConfig complete, before anything is made. */
 int container_userns_check(const struct engine *engine, const struct container *c, struct error *err);
 

@@ -67,3 +67,37 @@ int user_namespace_make(const char *uid_map, const char *gid_map, int *ret_netns
         *ret_netns = TAKE_FD(netns);
     return TAKE_FD(userns);
 }
+
+/* ---- in one that is there ---- */
+
+struct maker {
+    int userns_fd;
+    int netns_fd; /* or -errno */
+};
+
+/* Shares memory and descriptors with its daemon, whose thread waits for its end: nothing but system calls are made. */
+static int make_net(void *data)
+{
+    struct maker *maker = data;
+    long r = syscall(SYS_setns, maker->userns_fd, CLONE_NEWUSER);
+    if (r == 0)
+        r = syscall(SYS_unshare, CLONE_NEWNET);
+    if (r == 0)
+        r = syscall(SYS_openat, AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    maker->netns_fd = r < 0 ? -errno : (int)r;
+    syscall(SYS_exit_group, 0);
+    return 0;
+}
+
+int user_namespace_make_net(int userns_fd, struct error *err)
+{
+    CLEANUP_FREE char *stack = xmalloc(STACK_SIZE);
+    struct maker maker = {.userns_fd = userns_fd, .netns_fd = -EIO};
+    pid_t pid = clone(make_net, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &maker);
+    if (pid < 0)
+        return error_errno(err, errno, "make a network namespace");
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    return maker.netns_fd < 0 ? error_errno(err, maker.netns_fd, "make a network namespace in a user namespace")
+                              : maker.netns_fd;
+}

@@ -11,4 +11,7 @@
  */
 int user_namespace_make(const char *uid_map, const char *gid_map, int *ret_netns, struct error *err);
 
+/* A network namespace that belongs to a user namespace which is there already: its descriptor, or -errno. */
+int user_namespace_make_net(int userns_fd, struct error *err);
+
 #endif

@@ -193,19 +193,39 @@ int record_resolve(struct network_manager *manager, struct record *record, int n
 
 /* ---- attaching ---- */
 
-static int attach_none(struct network_manager *manager, int *ret_netns_fd, struct network_sandbox *ret,
-                       struct error *err)
+static int make_bare(const struct network_request *request, struct error *err)
+{
+    CLEANUP_CLOSE int fd = request->make_namespace(request->make_data, err);
+    int r = fd < 0 ? fd : namespace_prepare(fd, err);
+    return r < 0 ? r : TAKE_FD(fd);
+}
+
+static int take_bare(struct network_manager *manager, const struct network_request *request, int *ret_netns_fd,
+                     struct error *err)
 {
     struct namespace ns;
+    if (request->make_namespace != NULL) {
+        *ret_netns_fd = make_bare(request, err);
+        return *ret_netns_fd < 0 ? *ret_netns_fd : 0;
+    }
     int r = pool_take(manager->pool, POOL_BARE, &ns, err);
+    if (r == 0) {
+        *ret_netns_fd = TAKE_FD(ns.netns);
+        namespace_release(&ns);
+    }
+    return r;
+}
+
+static int attach_none(struct network_manager *manager, const struct network_request *request, int *ret_netns_fd,
+                       struct network_sandbox *ret, struct error *err)
+{
+    int r = take_bare(manager, request, ret_netns_fd, err);
     if (r < 0) {
         return r;
     }
     *ret = (struct network_sandbox){.endpoints = xcalloc(1, sizeof(*ret->endpoints)), .count = 1};
     network_predefined_id(manager, "none", ret->endpoints[0].network_id);
     id_generate(ret->endpoints[0].endpoint_id);
-    *ret_netns_fd = TAKE_FD(ns.netns);
-    namespace_release(&ns);
     return 0;
 }
 
@@ -258,17 +278,6 @@ static bool can_be_warm(const struct network_manager *manager, const struct netw
            !options && !link_local;
 }
 
-static int take_bare(struct network_manager *manager, int *ret_netns_fd, struct error *err)
-{
-    struct namespace ns;
-    int r = pool_take(manager->pool, POOL_BARE, &ns, err);
-    if (r == 0) {
-        *ret_netns_fd = TAKE_FD(ns.netns);
-        namespace_release(&ns);
-    }
-    return r;
-}
-
 /* The resolver answers other containers from the record meanwhile. */
 static int add_endpoint(struct network_manager *manager, struct record *record, struct endpoint *e, struct error *err)
 {
@@ -285,12 +294,13 @@ static int add_endpoint(struct network_manager *manager, struct record *record, 
 }
 
 /* Namespace, interfaces and default route. On failure the record keeps what it got. */
-static int connect_all(struct network_manager *manager, struct record *record,
+static int connect_all(struct network_manager *manager, struct record *record, const struct network_request *request,
                        const struct network_attachment *attachments, size_t count, int *ret_netns_fd, struct error *err)
 {
     struct endpoint *e;
-    bool warm = can_be_warm(manager, &attachments[0]);
-    int r = warm ? take_warm(manager, &attachments[0], ret_netns_fd, &e, err) : take_bare(manager, ret_netns_fd, err);
+    bool warm = request->make_namespace == NULL && can_be_warm(manager, &attachments[0]);
+    int r = warm ? take_warm(manager, &attachments[0], ret_netns_fd, &e, err)
+                 : take_bare(manager, request, ret_netns_fd, err);
     if (r == 0 && warm) {
         r = add_endpoint(manager, record, e, err);
     }
@@ -353,7 +363,7 @@ static int attach(struct network_manager *manager, struct record *record, const 
     CLEANUP_CLOSE int netns_fd = -1;
     int r = claim_ports(manager, record, request, attachments, count, sandbox, err);
     if (r == 0) {
-        r = connect_all(manager, record, attachments, count, &netns_fd, err);
+        r = connect_all(manager, record, request, attachments, count, &netns_fd, err);
     }
     if (r == 0) {
         r = record_resolve(manager, record, netns_fd, err);
@@ -377,7 +387,7 @@ int network_attach(struct network_manager *manager, const struct network_request
                    int *ret_netns_fd, struct network_sandbox *ret, struct error *err)
 {
     if (request->attachment_count == 0 && (request->mode == NETWORK_NONE || manager->no_bridge)) {
-        return attach_none(manager, ret_netns_fd, ret, err);
+        return attach_none(manager, request, ret_netns_fd, ret, err);
     }
     struct network_attachment on_bridge = {.network_id = manager->bridge->id, .mac = request->mac};
     const struct network_attachment *attachments = request->attachment_count ? request->attachments : &on_bridge;

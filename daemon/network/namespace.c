@@ -77,20 +77,23 @@ static int add_eth0(const struct namespace_maker *maker, unsigned int bridge_ind
     return link_setup(ns->inside, &setup, err);
 }
 
-/* What is done from inside the new namespace. */
+/* What is done from inside the new namespace, whoever it will be for. */
+static int set_up(struct namespace *ns, struct error *err)
+{
+    int r = namespace_write_setting("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0", err);
+    if (r == 0) {
+        r = namespace_write_setting("/proc/sys/net/ipv4/ping_group_range", "0 2147483647", err);
+    }
+    return r == 0 ? netlink_open(NETLINK_ROUTE, &ns->inside, err) : r;
+}
+
 static int fill(const struct namespace_maker *maker, unsigned int bridge_index, struct namespace *ns, struct error *err)
 {
     ns->netns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     if (ns->netns < 0) {
         return error_errno(err, errno, "open the new network namespace");
     }
-    int r = namespace_write_setting("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0", err);
-    if (r == 0) {
-        r = namespace_write_setting("/proc/sys/net/ipv4/ping_group_range", "0 2147483647", err);
-    }
-    if (r == 0) {
-        r = netlink_open(NETLINK_ROUTE, &ns->inside, err);
-    }
+    int r = set_up(ns, err);
     if (r < 0) {
         return r;
     }
@@ -216,6 +219,21 @@ int namespace_make(const struct namespace_maker *maker, const struct namespace_a
     }
     *ret = ns;
     return 0;
+}
+
+static int prepare(void *data, struct error *err)
+{
+    struct namespace *ns = data;
+    int r = set_up(ns, err);
+    return r == 0 ? link_set_lo_up(ns->inside, err) : r;
+}
+
+int namespace_prepare(int netns_fd, struct error *err)
+{
+    struct namespace ns = NAMESPACE_INIT;
+    int r = namespace_visit(netns_fd, prepare, &ns, err);
+    namespace_release(&ns);
+    return r;
 }
 
 int namespace_set_mac(struct namespace *ns, const uint8_t mac[6], struct error *err)

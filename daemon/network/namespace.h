@@ -61,6 +61,8 @@ int namespace_make(const struct namespace_maker *maker, const struct namespace_a
                    bool *ret_astray, struct error *err);
 /* fn(data) in a thread of its own that is in the namespace and ends there; returns what fn returns. */
 int namespace_visit(int netns_fd, int (*fn)(void *data, struct error *err), void *data, struct error *err);
+/* Makes a network namespace of somebody else's what those of namespace_make() without an address are. */
+int namespace_prepare(int netns_fd, struct error *err);
 /* Writes a setting below /proc/sys/net, which shows the namespace of the thread that looks. A kernel without the
  * setting does not need it. */
 int namespace_write_setting(const char *path, const char *value, struct error *err);

@@ -108,6 +108,9 @@ struct network_request {
     const struct network_port *ports; /* without a network nothing is published, as with docker */
     size_t port_count;
     const struct strv *dns; /* servers that the container's resolver asks; NULL or empty: the host's */
+    /* Makes the namespace (its descriptor, or -errno) when it shall be none of the pool's; NULL. */
+    int (*make_namespace)(void *data, struct error *err);
+    void *make_data;
 };
 /*
  * Gives the container a network namespace (from the pool or new), ready: lo up, an interface with address per network,

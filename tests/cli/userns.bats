@@ -254,13 +254,43 @@ owned_by() { # container path uid/gid
     [ "$(dory run --rm --userns host busybox stat -c %u:%g / /bin | sort -u)" = 0:0 ]
 }
 
-@test "what is not there yet is refused by name" {
+@test "a container that shares another one's IPC, processes or network is in its user namespace" {
+    dory run -d --name peer --ipc shareable busybox sh -c 'echo shared >/dev/shm/x; sleep 1000'
+    dory run -d --name alone --ipc shareable busybox sleep 1000
+    local peer kind
+    peer=$(dory exec peer readlink /proc/self/ns/user)
+    for kind in ipc pid network; do
+        [ "$(dory run --rm --$kind container:peer busybox readlink /proc/self/ns/user)" = "$peer" ]
+    done
+    [ "$(dory run --rm --ipc container:peer busybox cat /dev/shm/x)" = shared ]
+    dory run --rm --pid container:peer busybox ps | grep -q 'sleep 1000'
+    [ "$(dory run --rm --ipc container:peer --pid container:peer --network container:peer busybox readlink /proc/self/ns/user)" = "$peer" ]
+    # Its network namespace is its own, and it has the rights of a root over it.
+    dory run --rm --ipc container:peer --cap-add NET_ADMIN busybox sh -c 'ip addr show eth0 | grep -q inet && ip link set eth0 mtu 1400'
+    dory run --rm --pid container:peer --network none busybox ip addr show lo | grep -q 127.0.0.1
+    dory run --rm --pid container:peer busybox grep -qx 0 /proc/sys/net/ipv4/ip_unprivileged_port_start
+}
+
+@test "namespaces of two user namespaces do not go together, nor the host's with another" {
     ours
     dory run -d --name peer --ipc shareable busybox sleep 1000
-    run -125 dory run --rm --ipc container:peer busybox true
-    [[ $output == *"sharing the IPC namespace of another container is not supported by dory yet when user namespaces are enabled"* ]]
-    run -125 dory run --rm --pid container:peer busybox true
-    [[ $output == *"sharing the PID namespace of another container is not supported"* ]]
+    dory run -d --name other --ipc shareable busybox sleep 1000
+    dory run -d --name native --userns host --ipc shareable busybox sleep 1000
+    dory run -d --name onhost --userns host --network host busybox sleep 1000
+    run -125 dory run --rm --ipc container:peer --pid container:other busybox true
+    [[ $output == *"cannot share namespaces of several containers: each has a user namespace of its own"* ]]
+    run -125 dory run --rm --ipc container:peer --network container:other busybox true
+    [[ $output == *"cannot share namespaces of several containers: each has a user namespace of its own"* ]]
+    run -125 dory run --rm --pid container:native busybox true
+    [[ $output == *"cannot share the PID namespace of container "*", which is in the host's user namespace"* ]]
+    run -125 dory run --rm --network container:onhost busybox true
+    [[ $output == *"cannot share the network of a container that has the host's"* ]]
+    dory run --rm --userns host --pid container:peer --ipc container:peer busybox ps | grep -q 'sleep 1000'
+}
+
+@test "what is not there yet is refused by name" {
+    ours
+    dory run -d --name peer busybox sleep 1000
     run -0 api /containers/peer/update -d '{"MountsAdd": [{"Type": "tmpfs", "Target": "/late"}]}'
     [[ $output == *"with a user namespace"*501 ]]
 }
