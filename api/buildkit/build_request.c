@@ -58,7 +58,8 @@ static void put_hosts(struct strmap *attrs, const struct strv *hosts)
     CLEANUP_STRV struct strv list = STRV_INIT;
     for (size_t i = 0; i < hosts->count; i++) {
         size_t size = strcspn(hosts->items[i], ":=");
-        strv_addf(&list, "%.*s=%s", (int)size, hosts->items[i], hosts->items[i] + size + 1);
+        const char *address = hosts->items[i] + size;
+        strv_addf(&list, "%.*s=%s", (int)size, hosts->items[i], *address ? address + 1 : "");
     }
     put_list(attrs, "add-hosts", &list);
 }
@@ -114,6 +115,8 @@ static int read_output(const char *text, char **ret_type, struct strmap *attrs, 
     int r = text && *text ? json_parse(text, strlen(text), &tree, err) : 0;
     if (r < 0)
         return error_context(err, "error reading outputs");
+    if (tree && tree->kind != JSON_ARRAY && tree->kind != JSON_NULL)
+        return error_set(err, ERROR_INVALID, 0, "error reading outputs: a list is expected");
     if (json_count(tree) > 1)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "multiple outputs are not supported");
     const struct json *output = json_count(tree) > 0 ? json_at(tree, 0) : NULL;

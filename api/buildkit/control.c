@@ -105,8 +105,14 @@ static int check_request(struct solve *solve, struct error *err)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "inputs made of LLB are not supported");
     if (request->source_policy && request->source_policy->n_rules > 0)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "source policies are not supported");
-    if (request->cache && (request->cache->n_exports > 0 || *request->cache->export_ref))
+    if (request->cache && *request->cache->export_ref)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "cache export is not supported");
+    for (size_t i = 0; request->cache && i < request->cache->n_exports; i++) {
+        /* Every image serves as cache: its history says what its layers are of. */
+        if (strcmp(request->cache->exports[i]->type, "inline") != 0)
+            return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                             "cache export is not supported but within the image (inline)");
+    }
     return solve_export_check(solve, err);
 }
 

@@ -226,8 +226,12 @@ EOT
     run -0 post "$C.tar" 'outputs=%5B%7B%22Type%22%3A%22local%22%7D%2C%7B%22Type%22%3A%22tar%22%7D%5D'
     [[ $output == *"multiple outputs are not supported"* ]]
     [ "${lines[-1]}" = 501 ]
-    run -0 post "$C.tar" outputs=x
-    [ "${lines[-1]}" = 400 ]
+    for query in outputs=x 'outputs=%7B%22Type%22%3A%22local%22%7D' 'outputs=%5B%7B%7D%5D' \
+        'outputs=%5B%7B%22Type%22%3A%22tar%22%2C%22Attrs%22%3A%7B%22a%22%3A1%7D%7D%5D' extrahosts=nothing; do
+        run -0 post "$C.tar" "$query"
+        echo "$query: $output"
+        [ "${lines[-1]}" = 400 ]
+    done
     run -0 post "$C.tar" remote=upload-request
     [[ $output == *"needs an id (buildid)"* ]]
     # A body and the build that it is for, whichever comes first.
@@ -275,4 +279,16 @@ EOT
     run -0 /usr/bin/python3 -c 'import docker, sys
 print([line["stream"] for line in docker.from_env().images.build(path=sys.argv[1])[1] if "stream" in line])' "$C"
     [[ $output == *"$classic"* ]]
+}
+
+@test "the daemon ends although a build is under way, and leaves nothing of it" {
+    printf 'FROM busybox\nRUN sleep 1000\n' >"$C/Dockerfile"
+    build "$C" >"$C.log" 2>&1 3>&- &
+    client=$!
+    await is_running
+    env_daemon_kill TERM
+    run wait "$client"
+    [ "$status" -ne 0 ]
+    env_daemon_start
+    is_empty
 }
