@@ -12,8 +12,9 @@ $(B)/tests/unit/%: tests/unit/%.c $(ARCHIVES) $(CLI_ARCHIVE)
 	$(Q)$(CC) $(ALL_CFLAGS) $< $(ALL_LDFLAGS) -Wl,--start-group $(CLI_ARCHIVE) $(ARCHIVES) -Wl,--end-group $(DAEMON_LIBS) -l:libfyaml.a -lcmocka -o $@
 
 # The API takes in the daemon as a whole, which has names in common with the CLI's files.
-$(B)/tests/unit/test_buildkit $(B)/fuzz_buildkit: private CLI_ARCHIVE :=
-$(B)/tests/unit/test_buildkit $(B)/fuzz_buildkit: private ALL_CFLAGS += -I$(B)/gen
+BUILDKIT_PROGRAMS := $(addprefix $(B)/,tests/unit/test_buildkit tests/unit/test_buildkit_session fuzz_buildkit fuzz_buildkit_files)
+$(BUILDKIT_PROGRAMS): private CLI_ARCHIVE :=
+$(BUILDKIT_PROGRAMS): private ALL_CFLAGS += -I$(B)/gen
 
 # The network as containers and other hosts see it: programs that make namespaces of their own (root).
 UNIT_TESTS += $(patsubst tests/network/%.c,$(B)/tests/network/%,$(wildcard tests/network/test_*.c))
@@ -87,6 +88,7 @@ bench:
 	$(MAKE) --no-print-directory -j2 all
 	tests/bench/run
 	tests/bench/build
+	tests/bench/buildkit
 	tests/bench/compose
 
 # The Debian image is made while the programs are built.

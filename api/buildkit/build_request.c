@@ -220,7 +220,7 @@ static void *watch_main(void *data)
     while (poll(fds, 2, -1) < 0 && errno == EINTR)
         ;
     if (fds[0].revents == 0)
-        eventfd_write(watch->solve->cancel_fd, 1);
+        solve_give_up(watch->solve);
     return NULL;
 }
 
@@ -288,11 +288,10 @@ static int check_parameters(const struct build_parameters *parameters, struct er
 /* Waits for the session also where nothing is asked of it: docker's CLI opens it at the same time, and closes it when
  * the build is answered. What it opens after that it would never close; nor does it close one that it is just opening,
  * so that the session of a build that is refused at once ends here. */
-static int find_session(const struct api_request *request, struct session_list *list, struct session **ret,
-                        struct error *err)
+static int find_session(struct api_request *request, struct session_list *list, struct session **ret, struct error *err)
 {
     const char *id = api_query(request, "session");
-    return id && *id ? session_get(list, id, ret, err) : 0;
+    return id && *id ? session_get(list, id, api_client_fd(request), ret, err) : 0;
 }
 
 static int offer(struct api_request *request, struct upload_list *list, const char *build_id, struct error *err)

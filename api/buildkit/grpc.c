@@ -190,8 +190,8 @@ void grpc_serve(struct http2_stream *stream, const struct grpc_method *methods, 
 
 /* ---- a client ---- */
 
-int grpc_call(struct http2 *connection, const char *path, const struct strv *headers, struct grpc_call *ret,
-              struct error *err)
+int grpc_call(struct http2 *connection, const char *path, const struct strv *headers, int cancel_fd,
+              struct grpc_call *ret, struct error *err)
 {
     static const char *const fixed[] = {":method",   "POST", ":scheme",  "http",         ":authority",
                                         "localhost", "te",   "trailers", "content-type", "application/grpc"};
@@ -205,7 +205,10 @@ int grpc_call(struct http2 *connection, const char *path, const struct strv *hea
     if (headers)
         strv_add_all(&all, headers);
     *ret = (struct grpc_call){0};
-    return http2_request(connection, &all, &ret->stream, err);
+    int r = http2_request(connection, &all, &ret->stream, err);
+    if (r == 0)
+        http2_cancel_by(ret->stream, cancel_fd);
+    return r;
 }
 
 void grpc_call_release(struct grpc_call *call)
@@ -213,6 +216,11 @@ void grpc_call_release(struct grpc_call *call)
     if (!call->server)
         http2_stream_unref(call->stream);
     call->stream = NULL;
+}
+
+void grpc_cancel(struct grpc_call *call)
+{
+    http2_cancel(call->stream);
 }
 
 int grpc_send_end(struct grpc_call *call)
@@ -234,12 +242,12 @@ int grpc_status(struct grpc_call *call, struct error *err)
     return error_set(err, grpc_error_kind((int)code), EREMOTEIO, "%s", strbuf_str(&message));
 }
 
-int grpc_unary(struct http2 *connection, const char *path, const struct strv *headers, const void *message, size_t size,
+int grpc_unary(struct http2 *connection, const char *path, int cancel_fd, const void *message, size_t size,
                struct strbuf *ret, struct error *err)
 {
     CLEANUP_GRPC_CALL struct grpc_call call = GRPC_CALL_INIT;
     CLEANUP_STRBUF struct strbuf rest = STRBUF_INIT;
-    int r = grpc_call(connection, path, headers, &call, err);
+    int r = grpc_call(connection, path, NULL, cancel_fd, &call, err);
     if (r < 0)
         return r;
     /* Whoever does not want the message says so in the answer. */

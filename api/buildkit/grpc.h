@@ -51,22 +51,24 @@ int grpc_respond(struct grpc_call *call, const struct strv *headers, struct erro
 
 /* ---- a client ---- */
 
-/* Begins a call; headers: names and values in turns, or NULL. Released with grpc_call_release(), which cancels what is
- * not finished. */
-int grpc_call(struct http2 *connection, const char *path, const struct strv *headers, struct grpc_call *ret,
-              struct error *err);
+/* Begins a call; headers: names and values in turns, or NULL. It fails from when cancel_fd is readable, which must stay
+ * open as long as the call; -1: none. Released with grpc_call_release(), which cancels what is not finished. */
+int grpc_call(struct http2 *connection, const char *path, const struct strv *headers, int cancel_fd,
+              struct grpc_call *ret, struct error *err);
 void grpc_call_release(struct grpc_call *call);
 #define CLEANUP_GRPC_CALL CLEANUP(grpc_call_release)
 #define GRPC_CALL_INIT                                                                                                 \
     {                                                                                                                  \
         .stream = NULL                                                                                                 \
     }
+/* It fails from now on, whoever waits in it. From any thread. */
+void grpc_cancel(struct grpc_call *call);
 /* No more messages of ours. */
 int grpc_send_end(struct grpc_call *call);
 /* After grpc_receive() has answered 0: 0, or the status as an error whose kind its code makes. */
 int grpc_status(struct grpc_call *call, struct error *err);
 /* One message there, one back: the answer replaces what is in `ret`. */
-int grpc_unary(struct http2 *connection, const char *path, const struct strv *headers, const void *message, size_t size,
+int grpc_unary(struct http2 *connection, const char *path, int cancel_fd, const void *message, size_t size,
                struct strbuf *ret, struct error *err);
 
 /* ---- both ---- */

@@ -64,6 +64,12 @@ ssize_t http2_read(struct http2_stream *stream, void *buffer, size_t size);
 /* fd, an eventfd of the caller's, is written to when the peer resets the stream or the connection goes, or at once when
  * that has happened; -1: no more. One at a time. */
 void http2_notify(struct http2_stream *stream, int fd);
+/* Reads and writes fail from when cancel_fd, which must stay open as long as the stream is used, is readable: at the
+ * next one, and within HTTP2_CANCEL_MS where one waits. -1: never. */
+#define HTTP2_CANCEL_MS 200
+void http2_cancel_by(struct http2_stream *stream, int cancel_fd);
+/* From now on; whoever waits returns. From any thread. */
+void http2_cancel(struct http2_stream *stream);
 /* The peer has reset it, or the connection has gone. */
 bool http2_is_broken(struct http2_stream *stream);
 

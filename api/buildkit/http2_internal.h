@@ -46,6 +46,8 @@ struct http2_stream {
     struct strv trailers;
     bool has_trailers;
     int notify_fd; /* -1: nobody's */
+    int cancel_fd; /* -1: none */
+    bool cancelled;
 };
 
 /* Has the connection's thread look for what there is to send. */

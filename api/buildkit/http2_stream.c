@@ -2,10 +2,12 @@
 #include "api/buildkit/http2_internal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
 #include "base/memory.h"
+#include "base/timestamp.h"
 
 /* ---- queues ---- */
 
@@ -37,7 +39,7 @@ struct http2_stream *http2_stream_new(struct http2 *c, int32_t id)
     s->connection = http2_ref(c);
     s->id = id;
     s->references = 1;
-    s->notify_fd = -1;
+    s->notify_fd = s->cancel_fd = -1;
     pthread_cond_init(&s->changed, NULL);
     s->next = c->open;
     if (c->open)
@@ -217,6 +219,26 @@ int http2_respond(struct http2_stream *s, const struct strv *headers)
     return r;
 }
 
+/* Under the lock: is it over for who reads and writes? */
+static bool is_cancelled(struct http2_stream *s)
+{
+    struct pollfd fd = {.fd = s->cancel_fd, .events = POLLIN};
+    if (!s->cancelled && fd.fd >= 0)
+        s->cancelled = poll(&fd, 1, 0) > 0;
+    return s->cancelled;
+}
+
+/* Under the lock. */
+static void wait_for_change(struct http2_stream *s)
+{
+    if (s->cancel_fd < 0) {
+        pthread_cond_wait(&s->changed, &s->connection->lock);
+        return;
+    }
+    const struct timespec until = timestamp_deadline(HTTP2_CANCEL_MS);
+    pthread_cond_clockwait(&s->changed, &s->connection->lock, CLOCK_MONOTONIC, &until);
+}
+
 int http2_write(struct http2_stream *s, const void *data, size_t size)
 {
     struct http2 *c = s->connection;
@@ -224,9 +246,9 @@ int http2_write(struct http2_stream *s, const void *data, size_t size)
     int r = 0;
     pthread_mutex_lock(&c->lock);
     while (size > 0 && r == 0) {
-        while (!s->out_ended && queue_size(&s->out) >= HTTP2_WINDOW)
-            pthread_cond_wait(&s->changed, &c->lock);
-        if (s->out_ended || c->ended) {
+        while (!s->out_ended && queue_size(&s->out) >= HTTP2_WINDOW && !is_cancelled(s))
+            wait_for_change(s);
+        if (s->out_ended || c->ended || s->cancelled) {
             r = -EPIPE;
             break;
         }
@@ -262,10 +284,10 @@ ssize_t http2_read(struct http2_stream *s, void *buffer, size_t size)
 {
     struct http2 *c = s->connection;
     pthread_mutex_lock(&c->lock);
-    while (queue_size(&s->in) == 0 && !s->in_ended && !s->broken)
-        pthread_cond_wait(&s->changed, &c->lock);
-    size_t n = queue_size(&s->in) < size ? queue_size(&s->in) : size;
-    bool broken = s->broken;
+    while (!is_cancelled(s) && queue_size(&s->in) == 0 && !s->in_ended && !s->broken)
+        wait_for_change(s);
+    size_t n = s->cancelled ? 0 : queue_size(&s->in) < size ? queue_size(&s->in) : size;
+    bool broken = s->broken || s->cancelled;
     queue_take(&s->in, buffer, n);
     if (n > 0 && !c->ended)
         nghttp2_session_consume(c->session, s->id, n);
@@ -281,6 +303,21 @@ void http2_notify(struct http2_stream *s, int fd)
     s->notify_fd = fd;
     if (s->broken && fd >= 0)
         eventfd_write(fd, 1);
+    pthread_mutex_unlock(&s->connection->lock);
+}
+
+void http2_cancel_by(struct http2_stream *s, int cancel_fd)
+{
+    pthread_mutex_lock(&s->connection->lock);
+    s->cancel_fd = cancel_fd;
+    pthread_mutex_unlock(&s->connection->lock);
+}
+
+void http2_cancel(struct http2_stream *s)
+{
+    pthread_mutex_lock(&s->connection->lock);
+    s->cancelled = true;
+    pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->connection->lock);
 }
 

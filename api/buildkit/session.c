@@ -1,9 +1,11 @@
 #include "api/buildkit/session.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/memory.h"
+#include "base/timestamp.h"
 
 void session_list_init(struct session_list *list)
 {
@@ -84,23 +86,35 @@ void session_remove(struct session_list *list, struct session *session)
     session_put(list, session);
 }
 
-int session_get(struct session_list *list, const char *id, struct session **ret, struct error *err)
+/* Under the lock. */
+static struct session *find(const struct session_list *list, const char *id)
 {
-    struct timespec until;
+    struct session *session = list->first;
+    while (session && strcmp(session->id, id) != 0)
+        session = session->next;
+    return session;
+}
+
+static bool is_cancelled(int cancel_fd)
+{
+    struct pollfd fd = {.fd = cancel_fd, .events = POLLIN};
+    return cancel_fd >= 0 && poll(&fd, 1, 0) > 0;
+}
+
+int session_get(struct session_list *list, const char *id, int cancel_fd, struct session **ret, struct error *err)
+{
+    int64_t until = timestamp_monotonic() + SESSION_PATIENCE_S * INT64_C(1000000000);
     struct session *session;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += SESSION_PATIENCE_S;
     pthread_mutex_lock(&list->lock);
-    for (;;) {
-        session = list->first;
-        while (session && strcmp(session->id, id) != 0)
-            session = session->next;
-        if (session || pthread_cond_timedwait(&list->changed, &list->lock, &until) != 0)
-            break;
+    while (!(session = find(list, id)) && !is_cancelled(cancel_fd) && timestamp_monotonic() < until) {
+        const struct timespec soon = timestamp_deadline(HTTP2_CANCEL_MS);
+        pthread_cond_timedwait(&list->changed, &list->lock, &soon);
     }
     if (session)
         session->references++;
     pthread_mutex_unlock(&list->lock);
+    if (!session && is_cancelled(cancel_fd))
+        return error_set(err, ERROR_CANCELLED, ECANCELED, "the build was cancelled");
     if (!session)
         return error_set(err, ERROR_NOT_FOUND, 0, "no active session for %.100s", id);
     *ret = session;

@@ -41,13 +41,17 @@ struct session *session_add(struct session_list *list, const char *id, const cha
                             struct http2 *connection);
 /* It is not found any more; drops the reference of session_add(). */
 void session_remove(struct session_list *list, struct session *session);
-/* Waits for it, SESSION_PATIENCE_S at most. session_put() when done with it. */
-int session_get(struct session_list *list, const char *id, struct session **ret, struct error *err);
+/* Waits for it, SESSION_PATIENCE_S at most, and not when cancel_fd is readable. session_put() when done with it. */
+int session_get(struct session_list *list, const char *id, int cancel_fd, struct session **ret, struct error *err);
 void session_put(struct session_list *list, struct session *session);
 
 /* ---- what the client serves ---- */
 
-/* session_supply.c: build_suppliers; data is the session. */
+/* session_supply.c: build_suppliers. What is asked for is not waited for when the build is cancelled. */
+struct session_supply { /* their data */
+    struct session *session;
+    int cancel_fd;
+};
 int session_secret(const char *id, struct build_secret *ret, void *data, struct error *err);
 int session_ssh_agent(const char *id, void *data, struct error *err);
 const struct registry_auth *session_credentials(const char *registry, void *data);
@@ -65,16 +69,17 @@ struct session_files_options {
     /* How much has come; may be NULL. */
     void (*progress)(int64_t bytes, void *data);
     void *data;
+    int cancel_fd; /* readable: it is over; -1: none */
 };
 int session_files(struct session *session, struct engine *engine, const struct session_files_options *options,
                   struct context_sync **ret_sync, int *ret_fd, int64_t *ret_bytes, struct error *err);
 
 /* session_send.c: results to the client's output number `exporter`: bytes as they are, or the tree of a directory. */
 struct grpc_call;
-int session_send_open(struct session *session, int exporter, struct grpc_call *ret, struct error *err);
+int session_send_open(struct session *session, int exporter, int cancel_fd, struct grpc_call *ret, struct error *err);
 /* A tar_sink_fn; data is the call. */
 int session_send_bytes(void *data, const void *bytes, size_t size, struct error *err);
 int session_send_close(struct grpc_call *call, struct error *err);
-int session_send_tree(struct session *session, int exporter, int dir_fd, struct error *err);
+int session_send_tree(struct session *session, int exporter, int cancel_fd, int dir_fd, struct error *err);
 
 #endif

@@ -111,6 +111,8 @@ static int add_entry(struct transfer *t, const Bk__Stat *stat, struct error *err
 {
     char kind = kind_of(stat);
     uint32_t id = t->listed++;
+    if (t->listed > CONTEXT_ENTRIES_MAX)
+        return error_set(err, ERROR_INVALID, EFBIG, "build context: more than %zu files", CONTEXT_ENTRIES_MAX);
     if (kind == 's') /* a socket is of no use to anybody else */
         return 0;
     int64_t inode = 0, size = kind == 'f' ? stat->size : 0;
@@ -186,24 +188,24 @@ static int send_packet(struct transfer *t, Bk__Packet__Type type, uint32_t id, c
     return grpc_send(&t->call, packed, bk__packet__pack(&packet, packed), err);
 }
 
-/* ids rise with their places: which one is it? SIZE_MAX: none. */
-static size_t place_of(const struct transfer *t, uint32_t id)
+/* Which of these places, which rise as their ids do, is that of a file that was asked for? SIZE_MAX: none. */
+static size_t place_of(const struct transfer *t, const uint32_t *places, size_t count, uint32_t id)
 {
-    size_t low = 0, high = t->count;
+    size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (t->ids[middle] < id)
+        if (t->ids[places[middle]] < id)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < t->count && t->ids[low] == id ? low : SIZE_MAX;
+    return low < count && t->ids[places[low]] == id ? places[low] : SIZE_MAX;
 }
 
-static int take_data(struct transfer *t, struct context_sync *sync, const Bk__Packet *packet, size_t *ended,
-                     struct error *err)
+/* Of a file that has come to its end nothing more can come: it is there (context_sync.h). */
+static int take_data(struct transfer *t, struct context_sync *sync, const Bk__Packet *packet, size_t place,
+                     size_t *ended, struct error *err)
 {
-    size_t place = place_of(t, packet->id);
     if (packet->type != BK__PACKET__TYPE__DATA || place == SIZE_MAX)
         return error_set(err, ERROR_INVALID, EPROTO, "build context: packet %d of file %u was not asked for",
                          packet->type, packet->id);
@@ -230,7 +232,7 @@ static int receive_files(struct transfer *t, struct context_sync *sync, const ui
             r = next_packet(t, &message, &packet, err);
         if (r < 0)
             return r;
-        r = take_data(t, sync, packet, &ended, err);
+        r = take_data(t, sync, packet, place_of(t, needed, asked, packet->id), &ended, err);
         bk__packet__free_unpacked(packet, NULL);
         if (t->options->progress)
             t->options->progress(t->bytes, t->options->data);
@@ -311,7 +313,8 @@ int session_files(struct session *session, struct engine *engine, const struct s
         add_metadata(&headers, "exclude-patterns", options->exclude);
     if (options->follow)
         add_metadata(&headers, "followpaths", options->follow);
-    int r = grpc_call(session->connection, "/moby.filesync.v1.FileSync/DiffCopy", &headers, &t.call, err);
+    int r = grpc_call(session->connection, "/moby.filesync.v1.FileSync/DiffCopy", &headers, options->cancel_fd, &t.call,
+                      err);
     if (r == 0)
         r = transfer(&t, session, engine, ret_sync, ret_fd, err);
     *ret_bytes = (int64_t)t.manifest_size + t.bytes;

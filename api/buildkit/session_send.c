@@ -19,12 +19,12 @@
 #define PIECE 32768
 #define DEPTH_MAX 512
 
-int session_send_open(struct session *session, int exporter, struct grpc_call *ret, struct error *err)
+int session_send_open(struct session *session, int exporter, int cancel_fd, struct grpc_call *ret, struct error *err)
 {
     CLEANUP_STRV struct strv headers = STRV_INIT;
     strv_add(&headers, "buildkit-attachable-exporter-id");
     strv_addf(&headers, "%d", exporter);
-    return grpc_call(session->connection, "/moby.filesync.v1.FileSend/DiffCopy", &headers, ret, err);
+    return grpc_call(session->connection, "/moby.filesync.v1.FileSend/DiffCopy", &headers, cancel_fd, ret, err);
 }
 
 static int send_piece(struct grpc_call *call, const void *bytes, size_t size, struct error *err)
@@ -216,12 +216,12 @@ static int answer_requests(struct sender *s, struct error *err)
     }
 }
 
-int session_send_tree(struct session *session, int exporter, int dir_fd, struct error *err)
+int session_send_tree(struct session *session, int exporter, int cancel_fd, int dir_fd, struct error *err)
 {
     struct sender s = {.root_fd = dir_fd, .paths = STRV_INIT, .path = STRBUF_INIT};
     Bk__Packet end = BK__PACKET__INIT;
     end.type = BK__PACKET__TYPE__STAT;
-    int r = session_send_open(session, exporter, &s.call, err);
+    int r = session_send_open(session, exporter, cancel_fd, &s.call, err);
     if (r == 0)
         r = walk(&s, dir_fd, err);
     if (r == 0)

@@ -14,11 +14,12 @@
 #include "image/image.h"
 
 #define SECRET_MAX ((size_t)500 * 1024) /* as BuildKit */
+#define CREDENTIALS_MAX ((size_t)64 * 1024)
 #define AGENT_PIECE 32768
 
 int session_secret(const char *id, struct build_secret *ret, void *data, struct error *err)
 {
-    struct session *session = data;
+    const struct session_supply *supply = data;
     CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT;
     Bk__SecretRequest request = BK__SECRET_REQUEST__INIT;
     unsigned char packed[4096];
@@ -26,8 +27,8 @@ int session_secret(const char *id, struct build_secret *ret, void *data, struct 
     if (bk__secret_request__get_packed_size(&request) > sizeof(packed))
         return error_set(err, ERROR_INVALID, 0, "secret %.100s: the id is too long", id);
     size_t size = bk__secret_request__pack(&request, packed);
-    int r = grpc_unary(session->connection, "/moby.buildkit.secrets.v1.Secrets/GetSecret", NULL, packed, size, &answer,
-                       err);
+    int r = grpc_unary(supply->session->connection, "/moby.buildkit.secrets.v1.Secrets/GetSecret", supply->cancel_fd,
+                       packed, size, &answer, err);
     if (r < 0 && err && (err->kind == ERROR_NOT_FOUND || err->kind == ERROR_NOT_IMPLEMENTED))
         return error_set(err, ERROR_NOT_FOUND, 0, "secret %s: not found", id);
     if (r < 0)
@@ -50,54 +51,68 @@ int session_secret(const char *id, struct build_secret *ret, void *data, struct 
 
 /* ---- credentials ---- */
 
-static struct registry_auth *ask(struct session *session, const char *registry)
+static struct registry_auth *make_login(const Bk__CredentialsResponse *response)
+{
+    struct registry_auth *login = xcalloc(1, sizeof(*login));
+    if (*response->username) {
+        login->username = xstrdup(response->username);
+        login->password = xstrdup(response->secret);
+    } else {
+        login->identity_token = xstrdup(response->secret);
+    }
+    return login;
+}
+
+/* *ret NULL: the client has none, or none that can be used. Fails only where the build is cancelled. */
+static int ask(const struct session_supply *supply, const char *registry, struct registry_auth **ret)
 {
     CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT;
     struct error error = {0};
     Bk__CredentialsRequest request = BK__CREDENTIALS_REQUEST__INIT;
     unsigned char packed[1024];
-    struct registry_auth *login = NULL;
+    *ret = NULL;
     request.host = (char *)(strcmp(registry, "docker.io") == 0 ? "registry-1.docker.io" : registry);
     if (bk__credentials_request__get_packed_size(&request) > sizeof(packed))
-        return NULL;
+        return 0;
     size_t size = bk__credentials_request__pack(&request, packed);
-    if (grpc_unary(session->connection, "/moby.filesync.v1.Auth/Credentials", NULL, packed, size, &answer, &error) <
-        0) {
+    int r = grpc_unary(supply->session->connection, "/moby.filesync.v1.Auth/Credentials", supply->cancel_fd, packed,
+                       size, &answer, &error);
+    if (r < 0) {
         log_debug("build: credentials for %s: %s", registry, error.message);
-        return NULL;
+        return error.kind == ERROR_CANCELLED ? r : 0;
     }
     Bk__CredentialsResponse *response =
         bk__credentials_response__unpack(NULL, answer.size, (const uint8_t *)strbuf_str(&answer));
-    if (response && *response->secret) {
-        login = xcalloc(1, sizeof(*login));
-        if (*response->username) {
-            login->username = xstrdup(response->username);
-            login->password = xstrdup(response->secret);
-        } else {
-            login->identity_token = xstrdup(response->secret);
-        }
+    if (!response || answer.size > CREDENTIALS_MAX)
+        log_warn("build: credentials for %s: the client's answer %s", registry,
+                 response ? "is too large" : "is malformed");
+    else if (*response->secret)
+        *ret = make_login(response);
+    if (response) {
         explicit_bzero(response->secret, strlen(response->secret));
+        bk__credentials_response__free_unpacked(response, NULL);
     }
     if (answer.data)
         explicit_bzero(answer.data, answer.capacity);
-    if (response)
-        bk__credentials_response__free_unpacked(response, NULL);
-    return login;
+    return 0;
 }
 
 const struct registry_auth *session_credentials(const char *registry, void *data)
 {
-    struct session *session = data;
+    const struct session_supply *supply = data;
+    struct session *session = supply->session;
+    struct registry_auth *login = NULL;
     pthread_mutex_lock(&session->lock);
     size_t i = 0;
     while (i < session->registries.count && strcmp(session->registries.items[i], registry) != 0)
         i++;
-    if (i == session->registries.count) {
+    if (i < session->registries.count) {
+        login = session->logins[i];
+    } else if (ask(supply, registry, &login) == 0) {
         session->logins = xrealloc(session->logins, (i + 1) * sizeof(*session->logins));
-        session->logins[i] = ask(session, registry);
+        session->logins[i] = login;
         strv_add(&session->registries, registry);
     }
-    const struct registry_auth *login = session->logins[i];
     pthread_mutex_unlock(&session->lock);
     return login;
 }
@@ -161,7 +176,7 @@ static int start_agent(struct session *session, const char *id, int fd, struct e
     agent->references = 2;
     strv_add(&headers, "buildkit.ssh.id");
     strv_add(&headers, id);
-    int r = grpc_call(session->connection, "/moby.sshforward.v1.SSH/ForwardAgent", &headers, &agent->call, err);
+    int r = grpc_call(session->connection, "/moby.sshforward.v1.SSH/ForwardAgent", &headers, -1, &agent->call, err);
     if (r < 0) {
         agent->references = 1;
         agent_unref(agent);
@@ -182,7 +197,7 @@ static int start_agent(struct session *session, const char *id, int fd, struct e
 
 int session_ssh_agent(const char *id, void *data, struct error *err)
 {
-    struct session *session = data;
+    const struct session_supply *supply = data;
     CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT;
     Bk__CheckAgentRequest request = BK__CHECK_AGENT_REQUEST__INIT;
     unsigned char packed[1024];
@@ -191,14 +206,15 @@ int session_ssh_agent(const char *id, void *data, struct error *err)
     if (bk__check_agent_request__get_packed_size(&request) > sizeof(packed))
         return error_set(err, ERROR_INVALID, 0, "ssh agent %.100s: the id is too long", id);
     size_t size = bk__check_agent_request__pack(&request, packed);
-    int r = grpc_unary(session->connection, "/moby.sshforward.v1.SSH/CheckAgent", NULL, packed, size, &answer, err);
+    int r = grpc_unary(supply->session->connection, "/moby.sshforward.v1.SSH/CheckAgent", supply->cancel_fd, packed,
+                       size, &answer, err);
     if (r < 0 && err && err->kind != ERROR_CANCELLED)
         return error_set(err, ERROR_NOT_FOUND, 0, "no SSH key \"%s\" forwarded from the client", id);
     if (r < 0)
         return r;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return error_errno(err, errno, "socketpair");
-    r = start_agent(session, id, pair[1], err);
+    r = start_agent(supply->session, id, pair[1], err);
     if (r < 0) {
         fd_close(pair[0]);
         return r;

@@ -181,6 +181,9 @@ void solve_end(struct solve_list *list, struct solve *solve)
     pthread_mutex_lock(&solve->lock);
     solve->completed = timestamp_now();
     solve->ended = true;
+    solve->cancel_fd = fd_close(solve->cancel_fd);
+    solve->return_fd = fd_close(solve->return_fd);
+    solve->tree_fd = fd_close(solve->tree_fd); /* the bytes of the whole result */
     pthread_cond_broadcast(&solve->changed);
     pthread_mutex_unlock(&solve->lock);
     publish(list, SOLVE_ENDED, solve);
@@ -191,6 +194,14 @@ void solve_end(struct solve_list *list, struct solve *solve)
         solve_put(list, old);
         old = next;
     }
+}
+
+void solve_give_up(struct solve *solve)
+{
+    pthread_mutex_lock(&solve->lock);
+    if (solve->cancel_fd >= 0)
+        eventfd_write(solve->cancel_fd, 1);
+    pthread_mutex_unlock(&solve->lock);
 }
 
 void solve_cancel(struct solve_list *list, const char *build_id)

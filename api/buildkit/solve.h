@@ -88,8 +88,8 @@ int solve_add(struct solve_list *list, struct engine *engine, struct session_lis
 /* Waits for it, a few seconds at most. solve_put() when done with it. */
 int solve_get(struct solve_list *list, const char *ref, struct solve **ret, struct error *err);
 void solve_put(struct solve_list *list, struct solve *solve);
-/* No more messages; it stays as history until SOLVE_HISTORY_MAX, or SOLVE_MESSAGES_MAX bytes, of newer ones have
- * ended. */
+/* No more messages, and nothing but them is held; it stays as history until SOLVE_HISTORY_MAX, or SOLVE_MESSAGES_MAX
+ * bytes, of newer ones have ended. */
 void solve_end(struct solve_list *list, struct solve *solve);
 /* Opens a watch (zero-initialised) in the same moment in which the builds that are there are given to `each`, newest
  * first, under the list's lock. solve_watch_release() in every case. */
@@ -101,6 +101,8 @@ bool solve_watch_next(struct solve_list *list, struct solve_watch *watch, struct
 
 /* Cancels what is under way of this build_id. */
 void solve_cancel(struct solve_list *list, const char *build_id);
+/* Cancels this one, if it has not ended. */
+void solve_give_up(struct solve *solve);
 /* False: there is no such ended build. */
 bool solve_forget(struct solve_list *list, const char *ref);
 

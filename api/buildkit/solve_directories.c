@@ -37,11 +37,15 @@ static int take_directory(struct run *run, unsigned number, const char *step_nam
     struct error error = {0};
     int64_t bytes = 0;
     solve_step_begin(&transfer.step, run->solve, number, step_name);
-    const struct session_files_options options = {
-        .name = name, .exclude = exclude, .follow = follow, .progress = on_bytes, .data = &transfer};
+    const struct session_files_options options = {.name = name,
+                                                  .exclude = exclude,
+                                                  .follow = follow,
+                                                  .progress = on_bytes,
+                                                  .data = &transfer,
+                                                  .cancel_fd = run->solve->cancel_fd};
     const char *other = strmap_get(&run->options.local_sessions, name);
     struct session *session = NULL;
-    int r = other          ? session_get(run->solve->sessions, other, &session, &error)
+    int r = other          ? session_get(run->solve->sessions, other, run->solve->cancel_fd, &session, &error)
             : run->session ? 0
                            : error_set(&error, ERROR_INVALID, 0, "%s: the build names no session that has it", name);
     if (r == 0)

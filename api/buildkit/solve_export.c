@@ -194,12 +194,13 @@ static int push(struct solve *solve, struct solve_step *step, const struct refer
 {
     struct session *session = NULL;
     struct registry_config registries = {0};
-    int r = session_get(solve->sessions, solve->request->session, &session, err);
+    int r = session_get(solve->sessions, solve->request->session, solve->cancel_fd, &session, err);
     if (r < 0)
         return r;
     images_copy_registries(solve->engine, &registries);
+    struct session_supply supply = {.session = session, .cancel_fd = solve->cancel_fd};
     const struct image_push_options options = {.ref = ref,
-                                               .auth = session_credentials(ref->domain, session),
+                                               .auth = session_credentials(ref->domain, &supply),
                                                .registries = &registries,
                                                .progress = on_push,
                                                .data = step};
@@ -245,7 +246,7 @@ static int export_archive(struct solve *solve, struct session *session, int numb
     CLEANUP_STRV struct strv ids = STRV_INIT;
     strv_add(&ids, solve->result.image_id);
     const struct image_save_options options = {.names = &ids, .as = names, .as_count = count};
-    int r = session_send_open(session, number, &call, err);
+    int r = session_send_open(session, number, solve->cancel_fd, &call, err);
     if (r == 0)
         r = image_save(engine_images(solve->engine), &options, session_send_bytes, &call, err);
     return r < 0 ? r : session_send_close(&call, err);
@@ -255,7 +256,7 @@ static int export_tar(struct solve *solve, struct session *session, int number, 
 {
     CLEANUP_GRPC_CALL struct grpc_call call = GRPC_CALL_INIT;
     CLEANUP_FREE char *piece = xmalloc(PIECE);
-    int r = session_send_open(session, number, &call, err);
+    int r = session_send_open(session, number, solve->cancel_fd, &call, err);
     ssize_t n = 1;
     while (r == 0 && (n = fd_read_full(solve->tree_fd, piece, PIECE)) > 0)
         r = session_send_bytes(&call, piece, (size_t)n, err);
@@ -271,7 +272,7 @@ static int export_local(struct solve *solve, struct session *session, int number
     if (r == 0)
         r = build_files_receive(&files, solve->tree_fd, err);
     if (r == 0)
-        r = session_send_tree(session, number, files.fd, err);
+        r = session_send_tree(session, number, solve->cancel_fd, files.fd, err);
     build_files_release(&files);
     return r;
 }
@@ -289,7 +290,7 @@ static int export_one(struct solve *solve, size_t i, const struct exporter *expo
     solve_step_begin(&step, solve, STEP_EXPORT + (unsigned)i, kinds[exporter->place].step);
     int r = read_names(exporter, &names, &count, &error);
     if (r == 0 && kind != KIND_IMAGE)
-        r = session_get(solve->sessions, solve->request->session, &session, &error);
+        r = session_get(solve->sessions, solve->request->session, solve->cancel_fd, &session, &error);
     if (r == 0 && (kind == KIND_TAR || kind == KIND_LOCAL) && lseek(solve->tree_fd, 0, SEEK_SET) < 0)
         r = error_errno(&error, errno, "lseek");
     if (r == 0) {

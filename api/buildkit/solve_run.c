@@ -75,7 +75,8 @@ static int take_upload(struct run *run, const char *url, struct source *ret, str
         return error_set(err, ERROR_INVALID, 0, "%s: the build names no session that has it", url);
     strv_add(&headers, "urlpath");
     strv_add(&headers, url + strlen(UPLOAD_PREFIX) - 1);
-    int r = grpc_call(run->session->connection, "/moby.upload.v1.Upload/Pull", &headers, &call, err);
+    int r =
+        grpc_call(run->session->connection, "/moby.upload.v1.Upload/Pull", &headers, run->solve->cancel_fd, &call, err);
     if (r == 0)
         r = build_files_new(run->solve->engine, &ret->files, err);
     if (r == 0 && (r = fd_pipe(pipe_fds)) < 0)
@@ -91,6 +92,8 @@ static int take_upload(struct run *run, const char *url, struct source *ret, str
     }
     r = build_files_receive(&ret->files, pipe_fds[0], err);
     fd_close(pipe_fds[0]);
+    if (r < 0) /* the client may not be about to send more */
+        grpc_cancel(&call);
     pthread_join(thread, NULL);
     ret->fd = ret->files.fd;
     if (r == 0 && upload.error.kind != ERROR_NONE)
@@ -99,14 +102,14 @@ static int take_upload(struct run *run, const char *url, struct source *ret, str
     return r;
 }
 
-static struct build_suppliers suppliers_of(const struct run *run)
+static struct build_suppliers suppliers_of(struct run *run)
 {
     if (!run->session)
         return run->solve->suppliers;
     return (struct build_suppliers){.secret = session_secret,
                                     .ssh_agent = session_ssh_agent,
                                     .credentials = session_credentials,
-                                    .data = run->session};
+                                    .data = &run->supply};
 }
 
 static int take_remote(struct run *run, const char *url, struct source *ret, struct error *err)
@@ -239,7 +242,8 @@ static int prepare(struct run *run, Bk__Entry *const *options, size_t count, str
     const Bk__SolveRequest *request = run->solve->request;
     int r = solve_options_read(options, count, request, run->solve->engine, &run->options, err);
     if (r == 0 && *request->session)
-        r = session_get(run->solve->sessions, request->session, &run->session, err);
+        r = session_get(run->solve->sessions, request->session, run->solve->cancel_fd, &run->session, err);
+    run->supply = (struct session_supply){.session = run->session, .cancel_fd = run->solve->cancel_fd};
     if (r == 0 && run->options.context)
         r = take_remote_context(run, err);
     if (r == 0)

@@ -26,6 +26,7 @@ void source_release(struct source *source);
 struct run {
     struct solve *solve;
     struct session *session;
+    struct session_supply supply;
     struct solve_options options;
     struct registry_config registries;
     struct source dockerfile, context;

@@ -6,7 +6,6 @@
 
 #include "daemon/build/context_sync.h"
 
-#define ENTRIES_MAX ((size_t)2000000)
 #define DEPTH_MAX 512
 
 static int malformed(struct error *err, const char *path, const char *what)
@@ -121,8 +120,8 @@ int context_manifest_parse(const char *text, size_t size, struct context_manifes
     CLEANUP_FREE struct parents *parents = xcalloc(1, sizeof(*parents));
     *ret = (struct context_manifest){0};
     while (text < end) {
-        if (ret->count == ENTRIES_MAX)
-            return error_set(err, ERROR_INVALID, EFBIG, "build context: more than %zu files", ENTRIES_MAX);
+        if (ret->count == CONTEXT_ENTRIES_MAX)
+            return error_set(err, ERROR_INVALID, EFBIG, "build context: more than %zu files", CONTEXT_ENTRIES_MAX);
         xgrow((void **)&ret->items, ret->count, &capacity, sizeof(*ret->items));
         struct context_entry *entry = &ret->items[ret->count];
         *entry = (struct context_entry){0};

@@ -17,6 +17,7 @@ struct engine;
 struct context_sync;
 
 #define CONTEXT_MANIFEST_MAX ((size_t)256 << 20)
+#define CONTEXT_ENTRIES_MAX ((size_t)2000000)
 /* Kept contexts beyond these go, the longest unused first. */
 #define CONTEXTS_KEPT 64
 

@@ -337,24 +337,95 @@ EOF
     [[ $output == *"Check complete, no warnings found."* ]]
 }
 
-@test "a client that goes cancels its build" {
-    printf 'FROM busybox\nRUN sleep 1000\n' >"$C/Dockerfile"
-    "$NEWER/usr/bin/docker" build --progress plain "$C" </dev/null >"$C.log" 2>&1 3>&- &
+# A build in the background, its log in $C.log: `client` is its process.
+begin_build() {
+    "$NEWER/usr/bin/docker" build --progress plain "$@" </dev/null >"$C.out" 2>"$C.log" 3>&- &
     client=$!
-    for _ in {1..300}; do
-        [ -z "$(dory ps -q)" ] || break
-        sleep 0.1
-    done
-    [ -n "$(dory ps -q)" ]
-    # docker's plugin is a process of its own.
+}
+# docker's plugin is a process of its own.
+kill_client() {
     pkill -KILL -P "$client" || true
-    kill -KILL "$client"
+    kill -KILL "$client" || true # it may have ended with its plugin
     wait "$client" || true
-    for _ in {1..300}; do
-        [ -n "$(dory ps -aq)" ] || break
+}
+# Waits for a condition, a command.
+until_true() {
+    local end=$((SECONDS + 60))
+    while [ "$SECONDS" -lt "$end" ]; do
+        ! "$@" || return 0
         sleep 0.1
     done
-    [ -z "$(dory ps -aq)" ]
+    echo "in vain: $*"
+    ls -l "/proc/$(env_daemon_pid)/fd"
+    cat "$C.log"
+    return 1
+}
+held() { # what the daemon holds: threads and descriptors
+    local pid
+    pid=$(env_daemon_pid)
+    echo $(($(ls "/proc/$pid/task" | wc -l) + $(ls "/proc/$pid/fd" | wc -l)))
+}
+# But what was held before, and a few things that are made ready for the next step: less than one for each of 12 builds.
+nothing_is_left() {
+    [ -z "$(dory ps -aq)" ] && [ "$(held)" -le $(($1 + 8)) ] && ! ls "$ENV_DIR"/data/build-contexts/tmp-* >"$C.ls" 2>&1
+}
+is_running() {
+    [ -n "$(dory ps -q)" ]
+}
+is_coming() {
+    [ -n "$(find "$ENV_DIR/data/build-contexts" -name coming -size +0)" ]
+}
+is_exporting() {
+    grep -q 'sending tarball\|exporting to client' "$C.log"
+}
+
+@test "a client that goes cancels its build, whatever is being done, and leaves nothing" {
+    printf 'FROM busybox\nCOPY part /\nRUN true\n' >"$C/Dockerfile"
+    head -c 20000000 /dev/zero >"$C/part"
+    build -o "type=tar,dest=$C.tar" "$C"
+    for _ in {1..3}; do # so that a thread or two more are no chance
+        build_quietly --no-cache "$C"
+    done
+    until_true nothing_is_left 1000
+    before=$(held)
+    for _ in 1 2 3; do
+        # It asks for nothing, or breaks off in the middle of a word.
+        python3 - "$ENV_DIR/dory.sock" <<'EOF'
+import socket, sys
+for path, rest in (("/session", b""), ("/session", b"\0\0\0\4"), ("/grpc", b""), ("/grpc", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0"),
+                   ("/grpc", b"no HTTP/2 at all\r\n\r\n")):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    s.sendall(b"POST " + path.encode() + b" HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+              b"X-Docker-Expose-Session-Uuid: nobody\r\n\r\n")
+    while b"\r\n\r\n" not in s.recv(4096):
+        pass
+    s.sendall(rest)
+    s.close()
+EOF
+        # Its files are on their way, or have just come.
+        printf 'FROM busybox\nCOPY coming /\nRUN sleep 1000\n' >"$C/Dockerfile"
+        head -c 100000000 /dev/zero >"$C/coming"
+        begin_build "$C"
+        until_true is_coming
+        kill_client
+        # A step runs.
+        printf 'FROM busybox\nRUN sleep 1000\n' >"$C/Dockerfile"
+        begin_build "$C"
+        until_true is_running
+        kill_client
+        # The result is on its way to somebody who does not take it.
+        printf 'FROM scratch\nCOPY part /\n' >"$C/Dockerfile"
+        [ -p "$C.pipe" ] || mkfifo "$C.pipe"
+        exec 5<>"$C.pipe"
+        "$NEWER/usr/bin/docker" build --progress plain -o - "$C" </dev/null >"$C.pipe" 2>"$C.log" 3>&- 5>&- &
+        client=$!
+        until_true is_exporting
+        kill_client
+        exec 5>&-
+    done
+    until_true nothing_is_left "$before"
+    build_quietly "$C"
 }
 
 @test "bake, the cache's list and its pruning, inspect and history" {

@@ -60,7 +60,7 @@ static void talk(http2_handler handler, const uint8_t *data, size_t size)
     } else {
         CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT;
         struct error err = {0};
-        if (grpc_unary(connection, "/echo", NULL, "abc", 3, &answer, &err) < 0 && err.kind == ERROR_NONE)
+        if (grpc_unary(connection, "/echo", -1, "abc", 3, &answer, &err) < 0 && err.kind == ERROR_NONE)
             abort();
         http2_wait(connection);
     }

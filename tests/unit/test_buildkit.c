@@ -148,9 +148,9 @@ static void test_failure_is_no_success(void **state)
     CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT;
     (void)state;
     ends_open(&ends, serve_failure, NULL);
-    assert_true(grpc_unary(ends.client, "/fails", NULL, "", 0, &answer, &err) < 0);
+    assert_true(grpc_unary(ends.client, "/fails", -1, "", 0, &answer, &err) < 0);
     assert_int_equal(err.kind, ERROR_SYSTEM);
-    assert_true(grpc_unary(ends.client, "/unknown", NULL, "", 0, &answer, &err) < 0);
+    assert_true(grpc_unary(ends.client, "/unknown", -1, "", 0, &answer, &err) < 0);
     assert_int_equal(err.kind, ERROR_NOT_IMPLEMENTED);
     ends_close(&ends);
 }
@@ -295,7 +295,7 @@ static void ask_history(struct http2 *client, char *filter, bool early_exit, str
     request.filter = &filter;
     request.n_filter = filter ? 1 : 0;
     request.early_exit = early_exit;
-    assert_int_equal(grpc_call(client, "/listen", NULL, ret, &err), 0);
+    assert_int_equal(grpc_call(client, "/listen", NULL, -1, ret, &err), 0);
     assert_int_equal(grpc_send(ret, packed, bk__history_request__pack(&request, packed), &err), 0);
     assert_int_equal(grpc_send_end(ret), 0);
 }
