@@ -18,12 +18,11 @@ clients_node() {
     mv -T "$fresh" "$DORY_CACHE/node-$version" 2>/dev/null || rm -rf "$fresh"
 }
 
-# The docker CLI, Compose and buildx of Debian's testing suite, from the mirror that apt uses, unpacked and not installed:
-# they start on this release. Sets NEWER to their root.
-clients_newer() {
-    export NEWER=$DORY_CACHE/newer
-    [ ! -x "$NEWER/usr/bin/docker" ] || return 0
-    local fresh options
+# Unpacks packages of Debian's testing suite, from the mirror that apt uses, beneath a directory that is there afterwards:
+# nothing is installed.
+clients_unpack() { # directory, packages
+    local root=$1 fresh options
+    shift
     mkdir -p "$DORY_CACHE"
     fresh=$(mktemp -d "$DORY_CACHE/newer.XXXXXX")
     chmod 755 "$fresh"
@@ -31,14 +30,26 @@ clients_newer() {
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(apt_mirror) testing main" >"$fresh/apt/sources"
     options=(-o "Dir::Etc::sourcelist=$fresh/apt/sources" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$fresh/apt/lists"
         -o "Dir::Cache=$fresh/apt/cache" -o APT::Sandbox::User=root)
-    (cd "$fresh" && apt-get "${options[@]}" update && apt-get "${options[@]}" download docker-cli docker-compose docker-buildx &&
+    (cd "$fresh" && apt-get "${options[@]}" update && apt-get "${options[@]}" download "$@" &&
         for package in *.deb; do dpkg -x "$package" root; done) >"$fresh/log" 2>&1 || {
         tail -5 "$fresh/log" >&2
         rm -rf "$fresh"
         return 1
     }
-    mv -T "$fresh/root" "$NEWER" 2>/dev/null || true
+    mv -T "$fresh/root" "$root" 2>/dev/null || true
     rm -rf "$fresh"
+}
+
+# The docker CLI, Compose and buildx, which start on this release. Sets NEWER to their root.
+clients_newer() {
+    export NEWER=$DORY_CACHE/newer
+    [ -x "$NEWER/usr/bin/docker" ] || clients_unpack "$NEWER" docker-cli docker-compose docker-buildx
+}
+
+# dockerd with its containerd and init; its runc does not start here, this release's serves. Sets NEWER_ENGINE.
+clients_newer_engine() {
+    export NEWER_ENGINE=$DORY_CACHE/newer-engine
+    [ -x "$NEWER_ENGINE/usr/sbin/dockerd" ] || clients_unpack "$NEWER_ENGINE" docker.io containerd tini
 }
 
 # The newer docker with its plugins.
