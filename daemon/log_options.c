@@ -162,13 +162,13 @@ static int set_address(const char *value, struct log_settings *s, struct error *
     static const struct {
         const char *scheme;
         enum log_transport transport;
-    } schemes[] = {
-        {"udp://", LOG_UDP}, {"tcp://", LOG_TCP}, {"unix://", LOG_UNIX_STREAM}, {"unixgram://", LOG_UNIX_DATAGRAM}};
+    } schemes[] = {{"udp://", LOG_UDP},
+                   {"tcp://", LOG_TCP},
+                   {"tcp+tls://", LOG_TLS},
+                   {"unix://", LOG_UNIX_STREAM},
+                   {"unixgram://", LOG_UNIX_DATAGRAM}};
     if (*value == '\0')
         return 0;
-    if (strncmp(value, "tcp+tls://", 10) == 0)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "syslog-address: syslog over TLS is not supported by dory: %s",
-                         value);
     for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
         size_t size = strlen(schemes[i].scheme);
         struct stat st;
@@ -219,11 +219,44 @@ static int set_format(const char *value, struct log_settings *s, struct error *e
     return error_set(err, ERROR_INVALID, 0, "Invalid syslog format");
 }
 
-static int refuse_tls(const char *value, struct log_settings *s, struct error *err)
+static int set_tls_ca(const char *value, struct log_settings *s, struct error *err)
 {
-    (void)value;
-    (void)s;
-    return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "syslog over TLS is not supported by dory");
+    (void)err;
+    s->tls_ca = *value != '\0' ? value : NULL;
+    return 0;
+}
+
+static int set_tls_cert(const char *value, struct log_settings *s, struct error *err)
+{
+    (void)err;
+    s->tls_cert = *value != '\0' ? value : NULL;
+    return 0;
+}
+
+static int set_tls_key(const char *value, struct log_settings *s, struct error *err)
+{
+    (void)err;
+    s->tls_key = *value != '\0' ? value : NULL;
+    return 0;
+}
+
+/* As docker's users write it: that it is there says yes. */
+static int set_tls_skip_verify(const char *value, struct log_settings *s, struct error *err)
+{
+    s->tls_skip_verify = true;
+    if (*value != '\0' && parse_bool(value, &s->tls_skip_verify) < 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid value for syslog-tls-skip-verify: '%s'", value);
+    return 0;
+}
+
+static int check_tls(const struct log_settings *s, struct error *err)
+{
+    bool asked = s->tls_ca != NULL || s->tls_cert != NULL || s->tls_key != NULL || s->tls_skip_verify;
+    if (asked && s->transport != LOG_TLS)
+        return error_set(err, ERROR_INVALID, 0, "the options syslog-tls-* need a syslog-address tcp+tls://host:port");
+    if ((s->tls_cert != NULL) != (s->tls_key != NULL))
+        return error_set(err, ERROR_INVALID, 0, "syslog-tls-cert needs syslog-tls-key, and the other way round");
+    return 0;
 }
 
 /* ---- the table ---- */
@@ -250,10 +283,10 @@ static const struct {
     {"syslog-address", S, set_address},
     {"syslog-facility", S, set_facility},
     {"syslog-format", S, set_format},
-    {"syslog-tls-ca-cert", S, refuse_tls},
-    {"syslog-tls-cert", S, refuse_tls},
-    {"syslog-tls-key", S, refuse_tls},
-    {"syslog-tls-skip-verify", S, refuse_tls},
+    {"syslog-tls-ca-cert", S, set_tls_ca},
+    {"syslog-tls-cert", S, set_tls_cert},
+    {"syslog-tls-key", S, set_tls_key},
+    {"syslog-tls-skip-verify", S, set_tls_skip_verify},
     {"gelf-address", G, log_set_gelf_address},
     {"gelf-compression-type", G, log_set_gelf_compression},
     {"gelf-compression-level", G, log_set_gelf_level},
@@ -291,6 +324,8 @@ static int check_together(struct log_settings *s, const struct strmap *options, 
     if (s->driver == LOG_DRIVER_JSON_FILE && s->compress && (s->max_files < 2 || s->max_size == 0))
         return error_set(err, ERROR_INVALID, 0,
                          "compress cannot be true when max-file is less than 2 or max-size is not set");
+    if (s->driver == LOG_DRIVER_SYSLOG)
+        return check_tls(s, err);
     if (s->driver == LOG_DRIVER_GELF)
         return log_check_gelf(s, options, err);
     return s->driver == LOG_DRIVER_FLUENTD ? log_check_fluentd(s, options, err) : 0;

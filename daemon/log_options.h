@@ -27,6 +27,7 @@ enum log_transport {
     LOG_LOCAL_SOCKET /* whichever of the usual sockets of syslog is there */,
     LOG_UDP,
     LOG_TCP,
+    LOG_TLS,
     LOG_UNIX_STREAM,
     LOG_UNIX_DATAGRAM /* Unix sockets */
 };
@@ -59,6 +60,8 @@ struct log_settings {
     int64_t retry_ns;
     enum syslog_format format;
     int facility;
+    const char *tls_ca, *tls_cert, *tls_key; /* files, with LOG_TLS; NULL: the system's authorities, no certificate */
+    bool tls_skip_verify;
     enum gelf_compression compression; /* of datagrams */
     int compression_level;             /* -1 to 9, zlib's */
     bool async;                        /* fluentd: the server need not be there; records wait for it in the buffer */

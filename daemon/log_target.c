@@ -66,20 +66,30 @@ static int find_local_syslog(struct log_sink_config *config, struct error *err)
     return error_set(err, ERROR_SYSTEM, ENOENT, "Unix syslog delivery error: no local syslog socket is there");
 }
 
-/* "host", "host:port", "[v6]:port": into a numeric address, which is what the shim understands. */
-static int resolve(const char *address, bool stream, int64_t port, struct log_sink_config *config, struct error *err)
+/* "host", "host:port", "[v6]:port" */
+static int split_address(const char *address, int64_t default_port, char **ret_host, int64_t *ret_port,
+                         struct error *err)
 {
     const char *end = *address == '[' ? strchr(address, ']') : NULL;
     const char *colon = end != NULL ? (end[1] == ':' ? end + 1 : NULL) : strrchr(address, ':');
-    CLEANUP_FREE char *host = end != NULL
-                                  ? xstrndup(address + 1, (size_t)(end - address) - 1)
-                                  : xstrndup(address, colon != NULL ? (size_t)(colon - address) : strlen(address));
+    *ret_port = default_port;
+    if (colon != NULL && parse_int64(colon + 1, 1, 65535, ret_port) < 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid port in the address of the log server: %s", address);
+    *ret_host = end != NULL ? xstrndup(address + 1, (size_t)(end - address) - 1)
+                            : xstrndup(address, colon != NULL ? (size_t)(colon - address) : strlen(address));
+    return 0;
+}
+
+/* Into a numeric address, which is what the shim understands. */
+static int resolve(const char *address, bool stream, int64_t port, struct log_sink_config *config, struct error *err)
+{
+    CLEANUP_FREE char *host = NULL;
     struct addrinfo hints = {.ai_socktype = stream ? SOCK_STREAM : SOCK_DGRAM}, *found = NULL;
     char text[NI_MAXHOST];
-    config->port = port;
-    if (colon != NULL && parse_int64(colon + 1, 1, 65535, &config->port) < 0)
-        return error_set(err, ERROR_INVALID, 0, "invalid port in the address of the log server: %s", address);
-    int r = getaddrinfo(*host != '\0' ? host : "127.0.0.1", NULL, &hints, &found);
+    int r = split_address(address, port, &host, &config->port, err);
+    if (r < 0)
+        return r;
+    r = getaddrinfo(*host != '\0' ? host : "127.0.0.1", NULL, &hints, &found);
     if (r == 0)
         r = getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST);
     if (found != NULL)
@@ -99,7 +109,44 @@ static int take_path(const char *path, struct log_sink_config *config, struct er
     return 0;
 }
 
-static int configure_syslog(const struct log_settings *s, struct log_sink_config *config, struct error *err)
+static void add_flag(struct strv *arguments, const char *flag, const char *value)
+{
+    if (value == NULL)
+        return;
+    strv_add(arguments, flag);
+    strv_add(arguments, value);
+}
+
+/* The program lies where the shim does. It looks the name up itself, which the certificate has to be for. */
+static int use_tls(const struct engine *engine, const struct log_settings *s, struct log_sink_config *config,
+                   struct error *err)
+{
+    const char *shim = engine->options->shim_path, *slash = strrchr(shim, '/');
+    CLEANUP_FREE char *host = NULL;
+    int64_t port;
+    int r = split_address(s->address, SYSLOG_PORT, &host, &port, err);
+    if (r < 0)
+        return r;
+    CLEANUP_FREE char *port_text = xasprintf("%d", (int)port);
+    config->program =
+        xasprintf("%.*s/dory-connect", slash != NULL ? (int)(slash - shim) : 1, slash != NULL ? shim : ".");
+    if (access(config->program, X_OK) < 0)
+        return error_set(err, ERROR_SYSTEM, ENOENT, "syslog over TLS needs the program %s, which is not there",
+                         config->program);
+    strv_add(&config->arguments, "dory-connect");
+    strv_add(&config->arguments, "client");
+    strv_add(&config->arguments, *host != '\0' ? host : "localhost");
+    strv_add(&config->arguments, port_text);
+    add_flag(&config->arguments, "--ca", s->tls_skip_verify ? NULL : s->tls_ca);
+    add_flag(&config->arguments, "--cert", s->tls_cert);
+    add_flag(&config->arguments, "--key", s->tls_key);
+    if (s->tls_skip_verify)
+        strv_add(&config->arguments, "--insecure");
+    return 0;
+}
+
+static int configure_syslog(const struct engine *engine, const struct log_settings *s, struct log_sink_config *config,
+                            struct error *err)
 {
     struct utsname host;
     config->kind = LOG_SINK_SYSLOG;
@@ -107,7 +154,9 @@ static int configure_syslog(const struct log_settings *s, struct log_sink_config
     config->facility = s->facility;
     config->pid = getpid();
     config->hostname = uname(&host) == 0 ? xstrdup(host.nodename) : NULL;
-    config->stream = s->transport == LOG_TCP || s->transport == LOG_UNIX_STREAM;
+    config->stream = s->transport != LOG_UDP && s->transport != LOG_UNIX_DATAGRAM && s->transport != LOG_LOCAL_SOCKET;
+    if (s->transport == LOG_TLS)
+        return use_tls(engine, s, config, err);
     if (s->transport == LOG_LOCAL_SOCKET)
         return find_local_syslog(config, err);
     if (s->transport == LOG_TCP || s->transport == LOG_UDP)
@@ -208,12 +257,12 @@ static int configure_fluentd(const struct log_facts *facts, const struct log_tar
 
 /* ---- all of it ---- */
 
-static int configure(const struct log_facts *facts, const struct container *c, const struct log_target *t,
-                     struct log_sink_config *config, struct error *err)
+static int configure(const struct engine *engine, const struct log_facts *facts, const struct container *c,
+                     const struct log_target *t, struct log_sink_config *config, struct error *err)
 {
     switch (t->settings.driver) {
     case LOG_DRIVER_SYSLOG:
-        return configure_syslog(&t->settings, config, err);
+        return configure_syslog(engine, &t->settings, config, err);
     case LOG_DRIVER_JOURNALD:
         return configure_journald(facts, t, config->tag, config, err);
     case LOG_DRIVER_GELF:
@@ -223,7 +272,8 @@ static int configure(const struct log_facts *facts, const struct container *c, c
     }
 }
 
-static int make_sink(const struct log_facts *facts, const struct container *c, struct log_target *t, struct error *err)
+static int make_sink(const struct engine *engine, const struct log_facts *facts, const struct container *c,
+                     struct log_target *t, struct error *err)
 {
     struct log_sink_config config = {.non_blocking = t->settings.non_blocking,
                                      .buffer_size = (int64_t)t->settings.buffer_size,
@@ -233,7 +283,7 @@ static int make_sink(const struct log_facts *facts, const struct container *c, s
     const char *tag = t->settings.tag != NULL && *t->settings.tag != '\0' ? t->settings.tag : DEFAULT_TAG;
     int r = log_tag_expand(tag, facts, &config.tag, err);
     if (r == 0)
-        r = configure(facts, c, t, &config, err);
+        r = configure(engine, facts, c, t, &config, err);
     if (r == 0) {
         json_writer_init(&w, &text);
         json_table_encode(&log_sink_config_table, &config, &w);
@@ -276,7 +326,7 @@ int log_target_make(struct engine *engine, const struct container *c, struct log
     if (r == 0 && ret->settings.driver != LOG_DRIVER_NONE)
         r = make_attributes(&facts, ret, err);
     if (r == 0 && sends)
-        r = make_sink(&facts, c, ret, err);
+        r = make_sink(engine, &facts, c, ret, err);
     if (r < 0)
         log_target_release(ret);
     return r;

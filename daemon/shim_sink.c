@@ -68,6 +68,8 @@ static int start_connect(const struct log_sink_config *c)
 {
     struct sockaddr_storage address;
     socklen_t size = 0;
+    if (c->program != NULL)
+        return log_sink_connect_tls(c, 0, NULL);
     int r = address_of(c, &address, &size);
     if (r < 0)
         return r;
@@ -93,23 +95,30 @@ static int await_connection(int fd)
     return -failed;
 }
 
+/* The first connection has to stand, unless it may come later. The descriptor or -errno. */
+static int open_connection(const struct log_sink_config *c, struct error *err)
+{
+    if (c->program != NULL)
+        return log_sink_connect_tls(c, CONNECT_MS, err);
+    CLEANUP_CLOSE int fd = start_connect(c);
+    int r = fd < 0 ? fd : c->stream && !c->async ? await_connection(fd) : 0;
+    if (r == 0)
+        return TAKE_FD(fd);
+    return c->path != NULL
+               ? error_errno(err, r, "dial unix %s", c->path)
+               : error_errno(err, r, "dial %s %s:%d", c->stream ? "tcp" : "udp", c->host ? c->host : "", (int)c->port);
+}
+
 int log_sink_open(const char *config, size_t size, struct log_sink **ret, struct error *err)
 {
     struct log_sink *s = xcalloc(1, sizeof(*s));
+    struct error failed = {0};
     s->fd = -1;
     int r = json_table_decode_text(&log_sink_config_table, config, size, &s->config, err);
     if (r == 0) {
-        s->fd = start_connect(&s->config);
-        r = s->fd < 0 ? s->fd : s->config.stream && !s->config.async ? await_connection(s->fd) : 0;
-        if (r < 0 && s->config.async) {
-            s->lost = timestamp_monotonic();
-            r = 0;
-        }
-        if (r < 0 && s->config.path != NULL)
-            error_errno(err, r, "dial unix %s", s->config.path);
-        else if (r < 0)
-            error_errno(err, r, "dial %s %s:%d", s->config.stream ? "tcp" : "udp", s->config.host ? s->config.host : "",
-                        (int)s->config.port);
+        s->fd = open_connection(&s->config, &failed);
+        s->lost = timestamp_monotonic();
+        r = s->fd < 0 && !s->config.async ? error_propagate(err, &failed) : 0;
     }
     if (r < 0) {
         log_sink_close(s);

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/strbuf.h"
 #include "base/strmap.h"
+#include "base/strv.h"
 #include "daemon/shim_log.h"
 
 /* Longest configuration. */
@@ -68,6 +69,9 @@ struct log_sink_config {
     int64_t compression, level; /* enum gelf_compression; zlib's */
     /* fluentd */
     bool async, nanoseconds;
+    /* over TLS: dory-connect and its words */
+    char *program;
+    struct strv arguments;
 };
 extern const struct json_table log_sink_config_table;
 
@@ -80,6 +84,14 @@ struct log_sink_piece {
 /* One message, with everything but the framing of datagrams. piece may be NULL: the line is whole. */
 void log_sink_format(const struct log_sink_config *config, enum log_stream stream, const char *text, size_t size,
                      bool newline, int64_t time, const struct log_sink_piece *piece, struct strbuf *out);
+
+/* shim_sink_tls.c */
+/*
+ * A connection that the program `program` has: a socket whose other end it relays over TLS. With patience_ms > 0 waits
+ * so long for the server to be there and trusted, and tells what is wrong; else a failure shows as the end of the
+ * connection. The program ends with the connection. The descriptor, or -errno.
+ */
+int log_sink_connect_tls(const struct log_sink_config *config, int patience_ms, struct error *err);
 
 /* shim_sink_gelf.c */
 #define GELF_CHUNK_MAX 1420 /* bytes of a datagram; fits what networks carry */

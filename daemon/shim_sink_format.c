@@ -31,6 +31,8 @@ static const struct json_field rows[] = {
     C(INT, "level", level),
     C(BOOL, "async", async),
     C(BOOL, "nanoseconds", nanoseconds),
+    C(STRING, "program", program),
+    C(STRV, "arguments", arguments),
 };
 const struct json_table log_sink_config_table = JSON_TABLE(struct log_sink_config, rows);
 
@@ -63,8 +65,8 @@ static const char *or_dash(const char *s)
 }
 
 /* As docker's library words them: the tag is application name and message id in one. */
-static void put_syslog(const struct log_sink_config *c, int severity, const char *text, size_t size, int64_t time,
-                       struct strbuf *out)
+static void put_message(const struct log_sink_config *c, int severity, const char *text, size_t size, int64_t time,
+                        struct strbuf *out)
 {
     bool rfc5424 = c->format == SYSLOG_RFC5424 || c->format == SYSLOG_RFC5424_MICRO;
     strbuf_addf(out, rfc5424 ? "<%d>1 " : "<%d>", (int)c->facility * 8 + severity);
@@ -78,6 +80,20 @@ static void put_syslog(const struct log_sink_config *c, int severity, const char
         strbuf_addf(out, " %s[%lld]: ", c->tag ? c->tag : "", (long long)c->pid);
     strbuf_add(out, text, size);
     strbuf_addc(out, '\n');
+}
+
+/* Over TLS the newer format has its length in front (RFC 5425, 4.3). */
+static void put_syslog(const struct log_sink_config *c, int severity, const char *text, size_t size, int64_t time,
+                       struct strbuf *out)
+{
+    CLEANUP_STRBUF struct strbuf message = STRBUF_INIT;
+    if (c->program == NULL || c->format < SYSLOG_RFC5424) {
+        put_message(c, severity, text, size, time, out);
+        return;
+    }
+    put_message(c, severity, text, size, time, &message);
+    strbuf_addf(out, "%zu ", message.size);
+    strbuf_add(out, message.data, message.size);
 }
 
 static void put_journal(const struct log_sink_config *c, int severity, const char *text, size_t size, bool newline,

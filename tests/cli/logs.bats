@@ -249,7 +249,6 @@ end_collector() {
     check "syslog-address should be in form proto://address, got 1.2.3.4" --log-driver syslog --log-opt syslog-address=1.2.3.4
     ours
     check "invalid size: 'xx'" --log-opt max-size=xx
-    check "syslog over TLS is not supported" --log-driver syslog --log-opt syslog-address=tcp+tls://h:1
     [ "$(dory ps -aq | wc -l)" -eq 0 ]
     # And nothing of the containers before, wherever their logs were.
     eventually eval '[ -z "$(ls "$ENV_DIR/data/containers")" ]'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The log drivers gelf and fluentd, as a server sees them. With ENV_ENGINE=docker the same file runs against docker, except for
+# The log drivers gelf and fluentd, and syslog over TLS, as a server sees them. With ENV_ENGINE=docker the same file runs against docker, except for
 # what is marked as ours.
 
 bats_require_minimum_version 1.5.0
@@ -34,10 +34,10 @@ ours() {
     [ "$ENV_ENGINE" = dory ] || skip "dory's own"
 }
 
-# server KIND PORT|PATH: sets MESSAGES, the file of what came, and PORT.
+# server KIND PORT|PATH [CERT KEY [CA]]: sets MESSAGES, the file of what came, and PORT.
 server() {
     MESSAGES=$(mktemp -u "$ENV_DIR/messages.XXXXXX")
-    /usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/log_server.py" "$1" "$2" "$MESSAGES" 3>&- >"$MESSAGES.log" 2>&1 &
+    /usr/bin/python3 "$BATS_TEST_DIRNAME/../lib/log_server.py" "$1" "$2" "$MESSAGES" "${@:3}" 3>&- >"$MESSAGES.log" 2>&1 &
     SERVER=$!
     eventually test -e "$MESSAGES.port" || { cat "$MESSAGES.log"; return 1; }
     PORT=$(cat "$MESSAGES.port")
@@ -146,6 +146,50 @@ came() { # count
     [ "$(dory logs never | wc -l)" = 20000 ]
 }
 
+@test "syslog over TLS: the server is checked, and sees the client's certificate; both framings" {
+    T=$ENV_DIR/tls
+    mkdir "$T"
+    for name in server client other; do
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$name" \
+            -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$T/$name.key" -out "$T/$name.pem" 2>/dev/null
+    done
+    server syslog-tls 0 "$T/server.pem" "$T/server.key" "$T/client.pem"
+    run_to() { # options...: what a container says to the server
+        dory run --rm --log-driver syslog --log-opt "syslog-address=tcp+tls://localhost:$PORT" --log-opt tag=t "$@" busybox seq 1 2000 >/dev/null
+    }
+    own="--log-opt syslog-tls-cert=$T/client.pem --log-opt syslog-tls-key=$T/client.key"
+    # shellcheck disable=SC2086
+    run_to $own --log-opt "syslog-tls-ca-cert=$T/server.pem"
+    eventually came 2000
+    [ "$(jq -r .text "$MESSAGES" | sed 's/.*\]: //' | md5sum)" = "$(seq 1 2000 | md5sum)" ]
+    [ "$(jq .counted "$MESSAGES" | sort -u)" = false ]
+    # shellcheck disable=SC2086
+    run run_to $own --log-opt "syslog-tls-ca-cert=$T/other.pem"
+    [ "$status" -eq 125 ] || [ "$status" -eq 128 ]
+    [[ $output == *"failed to initialize logging driver"*certificate* ]]
+    run run_to --log-opt "syslog-tls-ca-cert=$T/none.pem"
+    [ "$status" -ne 0 ]
+    [[ $output == *none.pem* ]]
+    ours
+    # shellcheck disable=SC2086
+    run_to $own --log-opt syslog-tls-skip-verify=true --log-opt syslog-format=rfc5424
+    eventually came 4000
+    [ "$(tail -2000 "$MESSAGES" | jq -r .text | sed 's/.* - //' | md5sum)" = "$(seq 1 2000 | md5sum)" ]
+    [ "$(tail -2000 "$MESSAGES" | jq .counted | sort -u)" = true ]
+    end_server
+    # A server that goes: the container goes on, and the program that held the connection has ended.
+    server syslog-tls 0 "$T/server.pem" "$T/server.key"
+    dory run -d --name left --log-driver syslog --log-opt "syslog-address=tcp+tls://127.0.0.1:$PORT" --log-opt "syslog-tls-ca-cert=$T/server.pem" \
+        busybox sh -c 'echo before; until [ -e /tmp/go ]; do sleep 0.05; done; seq 1 2000; exit 5' >/dev/null
+    eventually grep -q before "$MESSAGES"
+    pgrep -f "dory-connect client 127.0.0.1 $PORT"
+    end_server
+    dory exec left touch /tmp/go
+    [ "$(timeout 60 "$ENV_CLI" wait left)" = 5 ]
+    [ "$(dory logs left | wc -l)" = 2001 ]
+    eventually eval '! pgrep -f "dory-connect client 127.0.0.1 $PORT" >/dev/null'
+}
+
 @test "options that cannot be are refused by name, and leave nothing" {
     check() { # message, options...
         local message=$1
@@ -163,5 +207,7 @@ came() { # count
     check "gelf-tcp-max-reconnect" --log-driver gelf --log-opt gelf-address=tcp://127.0.0.1:1 --log-opt gelf-tcp-max-reconnect=3
     check "fluentd over TLS is not supported" --log-driver fluentd --log-opt fluentd-address=tls://h:1
     check "fluentd-request-ack" --log-driver fluentd --log-opt fluentd-request-ack=true
+    check "need a syslog-address tcp+tls://" --log-driver syslog --log-opt syslog-tls-ca-cert=/x
+    check "syslog-tls-cert needs syslog-tls-key" --log-driver syslog --log-opt syslog-address=tcp+tls://h:1 --log-opt syslog-tls-cert=/x
     [ -z "$(dory ps -aq)" ]
 }

@@ -1,17 +1,19 @@
-"""A server for container logs: log_server.py gelf-udp|gelf-tcp|fluentd PORT|PATH FILE.
+"""A server for container logs: log_server.py gelf-udp|gelf-tcp|fluentd|syslog-tls PORT|PATH FILE [CERT KEY [CA]].
 
 Writes every message as one line of JSON to FILE: GELF's objects as they are, with "chunks" and "packed" (the compression)
-beside them; fluentd's as {"tag", "time", "record"}, where a time with nanoseconds is a list. FILE.port says where it listens;
+beside them; fluentd's as {"tag", "time", "record"}, where a time with nanoseconds is a list; syslog's as {"text", "counted"},
+counted being whether its length was in front. With CA clients need a certificate. FILE.port says where it listens;
 PORT 0 is any."""
 import gzip
 import json
 import os
 import socket
+import ssl
 import struct
 import sys
 import zlib
 
-KIND, WHERE, PATH = sys.argv[1:]
+KIND, WHERE, PATH = sys.argv[1:4]
 
 
 def listen(kind):
@@ -109,5 +111,25 @@ def fluentd(write):
             write({"tag": tag, "time": time, "record": record})
 
 
+def syslog_tls(write):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[4], sys.argv[5])
+    if len(sys.argv) > 6:
+        context.load_verify_locations(sys.argv[6])
+        context.verify_mode = ssl.CERT_REQUIRED
+    for c in connections():
+        try:
+            f = context.wrap_socket(c, server_side=True).makefile("rb")
+            while first := f.read(1):
+                digits = b""
+                while first.isdigit():
+                    digits += first
+                    first = f.read(1)
+                text = f.read(int(digits)) if digits else first + f.readline()
+                write({"text": text.decode().rstrip("\n"), "counted": bool(digits)})
+        except (ssl.SSLError, ConnectionError) as error:
+            print(error, file=sys.stderr)
+
+
 with open(PATH, "a", buffering=1) as out:
-    {"gelf-udp": gelf_udp, "gelf-tcp": gelf_tcp, "fluentd": fluentd}[KIND](lambda m: out.write(json.dumps(m) + "\n"))
+    {"gelf-udp": gelf_udp, "gelf-tcp": gelf_tcp, "fluentd": fluentd, "syslog-tls": syslog_tls}[KIND](lambda m: out.write(json.dumps(m) + "\n"))

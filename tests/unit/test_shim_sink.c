@@ -33,6 +33,9 @@ static void syslog_messages_are_dockers(void **state)
     assert_message(&c, LOG_STDOUT, "out", "<158>Jan  2 03:04:05 vm mytag[42]: out\n");
     c.format = SYSLOG_RFC5424;
     assert_message(&c, LOG_STDOUT, "out", "<158>1 2024-01-02T03:04:05Z vm mytag 42 mytag - out\n");
+    c.program = (char *)"dory-connect"; /* over TLS with its length */
+    assert_message(&c, LOG_STDOUT, "out", "52 <158>1 2024-01-02T03:04:05Z vm mytag 42 mytag - out\n");
+    c.program = NULL;
     c.format = SYSLOG_RFC5424_MICRO;
     assert_message(&c, LOG_STDERR, "err", "<155>1 2024-01-02T03:04:05.678901Z vm mytag 42 mytag - err\n");
 }
