@@ -2,10 +2,14 @@
 
 Every answer must be HTTP with a status between 100 and 599; from 400 on a JSON object with a message. The server may
 close the connection on what is no HTTP. What the daemon does meanwhile is looked at by the caller."""
+import base64
+import io
 import json
 import random
 import socket
 import sys
+import tarfile
+import urllib.parse
 
 SOCKET, SEED, CONTAINER = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 rng = random.Random(SEED)
@@ -27,7 +31,73 @@ CREATE = {
     },
     "NetworkingConfig": {"EndpointsConfig": {"none": {}}},
 }
+EXEC = {
+    "Cmd": ["true"], "AttachStdin": False, "AttachStdout": True, "AttachStderr": True, "Tty": False, "Env": ["A=b"], "User": "0:0",
+    "WorkingDir": "/", "Privileged": False, "DetachKeys": "ctrl-p,q", "ConsoleSize": [24, 80],
+}
+NETWORK = {
+    "Name": "fuzz", "Driver": "bridge", "Scope": "local", "Internal": True, "Attachable": False, "Ingress": False, "EnableIPv4": True,
+    "EnableIPv6": False, "ConfigOnly": False, "ConfigFrom": {"Network": ""}, "Options": {"com.docker.network.bridge.enable_icc": "true"},
+    "Labels": {"a": "b"}, "IPAM": {"Driver": "default", "Options": {}, "Config": [
+        {"Subnet": "10.217.255.0/29", "IPRange": "10.217.255.0/30", "Gateway": "10.217.255.1", "AuxiliaryAddresses": {"a": "10.217.255.2"}}]},
+}
+ENDPOINT = {
+    "Container": "nosuch", "EndpointConfig": {
+        "IPAMConfig": {"IPv4Address": "10.217.255.3", "IPv6Address": "", "LinkLocalIPs": ["169.254.1.1"]}, "Links": ["a:b"],
+        "Aliases": ["x"], "MacAddress": "02:00:00:00:00:01", "DriverOpts": {"a": "b"}, "GwPriority": 1, "NetworkID": "", "EndpointID": ""}}
+VOLUME = {
+    "Name": "fuzz", "Driver": "local", "DriverOpts": {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}, "Labels": {"a": "b"},
+    "ClusterVolumeSpec": None,
+}
+UPDATE = {
+    "Memory": 0, "MemorySwap": 0, "NanoCpus": 0, "CpuShares": 2, "CpuPeriod": 100000, "CpuQuota": 0, "CpusetCpus": "", "CpusetMems": "0",
+    "BlkioWeight": 0, "PidsLimit": 100, "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}, "Ulimits": [], "Devices": [],
+}
+
+
+def archive():
+    """A context: Dockerfiles, paths that lead elsewhere, links, and members that are no files."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, text in (("Dockerfile", b"FROM busybox\nARG A\nCOPY a /b\nENV A=${A:-x}\n"), ("a", b"x" * 3000),
+                           ("../out", b"x"), ("/abs", b"x"), ("d/../../up", b"x"), ("\u00e4", b"")):
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text))
+        for name, kind, to in (("l", tarfile.SYMTYPE, "/etc/passwd"), ("h", tarfile.LNKTYPE, "../out"), ("n", tarfile.CHRTYPE, ""),
+                               ("l/x", tarfile.REGTYPE, ""), ("f", tarfile.FIFOTYPE, "")):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.devmajor, info.devminor = kind, to, 1, 3
+            tar.addfile(info)
+    return out.getvalue()
+
+
+ARCHIVE = archive()
+Q = urllib.parse.quote
+BUILD = "/build?t=fuzz:1&q=1&rm=1&nocache=0&dockerfile=Dockerfile&memory=0&cpushares=0&cpusetcpus=0&shmsize=65536&networkmode=none&target=" \
+    + "&extrahosts=a:1.2.3.4&platform=linux/amd64&version=1&remote=" + "".join(f"&{k}={Q(json.dumps(v))}" for k, v in (
+        ("buildargs", {"A": "b"}), ("labels", {"a": "b"}), ("cachefrom", ["busybox"]), ("outputs", []),
+        ("ulimits", [{"Name": "nofile", "Soft": 1, "Hard": 2}])))
+# Bodies that are no JSON: what they are is damaged, not mutated.
 ENDPOINTS = [
+    ("POST", BUILD, ARCHIVE), ("POST", BUILD, b"FROM busybox\nRUN true\n"), ("POST", "/build/cancel?id=x", None),
+    ("POST", "/build/prune?all=1&keep-storage=1&reserved-space=1&max-used-space=1&min-free-space=1&filters={}", None),
+    ("GET", "/dory/build/cache?id=x", None), ("PUT", "/dory/build/cache?id=x", ARCHIVE), ("POST", "/dory/build", {}), ("POST", "/grpc", None),
+    ("PUT", "/containers/{id}/archive?path=/tmp&noOverwriteDirNonDir=1&copyUIDGID=1", ARCHIVE),
+    ("POST", "/images/load?quiet=1&platform=linux/amd64", ARCHIVE), ("POST", "/images/create?fromSrc=-&changes=ENV%20A=b&message=m", ARCHIVE),
+    ("GET", "/images/get?names=busybox&names=nosuch&platform=x", None), ("GET", "/images/nosuch/get", None),
+    ("GET", "/images/search?term=x&limit=0&filters={%22stars%22:[%22x%22]}", None), ("POST", "/images/127.0.0.1:1/x/push?tag=1", None),
+    ("POST", "/containers/{id}/exec", EXEC), ("POST", "/containers/{id}/update", UPDATE),
+    ("POST", "/networks/create", NETWORK), ("POST", "/networks/bridge/connect", ENDPOINT), ("POST", "/networks/bridge/disconnect", ENDPOINT),
+    ("POST", "/networks/prune?filters={}", None), ("DELETE", "/networks/fuzz", None), ("GET", "/networks/bridge?verbose=1&scope=local", None),
+    ("POST", "/volumes/create", VOLUME), ("DELETE", "/volumes/fuzz?force=1", None),
+    ("GET", "/events?until=1&filters=" + Q(json.dumps({"type": ["container"], "event": ["die"], "label": {"a=b": True}})), None),
+    ("GET", "/distribution/127.0.0.1:1/x/json", None), ("GET", "/distribution/127.0.0.1:1/x/manifest?insecure=1", None),
+    ("POST", "/distribution/127.0.0.1:1/x/manifest", {"MediaType": "x", "Raw": "e30=", "From": ""}), ("POST", "/system/check", None),
+    ("GET", "/containers/{id}/checkpoints", None), ("POST", "/containers/{id}/checkpoints", {"CheckpointID": "x"}),
+    ("POST", "/containers/nosuch/attach?stream=1&stdout=1&logs=1&detachKeys=ctrl-a", None), ("GET", "/containers/nosuch/attach/ws?stream=1", None),
+    ("DELETE", "/containers/nosuch/alias?link=1", None), ("POST", "/containers/{id}/start?detachKeys=x&checkpoint=", None),
+    ("POST", "/swarm/join", {}), ("POST", "/swarm/leave?force=1", None), ("POST", "/plugins/pull?remote=x", {}), ("GET", "/plugins/privileges?remote=x", None),
     ("GET", "/containers/json?all=1&limit=1&size=0&filters={}", None),
     ("POST", "/containers/create?name=", CREATE),
     ("GET", "/containers/{id}/json", None), ("GET", "/containers/{id}/top?ps_args=-ef", None),
@@ -94,9 +164,22 @@ def mutate(value, depth=0):
     return rng.choice(ODD_VALUES)
 
 
+def damaged(data):
+    kind, i = rng.random(), rng.randrange(len(data))
+    if kind < 0.4:
+        return data
+    if kind < 0.6:
+        return data[:i]
+    if kind < 0.9:
+        return data[:i] + bytes(rng.randrange(256) for _ in range(rng.choice([1, 1, 8, 512]))) + data[i + 1:]
+    return rng.choice([b"", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh9", b"\xfd7zXZ\0", b"PK\x03\x04"]) + data[i:]
+
+
 def body_text(body):
     if body is None:
         return rng.choice([b"", b"", b"{}", b"null", b"[]", b"x"])
+    if isinstance(body, bytes):
+        return damaged(body)
     kind = rng.random()
     text = json.dumps(mutate(body) if kind < 0.85 else body).encode()
     if kind < 0.7:
@@ -140,6 +223,12 @@ def target(path):
     return text.replace(" ", rng.choice(["%20", "+"])).replace("\r", "").replace("\n", "")
 
 
+def auth():
+    """Credentials, and what may stand in their place."""
+    value = {"username": "u", "password": "p", "serveraddress": "127.0.0.1:1", "identitytoken": "t", "registrytoken": ""}
+    return base64.b64encode(json.dumps(mutate(rng.choice([value, {"127.0.0.1:1": value}]))).encode())
+
+
 def headers(body):
     lines = [b"Host: d"]
     kind = rng.random()
@@ -158,7 +247,7 @@ def headers(body):
     else:
         lines += [b"Content-Length: " + size, rng.choice(
             [b"X-Long: " + b"a" * rng.choice([8000, 40000, 200000]), b"Transfer-Encoding: chunked", b"Expect: 100-continue", b"Connection: Upgrade",
-             b"Upgrade: tcp\r\nConnection: Upgrade", b"X-Registry-Auth: " + rng.choice([b"e30=", b"!!!", b"a" * 9000]), b": empty", b"no colon",
+             b"Upgrade: tcp\r\nConnection: Upgrade", b"X-Registry-Auth: " + rng.choice([b"e30=", b"!!!", b"a" * 9000, auth()]), b"X-Registry-Config: " + auth(), b": empty", b"no colon",
              b"\r\n".join(b"X-%d: y" % i for i in range(300)), b"X-Registry-Config: " + b"=" * 50])]
     return lines, body
 
@@ -232,7 +321,7 @@ def one(method, path, body):
 
 for _ in range(int(sys.argv[4]) if len(sys.argv) > 4 else 12):
     for method, path, body in ENDPOINTS:
-        for _ in range(8 if "create" in path and body else 1):
+        for _ in range(8 if "create" in path and isinstance(body, dict) else 1):
             one(method, path, body)
 print(f"{answered} answers")
 for p in problems[:10]:
