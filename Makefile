@@ -85,7 +85,7 @@ cmd_objects = $(patsubst %.c,$(B)/%.o,$(wildcard cmd/$(1)/*.c cmd/$(1)/*/*.c))
 $(BIN)/dory: $(call cmd_objects,dory) $(B)/image/reference.o $(B)/libclient.a $(B)/libarchive.a $(B)/libbase.a
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -l:libfyaml.a -lm -o $@
+	$(Q)$(CC) $(STATIC) $(ALL_LDFLAGS) $^ $(STATIC_YAJL) -l:libfyaml.a -l:libz.a -lm -o $@
 # The protocol and the log writer are the daemon's too, so they lie in daemon/.
 SHIM_SHARED := $(patsubst %.c,$(B)/%.o,$(wildcard daemon/shim_*.c))
 $(BIN)/dory-shim: $(call cmd_objects,dory-shim) $(SHIM_SHARED) $(B)/libruntime.a $(B)/libbase.a

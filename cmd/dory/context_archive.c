@@ -1,4 +1,5 @@
-/* context export, import: a tar with meta.json and the files below tls/docker/, as docker writes it. */
+/* context export, import: a tar (or, to import, a zip file) with meta.json and the files below tls/docker/, as docker
+ * has it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,18 +12,17 @@
 #include "cmd/dory/context.h"
 #include "cmd/dory/context_archive.h"
 #include "cmd/dory/context_store.h"
+#include "cmd/dory/context_zip.h"
 
 #define TAR_BLOCK 512
-/* Sizes of a file in an archive, and of an archive. */
-#define FILE_MAX (1 << 20)
+/* Size of an archive. */
 #define ARCHIVE_MAX (10 << 20)
 
 static const char *const tls_files[CONTEXT_TLS_FILES] = {"ca.pem", "cert.pem", "key.pem"};
 
 /* ---- writing ---- */
 
-/* One ustar member (POSIX.1-1988). */
-static void add_member(struct strbuf *out, const char *name, char type, unsigned mode, const char *data, size_t size)
+void context_archive_add(struct strbuf *out, const char *name, char type, unsigned mode, const char *data, size_t size)
 {
     char header[TAR_BLOCK] = {0};
     unsigned sum = 0;
@@ -56,8 +56,8 @@ static int pack(const struct cli *cli, const char *name, struct strbuf *out, str
     if (r < 0)
         return r;
     json_print(meta, "", 0, &text);
-    add_member(out, "meta.json", '0', 0644, text.data, text.size);
-    add_member(out, "tls", '5', 0700, "", 0);
+    context_archive_add(out, "meta.json", '0', 0644, text.data, text.size);
+    context_archive_add(out, "tls", '5', 0700, "", 0);
     bool directory = false;
     for (size_t i = 0; i < ARRAY_SIZE(tls_files); i++) {
         CLEANUP_FREE char *path = context_tls_path(cli, name, tls_files[i]),
@@ -66,13 +66,13 @@ static int pack(const struct cli *cli, const char *name, struct strbuf *out, str
         size_t size;
         if (access(path, F_OK) < 0)
             continue;
-        r = file_read(AT_FDCWD, path, FILE_MAX, &data, &size, err);
+        r = file_read(AT_FDCWD, path, CONTEXT_FILE_MAX, &data, &size, err);
         if (r < 0)
             return r;
         if (!directory)
-            add_member(out, "tls/docker", '5', 0700, "", 0);
+            context_archive_add(out, "tls/docker", '5', 0700, "", 0);
         directory = true;
-        add_member(out, member, '0', 0600, data, size);
+        context_archive_add(out, member, '0', 0600, data, size);
     }
     strbuf_add(out, zeros, sizeof(zeros));
     return 0;
@@ -109,7 +109,7 @@ static int parse_octal(const char *field, size_t size, size_t *ret)
 {
     size_t n = 0;
     for (size_t i = 0; i < size && field[i] && field[i] != ' '; i++) {
-        if (field[i] < '0' || field[i] > '7' || n > FILE_MAX)
+        if (field[i] < '0' || field[i] > '7' || n > CONTEXT_FILE_MAX)
             return -EINVAL;
         n = n * 8 + (size_t)(field[i] - '0');
     }
@@ -145,7 +145,7 @@ int context_archive_parse(const struct strbuf *archive, struct context_archive *
         size_t size;
         memcpy(name, header, 100);
         at += TAR_BLOCK;
-        if (parse_octal(header + 124, 12, &size) < 0 || size > FILE_MAX || size > archive->size - at)
+        if (parse_octal(header + 124, 12, &size) < 0 || size > CONTEXT_FILE_MAX || size > archive->size - at)
             return error_set(err, ERROR_INVALID, 0, "unexpected EOF");
         if (header[156] == '0' || header[156] == '\0') {
             int r = take_member(ret, name, archive->data + at, size, err);
@@ -204,13 +204,16 @@ static int run_import(struct cli *cli, void *flags, const struct strv *arguments
 {
     (void)flags;
     const char *name = arguments->items[0];
-    CLEANUP_STRBUF struct strbuf archive = STRBUF_INIT;
+    CLEANUP_STRBUF struct strbuf archive = STRBUF_INIT, unpacked = STRBUF_INIT;
     struct context_archive contents = {0};
     int r = context_check_name(cli, name, true, err);
     if (r == 0)
         r = read_archive(arguments->items[1], &archive, err);
+    bool zip = r == 0 && context_zip_is_one(&archive);
+    if (zip)
+        r = context_zip_unpack(&archive, &unpacked, err);
     if (r == 0)
-        r = context_archive_parse(&archive, &contents, err);
+        r = context_archive_parse(zip ? &unpacked : &archive, &contents, err);
     if (r == 0)
         r = import_contents(cli, name, &contents, err);
     if (r < 0)
@@ -233,7 +236,7 @@ const struct command command_context_export = {
 const struct command command_context_import = {
     .name = "context import",
     .usage = "NAME FILE|-",
-    .summary = "Import a context from a tar file",
+    .summary = "Import a context from a tar or zip file",
     .min_arguments = 2,
     .max_arguments = 2,
     .local = true,

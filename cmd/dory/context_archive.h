@@ -6,6 +6,8 @@
 #include "base/strbuf.h"
 
 #define CONTEXT_TLS_FILES 3
+/* Size of a file in an archive. */
+#define CONTEXT_FILE_MAX (1 << 20)
 
 /* Pieces of the archive's bytes; NULL: not in it. */
 struct context_archive {
@@ -19,5 +21,8 @@ struct context_archive {
 
 /* Reads a ustar archive. Files below tls/ other than docker's three, and sizes that do not fit, are refused. */
 int context_archive_parse(const struct strbuf *archive, struct context_archive *ret, struct error *err);
+
+/* Adds one ustar member (POSIX.1-1988). A name has 99 bytes at most. */
+void context_archive_add(struct strbuf *out, const char *name, char type, unsigned mode, const char *data, size_t size);
 
 #endif

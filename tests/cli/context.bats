@@ -135,6 +135,52 @@ refused() { # "message" argument...
     [ "$(dory context ls -q | grep -c broken)" -eq 0 ]
 }
 
+@test "a context is imported from a zip file, too" {
+    cd "$BATS_TEST_TMPDIR"
+    dory context create zipped --docker "host=tcp://h:2,ca=$BATS_FILE_TMPDIR/cert.pem,cert=$BATS_FILE_TMPDIR/cert.pem,key=$BATS_FILE_TMPDIR/key.pem" \
+        >/dev/null 2>&1
+    dory context export zipped >/dev/null 2>&1
+    mkdir files
+    tar xf zipped.dockercontext -C files
+    head -c 2000000 /dev/zero >big
+    /usr/bin/python3 - <<'P'
+import os, zipfile
+names = ["meta.json", "tls/docker/ca.pem", "tls/docker/cert.pem", "tls/docker/key.pem"]
+def make(path, method, more=(), change=lambda data: data):
+    with zipfile.ZipFile(path, "w", method) as z:
+        z.comment = b"a comment"
+        z.writestr("tls/docker/", "")
+        for n in names:
+            z.writestr(n, open("files/" + n, "rb").read())
+        for name, data in more:
+            z.writestr(name, data)
+    data = change(open(path, "rb").read())
+    open(path, "wb").write(data)
+make("good.zip", zipfile.ZIP_DEFLATED)
+make("stored.zip", zipfile.ZIP_STORED)
+make("lzma.zip", zipfile.ZIP_LZMA)
+make("odd.zip", zipfile.ZIP_STORED, [("tls/docker/../../../x", "y")])
+make("big.zip", zipfile.ZIP_DEFLATED, [("tls/docker/big", open("big", "rb").read())])
+make("cut.zip", zipfile.ZIP_DEFLATED, change=lambda data: data[:len(data) // 2])
+make("bad.zip", zipfile.ZIP_STORED, change=lambda data: data.replace(b"BEGIN", b"BEGAN", 1))
+P
+    for name in good stored; do
+        [ "$(dory context import "$name" "$name.zip" 2>/dev/null)" = "$name" ]
+        [ "$(dory context inspect -f '{{.Endpoints.docker.Host}}' "$name")" = tcp://h:2 ]
+        cmp "$(dory context inspect -f '{{.Storage.TLSPath}}' "$name")/docker/key.pem" "$BATS_FILE_TMPDIR/key.pem"
+    done
+    [ "$(dory context import piped - <good.zip 2>/dev/null)" = piped ]
+    if [ "$ENV_ENGINE" = dory ]; then
+        refused 'meta.json: it is packed in a way that is not known' import broken lzma.zip
+        refused 'tls/docker/big: the file is too large' import broken big.zip
+        refused 'tls/docker/ca.pem: the zip file is damaged' import broken bad.zip
+        refused 'unexpected EOF' import broken cut.zip
+    fi
+    refused '*' import broken odd.zip
+    [ "$(dory context ls -q | grep -c broken)" -eq 0 ]
+    dory context rm zipped good stored piped >/dev/null
+}
+
 # The other machine is this one: an "ssh" that runs its command line here.
 stand_in_ssh() {
     mkdir -p "$BATS_TEST_TMPDIR/bin"

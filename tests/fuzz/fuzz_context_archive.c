@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cmd/dory/context_archive.h"
+#include "cmd/dory/context_zip.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -17,7 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CLEANUP_STRBUF struct strbuf archive = STRBUF_INIT;
     struct context_archive found = {0};
     struct error err = {0};
+    CLEANUP_STRBUF struct strbuf tar = STRBUF_INIT;
     strbuf_add(&archive, data, size);
+    context_zip_unpack(&archive, &tar, NULL);
     if (context_archive_parse(&archive, &found, &err) < 0)
         return 0;
     check(&archive, found.meta, found.meta_size);
