@@ -182,8 +182,10 @@ static int handle_commit(struct api_request *request, struct engine *engine, str
         if (r == 0 && ref.digest != NULL)
             r = error_set(err, ERROR_INVALID, 0, "refusing to create a tag with a digest reference");
     }
+    if (r == 0 && (name == NULL || *name == '\0'))
+        r = error_set(err, ERROR_INVALID, 0, "invalid name or ID supplied: \"\"");
     if (r == 0)
-        r = container_find(engine, name != NULL ? name : "", &c, err);
+        r = container_find(engine, name, &c, err);
     if (r == 0)
         r = container_commit(engine, c, &commit, id, err);
     reference_release(&ref);

@@ -248,7 +248,7 @@ static int handle_stats(struct api_request *request, struct engine *engine, stru
 {
     CLEANUP_CONTAINER struct container *c = NULL;
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
-    struct stats_sample previous = {0};
+    CLEANUP(stats_sample_release) struct stats_sample previous = {0};
     bool stream = api_query_bool(request, "stream", true), one_shot = api_query_bool(request, "one-shot", false);
     if (stream && one_shot)
         return error_set(err, ERROR_INVALID, 0, "cannot have stream=true and one-shot=true");

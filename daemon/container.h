@@ -209,12 +209,15 @@ int container_list(struct engine *engine, const struct container_list *request, 
 /* Bytes in the upper layer and in the whole root. */
 int container_size(struct engine *engine, struct container *container, int64_t *ret_rw, int64_t *ret_root,
                    struct error *err);
-/* One sample of GET /containers/{id}/stats. `previous` (may be NULL) fills precpu_stats; the new one is stored to it.
- */
+/* One sample of GET /containers/{id}/stats. `previous` (may be NULL) fills precpu_stats; the new one is stored to it,
+ * for the caller to release. */
 struct stats_sample {
     int64_t read;
     uint64_t cpu_total, cpu_user, cpu_system, host_cpu, periods, throttled_periods, throttled_ns;
+    uint64_t *per_cpu_ns; /* of each processor, with cgroup v1; NULL */
+    size_t per_cpu_count;
 };
+void stats_sample_release(struct stats_sample *sample);
 int container_stats(struct engine *engine, struct container *container, struct stats_sample *previous,
                     struct strbuf *out, struct error *err);
 /* GET /containers/{id}/top. ps_args: NULL, "-ef", "aux" or "-o a,b,c"; others are ERROR_NOT_IMPLEMENTED. */

@@ -37,20 +37,18 @@ static void member_uint(struct json_writer *w, const char *key, uint64_t n)
     json_put_uint(w, n);
 }
 
-/* detail: of the sample just taken; NULL: an earlier one, of which the times of the single processors are not kept. */
-static void put_cpu(struct json_writer *w, const char *key, const struct stats_sample *s,
-                    const struct runtime_stats_detail *detail)
+static void put_cpu(struct json_writer *w, const char *key, const struct stats_sample *s)
 {
     json_key(w, key);
     json_begin_object(w);
     json_key(w, "cpu_usage");
     json_begin_object(w);
     member_uint(w, "total_usage", s->cpu_total);
-    if (detail != NULL && detail->per_cpu_count > 0) {
+    if (s->per_cpu_ns != NULL) {
         json_key(w, "percpu_usage");
         json_begin_array(w);
-        for (size_t i = 0; i < detail->per_cpu_count; i++)
-            json_put_uint(w, detail->per_cpu_ns[i]);
+        for (size_t i = 0; i < s->per_cpu_count; i++)
+            json_put_uint(w, s->per_cpu_ns[i]);
         json_end_array(w);
     }
     member_uint(w, "usage_in_kernelmode", s->cpu_system);
@@ -179,8 +177,16 @@ static void put_networks(struct json_writer *w, const struct container *c, pid_t
     json_end_object(w);
 }
 
-static void sample(const struct runtime_stats *s, struct stats_sample *ret)
+void stats_sample_release(struct stats_sample *sample)
 {
+    free(sample->per_cpu_ns);
+    *sample = (struct stats_sample){0};
+}
+
+/* Takes the times of the single processors. */
+static void sample(struct runtime_stats_detail *detail, struct stats_sample *ret)
+{
+    const struct runtime_stats *s = &detail->sum;
     *ret = (struct stats_sample){.read = timestamp_now(),
                                  .cpu_total = s->cpu_usage_ns,
                                  .cpu_user = s->cpu_user_ns,
@@ -188,7 +194,9 @@ static void sample(const struct runtime_stats *s, struct stats_sample *ret)
                                  .host_cpu = host_cpu_ns(),
                                  .periods = s->cpu_periods,
                                  .throttled_periods = s->cpu_throttled_periods,
-                                 .throttled_ns = s->cpu_throttled_ns};
+                                 .throttled_ns = s->cpu_throttled_ns,
+                                 .per_cpu_ns = TAKE_PTR(detail->per_cpu_ns),
+                                 .per_cpu_count = detail->per_cpu_count};
 }
 
 static int read_cgroup(struct engine *engine, struct container *c, struct runtime_stats_detail *ret, struct error *err)
@@ -218,7 +226,7 @@ int container_stats(struct engine *engine, struct container *c, struct stats_sam
     pid_t pid = c->pid;
     pthread_mutex_unlock(&c->lock);
     CLEANUP(runtime_stats_detail_release) struct runtime_stats_detail stats = {0};
-    struct stats_sample now = {0};
+    CLEANUP(stats_sample_release) struct stats_sample now = {0};
     int r = pid != 0 ? read_cgroup(engine, c, &stats, err) : 0;
     if (r < 0) {
         pthread_mutex_lock(&c->lock);
@@ -231,7 +239,7 @@ int container_stats(struct engine *engine, struct container *c, struct stats_sam
         pid = 0;
     }
     if (pid != 0)
-        sample(&stats.sum, &now);
+        sample(&stats, &now);
     struct stats_sample zero = {0};
     struct json_writer w;
     json_writer_init(&w, out);
@@ -251,15 +259,18 @@ int container_stats(struct engine *engine, struct container *c, struct stats_sam
     json_key(&w, "storage_stats");
     json_begin_object(&w);
     json_end_object(&w);
-    put_cpu(&w, "cpu_stats", &now, &stats);
-    put_cpu(&w, "precpu_stats", previous ? previous : &zero, NULL);
+    put_cpu(&w, "cpu_stats", &now);
+    put_cpu(&w, "precpu_stats", previous ? previous : &zero);
     put_memory(&w, &stats);
     json_member_string(&w, "name", name);
     json_member_string(&w, "id", c->id);
     put_networks(&w, c, pid);
     json_end_object(&w);
     strbuf_addc(out, '\n');
-    if (previous != NULL)
+    if (previous != NULL) {
+        stats_sample_release(previous);
         *previous = now;
+        now = (struct stats_sample){0};
+    }
     return 0;
 }

@@ -71,6 +71,8 @@ field() { # image template
     before=$(dory images -aq --no-trunc | sort)
     run -1 dory commit nosuch
     [[ $output == *"No such container: nosuch"* ]]
+    run -0 curl -s -w ' %{http_code}' --unix-socket "$ENV_DIR/dory.sock" -X POST http://d/commit
+    [[ $output == *'invalid name or ID supplied: \"\"'*" 400" ]]
     run -1 dory commit -c 'FOO x' re
     [[ $output == *"is not a valid change command"* ]]
     run -1 dory commit re UPPER:1

@@ -37,6 +37,8 @@ cpu, before = s["cpu_stats"], s["precpu_stats"]
 assert cpu["online_cpus"] >= 1 and cpu["system_cpu_usage"] > before["system_cpu_usage"] > 0, cpu
 assert cpu["cpu_usage"]["total_usage"] > before["cpu_usage"]["total_usage"] > 0, (cpu, before)
 assert "percpu_usage" not in cpu["cpu_usage"] or sum(cpu["cpu_usage"]["percpu_usage"]) > 0, cpu
+both = [sum(c["cpu_usage"]["percpu_usage"]) for c in (before, cpu) if "percpu_usage" in c["cpu_usage"]]
+assert len(both) in (0, 2) and both == sorted(both), (before, cpu)
 assert set(cpu["throttling_data"]) == {"periods", "throttled_periods", "throttled_time"}, cpu
 assert s["networks"]["eth0"].keys() >= {"rx_bytes", "rx_packets", "rx_errors", "rx_dropped", "tx_bytes", "tx_packets", "tx_errors", "tx_dropped"}
 io = s["blkio_stats"]
