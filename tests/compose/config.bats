@@ -129,6 +129,9 @@ same_lines() {
     mkfifo pipe
     echo "$text" >pipe 3>&- &
     diff -u <(echo "$theirs") <(corpus_env timeout 60 "$DORY_BIN/dory" compose -f pipe config)
+    echo FILE=piped >pipe 3>&- &
+    run -0 corpus_env timeout 60 "$DORY_BIN/dory" compose -f - --env-file pipe config <<<"$text"
+    [[ "$output" == "name: in-piped"* ]]
 }
 
 @test "--compatibility and COMPOSE_COMPATIBILITY: names, and what config leaves out" {
@@ -146,4 +149,23 @@ same_lines() {
         rm environment
         same_output config --images
     done
+}
+
+@test "COMPOSE_ variables of .env are as good as the environment's, and those that come too late are not" {
+    mkdir "$BATS_TEST_TMPDIR/p"
+    cd "$BATS_TEST_TMPDIR/p" || return 1
+    echo 'services: {web: {image: "x:${TAG:-none}"}}' >compose.yaml
+    echo TAG=other >other.env
+    printf 'TAG=dot\nCOMPOSE_ENV_FILES=other.env\nCOMPOSE_PROGRESS=nonsense\n' >.env
+    same_output config
+    [[ "$output" == *"image: x:dot"* ]]
+    printf 'TAG=dot\nCOMPOSE_DISABLE_ENV_FILE=1\n' >.env
+    same_output config
+    [[ "$output" == *"image: x:none"* ]]
+    echo COMPOSE_PARALLEL_LIMIT=many >.env
+    run -1 corpus_env "$NEWER/usr/libexec/docker/cli-plugins/docker-compose" config
+    [[ "$output" == *'COMPOSE_PARALLEL_LIMIT must be an integer (found: "many")'* ]]
+    run -1 corpus_env "$DORY_BIN/dory" compose config
+    [[ "$output" == *'COMPOSE_PARALLEL_LIMIT must be an integer (found: "many")'* ]]
+    COMPOSE_PARALLEL_LIMIT=3 run -0 "$DORY_BIN/dory" compose config -q
 }

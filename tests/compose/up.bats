@@ -291,6 +291,23 @@ YAML
     [ "$(compose exec web echo --dry-run)" = --dry-run ]
 }
 
+@test "COMPOSE_STATUS_STDOUT brings what is being done to standard output" {
+    two_services
+    compose_reference create
+    export COMPOSE_STATUS_STDOUT=1
+    run -0 --separate-stderr compose_reference down
+    grep -q "Network shop_default  Removed" <<<"$output"
+    unset COMPOSE_STATUS_STDOUT
+    compose create
+    run -0 --separate-stderr compose down
+    [ -z "$output" ]
+    [[ "$stderr" == *"Network shop_default  Removed"* ]]
+    compose create
+    COMPOSE_STATUS_STDOUT=1 run -0 --separate-stderr compose down
+    [[ "$output" == *"Network shop_default  Removed"* ]]
+    [ -z "$stderr" ]
+}
+
 @test "--progress json and quiet" {
     two_services
     run -0 compose --progress json up -d

@@ -25,18 +25,23 @@ static enum board_mode choose_mode(const char *progress, bool terminal)
     return terminal ? BOARD_TTY : BOARD_PLAIN;
 }
 
+static int board_fd(const struct board *board)
+{
+    return board->to_output ? STDOUT_FILENO : STDERR_FILENO;
+}
+
 static void measure(struct board *board)
 {
     struct winsize size;
-    bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    bool known = ioctl(board_fd(board), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
     board->width = known ? size.ws_col : 80;
     board->height = known && size.ws_row > 4 ? size.ws_row : 25;
 }
 
 void board_init(struct board *board, const struct compose_options *options, const char *title)
 {
-    bool terminal = isatty(STDERR_FILENO), never = options->ansi && strcmp(options->ansi, "never") == 0;
-    *board = (struct board){.title = title, .dry_run = options->dry_run};
+    *board = (struct board){.title = title, .dry_run = options->dry_run, .to_output = options->status_to_output};
+    bool terminal = isatty(board_fd(board)), never = options->ansi && strcmp(options->ansi, "never") == 0;
     board->mode = choose_mode(options->progress, terminal && !never);
     board->colour = !never && (terminal || (options->ansi && strcmp(options->ansi, "always") == 0));
     measure(board);
@@ -71,7 +76,7 @@ static void print_json(struct board *board, const char *id, const char *text)
 
 static void flush(struct board *board)
 {
-    fd_write_all(STDERR_FILENO, board->out.data, board->out.size);
+    fd_write_all(board_fd(board), board->out.data, board->out.size);
     strbuf_clear(&board->out);
 }
 

@@ -28,6 +28,7 @@ struct board {
     enum board_mode { BOARD_PLAIN, BOARD_TTY, BOARD_JSON, BOARD_QUIET } mode;
     const char *title; /* "Running", "Stopping": stands above the list */
     bool dry_run, colour;
+    bool to_output; /* COMPOSE_STATUS_STDOUT: on standard output and not on standard error */
     struct board_row *rows;
     size_t count, capacity;
     size_t drawn;           /* TTY: lines that stand on the screen */

@@ -26,12 +26,15 @@ struct compose_options {
     int64_t parallel;        /* -1: no limit; COMPOSE_PARALLEL_LIMIT */
     bool parallel_given;
     bool dry_run, all_resources;
-    bool compatibility; /* --compatibility; COMPOSE_COMPATIBILITY is the loader's */
+    bool status_to_output; /* COMPOSE_STATUS_STDOUT: what is being done is told on standard output */
+    bool compatibility;    /* --compatibility; COMPOSE_COMPATIBILITY is the loader's */
 };
 
 extern const struct option compose_global_options[];
 void compose_options_defaults(void *flags);
-/* Reads the environment and checks the words. */
+/* Reads the environment and checks the words. COMPOSE_... variables of --env-file or .env that the environment does not
+ * have become part of it: they may set whatever the environment may, except COMPOSE_ENV_FILES, COMPOSE_PROGRESS and
+ * COMPOSE_STATUS_STDOUT. */
 int compose_options_prepare(void *flags, struct error *err);
 
 /* Those of the running command. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/parse.h"
-#include "cmd/dory/compose/compose.h"
+#include "cmd/dory/compose/project.h"
 
 #define AT(member) offsetof(struct compose_options, member)
 const struct option compose_global_options[] = {
@@ -51,6 +51,10 @@ int compose_options_prepare(void *flags, struct error *err)
     static const char *const ansi[] = {"never", "always", "auto", NULL};
     static const char *const progress[] = {"auto", "tty", "plain", "json", "quiet", NULL};
     struct compose_options *options = flags;
+    const char *stdout_variable = getenv("COMPOSE_STATUS_STDOUT");
+    bool yes = false;
+    options->status_to_output = stdout_variable && parse_bool(stdout_variable, &yes) == 0 && yes;
+    compose_environment_prepare(options);
     const char *limit = getenv("COMPOSE_PARALLEL_LIMIT");
     int r = choose(&options->ansi, "COMPOSE_ANSI", "auto", "ansi", ansi, err);
     if (r == 0)

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -116,6 +117,40 @@ static int find_everything(const struct compose_options *options, struct compose
         r = environment_add_files(&project->environment, &env_files, project->directory, &project->warnings, err);
     project->compatibility = wants_compatibility(options, &project->environment);
     return r;
+}
+
+/* A pipe can be read once only: what it has is for the project. */
+static bool is_no_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+void compose_environment_prepare(const struct compose_options *options)
+{
+    CLEANUP_STRV struct strv environment = STRV_INIT, env_files = STRV_INIT, warnings = STRV_INIT;
+    struct error ignored = {0};
+    for (char **entry = environ; *entry; entry++)
+        strv_add(&environment, *entry);
+    named_env_files(options, &env_files);
+    CLEANUP_FREE char *directory = find_directory(options, &options->files);
+    CLEANUP_FREE char *beside = xasprintf("%s/.env", directory);
+    size_t own = environment.count;
+    for (size_t i = 0; i < env_files.count; i++) {
+        if (is_no_file(env_files.items[i]))
+            return;
+    }
+    if (env_files.count == 0 && is_no_file(beside))
+        return;
+    if (environment_add_files(&environment, &env_files, directory, &warnings, &ignored) < 0)
+        error_clear(&ignored);
+    for (size_t i = own; i < environment.count; i++) {
+        char *entry = environment.items[i], *equals = strchr(entry, '=');
+        CLEANUP_FREE char *name = xstrndup(entry, (size_t)(equals - entry));
+        bool too_late = strcmp(name, "COMPOSE_ENV_FILES") == 0 || strcmp(name, "COMPOSE_PROGRESS") == 0;
+        if (strncmp(name, "COMPOSE_", 8) == 0 && !too_late)
+            setenv(name, equals + 1, false);
+    }
 }
 
 static int invalid_name(const char *name, struct error *err)

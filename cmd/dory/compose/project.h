@@ -58,6 +58,10 @@ int compose_project_load(const struct compose_options *options, struct compose_p
 /* The same, for some services, or not everything. */
 int compose_project_load_with(const struct compose_options *options, const struct compose_load *load,
                               struct compose_project *project, struct error *err);
+/* Puts the COMPOSE_... variables of --env-file or .env into our own environment, as far as it does not have them: they
+ * count before any file is looked for. COMPOSE_ENV_FILES and COMPOSE_PROGRESS come too late there, as in Compose. A
+ * file that cannot be read is told when the project is loaded. */
+void compose_environment_prepare(const struct compose_options *options);
 void compose_project_release(struct compose_project *project);
 /* Prints the warnings to standard error, as Compose does, and forgets them. */
 void compose_project_warn(struct compose_project *project);
