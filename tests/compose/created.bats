@@ -86,6 +86,7 @@ same_case() {
 @test "ports and what is exposed" { same_case created-ports 4 create; }
 @test "networks with addresses, aliases and links" { same_case created-net 11 create; }
 @test "mounts in all forms, secrets and configs" { same_case created-vols 7 create; }
+@test "zeros, empty values and seldom forms" { same_case created-odd 23 create; }
 @test "scales, profiles and dependencies" { same_case created-scale 6 create; }
 @test "what has been started: healthy, ended, sharing namespaces and volumes" { same_case created-up 5 up -d --quiet-pull; }
 
