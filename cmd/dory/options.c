@@ -103,6 +103,9 @@ static int store_value(const struct option *o, const char *value, void *place, s
 
 static int set_option(const struct option *o, const char *value, void *flags, struct error *err)
 {
+    bool off = false;
+    if (o->flags & OPTION_REFUSED && o->type == OPTION_BOOL && parse_bool(value, &off) == 0 && !off)
+        return 0; /* --menu=false asks for nothing */
     if (o->flags & OPTION_REFUSED)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "--%s is not supported", o->name);
     bool filter = o->value_name && strcmp(o->value_name, "filter") == 0;

@@ -26,7 +26,8 @@ enum option_type {
 enum option_flags {
     OPTION_MINUS_ONE = 1 << 0, /* OPTION_BYTES accepts -1 */
     OPTION_HIDDEN = 1 << 1,    /* not in --help */
-    OPTION_REFUSED = 1 << 2,   /* known to docker, not to dory: using it is an error that says so */
+    OPTION_REFUSED = 1 << 2,   /* known to docker, not to dory: using it is an error that says so; "=false" of a
+                                  OPTION_BOOL is none */
     OPTION_INHERITED = 1 << 3, /* of a group's flags: may stand behind its commands, too */
 };
 

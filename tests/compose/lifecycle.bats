@@ -41,6 +41,23 @@ load ../lib/compose_up
     [ -z "$(dory ps -aq)" ]
 }
 
+@test "stop -t -1 waits for ever, whatever the file says" {
+    file <<'YAML'
+services:
+  web:
+    image: busybox:latest
+    command: sh -c 'trap "sleep 0.3; exit 5" TERM; echo ready; while :; do sleep 0.05; done'
+    stop_grace_period: 0s
+YAML
+    compose up -d
+    for ((i = 0; i < 600; i++)); do
+        if compose logs web | grep -q ready; then break; fi
+        sleep 0.05
+    done
+    compose stop -t -1
+    [ "$(dory inspect -f '{{.State.ExitCode}}' shop-web-1)" = 5 ]
+}
+
 @test "rm asks, removes what is stopped, and with -s stops it before" {
     two_services
     compose up -d

@@ -50,6 +50,18 @@ YAML
     [[ "$(dory port "$name")" == 80/tcp* ]]
     [[ "$(dory inspect -f '{{json (index .NetworkSettings.Networks "shop_default").Aliases}}' "$name")" == *'"web"'* ]]
     dory rm -f "$name"
+    run -1 compose run -v aa:bb:cc:dd web
+    [ "${lines[-1]}" = "--volume: invalid spec: aa:bb:cc:dd: too many colons" ]
+    mkdir "$PROJECT/made"
+    shared='.[0].HostConfig | [(.Binds | sort), [.Mounts | sort_by(.Target)[] | del(.VolumeOptions | select(. == {}))]]'
+    own=(--no-deps --rm -d --name shop-own -v ./made:/made:z -v named:/named:nocopy -v /tmp:/slave:rslave
+        -v /tmp:/cached:cached web sleep 1000)
+    compose run "${own[@]}"
+    ours=$(dory inspect shop-own | jq -S "$shared")
+    dory rm -f shop-own
+    compose_reference run "${own[@]}"
+    diff <(echo "$ours") <(dory inspect shop-own | jq -S "$shared")
+    dory rm -f shop-own
     run -1 compose run --service-ports -p 80:80 web
     [[ "$output" == *"--service-ports and --publish are incompatible" ]]
     run -1 compose run nothing

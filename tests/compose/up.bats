@@ -188,7 +188,9 @@ YAML
     run -1 compose run --pull sometimes web
     [ "$output" = 'invalid --pull option "sometimes"' ]
     [ -z "$(dory ps -aq)$(dory network ls -q --filter label=com.docker.compose.project=shop)" ]
-    COMPOSE_PARALLEL_LIMIT=0 compose up -d
+    run -1 compose up -d --menu
+    [[ "$output" == "--menu is not supported"* ]]
+    COMPOSE_PARALLEL_LIMIT=0 compose up -d --menu=false
 }
 
 @test "orphans are warned of, and removed with --remove-orphans" {

@@ -10,7 +10,7 @@
 
 void app_init(struct app *app, struct cli *cli, const char *title)
 {
-    *app = (struct app){.cli = cli, .options = compose_options(cli), .timeout = -1};
+    *app = (struct app){.cli = cli, .options = compose_options(cli), .timeout = TIMEOUT_OWN};
     board_init(&app->board, app->options, title);
 }
 
@@ -219,7 +219,7 @@ static int remove_orphan(struct cli *cli, void *data, struct work_report *report
 {
     const struct compose_container *container = data;
     return container_op_stop_and_remove(
-        cli, &(struct container_op){.id = container->id, .name = container->name, .timeout = -1}, report, err);
+        cli, &(struct container_op){.id = container->id, .name = container->name, .timeout = TIMEOUT_OWN}, report, err);
 }
 
 int app_orphans(struct app *app, bool remove, struct error *err)

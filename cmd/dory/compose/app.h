@@ -37,6 +37,9 @@ struct app_service {
     bool recreates; /* some container of it is made anew in this run */
 };
 
+/* No time to stop in was given: that of the container counts. */
+#define TIMEOUT_OWN INT64_MIN
+
 struct app {
     struct cli *cli;
     const struct compose_options *options;
@@ -46,7 +49,7 @@ struct app {
     struct app_service *services;
     size_t count;
     struct board board;
-    int64_t timeout; /* seconds to stop in; -1: the container's own */
+    int64_t timeout; /* seconds to stop in, -1: for ever; or TIMEOUT_OWN */
 };
 #define CLEANUP_APP CLEANUP(app_release)
 

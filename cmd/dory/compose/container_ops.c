@@ -16,7 +16,7 @@ static char *with_timeout(const char *verb, int64_t timeout)
 {
     CLEANUP_STRBUF struct strbuf suffix = STRBUF_INIT;
     strbuf_addf(&suffix, "/%s", verb);
-    if (timeout >= 0)
+    if (timeout != TIMEOUT_OWN)
         client_query_add_int(&suffix, "t", timeout);
     return strbuf_take(&suffix);
 }

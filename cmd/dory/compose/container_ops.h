@@ -9,7 +9,7 @@ struct json; /* base/json.h */
 struct container_op {
     const char *id, *name;
     const struct json *service; /* for hooks; NULL: none */
-    int64_t timeout;            /* seconds to stop in; -1: the container's own */
+    int64_t timeout;            /* seconds to stop in, -1: for ever; or TIMEOUT_OWN */
     bool remove_volumes;        /* anonymous ones */
     const char *signal;         /* kill: NULL is SIGKILL */
     bool dry_run;               /* nothing is asked of the daemon */

@@ -326,7 +326,7 @@ static int replace(struct cli *cli, const struct creation *creation, struct work
     if (r < 0)
         return r;
     strbuf_adds(&suffix, "/stop");
-    if (creation->app->timeout >= 0)
+    if (creation->app->timeout != TIMEOUT_OWN)
         client_query_add_int(&suffix, "t", creation->app->timeout);
     r = container_op_post(cli, old, strbuf_str(&suffix), err);
     if (r == 0)

@@ -104,7 +104,7 @@ int create_flags_load(struct app *app, const struct create_flags *flags, const s
 {
     CLEANUP_STRV struct strv selected = STRV_INIT;
     strv_add_all(&selected, services);
-    app->timeout = flags->timeout_given ? flags->timeout : -1;
+    app->timeout = flags->timeout_given ? flags->timeout : TIMEOUT_OWN;
     int r = app_load(app, &selected, !flags->no_dependencies, err);
     for (size_t i = 0; r == 0 && i < flags->scale.count; i++)
         r = create_scale_apply(app, flags->scale.items[i], "invalid --scale option \"%s\". Should be SERVICE=NUM", err);

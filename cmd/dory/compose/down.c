@@ -216,7 +216,7 @@ static int run_down(struct cli *cli, void *data, const struct strv *arguments, s
     if (flags->rmi && strcmp(flags->rmi, "all") != 0 && strcmp(flags->rmi, "local") != 0)
         return error_set(err, ERROR_INVALID, 0, "invalid value for --rmi: \"%s\"", flags->rmi);
     app_init(&app, cli, "Running");
-    app.timeout = flags->timeout_given ? flags->timeout : -1;
+    app.timeout = flags->timeout_given ? flags->timeout : TIMEOUT_OWN;
     strv_add_all(&services, arguments);
     int r = app_find(&app, &services, err);
     if (r < 0)

@@ -49,7 +49,7 @@ static int begin(struct app *app, struct cli *cli, const char *title, const stru
                  const struct strv *arguments, struct strv *ret_names, struct error *err)
 {
     app_init(app, cli, title);
-    app->timeout = flags->timeout_given ? flags->timeout : -1;
+    app->timeout = flags->timeout_given ? flags->timeout : TIMEOUT_OWN;
     strv_add_all(ret_names, arguments);
     int r = app_find(app, ret_names, err);
     if (r < 0)

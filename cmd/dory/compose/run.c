@@ -10,7 +10,7 @@
 #include "base/json_edit.h"
 #include "cmd/dory/compose/container_ops.h"
 #include "cmd/dory/compose/create_options.h"
-#include "cmd/dory/compose/files.h"
+#include "cmd/dory/compose/load.h"
 #include "cmd/dory/compose/model.h"
 #include "cmd/dory/compose/schema.h"
 #include "cmd/dory/container_flags.h"
@@ -120,32 +120,30 @@ static int set_ports(struct json *config, const struct run_flags *flags, struct 
     return r;
 }
 
-/* "source:target[:ro]", or the target alone. */
-static int put_volume(struct json_writer *w, const char *spec, struct error *err)
+/* -v as the file's short form of a volume, relative to the directory that the command was called in. */
+static int read_volumes(const struct run_flags *flags, struct json **ret, struct error *err)
 {
-    CLEANUP_STRV struct strv parts = STRV_INIT;
+    static const struct schema_path path = {.name = "--volume"};
+    CLEANUP_YAML_POOL struct yaml_pool pool = {0};
+    CLEANUP_STRV struct strv warnings = STRV_INIT;
     CLEANUP_FREE char *here = getcwd(NULL, 0);
-    strv_split(&parts, spec, ':');
-    bool read_only = parts.count == 3 && strcmp(parts.items[2], "ro") == 0;
-    if (parts.count > 3 || (parts.count == 3 && !read_only && strcmp(parts.items[2], "rw") != 0))
-        return error_set(err, ERROR_INVALID, 0, "invalid spec: %s: only ro and rw may stand behind the target", spec);
-    const char *source = parts.count > 1 ? parts.items[0] : NULL, *target = parts.items[parts.count > 1];
-    if (!*target || (source && !*source))
-        return error_set(err, ERROR_INVALID, 0, "invalid spec: %s: empty section between colons", spec);
-    bool bind = source && (source[0] == '/' || source[0] == '.' || source[0] == '~');
-    json_begin_object(w);
-    json_member_string(w, "type", bind ? "bind" : "volume");
-    if (bind) {
-        const char *home = source[0] == '~' ? getenv("HOME") : NULL;
-        CLEANUP_FREE char *expanded = home ? xasprintf("%s%s", home, source + 1) : xstrdup(source);
-        CLEANUP_FREE char *path = compose_path_join(here ? here : "/", expanded);
-        json_member_string(w, "source", path);
-    } else if (source) {
-        json_member_string(w, "source", source);
+    const struct schema_walk walk = {.pool = &pool, .warnings = &warnings};
+    struct yaml *volumes = yaml_new(&pool, YAML_SEQUENCE, NULL), *whole = volumes;
+    static const char *const way[] = {"volumes", "run", "services"};
+    for (size_t i = 0; i < flags->volumes.count; i++) {
+        struct yaml *volume = yaml_new_string(&pool, flags->volumes.items[i], NULL);
+        int r = schema_short_mount(&walk, volume, &path, err);
+        if (r < 0)
+            return r;
+        yaml_append(&pool, volumes, volume);
     }
-    json_member_string(w, "target", target);
-    json_member_bool(w, "read_only", read_only);
-    json_end_object(w);
+    for (size_t i = 0; i < ARRAY_SIZE(way); i++) {
+        struct yaml *outer = yaml_new(&pool, YAML_MAPPING, NULL);
+        yaml_set(&pool, outer, way[i], whole);
+        whole = outer;
+    }
+    load_resolve_paths(&pool, whole, here ? here : "/");
+    *ret = yaml_to_json(volumes);
     return 0;
 }
 
@@ -153,21 +151,23 @@ static int put_volume(struct json_writer *w, const char *spec, struct error *err
 static int add_volumes(struct json *config, const struct run_flags *flags, struct error *err)
 {
     const struct json *there = json_get(config, "volumes");
+    CLEANUP_JSON struct json *own = NULL;
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
     struct json_writer w;
-    int r = 0;
     if (flags->volumes.count == 0)
         return 0;
+    int r = read_volumes(flags, &own, err);
+    if (r < 0)
+        return r;
     json_writer_init(&w, &text);
     json_begin_array(&w);
-    for (size_t i = 0; r == 0 && i < flags->volumes.count; i++)
-        r = put_volume(&w, flags->volumes.items[i], err);
+    for (size_t i = 0; i < json_count(own); i++)
+        json_put_value(&w, json_at(own, i));
     for (size_t i = 0; i < json_count(there); i++)
         json_put_value(&w, json_at(there, i));
     json_end_array(&w);
-    if (r == 0)
-        json_set(config, "volumes", parse(&text));
-    return r;
+    json_set(config, "volumes", parse(&text));
+    return 0;
 }
 
 static int set_environment(const struct app *app, struct json *config, const struct run_flags *flags, struct error *err)
