@@ -95,7 +95,12 @@ static int make_ranges(const struct kind *kind, struct error *err)
     int r = read_ranges(kind, USERNS_REMAP_USER, NULL, &map, err);
     if (r < 0 || map.count > 0)
         return r;
-    (void)file_read(AT_FDCWD, kind->ranges, DATABASE_MAX, &text, NULL, NULL); /* usermod makes a missing one */
+    CLEANUP_CLOSE int there = open(kind->ranges, O_RDONLY | O_CREAT | O_CLOEXEC, 0644); /* usermod wants a file */
+    if (there < 0)
+        return error_errno(err, errno, "userns-remap: %s", kind->ranges);
+    r = file_read(AT_FDCWD, kind->ranges, DATABASE_MAX, &text, NULL, err);
+    if (r < 0)
+        return r;
     uint64_t first = free_range(text);
     CLEANUP_FREE char *range =
         xasprintf("%llu-%llu", (unsigned long long)first, (unsigned long long)first + RANGE_COUNT - 1);

@@ -11,16 +11,16 @@ GID0=331072
 setup_file() {
     export ETC
     ETC=$(mktemp -d "${TMPDIR:-/tmp}/dory-etc.XXXXXX")
-    { cat /etc/passwd && echo tester:x:4321:4321::/:/bin/false; } >"$ETC/passwd"
-    { cat /etc/group && echo tester:x:4321: && echo others:x:4322:; } >"$ETC/group"
+    chmod 755 "$ETC"
+    cp -a /etc/. "$ETC"
+    echo tester:x:4321:4321::/:/bin/false >>"$ETC/passwd"
+    printf '%s\n' tester:x:4321: others:x:4322: >>"$ETC/group"
     echo "tester:$UID0:65536" >"$ETC/subuid"
     printf '%s\n' "tester:$GID0:65536" "others:$GID0:65536" >"$ETC/subgid"
     cat >"$ETC/launch" <<'L'
 #!/bin/sh
-# Through unshare -m: the mounts are nobody else's.
-for f in passwd group subuid subgid; do
-    mount --bind "$ETC/$f" "/etc/$f" || exit
-done
+# Through unshare -m: the mount is nobody else's.
+mount --bind "$ETC" /etc || exit
 chmod 755 "$ENV_DIR" # dockerd wants the way to its data open
 exec "$@"
 L
@@ -419,6 +419,27 @@ D
     owned_by app /x 0/0
     dory restart -t 0 app >/dev/null
     [ "$(dory exec app cat /proc/self/uid_map | xargs)" = "0 $UID0 65536" ]
+}
+
+@test "default is the user dockremap, who is made with ranges behind those that others have" {
+    ours
+    env_daemon_kill TERM
+    rm "$ETC/subgid"
+    run ! grep -q dockremap "$ETC/passwd"
+    echo '{"userns-remap": "default"}' >"$ENV_DIR/daemon.json"
+    env_daemon_start
+    grep -q '^dockremap:.*/bin/false$' "$ETC/passwd"
+    [ "$(grep dockremap "$ETC/subuid" "$ETC/subgid" | cut -d: -f2- | xargs)" = "dockremap:$((UID0 + 65536)):65536 dockremap:100000:65536" ]
+    [ "$(dory info -f '{{.DockerRootDir}}')" = "$ENV_DIR/data/$((UID0 + 65536)).100000" ]
+    env_images busybox
+    [ "$(dory run --rm busybox sh -c 'cat /proc/self/uid_map /proc/self/gid_map' | xargs)" = "0 $((UID0 + 65536)) 65536 0 100000 65536" ]
+    env_daemon_kill TERM
+    env_daemon_start # they are there by now
+    [ "$(grep -c dockremap "$ETC/subuid")" = 1 ]
+    env_daemon_kill TERM
+    printf '%s\n' "tester:$GID0:65536" "others:$GID0:65536" >"$ETC/subgid"
+    echo '{"userns-remap": "tester"}' >"$ENV_DIR/daemon.json"
+    env_daemon_start
 }
 
 @test "a daemon with other ids has a data root of its own, and one that cannot have them says why" {
