@@ -57,6 +57,7 @@ struct walk {
     int symlinks;
     mode_t mode; /* of new directories */
     bool file;   /* the last component becomes a regular file */
+    const struct beneath_owner *owner;
 };
 
 static void walk_release(struct walk *w)
@@ -110,6 +111,20 @@ static int walk_symlink(struct walk *w, int link_fd)
     return walk_reopen(w);
 }
 
+static bool in_root_mount(const struct walk *w)
+{
+    struct statx root, here;
+    return statx(w->root_fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &root) == 0 &&
+           statx(w->fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &here) == 0 && root.stx_mnt_id == here.stx_mnt_id;
+}
+
+static int walk_give(struct walk *w, const char *name)
+{
+    if (w->owner == NULL || !in_root_mount(w))
+        return 0;
+    return fchownat(w->fd, name, w->owner->uid, w->owner->gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 /* Makes `name` unless it is there; either way returns an O_PATH descriptor to it. */
 static int walk_make(struct walk *w, const char *name, bool file)
 {
@@ -119,14 +134,21 @@ static int walk_make(struct walk *w, const char *name, bool file)
             return fd;
         if (errno != ENOENT)
             return -errno;
+        bool there = false;
         if (file) {
             int made = openat(w->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
             if (made < 0 && errno != EEXIST)
                 return -errno;
             fd_close(made);
-        } else if (mkdirat(w->fd, name, w->mode) < 0 && errno != EEXIST) {
-            return -errno;
+            there = made < 0;
+        } else if (mkdirat(w->fd, name, w->mode) < 0) {
+            if (errno != EEXIST)
+                return -errno;
+            there = true;
         }
+        int r = there ? 0 : walk_give(w, name);
+        if (r < 0)
+            return r;
     }
     return -EAGAIN;
 }
@@ -171,12 +193,12 @@ static int walk_step(struct walk *w, const char *name)
     return S_ISDIR(st.st_mode) ? 0 : 1;
 }
 
-static int walk(int root_fd, const char *path, mode_t mode, bool file)
+static int walk(int root_fd, const char *path, mode_t mode, bool file, const struct beneath_owner *owner)
 {
     if (strlen(path) >= PATH_MAX)
         return -ENAMETOOLONG;
     CLEANUP(walk_release)
-    struct walk w = {.root_fd = root_fd, .fd = -1, .rest = xstrdup(path), .mode = mode, .file = file};
+    struct walk w = {.root_fd = root_fd, .fd = -1, .rest = xstrdup(path), .mode = mode, .file = file, .owner = owner};
     int r = walk_reopen(&w);
     while (r == 0) {
         CLEANUP_FREE char *name = walk_next(&w);
@@ -245,7 +267,7 @@ int beneath_mkdirs(int root_fd, const char *path, mode_t mode)
 {
     /* Mostly it is there. */
     int fd = beneath_open(root_fd, *path ? path : "/", O_PATH | O_DIRECTORY, 0);
-    return fd != -ENOENT ? fd : walk(root_fd, path, mode, false);
+    return fd != -ENOENT ? fd : walk(root_fd, path, mode, false, NULL);
 }
 
 int beneath_open_parent(int root_fd, const char *path, bool make_parents, char **ret_name)
@@ -270,10 +292,15 @@ int beneath_open_parent(int root_fd, const char *path, bool make_parents, char *
 
 int beneath_make_target(int root_fd, const char *path, bool is_dir)
 {
+    return beneath_make_target_owned(root_fd, path, is_dir, NULL);
+}
+
+int beneath_make_target_owned(int root_fd, const char *path, bool is_dir, const struct beneath_owner *owner)
+{
     int fd = beneath_open(root_fd, *path ? path : "/", O_PATH, 0);
     if (fd != -ENOENT)
         return fd;
-    return walk(root_fd, path, 0755, !is_dir);
+    return walk(root_fd, path, 0755, !is_dir, owner);
 }
 
 int beneath_read_file(int root_fd, const char *path, size_t limit, char **ret_data, size_t *ret_size)

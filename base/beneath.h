@@ -35,6 +35,14 @@ int beneath_resolve(int root_fd, const char *path, char **ret);
 /* Makes an empty regular file (0644) or a directory (is_dir, 0755) at path with its parents (0755), unless something is
  * there already. Returns an O_PATH descriptor to it, symlinks resolved inside the root. */
 int beneath_make_target(int root_fd, const char *path, bool is_dir);
+/* The same for a tree whose root is somebody else's (of a user namespace): what is made belongs to `owner` (NULL: to
+ * us) where it lies in root_fd's own mount. In others it stays ours: who may rename there could have something of the
+ * host in its place by then. */
+struct beneath_owner {
+    uid_t uid;
+    gid_t gid;
+};
+int beneath_make_target_owned(int root_fd, const char *path, bool is_dir, const struct beneath_owner *owner);
 /* Whole file, at most `limit` bytes, regular files only (a FIFO or device there is -EINVAL and is never waited on). */
 int beneath_read_file(int root_fd, const char *path, size_t limit, char **ret_data, size_t *ret_size);
 /* rm -rf of `name` (one component) in dir_fd, by descriptors, never following symlinks, never crossing mounts (-EXDEV

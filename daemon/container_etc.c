@@ -42,8 +42,8 @@ int container_etc_write(struct engine *engine, struct container *c, const struct
     const struct daemon_options *options = engine->options;
     const struct userns_remap *remap = container_remap(engine, c);
     struct etc_files files = {
-        .uid = remap != NULL ? remap->root_uid : 0,
-        .gid = remap != NULL ? remap->root_gid : 0,
+        .uid = remap != NULL ? remap->root.uid : 0,
+        .gid = remap != NULL ? remap->root.gid : 0,
         .hostname = c->config.hostname,
         .domainname = c->config.domainname,
         .addresses = &addresses,

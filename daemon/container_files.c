@@ -12,6 +12,7 @@
 #include "base/beneath.h"
 #include "base/fd.h"
 #include "daemon/engine_internal.h"
+#include "daemon/userns_remap.h"
 
 /* Trees are walked by recursion (PACK_DEPTH_MAX levels). */
 #define STACK ((size_t)4 * 1024 * 1024)
@@ -103,12 +104,15 @@ static int open_source(struct job *job, const struct mount_point *m, struct erro
     return TAKE_FD(fd);
 }
 
-static int attach(int fd, int root_fd, const struct mount_point *m, bool make, struct error *err)
+static int attach(const struct job *job, int fd, int root_fd, const struct mount_point *m, struct error *err)
 {
+    const struct userns_remap *remap = container_remap(job->engine, job->c);
+    bool make = job->write;
     struct stat st;
     if (fstat(fd, &st) < 0)
         return error_errno(err, errno, "mount %s", m->destination);
-    CLEANUP_CLOSE int target = make ? beneath_make_target(root_fd, m->destination, S_ISDIR(st.st_mode))
+    CLEANUP_CLOSE int target = make ? beneath_make_target_owned(root_fd, m->destination, S_ISDIR(st.st_mode),
+                                                                remap != NULL ? &remap->root : NULL)
                                     : beneath_open(root_fd, m->destination, O_PATH, 0);
     if (target == -ENOENT && !make)
         return 0; /* nothing can be mounted there without writing */
@@ -145,7 +149,7 @@ static int attach_all(struct job *job, int root_fd, struct error *err)
                 ? error_errno(err, errno, "mount the root of container %s", c->id)
                 : 0;
     for (size_t i = 0; r >= 0 && i < count; i++)
-        r = sources[i] >= 0 ? attach(sources[i], root_fd, &c->mounts[i], job->write, err) : 0;
+        r = sources[i] >= 0 ? attach(job, sources[i], root_fd, &c->mounts[i], err) : 0;
     close_sources(sources, count);
     return r < 0 ? r : 0;
 }

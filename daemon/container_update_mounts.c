@@ -9,11 +9,13 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "daemon/container_update.h"
 #include "daemon/engine_internal.h"
 #include "daemon/mount_live.h"
 #include "daemon/mount_sources.h"
 #include "daemon/spec_generate.h"
+#include "daemon/userns_remap.h"
 #include "runtime/mount_options.h"
 
 void update_mounts_release(struct update_mounts *a)
@@ -67,7 +69,44 @@ static int parse(const struct container *c, const struct json_array *requests, s
 
 /* ---- the source, as a detached mount ---- */
 
-static int make_tmpfs(const struct mount_point *m, struct error *err)
+/* An id of the container's in an option of a tmpfs that the host mounts. */
+static int set_id(int fs, const char *key, const char *value, const struct id_map *map, struct error *err)
+{
+    int64_t inside;
+    uint32_t outside;
+    char text[12];
+    if (parse_int64(value, 0, UINT32_MAX, &inside) < 0 || !id_map_outside(map, (uint32_t)inside, &outside))
+        return error_set(err, ERROR_INVALID, EINVAL, "tmpfs option %s=%s is no id of the container's", key, value);
+    snprintf(text, sizeof(text), "%u", outside);
+    return fsconfig(fs, FSCONFIG_SET_STRING, key, text, 0) < 0 ? error_errno(err, errno, "tmpfs option %s", key) : 0;
+}
+
+static int set_option(int fs, const char *option, const struct userns_remap *remap, struct error *err)
+{
+    CLEANUP_FREE char *key = xstrdup(option);
+    char *value = strchr(key, '=');
+    if (value != NULL)
+        *value++ = '\0';
+    if (remap != NULL && value != NULL && (strcmp(key, "uid") == 0 || strcmp(key, "gid") == 0))
+        return set_id(fs, key, value, *key == 'u' ? &remap->uids : &remap->gids, err);
+    return fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key, value, 0) < 0
+               ? error_errno(err, errno, "tmpfs option %s", option)
+               : 0;
+}
+
+static int set_options(int fs, const struct strv *options, const struct userns_remap *remap, struct error *err)
+{
+    int r = fsconfig(fs, FSCONFIG_SET_STRING, "source", "tmpfs", 0) < 0 ? error_errno(err, errno, "tmpfs") : 0;
+    if (r == 0 && remap != NULL) /* it is its root's unless an option says otherwise */
+        r = set_option(fs, "uid=0", remap, err);
+    if (r == 0 && remap != NULL)
+        r = set_option(fs, "gid=0", remap, err);
+    for (size_t i = 0; r == 0 && i < options->count; i++)
+        r = set_option(fs, options->items[i], remap, err);
+    return r;
+}
+
+static int make_tmpfs(const struct mount_point *m, const struct userns_remap *remap, struct error *err)
 {
     struct oci_mount spec = {.destination = m->destination, .type = (char *)"tmpfs"};
     struct mount_options options = {0};
@@ -79,19 +118,13 @@ static int make_tmpfs(const struct mount_point *m, struct error *err)
     if (r < 0)
         return r;
     CLEANUP_CLOSE int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
-    bool ok = fs >= 0 && fsconfig(fs, FSCONFIG_SET_STRING, "source", "tmpfs", 0) == 0;
-    for (size_t i = 0; ok && i < options.data.count; i++) {
-        CLEANUP_FREE char *key = xstrdup(options.data.items[i]);
-        char *value = strchr(key, '=');
-        if (value != NULL)
-            *value++ = '\0';
-        ok = fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key, value, 0) == 0;
-    }
-    ok = ok && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0;
-    int fd = ok ? fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)options.set) : -1;
-    r = fd < 0 ? -errno : fd;
+    r = fs < 0 ? error_errno(err, errno, "tmpfs") : set_options(fs, &options.data, remap, err);
+    if (r == 0 && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        r = error_errno(err, errno, "tmpfs");
+    if (r == 0 && (r = fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)options.set)) < 0)
+        r = error_errno(err, errno, "tmpfs");
     mount_options_release(&options);
-    return r < 0 ? error_errno(err, r, "tmpfs for %s", m->destination) : r;
+    return r < 0 ? error_context(err, "tmpfs for %s", m->destination) : r;
 }
 
 static int clone_source(struct engine *engine, const struct mount_point *m, struct error *err)
@@ -106,9 +139,10 @@ static int clone_source(struct engine *engine, const struct mount_point *m, stru
 }
 
 /* The descriptor of what is mounted now, or -errno. */
-static int attach(struct engine *engine, const struct mount_point *m, int namespace_fd, struct error *err)
+static int attach(struct engine *engine, const struct mount_point *m, const struct userns_remap *remap,
+                  int namespace_fd, struct error *err)
 {
-    CLEANUP_CLOSE int fd = m->type == MOUNT_TMPFS ? make_tmpfs(m, err) : clone_source(engine, m, err);
+    CLEANUP_CLOSE int fd = m->type == MOUNT_TMPFS ? make_tmpfs(m, remap, err) : clone_source(engine, m, err);
     if (fd < 0)
         return fd;
     bool one = m->type == MOUNT_TMPFS || m->non_recursive || m->read_only_non_recursive;
@@ -117,29 +151,29 @@ static int attach(struct engine *engine, const struct mount_point *m, int namesp
         (m->read_only &&
          mount_setattr(fd, "", AT_EMPTY_PATH | (one ? 0u : (unsigned)AT_RECURSIVE), &read_only, sizeof(read_only)) < 0))
         return error_errno(err, errno, "mount source %s", m->source ? m->source : "tmpfs");
-    int r = mount_live_attach(namespace_fd, fd, m->destination, err);
+    int r = mount_live_attach(namespace_fd, fd, m->destination, remap != NULL ? &remap->root : NULL, err);
     return r < 0 ? r : TAKE_FD(fd);
 }
 
 /* All or none. */
-static int attach_all(struct engine *engine, const struct update_mounts *a, const char *id, pid_t pid,
+static int attach_all(struct engine *engine, const struct update_mounts *a, const struct container *c, pid_t pid,
                       struct error *err)
 {
-    CLEANUP_CLOSE int namespace_fd = mount_live_open(pid, id, err);
+    CLEANUP_CLOSE int namespace_fd = mount_live_open(pid, c->id, err);
     if (namespace_fd < 0)
         return namespace_fd;
     CLEANUP_FREE int *fds = xcalloc(a->count, sizeof(*fds));
     size_t done = 0;
     int r = 0;
     while (r >= 0 && done < a->count) {
-        r = attach(engine, &a->items[done], namespace_fd, err);
+        r = attach(engine, &a->items[done], container_remap(engine, c), namespace_fd, err);
         if (r >= 0)
             fds[done++] = r;
     }
     for (size_t i = done; i-- > 0;) {
         struct error failed = {0};
         if (r < 0 && mount_live_detach(namespace_fd, fds[i], &failed) < 0)
-            log_error("container %s: %s: %s", id, a->items[i].destination, failed.message);
+            log_error("container %s: %s: %s", c->id, a->items[i].destination, failed.message);
         fd_close(fds[i]);
     }
     return r < 0 ? r : 0;
@@ -226,10 +260,6 @@ static int plan(struct container_update *u, struct error *err)
         r = error_set(err, ERROR_INVALID, 0, "MountsAdd: a list of mounts is expected");
     if (r == 0)
         r = parse(u->container, &asked.mounts, &u->mounts, err);
-    if (r == 0 && u->pid != 0 && container_remap(u->engine, u->container) != NULL)
-        r = error_set(
-            err, ERROR_NOT_IMPLEMENTED, 0,
-            "MountsAdd: a running container with a user namespace (userns-remap) is not supported by dory yet");
     if (r == 0)
         add_requests(&u->next, &asked.mounts);
     host_config_release(&asked);
@@ -257,7 +287,7 @@ static int apply(struct container_update *u, struct error *err)
 {
     if (u->mounts.count == 0 || u->pid == 0)
         return 0;
-    return attach_all(u->engine, &u->mounts, u->container->id, u->pid, err);
+    return attach_all(u->engine, &u->mounts, u->container, u->pid, err);
 }
 
 /* Readers without a lock look at the count first, then at the pointer: it is the pointer that changes first. */

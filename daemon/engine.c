@@ -164,7 +164,7 @@ static int open_volumes(struct engine *engine, struct error *err)
 {
     CLEANUP_FREE char *path = xasprintf("%s/volumes", engine->options->data_root);
     const struct userns_remap *remap = engine->options->remap;
-    return volumes_open(path, engine->db, remap != NULL ? remap->root_uid : 0, remap != NULL ? remap->root_gid : 0,
+    return volumes_open(path, engine->db, remap != NULL ? remap->root.uid : 0, remap != NULL ? remap->root.gid : 0,
                         &engine->volumes, err);
 }
 

@@ -36,8 +36,8 @@ static int make_shm(struct engine *engine, const struct container *c, char **ret
 {
     const struct userns_remap *remap = container_remap(engine, c);
     char size[24], uid[12], gid[12];
-    snprintf(uid, sizeof(uid), "%u", remap != NULL ? remap->root_uid : 0);
-    snprintf(gid, sizeof(gid), "%u", remap != NULL ? remap->root_gid : 0);
+    snprintf(uid, sizeof(uid), "%u", remap != NULL ? remap->root.uid : 0);
+    snprintf(gid, sizeof(gid), "%u", remap != NULL ? remap->root.gid : 0);
     snprintf(size, sizeof(size), "%lld", (long long)c->host.shm_size);
     CLEANUP_CLOSE int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
     if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "source", "shm", 0) < 0 ||

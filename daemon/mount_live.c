@@ -16,6 +16,7 @@ struct job {
     int (*work)(struct job *job);
     int namespace_fd, mount_fd;
     const char *destination;
+    const struct beneath_owner *owner;
     int result;
     struct error err;
 };
@@ -38,7 +39,7 @@ static int attach(struct job *job)
     CLEANUP_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0 || fstat(job->mount_fd, &st) < 0)
         return error_errno(err, errno, "the container's root");
-    CLEANUP_CLOSE int target = beneath_make_target(root, job->destination, S_ISDIR(st.st_mode));
+    CLEANUP_CLOSE int target = beneath_make_target_owned(root, job->destination, S_ISDIR(st.st_mode), job->owner);
     if (target < 0)
         return error_errno(err, target, "%s in the container", job->destination);
     if (move_mount(job->mount_fd, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
@@ -92,9 +93,11 @@ int mount_live_open(pid_t pid, const char *id, struct error *err)
     return fd < 0 ? error_errno(err, errno, "the container's mounts") : fd;
 }
 
-int mount_live_attach(int namespace_fd, int mount_fd, const char *destination, struct error *err)
+int mount_live_attach(int namespace_fd, int mount_fd, const char *destination, const struct beneath_owner *owner,
+                      struct error *err)
 {
-    struct job job = {.work = attach, .namespace_fd = namespace_fd, .mount_fd = mount_fd, .destination = destination};
+    struct job job = {
+        .work = attach, .namespace_fd = namespace_fd, .mount_fd = mount_fd, .destination = destination, .owner = owner};
     return run_in_thread(&job, err);
 }
 

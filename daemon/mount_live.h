@@ -7,13 +7,16 @@
 
 #include <sys/types.h>
 
+#include "base/beneath.h"
 #include "base/error.h"
 
 /* The mount namespace of container `id`, whose process is `pid`: a descriptor, or -errno when that has ended (also when
  * another process got its number). */
 int mount_live_open(pid_t pid, const char *id, struct error *err);
-/* Attaches a detached mount at `destination`; a missing target is made. The descriptor stays the mount's. */
-int mount_live_attach(int namespace_fd, int mount_fd, const char *destination, struct error *err);
+/* Attaches a detached mount at `destination`; a missing target is made, for `owner` (beneath_make_target_owned()). The
+ * descriptor stays the mount's. */
+int mount_live_attach(int namespace_fd, int mount_fd, const char *destination, const struct beneath_owner *owner,
+                      struct error *err);
 /* Undoes it, with everything below. A target that was made stays. */
 int mount_live_detach(int namespace_fd, int mount_fd, struct error *err);
 

@@ -149,15 +149,15 @@ int userns_remap_open(const char *option, struct userns_remap **ret, struct erro
         r = load(&gids, parts.count > 1 ? parts.items[1] : user, &remap->gids, &group, err);
     if (r < 0)
         return r;
-    remap->root_uid = remap->uids.ranges[0].outside;
-    remap->root_gid = remap->gids.ranges[0].outside;
+    remap->root.uid = remap->uids.ranges[0].outside;
+    remap->root.gid = remap->gids.ranges[0].outside;
     *ret = TAKE_PTR(remap);
     return 0;
 }
 
 char *userns_remap_root(const struct userns_remap *remap, const char *data_root)
 {
-    return xasprintf("%s/%u.%u", data_root, remap->root_uid, remap->root_gid);
+    return xasprintf("%s/%u.%u", data_root, remap->root.uid, remap->root.gid);
 }
 
 int userns_remap_outside(const struct userns_remap *remap, uint32_t uid, uint32_t gid, uint32_t *ret_uid,

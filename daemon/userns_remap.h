@@ -6,6 +6,7 @@
 #ifndef DORY_DAEMON_USERNS_REMAP_H
 #define DORY_DAEMON_USERNS_REMAP_H
 
+#include "base/beneath.h"
 #include "base/id_map.h"
 
 #define USERNS_REMAP_DEFAULT "default"
@@ -13,7 +14,7 @@
 
 struct userns_remap {
     struct id_map uids, gids;
-    uint32_t root_uid, root_gid; /* what root of the containers is on the host */
+    struct beneath_owner root; /* what root of the containers is on the host */
 };
 
 /*

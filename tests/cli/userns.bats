@@ -25,7 +25,7 @@ chmod 755 "$ENV_DIR" # dockerd wants the way to its data open
 exec "$@"
 L
     ENV_LAUNCH=(unshare -m sh "$ETC/launch")
-    ENV_CONFIG='{"userns-remap": "tester"}' env_start
+    ENV_CONFIG='{"userns-remap": "tester", "runtimes": {"other": {"path": "/usr/sbin/runc"}}}' env_start
     env_images busybox
     export ROOT=$ENV_DIR/data/$UID0.$GID0
     chmod 755 "$ENV_DIR"
@@ -288,11 +288,35 @@ owned_by() { # container path uid/gid
     dory run --rm --userns host --pid container:peer --ipc container:peer busybox ps | grep -q 'sleep 1000'
 }
 
-@test "what is not there yet is refused by name" {
+@test "a mount into a running container, and its place, are the container root's" {
     ours
-    dory run -d --name peer busybox sleep 1000
-    run -0 api /containers/peer/update -d '{"MountsAdd": [{"Type": "tmpfs", "Target": "/late"}]}'
-    [[ $output == *"with a user namespace"*501 ]]
+    dory run -d --name late busybox sleep 1000
+    run -0 api /containers/late/update -d '{"MountsAdd": [{"Type": "tmpfs", "Target": "/late/one"}, {"Type": "volume", "Source": "latevol", "Target": "/late/two"},
+        {"Type": "tmpfs", "Target": "/late/three", "TmpfsOptions": {"Options": [["uid", "7"]]}}]}'
+    [ "${output##*$'\n'}" = 200 ]
+    run -0 dory exec late stat -c '%n %u:%g' /late /late/one /late/two /late/three
+    [ "$output" = "/late 0:0
+/late/one 0:0
+/late/two 0:0
+/late/three 7:0" ]
+    run -0 api /containers/late/update -d '{"MountsAdd": [{"Type": "tmpfs", "Target": "/late/four", "TmpfsOptions": {"Options": [["uid", "70000"]]}}]}'
+    [[ $output == *"uid=70000 is no id of the container's"*400 ]]
+}
+
+@test "what the daemon makes in a container's root for a mount belongs to the container's root" {
+    dory create --name places -v "$ENV_DIR/shared:/deep/er/place" busybox
+    echo x >"$ENV_DIR/toput"
+    dory cp "$ENV_DIR/toput" places:/tmp
+    dory commit places placed >/dev/null
+    dory export places | tar tvn --numeric-owner >"$ENV_DIR/places"
+    run ! grep -v ' 0/0 ' "$ENV_DIR/places"
+    [ "$(dory run --rm placed stat -c %u:%g /tmp/toput | sort -u)" = 0:0 ]
+}
+
+@test "other runtimes are refused by name" {
+    ours
+    run -125 dory run --rm --runtime other busybox true
+    [[ $output == *"runtime other: user namespaces (userns-remap) are not supported by dory yet with other runtimes than its own"* ]]
 }
 
 @test "RUN is mapped, and the image has the ids of the container" {
