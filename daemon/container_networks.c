@@ -49,6 +49,9 @@ static int check_address(const struct network_identity *network, const char *add
     const char *subnet = ipv6 ? network->subnet6 : network->subnet;
     if (!is_set(address) || (ipv6 ? contains6 : contains4)(subnet, address))
         return 0;
+    for (size_t i = 0; !ipv6 && i < network->further.count; i++)
+        if (contains4(network->further.items[i], address))
+            return 0;
     if (network->predefined)
         return invalid_settings(err, network->name,
                                 "user specified IP address is supported on user defined networks only");

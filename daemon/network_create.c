@@ -140,9 +140,11 @@ static int take_pools(struct create_request *q, struct network_config *config, s
         const char *any = is_set(pools[i].subnet) ? pools[i].subnet : is_set(pools[i].gateway) ? pools[i].gateway : "";
         bool v6 = strchr(any, ':') != NULL;
         struct network_subnet *to = v6 ? &config->v6 : &config->v4;
-        if (to->subnet != NULL || to->gateway != NULL)
-            return error_set(err, ERROR_FORBIDDEN, 0, "%s driver doesn't support multiple subnets",
-                             is_set(q->driver) ? q->driver : "bridge");
+        if ((to->subnet != NULL || to->gateway != NULL) && (v6 || config->further.count == NETWORK_FURTHER_MAX))
+            return error_set(err, ERROR_FORBIDDEN, 0, "%s driver doesn't support multiple %ssubnets",
+                             is_set(q->driver) ? q->driver : "bridge", v6 ? "IPv6 " : "that many ");
+        if (to->subnet != NULL && is_set(pools[i].subnet))
+            to = network_config_add_subnet(config);
         if (!is_set(pools[i].subnet) &&
             (is_set(pools[i].range) || is_set(pools[i].gateway) || pools[i].auxiliary.count))
             return error_set(

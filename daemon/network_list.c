@@ -176,6 +176,8 @@ static void write_ipam(struct json_writer *w, const struct network_config *confi
     } else {
         json_begin_array(w);
         write_pool(w, &config->v4);
+        for (size_t i = 0; i < config->further.count; i++)
+            write_pool(w, &((const struct network_subnet *)config->further.items)[i]);
         write_pool(w, &config->v6);
         json_end_array(w);
     }

@@ -25,6 +25,7 @@ void network_identity_release(struct network_identity *identity)
     free(identity->name);
     free(identity->driver);
     free(identity->subnet);
+    strv_release(&identity->further);
     free(identity->subnet6);
     *identity = (struct network_identity){0};
 }
@@ -207,6 +208,9 @@ static void identify(const struct network_config *config, struct network_identit
     if (config->v4.subnet && !config->v4.chosen) {
         ret->subnet = xstrdup(config->v4.subnet);
     }
+    for (size_t i = 0; i < config->further.count; i++) {
+        strv_add(&ret->further, ((const struct network_subnet *)config->further.items)[i].subnet);
+    }
     if (config->v6.subnet && !config->v6.chosen) {
         ret->subnet6 = xstrdup(config->v6.subnet);
     }
@@ -318,6 +322,9 @@ static int apply_settings(struct network_registry *registry, struct network_conf
     if (from) {
         config->ipv6 = from->ipv6;
         copy_subnet(&config->v4, &from->v4);
+        for (size_t i = 0; i < from->further.count; i++) {
+            copy_subnet(network_config_add_subnet(config), &((const struct network_subnet *)from->further.items)[i]);
+        }
         copy_subnet(&config->v6, &from->v6);
         strmap_copy(&config->options, &from->options);
         strmap_copy(&config->labels, &from->labels);

@@ -43,7 +43,7 @@ static int take_given4(struct network *network, const char *text, uint32_t *ret,
     if (ipam_parse_address(text, &address) < 0) {
         return error_set(err, ERROR_INVALID, 0, "invalid IPv4 address: %s", text);
     }
-    int r = ipam_take(&network->ipam, address);
+    int r = ipam_take(network_subnet_of(network, address), address);
     if (r < 0) {
         return taken_error(r, text, err);
     }
@@ -78,7 +78,7 @@ static int take_addresses(struct endpoint *e, const struct network_attachment *a
 {
     struct network *network = e->network;
     int r = attachment->address ? take_given4(network, attachment->address, &e->address, err)
-                                : ipam_allocate(&network->ipam, &e->address, err);
+                                : network_allocate_address(network, &e->address, err);
     if (r == 0 && attachment->address6) {
         r = take_given6(network, attachment->address6, &e->address6, err);
     } else if (r == 0 && network->subnet6.prefix) {
@@ -222,7 +222,7 @@ void endpoint_free(struct endpoint *e)
         return;
     }
     if (e->address) {
-        ipam_free(&e->network->ipam, e->address);
+        ipam_free(network_subnet_of(e->network, e->address), e->address);
     }
     if (!IN6_IS_ADDR_UNSPECIFIED(&e->address6)) {
         ipam6_free(&e->network->ipam6, &e->address6);
@@ -266,17 +266,23 @@ void endpoint_retire(struct network_manager *manager, struct endpoint *e, bool h
     pool_add_job(manager->pool, &job);
 }
 
+uint32_t endpoint_gateway(const struct endpoint *e)
+{
+    const struct ipam *subnet = network_subnet_of(e->network, e->address);
+    return subnet == &e->network->ipam ? e->network->gateway : subnet->subnet.gateway;
+}
+
 void endpoint_describe(const struct endpoint *e, struct network_endpoint *ret)
 {
     const struct network *network = e->network;
     char text[IPAM_TEXT_MAX];
-    *ret = (struct network_endpoint){.prefix = network->bridge.subnet.prefix};
+    *ret = (struct network_endpoint){.prefix = network_subnet_of(network, e->address)->subnet.prefix};
     memcpy(ret->network_id, network->id, sizeof(ret->network_id));
     memcpy(ret->endpoint_id, e->id, sizeof(ret->endpoint_id));
     ipam_format_address(text, e->address);
     snprintf(ret->address, sizeof(ret->address), "%s", text);
     if (!network->internal && !network->direct) {
-        ipam_format_address(text, network->gateway);
+        ipam_format_address(text, endpoint_gateway(e));
         snprintf(ret->gateway, sizeof(ret->gateway), "%s", text);
     }
     if (!IN6_IS_ADDR_UNSPECIFIED(&e->address6)) {

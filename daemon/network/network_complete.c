@@ -56,9 +56,13 @@ static int used_subnets(struct network_manager *manager, struct ipam_subnet **re
         return r;
     }
     pthread_mutex_lock(&manager->lock);
-    used = xreallocarray(used, count + manager->count, sizeof(*used));
     for (size_t i = 0; i < manager->count; i++) {
-        used[count++] = manager->networks[i]->bridge.subnet;
+        const struct network *network = manager->networks[i];
+        used = xreallocarray(used, count + 1 + network->further_count, sizeof(*used));
+        used[count++] = network->bridge.subnet;
+        for (size_t j = 0; j < network->further_count; j++) {
+            used[count++] = network->further[j].subnet;
+        }
     }
     pthread_mutex_unlock(&manager->lock);
     *ret = used;
@@ -74,8 +78,7 @@ static int check_asked4(struct network_manager *manager, const struct network_co
     bool bridge = strcmp(config->driver, "bridge") == 0, overlaps = false;
     pthread_mutex_lock(&manager->lock);
     for (size_t i = 0; i < manager->count; i++) {
-        const struct ipam_subnet *other = &manager->networks[i]->bridge.subnet;
-        overlaps = overlaps || ipam_overlaps(subnet->network, subnet->prefix, other->network, other->prefix);
+        overlaps = overlaps || network_overlaps(manager->networks[i], subnet);
     }
     pthread_mutex_unlock(&manager->lock);
     if (overlaps) {
@@ -91,9 +94,9 @@ static int check_asked4(struct network_manager *manager, const struct network_co
     return r;
 }
 
-static int complete_ipv4(struct network_manager *manager, struct network_config *config, struct error *err)
+static int complete_ipv4(struct network_manager *manager, const struct network_config *config,
+                         struct network_subnet *v4, struct error *err)
 {
-    struct network_subnet *v4 = &config->v4;
     struct ipam_subnet subnet;
     char text[IPAM_TEXT_MAX];
     int r;
@@ -133,6 +136,28 @@ static int complete_ipv4(struct network_manager *manager, struct network_config 
         return error_set(err, ERROR_INVALID, 0, "no matching subnet for gateway %s", v4->gateway);
     }
     return 0;
+}
+
+/* Those of one network do not overlap either. */
+static int complete_further(struct network_manager *manager, struct network_config *config, struct error *err)
+{
+    struct network_subnet *further = config->further.items;
+    struct ipam_subnet a, b;
+    int r = 0;
+    if (config->further.count > 0 && strcmp(config->driver, "bridge") == 0) {
+        return error_set(err, ERROR_FORBIDDEN, 0, "bridge driver doesn't support multiple subnets");
+    }
+    for (size_t i = 0; r == 0 && i < config->further.count; i++) {
+        r = complete_ipv4(manager, config, &further[i], err);
+        for (size_t j = 0; r == 0 && j <= i; j++) {
+            r = ipam_subnet_parse(further[i].subnet, &a, err);
+            r = r < 0 ? r : ipam_subnet_parse(j == i ? config->v4.subnet : further[j].subnet, &b, err);
+            if (r == 0 && ipam_overlaps(a.network, a.prefix, b.network, b.prefix)) {
+                r = overlap_error(err);
+            }
+        }
+    }
+    return r;
 }
 
 static bool overlaps6(struct network_manager *manager, const struct ipam6_subnet *subnet)
@@ -273,7 +298,10 @@ int network_complete(struct network_manager *manager, struct network_config *con
         r = choose_interface(config, err);
     }
     if (r == 0) {
-        r = complete_ipv4(manager, config, err);
+        r = complete_ipv4(manager, config, &config->v4, err);
+    }
+    if (r == 0) {
+        r = complete_further(manager, config, err);
     }
     if (r == 0) {
         r = complete_ipv6(manager, config, err);

@@ -24,6 +24,7 @@ static const struct json_field config_rows[] = {
     ROW(network_config, BOOL, "Attachable", attachable),
     ROW(network_config, OBJECT, "IPv4", v4, .table = &subnet_table),
     ROW(network_config, OBJECT, "IPv6", v6, .table = &subnet_table),
+    ROW(network_config, ARRAY, "IPv4Further", further, .table = &subnet_table, .flags = JSON_OMIT_EMPTY),
     ROW(network_config, STRMAP, "Options", options),
     ROW(network_config, STRMAP, "Labels", labels),
     ROW(network_config, STRMAP, "IPAMOptions", ipam_options),
@@ -33,6 +34,14 @@ static const struct json_field config_rows[] = {
     ROW(network_config, STRING, "Interface", interface, .flags = JSON_OMIT_EMPTY),
 };
 const struct json_table network_config_table = JSON_TABLE(struct network_config, config_rows);
+
+struct network_subnet *network_config_add_subnet(struct network_config *config)
+{
+    struct network_subnet *items = xreallocarray(config->further.items, config->further.count + 1, sizeof(*items));
+    config->further.items = items;
+    items[config->further.count] = (struct network_subnet){0};
+    return &items[config->further.count++];
+}
 
 void network_config_release(struct network_config *config)
 {

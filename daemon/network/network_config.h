@@ -10,6 +10,8 @@
 
 #include "base/json_table.h"
 
+enum { NETWORK_FURTHER_MAX = 63 };
+
 /* One address family's subnet. Empty strings are NULL. */
 struct network_subnet {
     char *subnet;            /* "172.18.0.0/16"; NULL: none (IPv6) or to be chosen (IPv4) */
@@ -24,6 +26,7 @@ struct network_config {
     int64_t created; /* ns since the epoch */
     bool ipv6, internal, attachable;
     struct network_subnet v4, v6;
+    struct json_array further; /* struct network_subnet: more IPv4 subnets (macvlan and ipvlan only) */
     struct strmap options, labels, ipam_options;
     bool config_only;    /* settings for other networks, and no network itself: nothing of it is made */
     char *config_from;   /* the name of such a one that these settings come from; NULL: none */
@@ -33,5 +36,7 @@ struct network_config {
 
 extern const struct json_table network_config_table;
 void network_config_release(struct network_config *config);
+/* An empty one more at the end of `further`. */
+struct network_subnet *network_config_add_subnet(struct network_config *config);
 
 #endif

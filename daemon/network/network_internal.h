@@ -43,6 +43,8 @@ struct network {
     size_t endpoints; /* of running containers */
     int64_t retired;  /* when the last one went, ns of the monotonic clock (also of an earlier daemon's); 0: none did */
     struct ipam ipam;
+    struct ipam *further; /* of the subnets beyond the first one, in their order */
+    size_t further_count;
     struct ipam6 ipam6;
     struct map names; /* names.c */
 };
@@ -110,6 +112,7 @@ struct network_manager {
     pthread_mutex_t lock; /* all below; never held while the kernel is asked for more than a bind(2) */
     struct network **networks;
     size_t count, capacity;
+    int64_t retired; /* the `retired` of networks that are gone: the next one may have their parent */
     struct port_table ports;
     struct map records;  /* container id -> struct record */
     unsigned int turn;   /* of answers that are only a part of those who have a name */
@@ -135,6 +138,11 @@ struct network *network_find(struct network_manager *manager, const char *id);
 void network_add(struct network_manager *manager, struct network *network);
 struct network *network_ref(struct network *network);
 void network_unref(struct network *network); /* NULL is fine */
+/* The lowest free address of the first subnet that has one. */
+int network_allocate_address(struct network *network, uint32_t *ret, struct error *err);
+/* The subnet that the address belongs to; the first one when it belongs to none. */
+struct ipam *network_subnet_of(const struct network *network, uint32_t address);
+bool network_overlaps(const struct network *network, const struct ipam_subnet *subnet);
 /* Without the lock: from a complete configuration. */
 int network_from_config(struct network_manager *manager, const struct network_config *config, struct network **ret,
                         struct error *err);
@@ -150,6 +158,8 @@ int endpoint_restore(struct network_manager *manager, const struct network_endpo
 void endpoint_free(struct endpoint *endpoint);
 /* The same, without the lock, after its bridge port is closed; not now. */
 void endpoint_retire(struct network_manager *manager, struct endpoint *endpoint, bool has_udp_ports);
+/* The default route by way of it, in the subnet that it is in. */
+uint32_t endpoint_gateway(const struct endpoint *endpoint);
 void endpoint_describe(const struct endpoint *endpoint, struct network_endpoint *ret);
 int endpoint_parse_mac(const char *text, uint8_t mac[6], struct error *err);
 

@@ -38,9 +38,51 @@ void network_unref(struct network *network)
     names_release(network);
     segments_free(network->segments);
     ipam_release(&network->ipam);
+    for (size_t i = 0; i < network->further_count; i++) {
+        ipam_release(&network->further[i]);
+    }
+    free(network->further);
     ipam6_release(&network->ipam6);
     free(network->name);
     free(network);
+}
+
+/* ---- subnets ---- */
+
+static bool contains(const struct ipam_subnet *subnet, uint32_t address)
+{
+    return ipam_overlaps(address, 32, subnet->network, subnet->prefix);
+}
+
+struct ipam *network_subnet_of(const struct network *network, uint32_t address)
+{
+    for (size_t i = 0; i < network->further_count; i++) {
+        if (contains(&network->further[i].subnet, address)) {
+            return &network->further[i];
+        }
+    }
+    return (struct ipam *)&network->ipam;
+}
+
+bool network_overlaps(const struct network *network, const struct ipam_subnet *subnet)
+{
+    const struct ipam_subnet *own = &network->bridge.subnet;
+    bool overlaps = ipam_overlaps(subnet->network, subnet->prefix, own->network, own->prefix);
+    for (size_t i = 0; i < network->further_count; i++) {
+        own = &network->further[i].subnet;
+        overlaps = overlaps || ipam_overlaps(subnet->network, subnet->prefix, own->network, own->prefix);
+    }
+    return overlaps;
+}
+
+int network_allocate_address(struct network *network, uint32_t *ret, struct error *err)
+{
+    int r = ipam_allocate(&network->ipam, ret, err);
+    for (size_t i = 0; r == -ENOSPC && i < network->further_count; i++) {
+        error_clear(err);
+        r = ipam_allocate(&network->further[i], ret, err);
+    }
+    return r;
 }
 
 /* ---- from a configuration ---- */
@@ -57,7 +99,7 @@ static int parse_prefix4(const char *text, uint32_t *ret_network, int *ret_prefi
 }
 
 /* Subnet, range and the addresses that are never given out. */
-static int init_ipv4(struct network *network, const struct network_subnet *config, struct error *err)
+static int init_ipv4(struct ipam *ipam, const struct network_subnet *config, struct error *err)
 {
     struct ipam_subnet subnet;
     int r = ipam_subnet_parse(config->subnet, &subnet, err);
@@ -67,13 +109,12 @@ static int init_ipv4(struct network *network, const struct network_subnet *confi
     if (config->gateway && ipam_parse_address(config->gateway, &subnet.gateway) < 0) {
         return error_set(err, ERROR_INVALID, 0, "invalid gateway address: %s", config->gateway);
     }
-    ipam_init(&network->ipam, &subnet);
-    network->bridge.subnet = subnet;
+    ipam_init(ipam, &subnet);
     uint32_t address;
     int prefix;
     if (config->range) {
         r = parse_prefix4(config->range, &address, &prefix, err);
-        if (r == 0 && ipam_set_range(&network->ipam, address, prefix) < 0) {
+        if (r == 0 && ipam_set_range(ipam, address, prefix) < 0) {
             r = error_set(err, ERROR_INVALID, 0, "invalid ip-range %s: it is not part of subnet %s", config->range,
                           config->subnet);
         }
@@ -82,10 +123,21 @@ static int init_ipv4(struct network *network, const struct network_subnet *confi
         const char *text = config->auxiliary.items[i].value;
         if (ipam_parse_address(text, &address) < 0) {
             r = error_set(err, ERROR_INVALID, 0, "invalid auxiliary address: %s", text);
-        } else if (address != subnet.gateway && ipam_take(&network->ipam, address) < 0) {
+        } else if (address != subnet.gateway && ipam_take(ipam, address) < 0) {
             r = error_set(err, ERROR_INVALID, 0, "invalid auxiliary address %s: not a free address of subnet %s", text,
                           config->subnet);
         }
+    }
+    return r;
+}
+
+static int init_further(struct network *network, const struct network_config *config, struct error *err)
+{
+    const struct network_subnet *further = config->further.items;
+    int r = 0;
+    network->further = config->further.count ? xcalloc(config->further.count, sizeof(*network->further)) : NULL;
+    for (; r == 0 && network->further_count < config->further.count; network->further_count++) {
+        r = init_ipv4(&network->further[network->further_count], &further[network->further_count], err);
     }
     return r;
 }
@@ -145,7 +197,11 @@ int network_from_config(struct network_manager *manager, const struct network_co
     }
     int r = network_options_apply(config, network, err);
     if (r == 0) {
-        r = init_ipv4(network, &config->v4, err);
+        r = init_ipv4(&network->ipam, &config->v4, err);
+        network->bridge.subnet = network->ipam.subnet;
+    }
+    if (r == 0) {
+        r = init_further(network, config, err);
     }
     if (r == 0 && config->v6.subnet) {
         r = init_ipv6(network, &config->v6, err);
@@ -190,6 +246,7 @@ static int remove_interface(struct network *network, struct error *err)
 static void take_out(struct network_manager *manager, struct network *network)
 {
     pthread_mutex_lock(&manager->lock);
+    manager->retired = network->retired > manager->retired ? network->retired : manager->retired;
     for (size_t i = 0; i < manager->count; i++) {
         if (manager->networks[i] == network) {
             manager->networks[i] = manager->networks[--manager->count];
@@ -240,6 +297,7 @@ int network_create(struct network_manager *manager, const struct network_config 
     }
     pthread_mutex_lock(&manager->lock);
     network_add(manager, network);
+    network->retired = manager->retired;
     if (restoring) {
         network_note_retired(network); /* while there was no daemon, perhaps */
     }

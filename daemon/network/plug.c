@@ -85,7 +85,7 @@ static int configure(struct endpoint *e, struct netlink *inside, struct error *e
         .index = e->inside_index,
         .keep_mac = e->network->driver->keeps_mac,
         .address = e->address,
-        .prefix = e->network->bridge.subnet.prefix,
+        .prefix = network_subnet_of(e->network, e->address)->subnet.prefix,
         .address6 = e->address6,
         .prefix6 = ipv6 ? e->network->subnet6.prefix : 0,
     };
@@ -184,7 +184,7 @@ static int set_gateway(void *data, struct error *err)
     if (e) {
         gateway.index = link_index(e->interface);
         gateway.direct = e->network->direct;
-        gateway.gateway = gateway.direct ? 0 : e->network->gateway;
+        gateway.gateway = gateway.direct ? 0 : endpoint_gateway(e);
         if (!IN6_IS_ADDR_UNSPECIFIED(&e->address6)) {
             gateway.gateway6 = e->network->gateway6;
         }

@@ -373,6 +373,53 @@ mac_is_refused() {
     [ "$result" -eq 0 ]
 }
 
+@test "a macvlan network has several subnets, a bridge has one" {
+    link=${ENV_BRIDGE}s
+    ip link add "$link" type dummy 2>/dev/null || skip "the kernel has no dummy interfaces"
+    if ! ip link add link "$link" name "${link}x" type macvlan 2>/dev/null; then
+        ip link del "$link"
+        skip "the kernel has no macvlan"
+    fi
+    ip link del "${link}x"
+    ip link set "$link" up
+    result=0
+    several_subnets || result=1
+    ids=$(dory ps -aq)
+    # shellcheck disable=SC2086
+    [ -z "$ids" ] || dory rm -f $ids >/dev/null
+    dory network prune -f >/dev/null
+    ip link del "$link"
+    [ "$result" -eq 0 ]
+}
+
+several_subnets() {
+    run dory network create --subnet "$SUBNET.0/24" --subnet "$OTHER.0/24" lan
+    [[ "$status" == 1 && "$output" == *"bridge driver doesn't support multiple subnets"* ]] || return 1
+    run dory network create -d macvlan --subnet "$SUBNET.0/24" --subnet "$SUBNET.128/25" -o "parent=$link" lan
+    [[ "$status" == 1 && "$output" == *"Pool overlaps with other one on this address space"* ]] || return 1
+    dory network create -d macvlan --subnet "$SUBNET.0/30" --gateway "$SUBNET.1" --subnet "$OTHER.0/24" --gateway "$OTHER.254" \
+        -o "parent=$link" lan >/dev/null || return 1
+    [ "$(dory network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}};{{end}}' lan)" = \
+        "$SUBNET.0/30 $SUBNET.1;$OTHER.0/24 $OTHER.254;" ] || return 1
+    run dory network create --subnet "$OTHER.0/25" over
+    [[ "$status" == 1 && "$output" == *"Pool overlaps"* ]] || return 1
+    dory run -d --name aa --network lan busybox sleep 1000 >/dev/null &&
+        dory run -d --name bb --network lan busybox sleep 1000 >/dev/null &&
+        dory run -d --name cc --network lan --ip "$OTHER.77" busybox sleep 1000 >/dev/null || return 1
+    [ "$(dory inspect -f '{{with .NetworkSettings.Networks.lan}}{{.IPAddress}}/{{.IPPrefixLen}} {{.Gateway}}{{end}}' aa bb cc | xargs)" = \
+        "$SUBNET.2/30 $SUBNET.1 $OTHER.1/24 $OTHER.254 $OTHER.77/24 $OTHER.254" ] || return 1
+    [ "$(route aa), $(route cc)" = "$SUBNET.1 eth0, $OTHER.254 eth0" ] || return 1
+    pings bb cc || return 1
+    run dory run --rm --network lan --ip "$RANGE.5" busybox true
+    [[ "$status" == 125 && "$output" == *"no configured subnet or ip-range contain the IP address $RANGE.5"* ]] || return 1
+    # A daemon that comes again knows them, too.
+    env_daemon_kill && env_daemon_start || return 1
+    run dory run --rm --network lan --ip "$OTHER.77" busybox true
+    [[ "$status" == 125 && "$output" == *"Address already in use"* ]] || return 1
+    dory rm -f bb >/dev/null &&
+        [ "$(dory run --rm --network lan busybox ip -o -4 addr show eth0 | awk '{ print $4 }')" = "$OTHER.1/24" ]
+}
+
 @test "IPv4 can be asked for on a network, and cannot be switched off" {
     dory network create --ipv4 four
     dory network rm four

@@ -226,6 +226,60 @@ static void a_network_without_a_parent_is_its_containers_alone(void **state)
     assert_int_equal(if_nametoindex(name), 0);
 }
 
+/* Addresses of the first subnet that has one, or as asked for, each with the gateway of its subnet. */
+static void several_subnets_are_one_network(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *driver, *key, *value;
+    } rows[] = {{"macvlan", NULL, NULL}, {"ipvlan", NULL, NULL}, {"ipvlan", "ipvlan_mode", "l3"}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rig_shell_in(
+                -1, i == 0 ? "ip link add link cable name rigtry0 type macvlan 2>/dev/null && ip link del rigtry0"
+                           : "ip link add link cable name rigtry0 type ipvlan 2>/dev/null && ip link del rigtry0")) {
+            print_message("the kernel has no %s\n", rows[i].driver);
+            continue;
+        }
+        struct network_config config = {.driver = xstrdup(rows[i].driver), .id = xmalloc(65)};
+        struct error err = {0};
+        id_generate(config.id);
+        config.name = xstrdup("several");
+        config.v4.subnet = xstrdup("10.99.1.0/30"); /* .1 is the other host: one address */
+        struct network_subnet *second = network_config_add_subnet(&config);
+        second->subnet = xstrdup("10.99.50.0/24");
+        second->gateway = xstrdup("10.99.50.9");
+        strmap_set(&config.options, "parent", "cable");
+        if (rows[i].key) {
+            strmap_set(&config.options, rows[i].key, rows[i].value);
+        }
+        if (network_complete(manager, &config, &err) < 0 || network_create(manager, &config, false, &err) < 0) {
+            fail_msg("%s: %s", rows[i].driver, err.message);
+        }
+        struct rig_container a = on(config.id), b = on(config.id), c;
+        assert_string_equal(a.endpoint.address, "10.99.1.2");
+        assert_int_equal(a.endpoint.prefix, 30);
+        assert_string_equal(b.endpoint.address, "10.99.50.1");
+        assert_int_equal(b.endpoint.prefix, 24);
+        bool direct = rows[i].key != NULL;
+        assert_string_equal(a.endpoint.gateway, direct ? "" : "10.99.1.1");
+        assert_string_equal(b.endpoint.gateway, direct ? "" : "10.99.50.9");
+        assert_true(rig_ping(a.netns, CABLE_PEER));
+        shell_in(b.netns,
+                 direct ? "ip route | grep -q '^default dev eth0'" : "ip route | grep -q '^default via 10.99.50.9 '");
+        c = on(config.id);
+        assert_string_equal(c.endpoint.address, "10.99.50.2");
+        assert_true(rig_ping(c.netns, b.endpoint.address));
+        if (direct) {
+            assert_true(rig_ping(a.netns, b.endpoint.address)); /* layer 3: no gateway is between the subnets */
+        }
+        rig_remove(manager, &a);
+        rig_remove(manager, &b);
+        rig_remove(manager, &c);
+        gone(config.id);
+        network_config_release(&config);
+    }
+}
+
 static void parents_that_cannot_be_are_named(void **state)
 {
     (void)state;
@@ -246,6 +300,7 @@ static void parents_that_cannot_be_are_named(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        UPPER_TEST(several_subnets_are_one_network),
         UPPER_TEST(macvlan_has_its_modes),
         UPPER_TEST(ipvlan_has_its_modes_and_flags),
         UPPER_TEST(a_vlan_is_made_for_the_network_and_goes_with_it),
