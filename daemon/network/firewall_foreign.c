@@ -73,7 +73,8 @@ static int on_chain(const struct nlmsghdr *message, void *data)
             break;
         }
     }
-    if (header->nfgen_family == NFPROTO_INET && strcmp(table, FIREWALLD_TABLE) == 0) {
+    if ((header->nfgen_family == NFPROTO_INET && strcmp(table, FIREWALLD_TABLE) == 0) ||
+        (strcmp(table, FILTER) == 0 && strcmp(name, FIREWALLD_CHAIN) == 0)) {
         ((struct firewall_foreign *)data)->firewalld = true;
     }
     if (hook == NF_INET_FORWARD && policy == NF_DROP) {

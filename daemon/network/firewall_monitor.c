@@ -30,13 +30,14 @@ struct firewall_monitor {
     pthread_t thread;
 };
 
-static const char *table_of(const struct nlmsghdr *m)
+enum { TABLE_NAME = NFTA_TABLE_NAME }; /* NFTA_CHAIN_TABLE and NFTA_RULE_TABLE are the same number */
+
+static const char *text_of(const struct nlmsghdr *m, int type)
 {
-    enum { TABLE_NAME = NFTA_TABLE_NAME }; /* NFTA_CHAIN_TABLE and NFTA_RULE_TABLE are the same number */
     const struct nlattr *attr;
     mnl_attr_for_each(attr, m, sizeof(struct nfgenmsg))
     {
-        if (mnl_attr_get_type(attr) == TABLE_NAME) {
+        if (mnl_attr_get_type(attr) == type) {
             return mnl_attr_get_str(attr);
         }
     }
@@ -51,9 +52,11 @@ static bool concerns(struct firewall_monitor *monitor, const struct nlmsghdr *m)
     if (m->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || (!removal && type != NFT_MSG_NEWCHAIN)) {
         return false;
     }
-    const char *table = table_of(m);
+    const char *table = text_of(m, TABLE_NAME);
     bool theirs = strcmp(table, "filter") == 0;
-    bool firewalld = type == NFT_MSG_NEWCHAIN && strcmp(table, FIREWALLD_TABLE) == 0;
+    bool firewalld =
+        type == NFT_MSG_NEWCHAIN &&
+        (strcmp(table, FIREWALLD_TABLE) == 0 || (theirs && strcmp(text_of(m, NFTA_CHAIN_NAME), FIREWALLD_CHAIN) == 0));
     monitor->in_vain = monitor->in_vain && !theirs;
     monitor->firewalld = monitor->firewalld || firewalld;
     return theirs || firewalld || (removal && strcmp(table, monitor->table) == 0);
@@ -64,12 +67,14 @@ static bool read_events(struct firewall_monitor *monitor)
     char buffer[8192] __attribute__((aligned(NLMSG_ALIGNTO)));
     ssize_t n = recv(monitor->fd, buffer, sizeof(buffer), MSG_DONTWAIT);
     if (n < 0) {
-        return errno == ENOBUFS; /* more than could be kept: better look */
+        bool lost = errno == ENOBUFS; /* more than could be kept: better look, and firewalld's may be among it */
+        monitor->firewalld = monitor->firewalld || lost;
+        return lost;
     }
     bool found = false;
     int left = (int)n;
     for (const struct nlmsghdr *m = (const void *)buffer; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
-        found = found || concerns(monitor, m);
+        found = concerns(monitor, m) || found; /* each of them may be firewalld's */
     }
     return found;
 }

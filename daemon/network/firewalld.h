@@ -13,6 +13,8 @@
 
 /* The name of its nftables table. */
 #define FIREWALLD_TABLE "firewalld"
+/* With its iptables backend: a chain that it always makes in the table "filter". */
+#define FIREWALLD_CHAIN "FORWARD_direct"
 
 /* Puts the bridges of those networks that are not internal into the zone. Blocks for as long as firewalld takes; when
  * an answer takes 10 seconds it is given up. What fails is logged. Hold no lock. */

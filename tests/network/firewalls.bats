@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Beside the firewalls that people have: ufw, firewalld and dockerd, the real ones, in a namespace of their own that
-# stands for the host. What is published is reached from another host and containers reach that one, whoever came
+# Beside the firewalls and engines that people have: ufw, firewalld, dockerd and podman, the real ones, in a namespace of
+# their own that stands for the host. What is published is reached from another host and containers reach that one, whoever came
 # first and whatever makes its rules anew.
 
 bats_require_minimum_version 1.5.0
@@ -63,6 +63,7 @@ setup() {
 
 teardown() {
     env_stop
+    [ ! -d "$HOST_DIR/podman" ] || podman_cmd rm -fa -t 0 >/dev/null 2>&1 || true
     for name in firewalld bus docker httpd; do
         [ ! -s "$HOST_DIR/$name.pid" ] || kill "$(cat "$HOST_DIR/$name.pid")" 2>/dev/null || true
         [ ! -s "$HOST_DIR/$name.pid" ] || env_wait_gone "$(cat "$HOST_DIR/$name.pid")"
@@ -70,7 +71,7 @@ teardown() {
     for name in host peer; do
         [ ! -s "$HOST_DIR/$name" ] || kill -9 "$(cat "$HOST_DIR/$name")" 2>/dev/null || true
     done
-    rm -rf "$HOST_DIR"/{host,peer,ufw,firewalld,docker} "$HOST_DIR"/*.pid "$HOST_DIR"/dbus/*
+    rm -rf "$HOST_DIR"/{host,peer,ufw,firewalld,docker,podman} "$HOST_DIR"/*.pid "$HOST_DIR"/dbus/*
 }
 
 start_daemon() {
@@ -174,6 +175,30 @@ is_trusted() { # interface
     [ "$(on_host firewall-cmd --get-zone-of-interface="$ENV_BRIDGE")" = drop ]
 }
 
+@test "beside firewalld with its iptables backend" {
+    command -v firewalld >/dev/null || skip "no firewalld"
+    sed -i 's/^FirewallBackend=.*/FirewallBackend=iptables/' "$HOST_DIR/firewalld/firewalld.conf"
+    grep -qx FirewallBackend=iptables "$HOST_DIR/firewalld/firewalld.conf"
+    start_daemon
+    start_containers
+    start_firewalld
+    on_host iptables -S FORWARD_direct >/dev/null
+    run ! on_host nft list table inet firewalld
+    soon works
+    is_trusted "$ENV_BRIDGE"
+    on_host firewall-cmd --reload
+    soon works
+    on_host firewall-cmd --complete-reload
+    soon works
+    env_daemon_kill
+    on_host firewall-cmd --zone=trusted --remove-interface="$ENV_BRIDGE"
+    env_daemon_start
+    soon works
+    dory network create later >/dev/null
+    is_trusted "br-$(dory network inspect -f '{{.Id}}' later | cut -c1-12)"
+    [ "$(dory run --rm --network later busybox timeout 20 wget -qO- http://198.51.100.2:81/x)" = outside ]
+}
+
 @test "beside dockerd, which was there first and whose FORWARD drops" {
     command -v dockerd >/dev/null || skip "no dockerd"
     on_host sh -c 'echo 0 >/proc/sys/net/ipv4/ip_forward' # it drops where it is the one who switches that on
@@ -195,4 +220,89 @@ start_dockerd() {
         -H "unix://$HOST_DIR/docker/sock" >"$HOST_DIR/docker/log" 2>&1 3>&- 4>&- &
     echo $! >"$HOST_DIR/docker.pid"
     soon curl -sf --unix-socket "$HOST_DIR/docker/sock" http://docker/_ping >/dev/null
+}
+
+# ---- containers of another engine beside ours ----
+
+# Their server, called "theirs", has port 8090: reached from another host, from this one and from our containers, and it
+# reaches what is outside and our published ports.
+theirs_works() { # command that runs another in it
+    [ "$(on_peer curl -s -m 5 http://198.51.100.1:8090/x)" = theirs ] &&
+        [ "$(on_host curl -s -m 5 http://198.51.100.1:8090/x)" = theirs ] &&
+        [ "$(dory exec on-web timeout 5 wget -qO- http://198.51.100.1:8090/x 2>/dev/null)" = theirs ] &&
+        [ "$("$@" timeout 5 wget -qO- http://198.51.100.2:81/x 2>/dev/null)" = outside ] &&
+        [ "$("$@" timeout 5 wget -qO- http://198.51.100.1:8080/x 2>/dev/null)" = inside ]
+}
+
+SERVE='mkdir -p w; echo theirs >w/x; exec httpd -f -h w -p 80'
+
+podman_cmd() {
+    on_host env -u DOCKER_CONFIG -u DOCKER_HOST TMPDIR="$HOST_DIR/podman/tmp" podman --root "$HOST_DIR/podman/storage" --runroot "$HOST_DIR/podman/run" \
+        --tmpdir "$HOST_DIR/podman/libpod" --cgroup-manager cgroupfs --events-backend file --runtime "$DORY_BIN/dory-runtime" "$@" 3>&- 4>&-
+}
+
+@test "beside podman: neither breaks the other, whoever starts anew, and when the rules are flushed" {
+    command -v podman >/dev/null || skip "no podman"
+    mkdir -p "$HOST_DIR"/podman/{tmp,cni,hosts}
+    on_host mkdir -p /var/lib/cni
+    on_host mount --bind "$HOST_DIR/podman/cni" /var/lib/cni
+    start_daemon
+    start_containers
+    podman_cmd import "$(busybox_tar)" localhost/busybox:latest >/dev/null
+    podman_cmd run -d --name theirs --cgroup-parent "/$ENV_BRIDGE-podman" --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 -p 8090:80 \
+        localhost/busybox sh -c "$SERVE" >/dev/null
+    soon works
+    soon theirs_works podman_cmd exec theirs
+    # We start anew, and go.
+    env_daemon_kill
+    env_daemon_start
+    works && theirs_works podman_cmd exec theirs
+    dory run --rm -p 8091:80 busybox true
+    theirs_works podman_cmd exec theirs
+    # They do.
+    podman_cmd restart -t 0 theirs >/dev/null
+    soon theirs_works podman_cmd exec theirs
+    works
+    # All rules have gone: ours come back by themselves, theirs when they are asked for.
+    on_host nft flush ruleset
+    soon works
+    podman_cmd network reload theirs >/dev/null
+    soon theirs_works podman_cmd exec theirs
+    works
+    podman_cmd rm -f -t 0 theirs >/dev/null
+    works
+}
+
+docker_cmd() {
+    env -u DOCKER_CONFIG DOCKER_HOST="unix://$HOST_DIR/docker/sock" /usr/bin/docker "$@" 3>&- 4>&-
+}
+
+@test "beside containers of docker: neither breaks the other, whoever starts anew, and when the rules are flushed" {
+    command -v dockerd >/dev/null || skip "no dockerd"
+    [ -x /usr/bin/docker ] || skip "no docker"
+    start_dockerd
+    start_daemon
+    start_containers
+    docker_cmd import "$(busybox_tar)" busybox:latest >/dev/null
+    docker_cmd run -d --name theirs --cgroup-parent "/$ENV_BRIDGE-docker" -p 8090:80 busybox sh -c "$SERVE" >/dev/null
+    soon works
+    soon theirs_works docker_cmd exec theirs
+    env_daemon_kill
+    env_daemon_start
+    works && theirs_works docker_cmd exec theirs
+    dory run --rm -p 8091:80 busybox true
+    theirs_works docker_cmd exec theirs
+    docker_cmd restart -t 0 theirs >/dev/null
+    soon theirs_works docker_cmd exec theirs
+    works
+    on_host nft flush ruleset
+    soon works
+    kill "$(cat "$HOST_DIR/docker.pid")"
+    env_wait_gone "$(cat "$HOST_DIR/docker.pid")"
+    start_dockerd
+    docker_cmd start theirs >/dev/null
+    soon theirs_works docker_cmd exec theirs
+    works
+    docker_cmd rm -f theirs >/dev/null
+    works
 }
