@@ -58,7 +58,7 @@ const struct row option_rows[] = {
     {"label", 0, "labels", ROW_LIST, AT(labels), NULL, ROW_RELOAD, "Label of this daemon, key=value"},
     {"live-restore", 0, NULL, ROW_BOOL, AT(live_restore), "true", ROW_RELOAD, "Containers go on while no daemon runs"},
     {"log-driver", 0, NULL, ROW_STRING, AT(log_driver), "json-file", 0,
-     "Default log driver of containers: json-file or none"},
+     "Default log driver of containers: json-file, local, none, syslog, journald, gelf or fluentd"},
     {"log-level", 'l', NULL, ROW_STRING, AT(log_level), "info", ROW_RELOAD, "debug, info, warn, error or fatal"},
     {"log-opt", 0, "log-opts", ROW_MAP, AT(log_options), NULL, 0, "Default option of the log driver, key=value"},
     {"max-concurrent-downloads", 0, NULL, ROW_INT, AT(max_concurrent_downloads), "3", ROW_RELOAD,
