@@ -165,6 +165,7 @@ PY
     run -1 dory import "$url/nosuch" fetched:3
     [[ $output == *404* ]]
     kill "$(cat "$ENV_DIR/www.pid")"
+    env_wait_gone "$(cat "$ENV_DIR/www.pid")"
     run -1 dory import "$url/root.tar" fetched:3
     [[ $output == *"connection refused"* ]]
     run -1 dory inspect fetched:3
