@@ -115,7 +115,7 @@ static const char *take_string(const char **text, const char *end)
 
 int context_manifest_parse(const char *text, size_t size, struct context_manifest *ret, struct error *err)
 {
-    const char *end = text + size;
+    const char *end = size > 0 ? text + size : text; /* NULL where there is nothing */
     size_t capacity = 0;
     CLEANUP_FREE struct parents *parents = xcalloc(1, sizeof(*parents));
     *ret = (struct context_manifest){0};

@@ -1,7 +1,10 @@
 /* A client of BuildKit's that sends whatever it likes when it is asked for its files: nothing comes out of the
  * directory that they are received in. The input is messages, each behind two bytes of its size, most significant
  * first. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -95,9 +98,16 @@ static void receive(struct engine *engine, struct input *input)
     http2_unref(client);
 }
 
+static char top[] = "/dev/shm/dory-fuzz-XXXXXX";
+
+static void clean_up(void)
+{
+    rmdir(top);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static char top[] = "/dev/shm/dory-fuzz-XXXXXX", root[sizeof(top) + 5];
+    static char root[sizeof(top) + 5];
     static int top_fd = -1;
     struct input input = {.data = data, .size = size};
     CLEANUP_DIRECTORY DIR *dir = NULL;
@@ -107,6 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         snprintf(root, sizeof(root), "%s/root", top);
+        atexit(clean_up);
     }
     receive(the_engine(root), &input);
     if (directory_open(top_fd, ".", &dir) < 0)
