@@ -480,14 +480,19 @@ EOF
 
 @test "history: list, filters, logs, inspect and removal, and the cache's list with filters" {
     docker=$NEWER/usr/bin/docker
+    refs() {
+        "$docker" buildx history ls --format '{{.Ref}}' "$@" | xargs
+    }
+    # Of the builds before this one none is still ending.
+    for _ in {1..600}; do
+        [ -n "$(refs --filter status=running)" ] || break
+        sleep 0.1
+    done
     "$docker" buildx history rm --all
     printf 'FROM busybox\nARG WHO\nRUN echo kept in the history\n' >"$C/Dockerfile"
     build --no-cache --build-arg WHO=me --label some=thing "$C"
     printf 'FROM busybox\nRUN echo before it; exit 3\n' >"$C/Dockerfile"
     run -1 build "$C"
-    refs() {
-        "$docker" buildx history ls --format '{{.Ref}}' "$@" | xargs
-    }
     read -r failed done <<<"$(refs)"
     [ -n "$done" ]
     [ "$(refs --filter status=error)" = "$failed" ]
