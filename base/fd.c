@@ -6,9 +6,12 @@
 #include <poll.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define LOCK_STEP_MS 10
 
 void fd_close_ptr(int *fd)
 {
@@ -140,6 +143,17 @@ int fd_set_nonblock(int fd, int on)
 int fd_set_cloexec(int fd, int on)
 {
     return change_flag(fd, F_GETFD, F_SETFD, FD_CLOEXEC, on);
+}
+
+int fd_lock(int fd, int patience_ms)
+{
+    for (int waited = 0;; waited += LOCK_STEP_MS) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK || waited >= patience_ms)
+            return -errno;
+        usleep(LOCK_STEP_MS * 1000);
+    }
 }
 
 int fd_socketpair(int type, int ret_pair[2])

@@ -42,6 +42,10 @@ int fd_read_all(int fd, size_t limit, char **ret_data, size_t *ret_size);
 int fd_set_nonblock(int fd, int on);
 int fd_set_cloexec(int fd, int on);
 
+/* flock(2), exclusively: tries for patience_ms. Children have their parent's lock until they run a program of their
+ * own, also when the parent was killed meanwhile. -EWOULDBLOCK: it is somebody's. */
+int fd_lock(int fd, int patience_ms);
+
 /*
  * What poll(2) is to wait for to learn that nobody is at the other end of a socket any more, where data that waits to
  * be read is no end; and of anything else (an eventfd, a pipe): POLLIN.

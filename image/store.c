@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/beneath.h"
@@ -14,6 +13,8 @@
 #include "base/memory.h"
 #include "base/project_quota.h"
 #include "image/digest.h"
+
+#define LOCK_PATIENCE_MS 1000 /* of children of a daemon that was killed */
 
 static const char schema[] =
     /* One unpacked layer. boot: of which boot its bytes are not known to be on the disk yet; NULL once they are. */
@@ -122,10 +123,11 @@ static int store_open_root(struct image_store *store, const char *data_root, str
     if (fchmod(store->root_fd, 0710) < 0) {
         return error_errno(err, errno, "chmod %s", store->root_path);
     }
-    if (flock(store->root_fd, LOCK_EX | LOCK_NB) < 0) {
-        return errno == EWOULDBLOCK
+    r = fd_lock(store->root_fd, LOCK_PATIENCE_MS);
+    if (r < 0) {
+        return r == -EWOULDBLOCK
                    ? error_set(err, ERROR_CONFLICT, EBUSY, "data root %s is in use by another daemon", store->root_path)
-                   : error_errno(err, errno, "lock %s", store->root_path);
+                   : error_errno(err, r, "lock %s", store->root_path);
     }
     return 0;
 }

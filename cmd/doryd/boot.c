@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,6 +16,8 @@
 #include "daemon/build/build.h"
 #include "daemon/engine.h"
 #include "daemon/userns_remap.h"
+
+#define CHILDREN_PATIENCE_MS 5000 /* those of a daemon that was killed */
 
 void boot_notify(const char *state)
 {
@@ -64,21 +65,30 @@ static int set_log_level(struct boot *boot, struct error *err)
     return 0;
 }
 
+/* The text of a lock's file names a process that runs, or nobody yet. */
+static bool has_holder(const char *text)
+{
+    CLEANUP_FREE char *program = xasprintf("/proc/%s/exe", text);
+    return !*text || access(program, F_OK) == 0; /* a zombie has none */
+}
+
 /* Opens a file and locks it for the life of the process; `what` names what another daemon would have in use. */
 static int lock_file(const char *path, const char *what, int *ret_fd, struct error *err)
 {
     CLEANUP_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     char text[32];
-    ssize_t n;
 
     if (fd < 0)
         return error_errno(err, errno, "%s", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        n = fd_read_full(fd, text, sizeof(text) - 1);
+    int r = fd_lock(fd, 0);
+    if (r < 0) {
+        ssize_t n = fd_read_full(fd, text, sizeof(text) - 1);
         text[n > 0 ? n : 0] = '\0';
-        text[strcspn(text, "\n")] = '\0';
-        return error_set(err, ERROR_CONFLICT, EBUSY, "another dory daemon (process %s) uses %s", text, what);
+        text[strspn(text, "0123456789")] = '\0';
+        r = has_holder(text) ? r : fd_lock(fd, CHILDREN_PATIENCE_MS);
     }
+    if (r < 0)
+        return error_set(err, ERROR_CONFLICT, EBUSY, "another dory daemon (process %s) uses %s", text, what);
     snprintf(text, sizeof(text), "%ld", (long)getpid());
     if (ftruncate(fd, 0) < 0 || pwrite(fd, text, strlen(text), 0) < 0)
         return error_errno(err, errno, "write %s", path);

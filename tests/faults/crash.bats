@@ -41,6 +41,25 @@ restart_daemon() {
     dory rm survivor
 }
 
+@test "what a killed daemon's children still have locked is waited for; another daemon is told at once" {
+    run "$DORY_BIN/doryd" --data-root "$ENV_DIR/data" --exec-root "$ENV_DIR/run2" -H "unix://$ENV_DIR/other.sock" \
+        --pidfile "$ENV_DIR/other.pid" --config-file "$ENV_DIR/daemon.json" --bridge none
+    [ "$status" -eq 1 ]
+    [[ $output == *"another dory daemon (process $(env_daemon_pid)) uses the data root"* ]]
+    env_daemon_kill KILL
+    # As a child that has not yet come to run its program.
+    (exec 8<"$ENV_DIR/data" && flock 8 && exec 9<>"$ENV_DIR/data/lock" && flock 9 && touch "$BATS_TEST_TMPDIR/held" &&
+        sleep 0.5) 3>&- 4>&- &
+    holder=$!
+    for ((i = 0; i < 500; i++)); do
+        [ ! -e "$BATS_TEST_TMPDIR/held" ] || break
+        sleep 0.02
+    done
+    env_daemon_start
+    wait "$holder"
+    dory version >/dev/null
+}
+
 @test "a container that ends while no daemon runs has its exit status" {
     dory run -d --name ended busybox sh -c 'sleep 0.5; echo last words; exit 23'
     env_daemon_kill KILL

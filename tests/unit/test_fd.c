@@ -177,6 +177,35 @@ static void flags_are_switched_on_and_off(void **state)
     fd_close(pair[1]);
 }
 
+static void a_lock_that_a_child_has_for_a_moment_is_waited_for(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/dory-test-lock.XXXXXX";
+    int go[2];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(pipe(go), 0);
+    assert_int_equal(fd_lock(fd, 0), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        char byte;
+        (void)!read(go[0], &byte, 1);
+        usleep(50000);
+        _exit(0);
+    }
+    assert_true(child > 0);
+    fd_close(fd); /* the child's copy holds it */
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(fd_lock(fd, 0), -EWOULDBLOCK);
+    assert_int_equal(write(go[1], "x", 1), 1);
+    assert_int_equal(fd_lock(fd, 60000), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    fd_close(fd);
+    fd_close(go[0]);
+    fd_close(go[1]);
+    unlink(path);
+}
+
 static void a_message_arrives_with_its_descriptors(void **state)
 {
     (void)state;
@@ -440,6 +469,7 @@ int main(void)
         cmocka_unit_test(read_all_reads_files_that_tell_no_size),
         cmocka_unit_test(an_empty_file_reads_as_the_empty_string),
         cmocka_unit_test(flags_are_switched_on_and_off),
+        cmocka_unit_test(a_lock_that_a_child_has_for_a_moment_is_waited_for),
         cmocka_unit_test(a_message_arrives_with_its_descriptors),
         cmocka_unit_test(sixteen_descriptors_pass_and_seventeen_are_refused),
         cmocka_unit_test(a_truncated_message_is_emsgsize_and_keeps_no_descriptor),
