@@ -108,6 +108,15 @@ YAML
     [[ "$stderr" == *"the document has too many levels"* ]]
 }
 
+@test "bytes that are not UTF-8, in a directive too" {
+    local text
+    for text in $'services:\n  \xff: {}' $'# a\n%%FOO \xd3\n---\nservices: {web: {image: x}}' $'services: {}\n%%\xff'; do
+        printf "$text\n" >compose.yaml
+        run -1 timeout 60 "$DORY_BIN/dory" compose config
+        [[ "$output" =~ compose.yaml:2:[0-9]+:\ yaml:\ the\ text\ has\ characters\ that\ are\ not\ UTF-8 ]]
+    done
+}
+
 @test "names of projects" {
     echo 'services: {web: {image: x}}' >compose.yaml
     run -1 "$DORY_BIN/dory" compose -p Shop config

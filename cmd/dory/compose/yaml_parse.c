@@ -309,6 +309,21 @@ static int parse_documents(struct parse *parse, struct yaml *documents, struct e
     }
 }
 
+/* libfyaml goes round for ever in a directive that is not UTF-8: it gets to see nothing else. */
+static int check_text(const char *file, const char *text, size_t size, struct error *err)
+{
+    struct yaml_place place = {.file = file, .line = 1, .column = 1};
+    for (size_t i = 0; i < size;) {
+        size_t n = utf8_sequence(text + i, size - i);
+        if (n == 0 || text[i] == '\0')
+            return yaml_error(&place, err, "yaml: the text has characters that are not UTF-8 or NUL");
+        place.column = text[i] == '\n' ? 1 : place.column + 1;
+        place.line += text[i] == '\n';
+        i += n;
+    }
+    return 0;
+}
+
 int yaml_parse(struct yaml_pool *pool, const char *file, const char *text, size_t size, struct yaml ***ret_documents,
                size_t *ret_count, struct error *err)
 {
@@ -317,10 +332,12 @@ int yaml_parse(struct yaml_pool *pool, const char *file, const char *text, size_
     struct error failure = {0};
     if (size > YAML_SIZE_MAX)
         return error_set(err, ERROR_INVALID, EFBIG, "%s: larger than %u MiB", file, YAML_SIZE_MAX >> 20);
+    int r = check_text(parse.file, text, size, err);
+    if (r < 0)
+        return r;
     parse.diag = new_diag();
     struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_ALLOW_DUPLICATE_KEYS, .diag = parse.diag};
     parse.parser = fy_parser_create(&config);
-    int r = 0;
     if (!parse.diag || !parse.parser || fy_parser_set_string(parse.parser, text, size) != 0)
         r = error_set(&failure, ERROR_SYSTEM, ENOMEM, "%s: no YAML parser", file);
     else
