@@ -47,6 +47,15 @@ void container_keep_sandbox(struct engine *engine, struct container *c, struct n
     network_sandbox_release(sandbox);
 }
 
+/* Ports wait for the first network that they can be published on, and for one that has another way of doing so. */
+static void publish_late(struct engine *engine, const struct container *c, struct network_sandbox *sandbox)
+{
+    struct error err = {0};
+    if (sandbox->port_count == 0 && c->port_count > 0 && sandbox->gateway_network[0] &&
+        network_set_ports(engine->networks, c->id, c->ports, c->port_count, sandbox, &err) < 0)
+        log_warn("container %s: publishing its ports: %s", c->id, err.message);
+}
+
 /* With the turn: nobody else changes the container's networks. */
 static int connect_running(struct engine *engine, struct container *c, int netns_fd, const char *network_id,
                            const struct endpoint_settings *settings, struct error *err)
@@ -61,12 +70,8 @@ static int connect_running(struct engine *engine, struct container *c, int netns
     pthread_mutex_unlock(&c->lock);
     CLEANUP_FREE char *name = container_slash_name(engine, c);
     int r = network_connect(engine->networks, c->id, name + 1, netns_fd, &attachment, &sandbox, err);
-    /* Ports wait for the first network that they can be published on. */
-    if (r == 0 && sandbox.port_count == 0 && c->port_count > 0 && sandbox.gateway_network[0]) {
-        struct error late = {0};
-        if (network_set_ports(engine->networks, c->id, c->ports, c->port_count, &sandbox, &late) < 0)
-            log_warn("container %s: publishing its ports: %s", c->id, late.message);
-    }
+    if (r == 0)
+        publish_late(engine, c, &sandbox);
     container_keep_sandbox(engine, c, &sandbox);
     return r;
 }
@@ -131,6 +136,8 @@ static int disconnect_running(struct engine *engine, struct container *c, int ne
     network_sandbox_copy(&sandbox, &c->sandbox);
     pthread_mutex_unlock(&c->lock);
     int r = network_disconnect(engine->networks, c->id, netns_fd, network_id, &sandbox, err);
+    if (r == 0)
+        publish_late(engine, c, &sandbox);
     container_keep_sandbox(engine, c, &sandbox);
     return r;
 }

@@ -35,7 +35,14 @@ static void release(struct network_manager *manager, struct record *record)
     }
 }
 
-/* The default route and the ports follow the gateway, when that has become another one. */
+static bool same_ports(const struct network *a, const struct network *b)
+{
+    return (a->gateway_mode == GATEWAY_ROUTED) == (b->gateway_mode == GATEWAY_ROUTED) &&
+           (a->gateway_mode6 == GATEWAY_ROUTED) == (b->gateway_mode6 == GATEWAY_ROUTED);
+}
+
+/* The default route and the ports follow the gateway, when that has become another one. Where ports mean something else
+ * than before there are none any more: they are the caller's to publish (network_set_ports). */
 static int follow_gateway(struct network_manager *manager, struct record *record, int netns_fd,
                           const struct endpoint *before, struct network_sandbox *sandbox, struct error *err)
 {
@@ -47,7 +54,7 @@ static int follow_gateway(struct network_manager *manager, struct record *record
     if (r < 0) {
         return r;
     }
-    if (!record_can_publish(gateway)) {
+    if (!record_can_publish(gateway) || (before && !same_ports(before->network, gateway->network))) {
         bool udp;
         ports_withdraw(manager, record, &udp);
         free(sandbox->ports);

@@ -3,12 +3,15 @@
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
+#include <linux/close_range.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <malloc.h>
 #include <nftables/libnftables.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "daemon/network/firewall_foreign.h"
@@ -101,7 +104,7 @@ static void nft_unload(struct nft *nft)
 }
 
 /* libnftables' complaint is several lines with carets: the first one says what it is. */
-static int run_text(const char *text, struct error *err)
+static int run_library(const char *text, struct error *err)
 {
     struct nft nft;
     int r = nft_load(&nft, err);
@@ -122,6 +125,38 @@ static int run_text(const char *text, struct error *err)
     nft.ctx_free(ctx);
     nft_unload(&nft);
     return r;
+}
+
+struct run {
+    const char *text;
+    struct error *err;
+    int result;
+};
+
+static void *run_apart(void *data)
+{
+    struct run *run = data;
+    /* A kernel that cannot (before 5.9) lets it have whatever descriptor comes. */
+    (void)close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_UNSHARE);
+    run->result = run_library(run->text, run->err);
+    return NULL;
+}
+
+/*
+ * libnftables waits with select(2), which takes no descriptor from 1,024 on (glibc ends the process) and the daemon may
+ * have ten thousand, of published ports. So it runs in a thread that has a table of descriptors of its own, with
+ * nothing in it.
+ */
+static int run_text(const char *text, struct error *err)
+{
+    struct run run = {.text = text, .err = err};
+    pthread_t thread;
+    int r = pthread_create(&thread, NULL, run_apart, &run);
+    if (r != 0) {
+        return error_errno(err, r, "start a thread for nftables");
+    }
+    pthread_join(thread, NULL);
+    return run.result;
 }
 
 static bool has_ip6(const struct firewall_rules *rules)

@@ -125,8 +125,8 @@ int network_attach(struct network_manager *manager, const struct network_request
 /* After the container's end: addresses and ports are free again. Never waits for the kernel to tear the veths down. */
 void network_detach(struct network_manager *manager, const char *container_id);
 
-/* One more network for a container that runs, or one less. The sandbox is brought up to date. Calls for one container
- * must not overlap. */
+/* One more network for a container that runs, or one less. The sandbox is brought up to date: without ports when those
+ * cannot follow (network_set_ports publishes them anew). Calls for one container must not overlap. */
 int network_connect(struct network_manager *manager, const char *container_id, const char *container_name, int netns_fd,
                     const struct network_attachment *attachment, struct network_sandbox *sandbox, struct error *err);
 int network_disconnect(struct network_manager *manager, const char *container_id, int netns_fd, const char *network_id,

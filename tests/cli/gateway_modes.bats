@@ -127,6 +127,21 @@ c, (host, _) = s.accept(); print(host, flush=True)' >"$BATS_TEST_TMPDIR/seen" 3>
     run ! grep "$own" <(nft list set ip "dory-$ENV_BRIDGE" routed_ports)
 }
 
+@test "a container's ports follow its way out from a network with NAT to a routed one and back" {
+    dory network create --subnet "$OTHER.0/24" usual >/dev/null
+    mode ways "$SUBNET" routed
+    server web --network usual -p 8089:80
+    [ "$(from_peer "$LINK.1" 8089)" = "$LINK.2" ]
+    dory network connect --gw-priority 1 ways web
+    own=$(address web ways)
+    [ "$(from_peer "$own" 80)" = "$LINK.2" ]
+    run curl -s -m 5 "http://127.0.0.1:8089/"
+    [ "$status" -eq 7 ]
+    dory network disconnect ways web
+    [ "$(from_peer "$LINK.1" 8089)" = "$LINK.2" ]
+    [ "$(dory port web 80)" = "0.0.0.0:8089" ]
+}
+
 @test "nat-unprotected: published ports of the host, and every port of the container for other hosts" {
     mode open "$SUBNET" nat-unprotected
     dory network create --subnet "$OTHER.0/24" far >/dev/null

@@ -261,6 +261,13 @@ print(sqlite3.connect(sys.argv[1]).execute("select max(length(config) + length(s
     [ "$with" -lt $((before + 1024)) ]
     dory commit web ranged >/dev/null
     [ "$(dory image inspect -f '{{len .Config.ExposedPorts}}' ranged)" = 10000 ]
+    # Rules that somebody flushed are made anew, whatever descriptors are free.
+    nft delete table ip "dory-$ENV_BRIDGE"
+    for ((i = 0; i < 1500; i++)); do
+        if [ "$(nft list map ip "dory-$ENV_BRIDGE" ports 2>/dev/null | grep -o ' \. [0-9]* :' | wc -l)" -eq 10000 ]; then break; fi
+        sleep 0.02
+    done
+    dory version >/dev/null
     # Some of them go, and what is left is two ranges.
     dory update --publish-rm "$((first + 5000))/udp" web >/dev/null
     [ "$(dory ps --format '{{.Ports}}' --filter name=web)" = \
