@@ -81,12 +81,25 @@ static void choose(struct compose_containers *containers, const struct strv *sta
     qsort(containers->items, kept, sizeof(*containers->items), compose_container_compare_names);
 }
 
+/* By the container's port; what has the same one stays in the daemon's order (an array has its items in a row). */
+static int compare_ports(const void *a, const void *b)
+{
+    const struct json *left = *(const struct json *const *)a, *right = *(const struct json *const *)b;
+    int64_t difference = json_get_int(left, "PrivatePort", 0) - json_get_int(right, "PrivatePort", 0);
+    return difference != 0 ? (difference < 0 ? -1 : 1) : left < right ? -1 : left > right;
+}
+
 static void put_publishers(struct json_writer *w, const struct json *ports)
 {
+    size_t count = json_count(ports);
+    CLEANUP_FREE const struct json **sorted = xcalloc(count + 1, sizeof(*sorted));
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = json_at(ports, i);
+    qsort(sorted, count, sizeof(*sorted), compare_ports);
     json_key(w, "Publishers");
     json_begin_array(w);
-    for (size_t i = 0; i < json_count(ports); i++) {
-        const struct json *port = json_at(ports, i);
+    for (size_t i = 0; i < count; i++) {
+        const struct json *port = sorted[i];
         json_begin_object(w);
         json_member_string(w, "URL", json_get_string(port, "IP"));
         json_member_int(w, "TargetPort", json_get_int(port, "PrivatePort", 0));
