@@ -38,6 +38,7 @@ out=$(dory rm small 2>&1)
 check "it is removed with its limit" has small
 for i in $(seq 1500); do [ -z "$(ls -A /run/quota/dory/tmp)" ] && break; usleep 20000; done
 check "and nothing of it is left" [ -z "$(ls -A /run/quota/dory/tmp)" ]
+ls -lR /run/quota/dory/tmp | head -20
 out=$(dory run --storage-opt size=much box true 2>&1)
 check "a wrong size is refused" has "invalid size: 'much'"
 dory volume create -o size=4m little >/dev/null
