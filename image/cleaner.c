@@ -1,10 +1,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/beneath.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/timestamp.h"
 #include "image/rootfs_quota.h"
 #include "image/store.h"
@@ -14,6 +16,9 @@
 #define IDLE_SECONDS 5
 /* The layers of a build come one after the other, and syncfs(2) holds up everything else that writes there. */
 #define SYNC_DELAY_NS 500000000
+/* Of what cannot be deleted: a file system may be mounted in it yet, or somebody still writes there. */
+#define STUCK_WAIT_NS INT64_C(100000000)
+#define STUCK_WAIT_MAX_NS INT64_C(60000000000)
 
 void store_cleaner_init(struct store_cleaner *cleaner)
 {
@@ -62,13 +67,12 @@ static bool is_due(int64_t at)
 /* With something to do at some time it does not count as idle. */
 static int64_t next_time(const struct store_cleaner *cleaner, int64_t idle)
 {
-    if (cleaner->sync_at == 0 && cleaner->expire_at == 0) {
-        return idle;
+    const int64_t times[] = {cleaner->sync_at, cleaner->expire_at, cleaner->stuck_at};
+    int64_t next = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
+        next = times[i] != 0 && (next == 0 || times[i] < next) ? times[i] : next;
     }
-    if (cleaner->sync_at == 0 || cleaner->expire_at == 0) {
-        return cleaner->sync_at + cleaner->expire_at;
-    }
-    return cleaner->sync_at < cleaner->expire_at ? cleaner->sync_at : cleaner->expire_at;
+    return next == 0 ? idle : next;
 }
 
 /* Not left to the next start: that may be of another boot, where a layer that is not known as safe counts as lost. */
@@ -79,7 +83,7 @@ static bool sync_is_due(const struct store_cleaner *cleaner)
 
 static bool has_work(const struct store_cleaner *cleaner)
 {
-    bool due = cleaner->fill || is_due(cleaner->expire_at);
+    bool due = cleaner->fill || is_due(cleaner->expire_at) || is_due(cleaner->stuck_at);
     return cleaner->trash.count > 0 || sync_is_due(cleaner) || (due && !cleaner->stop);
 }
 
@@ -99,15 +103,46 @@ static bool cleaner_wait(struct store_cleaner *cleaner)
     return has_work(cleaner);
 }
 
+/* Without the lock. Takes the names. */
+static void delete_all(struct image_store *store, struct strv *names, struct strv *failed)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        int r = beneath_remove_tree(store->tmp_fd, names->items[i]);
+        if (r < 0) {
+            log_debug("%s/tmp/%s: %s", store->root_path, names->items[i], strerror(-r));
+            strv_add(failed, names->items[i]);
+        }
+    }
+    strv_release(names);
+}
+
+/* Lock held. Takes the names; `tried`: those from before are among what was tried. The next start empties tmp/, too. */
+static void try_again_later(struct store_cleaner *cleaner, struct strv *failed, bool tried)
+{
+    if (!tried && failed->count == 0) {
+        return;
+    }
+    strv_add_all(&cleaner->stuck, failed);
+    strv_release(failed);
+    int64_t wait = tried && cleaner->stuck_wait != 0 ? 2 * cleaner->stuck_wait : STUCK_WAIT_NS;
+    cleaner->stuck_wait = wait < STUCK_WAIT_MAX_NS ? wait : STUCK_WAIT_MAX_NS;
+    cleaner->stuck_at = cleaner->stuck.count > 0 ? timestamp_monotonic() + cleaner->stuck_wait : 0;
+}
+
 static void *cleaner_main(void *data)
 {
     struct image_store *store = data;
     struct store_cleaner *cleaner = &store->cleaner;
     pthread_mutex_lock(&cleaner->lock);
     while (cleaner_wait(cleaner)) {
-        struct strv trash = cleaner->trash;
+        struct strv trash = cleaner->trash, failed = STRV_INIT;
         bool sync = sync_is_due(cleaner);
         cleaner->trash = (struct strv)STRV_INIT;
+        bool again = is_due(cleaner->stuck_at);
+        if (again) {
+            strv_add_all(&trash, &cleaner->stuck);
+            strv_clear(&cleaner->stuck);
+        }
         cleaner->sync_at = sync ? 0 : cleaner->sync_at;
         bool expire = is_due(cleaner->expire_at) && !cleaner->stop;
         bool fill = cleaner->fill && !cleaner->stop;
@@ -118,11 +153,7 @@ static void *cleaner_main(void *data)
             nanosleep(&(struct timespec){.tv_nsec = FILL_DELAY_NS}, NULL);
             rootfs_pool_fill(store);
         }
-        for (size_t i = 0; i < trash.count; i++) {
-            /* What cannot be deleted now is tried again at the next start, which empties tmp/. */
-            (void)beneath_remove_tree(store->tmp_fd, trash.items[i]);
-        }
-        strv_release(&trash);
+        delete_all(store, &trash, &failed);
         if (sync) {
             cleaner_sync(store);
         }
@@ -130,6 +161,7 @@ static void *cleaner_main(void *data)
             store_expire_later(store);
         }
         pthread_mutex_lock(&cleaner->lock);
+        try_again_later(cleaner, &failed, again);
     }
     cleaner->running = false;
     pthread_mutex_unlock(&cleaner->lock);
@@ -222,6 +254,7 @@ void store_cleaner_release(struct image_store *store)
         pthread_join(cleaner->thread, NULL);
     }
     strv_release(&cleaner->trash);
+    strv_release(&cleaner->stuck);
     pthread_cond_destroy(&cleaner->changed);
     pthread_mutex_destroy(&cleaner->lock);
 }

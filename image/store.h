@@ -20,6 +20,8 @@ struct store_cleaner {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct strv trash; /* names in tmp/ to delete */
+    struct strv stuck; /* those that could not be deleted, to be tried again at stuck_at; stuck_wait after that */
+    int64_t stuck_at, stuck_wait;
     bool fill;         /* rootfs_pool_fill is to be called */
     int64_t sync_at;   /* layers are to be written to the disk then (monotonic ns); 0: they are */
     int64_t expire_at; /* downloads_expire is to be called then (monotonic ns); 0: it need not */

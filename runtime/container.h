@@ -24,9 +24,10 @@ struct runtime_options {
     int bundle_fd;      /* directory that relative paths of the spec start from */
     bool has_rootfs_fd; /* rootfs_fd is a detached mount: it becomes the root (moved, not copied). Else root.path */
     int rootfs_fd;
-    bool has_netns_fd; /* join this network namespace instead of the spec's; where the spec wants a new user namespace,
-                        */
-    int netns_fd;      /* the one that it belongs to is joined, whose maps must be the spec's */
+    /* Join this network namespace instead of the spec's; where the spec wants a new user namespace, also the one that
+     * the network namespace belongs to, whose maps must be the spec's. */
+    bool has_netns_fd;
+    int netns_fd;
     const void *seccomp_bpf; /* a ready cBPF program (struct sock_filter[]) used instead of compiling spec->seccomp */
     size_t seccomp_size;     /* bytes */
     unsigned seccomp_flags;  /* SECCOMP_FILTER_FLAG_* */

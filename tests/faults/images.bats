@@ -172,6 +172,25 @@ layer_of() { # image: the directory of its first layer
     [ "$status" -eq 0 ] || { echo "$output"; false; }
 }
 
+@test "what cannot be deleted at once is deleted later, without a restart" {
+    local i mark
+    dory load -q -i "$ENV_DIR/busybox.tar"
+    dory run --name held busybox mkdir /held-here
+    mark=$(find "$ENV_DIR/data/overlay" -maxdepth 3 -type d -name held-here)
+    mount -t tmpfs held "$mark"
+    dory rm held
+    for ((i = 0; i < 600; i++)); do
+        mark=$(find "$ENV_DIR/data/tmp" -maxdepth 3 -type d -name held-here)
+        [ -z "$mark" ] || break
+        sleep 0.05
+    done
+    sleep 0.5 # some tries
+    mountpoint "$mark"
+    umount "$mark"
+    compare
+    dory rmi busybox
+}
+
 @test "the space that images take is what du counts" {
     env_images busybox
     dory import "$ENV_DIR/tree.tar" tree >/dev/null
