@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "base/timestamp.h"
 #include "daemon/network/firewall_monitor.h"
 #include "daemon/network/names.h"
 
@@ -218,6 +219,7 @@ int network_manager_open(const struct network_options *options, struct network_m
     manager->no_rules6 = options->no_rules6;
     manager->seed = xstrdup(options->seed ? options->seed : "");
     manager->resolver = resolver_new(names_lookup, manager);
+    manager->retired = timestamp_monotonic(); /* the daemon before this one may have removed containers and networks */
     init_ports(manager);
     r = parse_address_pools(manager, options->address_pools, err);
     if (r == 0) {

@@ -112,7 +112,7 @@ struct network_manager {
     pthread_mutex_t lock; /* all below; never held while the kernel is asked for more than a bind(2) */
     struct network **networks;
     size_t count, capacity;
-    int64_t retired; /* the `retired` of networks that are gone: the next one may have their parent */
+    int64_t retired; /* the `retired` of networks that are gone, or the start: the next one may have their parent */
     struct port_table ports;
     struct map records;  /* container id -> struct record */
     unsigned int turn;   /* of answers that are only a part of those who have a name */
