@@ -10,9 +10,14 @@
 /* Above that many ports the texts of a request and of a row are megabytes in small pieces. */
 #define MANY_PORTS 1000
 
+static bool has_many_ports(const struct container *c)
+{
+    return network_ports_total(c->ports, c->port_count) >= MANY_PORTS;
+}
+
 void container_memory_trim(const struct container *c)
 {
-    if (network_ports_total(c->ports, c->port_count) >= MANY_PORTS)
+    if (has_many_ports(c))
         malloc_trim(0);
 }
 
@@ -43,6 +48,7 @@ void container_unref(struct container *c)
 {
     if (c == NULL || __atomic_sub_fetch(&c->references, 1, __ATOMIC_ACQ_REL) > 0)
         return;
+    bool large = has_many_ports(c);
     while (c->pending != NULL) {
         struct pending_attach *next = c->pending->next;
         pending_free(c->pending);
@@ -77,8 +83,9 @@ void container_unref(struct container *c)
     free(c->networks);
     pthread_cond_destroy(&c->turn_free);
     pthread_mutex_destroy(&c->lock);
-    container_memory_trim(c);
     free(c);
+    if (large)
+        malloc_trim(0);
 }
 
 void container_retire(struct container *c, void *memory)
