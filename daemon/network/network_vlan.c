@@ -60,8 +60,9 @@ static int add_link(struct endpoint *e, int netns_fd, struct netlink *host, stru
                          network->bridge.name);
     }
     int r = link_add_upper(host, &upper, err);
-    /* Nobody else is on it (endpoint_new): it is the one before, whose namespace the kernel has not got to yet. */
-    while (r == -EINVAL && network_is_single(network) && network_has_predecessor(e->network)) {
+    /* Nobody else is on it (endpoint_new), or only others of its kind: it is the one before, whose namespace the kernel
+     * has not got to yet. */
+    while (((r == -EINVAL && network_is_single(network)) || r == -EBUSY) && network_has_predecessor(e->network)) {
         error_clear(err);
         usleep(PREDECESSOR_WAIT_US);
         r = link_add_upper(host, &upper, err);
