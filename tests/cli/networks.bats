@@ -364,8 +364,8 @@ mac_is_refused() {
             pings bb "$SUBNET.1" && pings bb aa &&
             [ "$(route aa)" = "$SUBNET.1 eth0" ] &&
             dory exec aa ip link show eth0 | grep -q 02:42:00:00:00:20 &&
-            mac_is_refused &&
-            dory network disconnect lan bb && no_ping aa "$SUBNET.3" &&
+            mac_is_refused && was=$(dory inspect -f '{{.NetworkSettings.Networks.lan.IPAddress}}' bb) && pings aa "$was" &&
+            dory network disconnect lan bb && no_ping aa "$was" &&
             dory rm -f aa bb >/dev/null && dory network rm lan && ip link show "$link" >/dev/null
     } || result=1
     ip netns del "$link"
