@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/timestamp.h"
+
 /* In the frame of the one who offers. */
 struct upload {
     const char *build_id;
@@ -38,18 +40,10 @@ static struct upload *find(struct upload_list *list, const char *build_id)
     return upload;
 }
 
-static struct timespec patience(void)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += UPLOAD_PATIENCE_S;
-    return until;
-}
-
 int upload_offer(struct upload_list *list, const char *build_id, int fd, struct error *err)
 {
     struct upload own = {.build_id = build_id, .fd = fd};
-    struct timespec until = patience();
+    struct timespec until = timestamp_deadline(UPLOAD_PATIENCE_S * 1000);
     int r = 0;
     pthread_mutex_lock(&list->lock);
     if (find(list, build_id)) {
@@ -75,7 +69,7 @@ int upload_offer(struct upload_list *list, const char *build_id, int fd, struct 
 
 int upload_take(struct upload_list *list, const char *build_id, struct upload **ret, int *ret_fd, struct error *err)
 {
-    struct timespec until = patience();
+    struct timespec until = timestamp_deadline(UPLOAD_PATIENCE_S * 1000);
     struct upload *upload;
     pthread_mutex_lock(&list->lock);
     while (!(upload = find(list, build_id)) && pthread_cond_timedwait(&list->changed, &list->lock, &until) == 0)

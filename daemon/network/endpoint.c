@@ -2,10 +2,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/id.h"
 #include "base/log.h"
+#include "base/timestamp.h"
 #include "daemon/network/network_internal.h"
 
 int endpoint_parse_mac(const char *text, uint8_t mac[6], struct error *err)
@@ -234,23 +234,17 @@ void endpoint_free(struct endpoint *e)
     free(e);
 }
 
-static int64_t monotonic_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 void network_note_retired(struct network *network)
 {
-    __atomic_store_n(&network->retired, monotonic_now(), __ATOMIC_RELAXED);
+    __atomic_store_n(&network->retired, timestamp_monotonic(), __ATOMIC_RELAXED);
 }
 
 bool network_has_predecessor(struct network *network)
 {
     enum { WAIT_NS_PER_US = 1000 };
     int64_t retired = __atomic_load_n(&network->retired, __ATOMIC_RELAXED);
-    return retired && monotonic_now() - retired < (int64_t)PREDECESSOR_TRIES * PREDECESSOR_WAIT_US * WAIT_NS_PER_US;
+    return retired &&
+           timestamp_monotonic() - retired < (int64_t)PREDECESSOR_TRIES * PREDECESSOR_WAIT_US * WAIT_NS_PER_US;
 }
 
 void endpoint_retire(struct network_manager *manager, struct endpoint *e, bool has_udp_ports)
