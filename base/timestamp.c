@@ -27,12 +27,6 @@ int64_t timestamp_monotonic(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
-struct timespec timestamp_deadline(int ms)
-{
-    int64_t at = timestamp_monotonic() + (int64_t)ms * 1000000;
-    return (struct timespec){.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
-}
-
 /*
  * The calendar, with years that begin on 1 March: a leap day is then the last of its year, and the months' lengths from
  * March on follow (153 m + 2) / 5.

@@ -15,8 +15,6 @@
 
 int64_t timestamp_now(void);       /* CLOCK_REALTIME */
 int64_t timestamp_monotonic(void); /* CLOCK_MONOTONIC */
-/* So many ms from now, for pthread_cond_clockwait() with CLOCK_MONOTONIC and the like. */
-struct timespec timestamp_deadline(int ms);
 /* RFC 3339 in UTC with trailing zeros of the fraction dropped, as Go's RFC3339Nano; 0 gives TIMESTAMP_ZERO_TEXT. */
 void timestamp_format(char buf[TIMESTAMP_MAX], int64_t ns);
 /* RFC 3339 in UTC with exactly nine digits of fraction (log timestamps). */

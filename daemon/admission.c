@@ -3,9 +3,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/condition.h"
 #include "base/memory.h"
 #include "base/timestamp.h"
 
@@ -160,8 +160,7 @@ static void wait_inside(struct admission *a, enum admission_kind kind, struct wa
         a->moved = now; /* of an earlier crowd */
     while (!w->inside) {
         int64_t deadline = next_look(a, kind, w, latest);
-        struct timespec at = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
-        if (pthread_cond_timedwait(&w->admitted, &a->lock, &at) == 0 || w->inside)
+        if (condition_wait_until(&w->admitted, &a->lock, deadline) == 0 || w->inside)
             continue;
         now = timestamp_monotonic();
         end_vacancies(a, now);
@@ -185,11 +184,7 @@ uint64_t admission_enter(struct admission *a, enum admission_kind kind)
     if (is_free(a, kind)) {
         admit(a, kind, &w);
     } else {
-        pthread_condattr_t attr;
-        pthread_condattr_init(&attr);
-        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        pthread_cond_init(&w.admitted, &attr);
-        pthread_condattr_destroy(&attr);
+        pthread_cond_init(&w.admitted, NULL);
         append(&a->queues[kind], &w);
         wait_inside(a, kind, &w);
         pthread_cond_destroy(&w.admitted);

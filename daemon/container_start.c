@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/beneath.h"
+#include "base/condition.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -276,11 +276,9 @@ static void undo_row(struct start *s)
 /* Clients that have their answer are about to be handed over: a start does not outrun them. */
 static void await_attaching(struct container *c)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ATTACH_PATIENCE_S;
+    int64_t until = timestamp_monotonic() + ATTACH_PATIENCE_S * INT64_C(1000000000);
     pthread_mutex_lock(&c->lock);
-    while (c->attaching > 0 && pthread_cond_timedwait(&c->turn_free, &c->lock, &until) == 0)
+    while (c->attaching > 0 && condition_wait_until(&c->turn_free, &c->lock, until) == 0)
         continue;
     pthread_mutex_unlock(&c->lock);
 }

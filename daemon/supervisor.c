@@ -135,7 +135,6 @@ static int open_root(struct supervisor *s, struct error *err)
 int supervisor_open(const struct supervisor_options *options, struct supervisor **ret, struct error *err)
 {
     struct supervisor *s = xcalloc(1, sizeof(*s));
-    pthread_condattr_t monotonic;
     int r;
 
     s->options = *options;
@@ -143,10 +142,7 @@ int supervisor_open(const struct supervisor_options *options, struct supervisor 
     s->options.shim_path = xstrdup(options->shim_path);
     s->root_fd = s->image_fd = s->epoll_fd = s->wake_fd = s->refill_fd = -1;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&s->changed, NULL);
     r = open_root(s, err);
     if (r >= 0)
         r = supervisor_copy_image(options->shim_path, &s->image_fd, err);

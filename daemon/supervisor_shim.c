@@ -3,8 +3,8 @@
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "base/condition.h"
 #include "base/detach_keys.h"
 #include "base/log.h"
 #include "base/timestamp.h"
@@ -13,7 +13,6 @@
 struct shim *shim_new(struct supervisor *supervisor)
 {
     struct shim *shim = xcalloc(1, sizeof(*shim));
-    pthread_condattr_t monotonic;
 
     atomic_init(&shim->references, 1);
     shim->supervisor = supervisor;
@@ -22,10 +21,7 @@ struct shim *shim_new(struct supervisor *supervisor)
     shim->process_watch = (struct watch){.kind = WATCH_PROCESS, .shim = shim};
     pthread_mutex_init(&shim->request_lock, NULL);
     pthread_mutex_init(&shim->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&shim->answered, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&shim->answered, NULL);
     return shim;
 }
 
@@ -280,14 +276,12 @@ static void forget_answer(struct shim *shim)
 
 static int wait_for_answer(struct shim *shim, pid_t *ret_pid, struct error *err)
 {
-    struct timespec until;
+    int64_t until = timestamp_monotonic() + SHIM_ANSWER_SECONDS * INT64_C(1000000000);
     int timed_out = 0, r;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += SHIM_ANSWER_SECONDS;
     pthread_mutex_lock(&shim->lock);
     while (!shim->answer.ready && !timed_out)
-        timed_out = pthread_cond_timedwait(&shim->answered, &shim->lock, &until);
+        timed_out = condition_wait_until(&shim->answered, &shim->lock, until);
     if (shim->answer.ready)
         r = shim->answer.result < 0 ? error_propagate(err, &shim->answer.error) : 0;
     else

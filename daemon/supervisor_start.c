@@ -2,10 +2,12 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "base/condition.h"
 #include "base/detach_keys.h"
 #include "base/json.h"
 #include "base/parse.h"
 #include "base/strbuf.h"
+#include "base/timestamp.h"
 #include "daemon/shim_log.h"
 #include "daemon/supervisor_internal.h"
 
@@ -137,14 +139,12 @@ static bool predecessor_cleans(struct supervisor *s, const struct shim *shim)
 static int wait_for_predecessor(struct shim *shim, struct error *err)
 {
     struct supervisor *s = shim->supervisor;
-    struct timespec until;
+    int64_t until = timestamp_monotonic() + SHIM_ANSWER_SECONDS * INT64_C(1000000000);
     int timed_out = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += SHIM_ANSWER_SECONDS;
     pthread_mutex_lock(&s->lock);
     while (predecessor_cleans(s, shim) && !timed_out)
-        timed_out = pthread_cond_timedwait(&s->changed, &s->lock, &until);
+        timed_out = condition_wait_until(&s->changed, &s->lock, until);
     pthread_mutex_unlock(&s->lock);
     if (timed_out)
         return error_set(err, ERROR_SYSTEM, ETIMEDOUT, "what the container has left is not cleaned up yet");

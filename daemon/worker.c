@@ -2,8 +2,8 @@
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <time.h>
 
+#include "base/condition.h"
 #include "base/memory.h"
 #include "base/timestamp.h"
 
@@ -56,8 +56,7 @@ static void *worker_main(void *data)
         }
         if (w->ending)
             break;
-        struct timespec until = {.tv_sec = w->jobs->due / 1000000000, .tv_nsec = w->jobs->due % 1000000000};
-        pthread_cond_timedwait(&w->changed, &w->lock, &until);
+        condition_wait_until(&w->changed, &w->lock, w->jobs->due);
     }
     pthread_mutex_unlock(&w->lock);
     return NULL;
@@ -68,12 +67,8 @@ int worker_new(const char *name, struct worker **ret, struct error *err)
     struct worker *w = xcalloc(1, sizeof(*w));
     snprintf(w->name, sizeof(w->name), "%s", name);
     pthread_mutex_init(&w->lock, NULL);
-    pthread_condattr_t clock;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->changed, &clock);
-    pthread_cond_init(&w->idle, &clock);
-    pthread_condattr_destroy(&clock);
+    pthread_cond_init(&w->changed, NULL);
+    pthread_cond_init(&w->idle, NULL);
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, DAEMON_STACK_SIZE);

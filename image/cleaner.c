@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/beneath.h"
+#include "base/condition.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/timestamp.h"
@@ -22,11 +23,7 @@
 
 void store_cleaner_init(struct store_cleaner *cleaner)
 {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&cleaner->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&cleaner->changed, NULL);
     pthread_mutex_init(&cleaner->lock, NULL);
 }
 
@@ -97,8 +94,7 @@ static bool cleaner_wait(struct store_cleaner *cleaner)
         if (at <= timestamp_monotonic()) {
             return has_work(cleaner); /* what is to be done has become due just now, or it is idle */
         }
-        struct timespec until = {.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
-        pthread_cond_timedwait(&cleaner->changed, &cleaner->lock, &until);
+        condition_wait_until(&cleaner->changed, &cleaner->lock, at);
     }
     return has_work(cleaner);
 }

@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/condition.h"
 #include "base/directory.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -38,11 +38,7 @@ struct download {
 
 void downloads_init(struct downloads *downloads)
 {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&downloads->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&downloads->changed, NULL);
     pthread_mutex_init(&downloads->lock, NULL);
     downloads->kept_max = KEPT_BYTES_MAX;
 }
@@ -202,11 +198,7 @@ struct download *download_join(struct image_store *store, const char *digest, bo
 /* Lock held; for a tenth of a second at most. */
 static void wait_a_little(struct downloads *downloads)
 {
-    struct timespec until;
-    int64_t at = timestamp_monotonic() + POLL_NS;
-    until.tv_sec = at / 1000000000;
-    until.tv_nsec = at % 1000000000;
-    pthread_cond_timedwait(&downloads->changed, &downloads->lock, &until);
+    condition_wait_until(&downloads->changed, &downloads->lock, timestamp_monotonic() + POLL_NS);
 }
 
 int download_wait(struct download *download, bool (*poll)(int64_t received, void *data), void *data,

@@ -65,8 +65,8 @@ ssize_t http2_read(struct http2_stream *stream, void *buffer, size_t size);
  * that has happened; -1: no more. One at a time. */
 void http2_notify(struct http2_stream *stream, int fd);
 /* Reads and writes fail from when cancel_fd, which must stay open as long as the stream is used, is readable: at the
- * next one, and within HTTP2_CANCEL_MS where one waits. -1: never. */
-#define HTTP2_CANCEL_MS 200
+ * next one, and within HTTP2_CANCEL_NS where one waits. -1: never. */
+#define HTTP2_CANCEL_NS INT64_C(200000000)
 void http2_cancel_by(struct http2_stream *stream, int cancel_fd);
 /* From now on; whoever waits returns. From any thread. */
 void http2_cancel(struct http2_stream *stream);

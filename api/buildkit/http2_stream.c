@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "base/condition.h"
 #include "base/memory.h"
 #include "base/timestamp.h"
 
@@ -235,8 +236,7 @@ static void wait_for_change(struct http2_stream *s)
         pthread_cond_wait(&s->changed, &s->connection->lock);
         return;
     }
-    const struct timespec until = timestamp_deadline(HTTP2_CANCEL_MS);
-    pthread_cond_clockwait(&s->changed, &s->connection->lock, CLOCK_MONOTONIC, &until);
+    condition_wait_until(&s->changed, &s->connection->lock, timestamp_monotonic() + HTTP2_CANCEL_NS);
 }
 
 int http2_write(struct http2_stream *s, const void *data, size_t size)

@@ -4,18 +4,15 @@
 #include <poll.h>
 #include <string.h>
 
+#include "base/condition.h"
 #include "base/memory.h"
 #include "base/timestamp.h"
 
 void session_list_init(struct session_list *list)
 {
-    pthread_condattr_t attributes;
     *list = (struct session_list){0};
     pthread_mutex_init(&list->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&list->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&list->changed, NULL);
 }
 
 void session_list_release(struct session_list *list)
@@ -107,8 +104,7 @@ int session_get(struct session_list *list, const char *id, int cancel_fd, struct
     struct session *session;
     pthread_mutex_lock(&list->lock);
     while (!(session = find(list, id)) && !is_cancelled(cancel_fd) && timestamp_monotonic() < until) {
-        const struct timespec soon = timestamp_deadline(HTTP2_CANCEL_MS);
-        pthread_cond_timedwait(&list->changed, &list->lock, &soon);
+        condition_wait_until(&list->changed, &list->lock, timestamp_monotonic() + HTTP2_CANCEL_NS);
     }
     if (session)
         session->references++;

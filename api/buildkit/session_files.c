@@ -11,6 +11,7 @@
 #include "api/buildkit/session.h"
 #include "base/digest.h"
 #include "base/memory.h"
+#include "base/timestamp.h"
 #include "daemon/build/context_sync.h"
 
 /* A file that was changed so lately may change again without its time showing it. */
@@ -303,10 +304,7 @@ int session_files(struct session *session, struct engine *engine, const struct s
                   struct context_sync **ret_sync, int *ret_fd, int64_t *ret_bytes, struct error *err)
 {
     CLEANUP_STRV struct strv headers = STRV_INIT, name = STRV_INIT;
-    struct transfer t = {.options = options, .manifest = STRBUF_INIT};
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    t.now = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    struct transfer t = {.options = options, .manifest = STRBUF_INIT, .now = timestamp_now()};
     strv_add(&name, options->name);
     add_metadata(&headers, "dir-name", &name);
     if (options->exclude)

@@ -3,24 +3,20 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
+#include "base/condition.h"
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/timestamp.h"
 
-#define GET_PATIENCE_S 5
+#define GET_PATIENCE_NS INT64_C(5000000000)
 #define REF_MAX 256
 
 void solve_list_init(struct solve_list *list)
 {
-    pthread_condattr_t attributes;
     *list = (struct solve_list){0};
     pthread_mutex_init(&list->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&list->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&list->changed, NULL);
 }
 
 static void solve_free(struct solve *solve)
@@ -119,12 +115,10 @@ int solve_add(struct solve_list *list, struct engine *engine, struct session_lis
 
 int solve_get(struct solve_list *list, const char *ref, struct solve **ret, struct error *err)
 {
-    struct timespec until;
+    int64_t until = timestamp_monotonic() + GET_PATIENCE_NS;
     struct solve *solve;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += GET_PATIENCE_S;
     pthread_mutex_lock(&list->lock);
-    while (!(solve = find(list, ref)) && pthread_cond_timedwait(&list->changed, &list->lock, &until) == 0)
+    while (!(solve = find(list, ref)) && condition_wait_until(&list->changed, &list->lock, until) == 0)
         ;
     if (solve)
         solve->references++;

@@ -2,8 +2,8 @@
 
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/condition.h"
 #include "base/timestamp.h"
 
 /* In the frame of the one who offers. */
@@ -16,13 +16,9 @@ struct upload {
 
 void upload_list_init(struct upload_list *list)
 {
-    pthread_condattr_t attributes;
     *list = (struct upload_list){0};
     pthread_mutex_init(&list->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&list->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&list->changed, NULL);
 }
 
 void upload_list_release(struct upload_list *list)
@@ -43,7 +39,7 @@ static struct upload *find(struct upload_list *list, const char *build_id)
 int upload_offer(struct upload_list *list, const char *build_id, int fd, struct error *err)
 {
     struct upload own = {.build_id = build_id, .fd = fd};
-    struct timespec until = timestamp_deadline(UPLOAD_PATIENCE_S * 1000);
+    int64_t until = timestamp_monotonic() + UPLOAD_PATIENCE_S * INT64_C(1000000000);
     int r = 0;
     pthread_mutex_lock(&list->lock);
     if (find(list, build_id)) {
@@ -53,7 +49,7 @@ int upload_offer(struct upload_list *list, const char *build_id, int fd, struct 
     own.next = list->first;
     list->first = &own;
     pthread_cond_broadcast(&list->changed);
-    while (own.state == UPLOAD_OFFERED && pthread_cond_timedwait(&list->changed, &list->lock, &until) == 0)
+    while (own.state == UPLOAD_OFFERED && condition_wait_until(&list->changed, &list->lock, until) == 0)
         ;
     if (own.state == UPLOAD_OFFERED)
         r = error_set(err, ERROR_NOT_FOUND, 0, "no build %.100s wants this context", build_id);
@@ -69,10 +65,10 @@ int upload_offer(struct upload_list *list, const char *build_id, int fd, struct 
 
 int upload_take(struct upload_list *list, const char *build_id, struct upload **ret, int *ret_fd, struct error *err)
 {
-    struct timespec until = timestamp_deadline(UPLOAD_PATIENCE_S * 1000);
+    int64_t until = timestamp_monotonic() + UPLOAD_PATIENCE_S * INT64_C(1000000000);
     struct upload *upload;
     pthread_mutex_lock(&list->lock);
-    while (!(upload = find(list, build_id)) && pthread_cond_timedwait(&list->changed, &list->lock, &until) == 0)
+    while (!(upload = find(list, build_id)) && condition_wait_until(&list->changed, &list->lock, until) == 0)
         ;
     bool free = upload && upload->state == UPLOAD_OFFERED;
     if (free) {

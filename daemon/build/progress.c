@@ -1,21 +1,14 @@
 #include "daemon/build/progress.h"
 
-#include <time.h>
-
+#include "base/condition.h"
 #include "base/log.h"
+#include "base/timestamp.h"
 
 #define TELLER_STACK ((size_t)256 * 1024)
 /* Bytes that wait of the output of commands; what a listener takes in some seconds is awaited, then it is clipped. */
 #define WAITING_MAX ((int64_t)64 << 20)
 #define PATIENCE_NS 5000000000
 #define CLIPPED "[output clipped: it is not read]\n"
-
-static int64_t monotonic(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* ---- To the listener ---- */
 
@@ -47,7 +40,7 @@ static void tell_all(struct build_progress *p, struct strbuf *bytes)
     size_t used = 0, n;
     while ((n = event_record_read(bytes->data + used, bytes->size - used, &record)) > 0) {
         tell(p, &record);
-        __atomic_store_n(&p->heard, monotonic(), __ATOMIC_RELAXED);
+        __atomic_store_n(&p->heard, timestamp_monotonic(), __ATOMIC_RELAXED);
         used += n;
     }
     memmove(bytes->data, bytes->data + used, bytes->size - used);
@@ -103,7 +96,7 @@ static void pass(struct build_progress *p, const struct event_record *r)
     if (!p->threaded)
         return tell(p, r);
     if (event_spool_size(&p->waiting) == 0) /* nobody has had to take anything */
-        __atomic_store_n(&p->heard, monotonic(), __ATOMIC_RELAXED);
+        __atomic_store_n(&p->heard, timestamp_monotonic(), __ATOMIC_RELAXED);
     put(p, &p->waiting, r);
     pthread_cond_broadcast(&p->changed);
 }
@@ -117,16 +110,12 @@ void build_progress_init(struct build_progress *p, const struct build_events *ev
                                  .turn = 1,
                                  .total = total,
                                  .waiting = EVENT_SPOOL_INIT,
-                                 .heard = monotonic()};
+                                 .heard = timestamp_monotonic()};
     p->steps = xcalloc((size_t)total + 1, sizeof(*p->steps));
     for (int i = 0; i < total; i++)
         p->steps[i].spool = (struct event_spool)EVENT_SPOOL_INIT;
     pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_t clock;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->changed, &clock);
-    pthread_condattr_destroy(&clock);
+    pthread_cond_init(&p->changed, NULL);
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, TELLER_STACK);
@@ -172,10 +161,9 @@ static bool is_full(struct build_progress *p)
         int64_t until = __atomic_load_n(&p->heard, __ATOMIC_RELAXED) + PATIENCE_NS;
         if (!p->threaded || event_spool_size(&p->waiting) <= WAITING_MAX)
             return false;
-        if (until <= monotonic())
+        if (until <= timestamp_monotonic())
             return true;
-        const struct timespec at = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
-        pthread_cond_timedwait(&p->changed, &p->lock, &at);
+        condition_wait_until(&p->changed, &p->lock, until);
     }
 }
 

@@ -1,10 +1,11 @@
 #include "daemon/build/service.h"
 
-#include <time.h>
 #include <unistd.h>
 
+#include "base/condition.h"
 #include "base/db.h"
 #include "base/log.h"
+#include "base/timestamp.h"
 #include "daemon/build/execute.h"
 #include "daemon/engine_internal.h"
 #include "daemon/host_mounts.h"
@@ -95,11 +96,7 @@ void build_service_free(struct build_service *service)
 
 void build_service_wait(struct build_service *service)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (until.tv_nsec + LOOK_NS) / 1000000000;
-    until.tv_nsec = (until.tv_nsec + LOOK_NS) % 1000000000;
-    pthread_cond_timedwait(&service->changed, &service->lock, &until);
+    condition_wait_until(&service->changed, &service->lock, timestamp_monotonic() + LOOK_NS);
 }
 
 int build_container_note(struct build_service *service, const char *id, struct error *err)

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/condition.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/timestamp.h"
@@ -171,12 +171,6 @@ static bool restock(struct pool *pool, enum pool_kind kind)
     return !astray;
 }
 
-static void wait_until(struct pool *pool, int64_t deadline)
-{
-    struct timespec at = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
-    pthread_cond_timedwait(&pool->work, &pool->lock, &at);
-}
-
 /* Does one piece of work or waits for some. Called and returns locked; false: the thread has to end. */
 static bool worker_step(struct pool *pool)
 {
@@ -209,7 +203,7 @@ static bool worker_step(struct pool *pool)
         return restock(pool, kind);
     }
     if (wanted) {
-        wait_until(pool, pool->not_before);
+        condition_wait_until(&pool->work, &pool->lock, pool->not_before);
     } else {
         pthread_cond_wait(&pool->work, &pool->lock);
     }
@@ -256,13 +250,9 @@ static int ensure_worker(struct pool *pool, struct error *err)
 int pool_open(const struct pool_options *options, struct pool **ret, struct error *err)
 {
     struct pool *pool = xcalloc(1, sizeof(*pool));
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->work, &attr);
-    pthread_cond_init(&pool->done, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&pool->work, NULL);
+    pthread_cond_init(&pool->done, NULL);
     pool->options = *options;
     for (int kind = 0; kind < POOL_KINDS; kind++) {
         pool->shelves[kind].target = options->sizes[kind];
