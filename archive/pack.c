@@ -1,6 +1,5 @@
 #include "archive/pack.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +12,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/strbuf.h"
@@ -273,26 +273,6 @@ static int open_node(int dir_fd, const char *name, struct node *ret)
     return r;
 }
 
-static int list_names(int fd, struct strv *ret)
-{
-    DIR *dir = fdopendir(fd);
-    const struct dirent *entry;
-    if (dir == NULL) {
-        fd_close(fd);
-        return -ENOMEM;
-    }
-    errno = 0;
-    while ((entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            strv_add(ret, entry->d_name);
-        errno = 0;
-    }
-    int r = -errno;
-    closedir(dir);
-    strv_sort(ret);
-    return r;
-}
-
 /* One name of a directory; pack->path is it already. */
 static int put_child(struct pack *pack, struct node *node, const char *name, int depth, struct error *err)
 {
@@ -313,12 +293,9 @@ static int put_children(struct pack *pack, int dir_fd, int depth, struct error *
     size_t size = pack->path.size;
     if (depth >= PACK_DEPTH_MAX)
         return pack_errno(pack, ELOOP, "archive", err);
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return pack_errno(pack, errno, "open", err);
-    int r = list_names(fd, &names);
+    int r = directory_list(dir_fd, ".", &names);
     if (r < 0)
-        return pack_errno(pack, r, "readdir", err);
+        return pack_errno(pack, r, "open", err);
     for (size_t i = 0; r == 0 && i < names.count; i++) {
         struct node node;
         r = open_node(dir_fd, names.items[i], &node);

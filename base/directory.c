@@ -39,6 +39,19 @@ int directory_next(DIR *dir, const char **ret_name)
     return -errno;
 }
 
+int directory_list(int dir_fd, const char *name, struct strv *ret)
+{
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *entry;
+    int r = directory_open(dir_fd, name, &dir);
+    while (r == 0 && (r = directory_next(dir, &entry)) > 0) {
+        strv_add(ret, entry);
+        r = 0;
+    }
+    strv_sort(ret);
+    return r;
+}
+
 /* Adds to *total. */
 static int add_sizes(int dir_fd, const char *name, int depth, int64_t *total)
 {

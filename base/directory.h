@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/memory.h"
+#include "base/strv.h"
 
 #define CLEANUP_DIRECTORY CLEANUP(directory_close)
 void directory_close(DIR **dir); /* *dir may be NULL */
@@ -17,6 +18,8 @@ void directory_close(DIR **dir); /* *dir may be NULL */
 int directory_open(int dir_fd, const char *name, DIR **ret);
 /* The next name, never "." or "..", valid until the next call. 1, 0 at the end, or -errno. */
 int directory_next(DIR *dir, const char **ret_name);
+/* All names in the directory `name` of dir_fd, in order, added to ret. 0 or -errno, as of opening and reading it. */
+int directory_list(int dir_fd, const char *name, struct strv *ret);
 
 /*
  * Bytes of the files and symbolic links in the directory `name` of dir_fd and below; those with several names count for

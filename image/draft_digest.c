@@ -2,13 +2,13 @@
  * The digest of a layer that lies unpacked: one thread packs it, and the caller's hashes what has been packed and reads
  * it as a tar again, to write down the way back (skeleton.h).
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "archive/pack.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "image/block_pipe.h"
 #include "image/draft.h"
@@ -179,13 +179,6 @@ static int digest_draft(struct image_store *store, int dir_fd, int diff_fd, stru
 
 /* ---- Times ---- */
 
-static void close_dir(DIR **dir)
-{
-    if (*dir != NULL) {
-        closedir(*dir);
-    }
-}
-
 static int limit_time(int dir_fd, const char *name, const struct stat *st, int64_t not_after, struct error *err)
 {
     const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = not_after}};
@@ -194,36 +187,28 @@ static int limit_time(int dir_fd, const char *name, const struct stat *st, int64
                                                                            : 0;
 }
 
-/* Takes dir_fd. */
-static int limit_times(int dir_fd, int64_t not_after, unsigned depth, struct error *err)
+static int limit_times(int dir_fd, const char *name, int64_t not_after, unsigned depth, struct error *err)
 {
-    CLEANUP(close_dir) DIR *dir = fdopendir(dir_fd);
-    const struct dirent *entry;
-    if (dir == NULL || depth > PACK_DEPTH_MAX) {
-        int r = error_errno(err, dir == NULL ? errno : ELOOP, "read a directory of the layer");
-        if (dir == NULL) {
-            fd_close(dir_fd);
-        }
-        return r;
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *entry;
+    int r = depth > PACK_DEPTH_MAX ? -ELOOP : directory_open(dir_fd, name, &dir);
+    if (r < 0) {
+        return error_errno(err, r, "open %s", name);
     }
-    int r = 0;
-    while (r == 0 && (errno = 0, entry = readdir(dir)) != NULL) {
+    while ((r = directory_next(dir, &entry)) > 0) {
         struct stat st;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
-            continue;
+        if (fstatat(dirfd(dir), entry, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+            return error_errno(err, errno, "stat %s", entry);
         }
-        if (fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-            return error_errno(err, errno, "stat %s", entry->d_name);
-        }
-        if (S_ISDIR(st.st_mode)) {
-            int fd = openat(dir_fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-            r = fd < 0 ? error_errno(err, errno, "open %s", entry->d_name) : limit_times(fd, not_after, depth + 1, err);
-        }
+        r = S_ISDIR(st.st_mode) ? limit_times(dirfd(dir), entry, not_after, depth + 1, err) : 0;
         if (r == 0) {
-            r = limit_time(dir_fd, entry->d_name, &st, not_after, err);
+            r = limit_time(dirfd(dir), entry, &st, not_after, err);
+        }
+        if (r < 0) {
+            return r;
         }
     }
-    return r == 0 && errno != 0 ? error_errno(err, errno, "read a directory of the layer") : r;
+    return r < 0 ? error_errno(err, r, "read a directory of the layer") : 0;
 }
 
 int image_draft_digest(struct image_store *store, const char *id, const int64_t *not_after, struct draft_info *ret,
@@ -236,8 +221,7 @@ int image_draft_digest(struct image_store *store, const char *id, const int64_t 
         return error_errno(err, errno, "overlay/%s/diff", id);
     }
     if (not_after != NULL) {
-        int fd = fd_dup(diff);
-        int r = fd < 0 ? error_errno(err, fd, "overlay/%s", id) : limit_times(fd, *not_after, 0, err);
+        int r = limit_times(diff, ".", *not_after, 0, err);
         if (r < 0) {
             return r;
         }

@@ -1,8 +1,8 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/memory.h"
 #include "image/digest.h"
@@ -10,23 +10,8 @@
 
 int store_list_directory(int dir_fd, struct strv *names, struct error *err)
 {
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (dir == NULL) {
-        int r = error_errno(err, errno, "list a directory of the store");
-        fd_close(fd);
-        return r;
-    }
-    struct dirent *entry;
-    errno = 0;
-    while ((entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            strv_add(names, entry->d_name);
-        }
-    }
-    int r = errno != 0 ? error_errno(err, errno, "list a directory of the store") : 0;
-    closedir(dir);
-    return r;
+    int r = directory_list(dir_fd, ".", names);
+    return r < 0 ? error_errno(err, r, "list a directory of the store") : 0;
 }
 
 int store_select_set(struct image_store *store, const char *sql, struct map *set, struct error *err)

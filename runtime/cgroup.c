@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/beneath.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -314,45 +315,37 @@ static int add_pids(int dir_fd, struct pid_list *list)
     return 0;
 }
 
-static void closedir_ptr(DIR **dir)
+/* The directories in dir_fd; none when it has gone meanwhile. */
+static int list_children(int dir_fd, struct strv *ret)
 {
-    if (*dir != NULL)
-        closedir(*dir);
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    int r = directory_open(dir_fd, ".", &dir);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    while (errno = 0, 1) {
+        const struct dirent *entry = readdir(dir);
+        if (entry == NULL)
+            return errno == ENOENT ? 0 : -errno;
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+            strv_add(ret, entry->d_name);
+    }
 }
 
-/* Calls fn for each directory of the tree, children first. */
-static int walk(int dir_fd, int depth, int (*fn)(int dir_fd, void *data), void *data)
+static int add_all_pids(int dir_fd, int depth, struct pid_list *list)
 {
-    if (depth > CGROUP_DEPTH_MAX)
-        return -ELOOP;
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : -errno;
-    CLEANUP(closedir_ptr) DIR *dir = fdopendir(fd);
-    if (dir == NULL) {
-        fd_close(fd);
-        return -ENOMEM;
+    CLEANUP_STRV struct strv children = STRV_INIT;
+    int r = depth > CGROUP_DEPTH_MAX ? -ELOOP : list_children(dir_fd, &children);
+    for (size_t i = 0; r == 0 && i < children.count; i++) {
+        CLEANUP_CLOSE int child = openat(dir_fd, children.items[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        r = child < 0 ? 0 : add_all_pids(child, depth + 1, list);
     }
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-            continue;
-        CLEANUP_CLOSE int child = openat(fd, entry->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        int r = child < 0 ? 0 : walk(child, depth + 1, fn, data);
-        if (r < 0)
-            return r;
-    }
-    return fn(fd, data);
-}
-
-static int walk_add_pids(int dir_fd, void *data)
-{
-    return add_pids(dir_fd, data);
+    return r < 0 ? r : add_pids(dir_fd, list);
 }
 
 int runtime_cgroup_pids(struct runtime_cgroup *cgroup, pid_t **ret, size_t *ret_count, struct error *err)
 {
     struct pid_list list = {0};
-    int r = walk(process_dir(cgroup), 0, walk_add_pids, &list);
+    int r = add_all_pids(process_dir(cgroup), 0, &list);
     if (r < 0) {
         free(list.items);
         return error_errno(err, r, "cannot list the processes of cgroup %s", cgroup->path);
@@ -480,27 +473,15 @@ int runtime_cgroup_stats(struct runtime_cgroup *cgroup, struct runtime_stats *re
 /* Removes the directories below dir_fd, deepest first. */
 static int remove_children(int dir_fd, int depth)
 {
-    if (depth > CGROUP_DEPTH_MAX)
-        return -ELOOP;
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : -errno;
-    CLEANUP(closedir_ptr) DIR *dir = fdopendir(fd);
-    if (dir == NULL) {
-        fd_close(fd);
-        return -ENOMEM;
+    CLEANUP_STRV struct strv children = STRV_INIT;
+    int r = depth > CGROUP_DEPTH_MAX ? -ELOOP : list_children(dir_fd, &children);
+    for (size_t i = 0; r == 0 && i < children.count; i++) {
+        CLEANUP_CLOSE int child = openat(dir_fd, children.items[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        r = child < 0 ? 0 : remove_children(child, depth + 1);
+        if (r == 0 && unlinkat(dir_fd, children.items[i], AT_REMOVEDIR) < 0 && errno != ENOENT)
+            r = -errno;
     }
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-            continue;
-        CLEANUP_CLOSE int child = openat(fd, entry->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        int r = child < 0 ? 0 : remove_children(child, depth + 1);
-        if (r < 0)
-            return r;
-        if (unlinkat(fd, entry->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-            return -errno;
-    }
-    return 0;
+    return r;
 }
 
 static int remove_once(int root_fd, int dir_fd, const char *path)

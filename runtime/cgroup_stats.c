@@ -1,7 +1,6 @@
 /* Statistics that v1 and v2 have in common, and the text formats of both. */
 #include "runtime/cgroup_stats.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -9,6 +8,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/memory.h"
 #include "runtime/cgroup.h"
@@ -152,15 +152,13 @@ static void read_hugetlb(int dir_fd, bool v2, struct runtime_stats_hugetlb *one)
 
 void cgroup_stats_hugetlb(int dir_fd, bool v2, struct runtime_stats_detail *ret)
 {
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (dir == NULL) {
-        fd_close(fd);
-        return;
-    }
+    CLEANUP_DIRECTORY DIR *dir = NULL;
     size_t capacity = ret->hugetlb_count;
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        char *size = hugetlb_size(entry->d_name, v2 ? "current" : "usage_in_bytes");
+    const char *name;
+    if (directory_open(dir_fd, ".", &dir) < 0)
+        return;
+    while (directory_next(dir, &name) > 0) {
+        char *size = hugetlb_size(name, v2 ? "current" : "usage_in_bytes");
         if (size == NULL)
             continue;
         xgrow((void **)&ret->hugetlb, ret->hugetlb_count, &capacity, sizeof(ret->hugetlb[0]));
@@ -168,7 +166,6 @@ void cgroup_stats_hugetlb(int dir_fd, bool v2, struct runtime_stats_detail *ret)
         *one = (struct runtime_stats_hugetlb){.page_size = size};
         read_hugetlb(dir_fd, v2, one);
     }
-    closedir(dir);
 }
 
 /* ---- pressure ---- */

@@ -1,6 +1,5 @@
 #include "runtime/copy_up.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -8,15 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 
 #define DEPTH_MAX 128
-
-static void closedir_ptr(DIR **dir)
-{
-    if (*dir != NULL)
-        closedir(*dir);
-}
 
 static int set_attributes(int dir, const char *name, const struct stat *st)
 {
@@ -87,24 +81,12 @@ static int copy_entry(int from, int to, const char *name, int depth)
 
 static int copy_tree(int from, int to, int depth)
 {
-    if (depth > DEPTH_MAX)
-        return -ELOOP;
-    int fd = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    CLEANUP(closedir_ptr) DIR *dir = fdopendir(fd);
-    if (dir == NULL) {
-        fd_close(fd);
-        return -ENOMEM;
-    }
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        int r = copy_entry(fd, to, entry->d_name, depth);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
+    int r = depth > DEPTH_MAX ? -ELOOP : directory_open(from, ".", &dir);
+    while (r == 0 && (r = directory_next(dir, &name)) > 0)
+        r = copy_entry(dirfd(dir), to, name, depth);
+    return r;
 }
 
 int copy_up(int from, int to)

@@ -1,6 +1,5 @@
 #include "cmd/dory/build_manifest.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/strv.h"
@@ -162,21 +162,12 @@ static int walk_name(struct walk *walk, int dir_fd, const char *name, int depth,
 static int walk_directory(struct walk *walk, int dir_fd, int depth, struct error *err)
 {
     CLEANUP_STRV struct strv names = STRV_INIT;
-    const struct dirent *entry;
     size_t size = walk->path.size;
-    int copy = fd_dup(dir_fd);
-    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    if (!dir) {
-        fd_close(copy);
+    int r = directory_list(dir_fd, ".", &names);
+    if (r < 0) {
+        errno = -r;
         return fail(walk, "can't read", err);
     }
-    while ((entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            strv_add(&names, entry->d_name);
-    }
-    closedir(dir);
-    strv_sort(&names);
-    int r = 0;
     for (size_t i = 0; i < names.count && r == 0; i++) {
         strbuf_adds(&walk->path, names.items[i]);
         r = walk_name(walk, dir_fd, names.items[i], depth, err);

@@ -1,5 +1,4 @@
 /* The kept contexts as a whole: making room, and what they take. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -7,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "daemon/build/context_internal.h"
@@ -40,28 +40,24 @@ static int by_use(const void *a, const void *b)
 /* Longest unused first. */
 static int list_keeps(int contexts_fd, struct keeps *ret, struct error *err)
 {
-    int fd = openat(contexts_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *entry;
-    if (!dir) {
-        int errnum = errno;
-        fd_close(fd);
-        return error_errno(err, errnum, "list the kept build contexts");
-    }
-    while ((entry = readdir(dir)) != NULL) {
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
+    int r = directory_open(contexts_fd, ".", &dir);
+    while (r >= 0 && (r = directory_next(dir, &name)) > 0) {
         struct stat st;
-        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
+        if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
             continue;
-        CLEANUP_FREE char *lock = xasprintf("%s/lock", entry->d_name);
+        CLEANUP_FREE char *lock = xasprintf("%s/lock", name);
         xgrow((void **)&ret->items, ret->count, &ret->capacity, sizeof(*ret->items));
         ret->items[ret->count++] = (struct keep){
-            .name = xstrdup(entry->d_name),
+            .name = xstrdup(name),
             .used = fstatat(contexts_fd, lock, &st, 0) == 0
                         ? st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec
                         : 0,
         };
     }
-    closedir(dir);
+    if (r < 0)
+        return error_errno(err, r, "list the kept build contexts");
     if (ret->count > 0)
         qsort(ret->items, ret->count, sizeof(*ret->items), by_use);
     return 0;

@@ -1,6 +1,5 @@
 #include "daemon/build/copy_items.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -27,36 +26,22 @@ struct copy_item *copy_items_new(struct copy_items *items)
 
 /* ---- Patterns ---- */
 
-static void close_dir(DIR **dir)
-{
-    if (*dir != NULL)
-        closedir(*dir);
-}
-
 static int list_matches(int root_fd, const char *directory, const char *pattern, struct strv *ret, struct error *err)
 {
-    int fd = beneath_open(root_fd, directory[0] != 0 ? directory : "/", O_RDONLY | O_DIRECTORY, 0);
+    CLEANUP_CLOSE int fd = beneath_open(root_fd, directory[0] != 0 ? directory : "/", O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return fd == -ENOENT || fd == -ENOTDIR ? 0 : error_errno(err, fd, "%s", directory);
-    CLEANUP(close_dir) DIR *dir = fdopendir(fd);
-    if (dir == NULL) {
-        fd_close(fd);
-        return error_errno(err, ENOMEM, "%s", directory);
-    }
     CLEANUP_STRV struct strv names = STRV_INIT;
-    const struct dirent *entry;
-    while ((entry = readdir(dir)) != NULL) {
+    int r = directory_list(fd, ".", &names);
+    if (r < 0)
+        return error_errno(err, r, "%s", directory);
+    for (size_t i = 0; i < names.count; i++) {
         bool match = false;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        if (path_match(pattern, entry->d_name, &match) < 0)
+        if (path_match(pattern, names.items[i], &match) < 0)
             return error_set(err, ERROR_INVALID, EINVAL, "syntax error in pattern: %s", pattern);
         if (match)
-            strv_add(&names, entry->d_name);
+            strv_addf(ret, "%s%s%s", directory, directory[0] != 0 ? "/" : "", names.items[i]);
     }
-    strv_sort(&names);
-    for (size_t i = 0; i < names.count; i++)
-        strv_addf(ret, "%s%s%s", directory, directory[0] != 0 ? "/" : "", names.items[i]);
     return ret->count > MATCHES_MAX ? error_set(err, ERROR_INVALID, E2BIG, "%s matches too many files", pattern) : 0;
 }
 

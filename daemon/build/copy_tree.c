@@ -1,6 +1,5 @@
 #include "daemon/build/copy_tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/sendfile.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "archive/pack.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "base/strbuf.h"
 #include "base/strv.h"
@@ -214,36 +214,25 @@ static int copy_entry(struct copying *c, int from_dir, int to_dir, const char *n
     return from < 0 ? failed(c, errno, "open", err) : copy_file(c, from, &st, to_dir, name, err);
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir != NULL)
-        closedir(*dir);
-}
-
 static int copy_tree(struct copying *c, int from, int to, unsigned depth, struct error *err)
 {
-    int copy = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    CLEANUP(close_dir) DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    const struct dirent *entry;
-    if (dir == NULL) {
-        int r = failed(c, errno, "open", err);
-        fd_close(copy);
-        return r;
-    }
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
+    int r = directory_open(from, ".", &dir);
+    if (r < 0)
+        return failed(c, -r, "open", err);
     if (depth > PACK_DEPTH_MAX)
         return failed(c, ELOOP, "too many directories inside each other", err);
-    while ((errno = 0, entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
+    while ((r = directory_next(dir, &name)) > 0) {
         size_t before = c->path.size;
-        strbuf_addf(&c->path, "%s%s", before > 0 ? "/" : "", entry->d_name);
-        int r = copy_entry(c, from, to, entry->d_name, depth, err);
+        strbuf_addf(&c->path, "%s%s", before > 0 ? "/" : "", name);
+        r = copy_entry(c, from, to, name, depth, err);
         if (r < 0)
             return r;
         c->path.size = before;
         strbuf_terminate(&c->path);
     }
-    return errno != 0 ? failed(c, errno, "read the directory", err) : 0;
+    return r < 0 ? failed(c, -r, "read the directory", err) : 0;
 }
 
 /* ---- From outside ---- */

@@ -6,7 +6,6 @@
  */
 #include "daemon/build/squash.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -15,6 +14,7 @@
 
 #include "archive/pack.h"
 #include "base/beneath.h"
+#include "base/directory.h"
 #include "base/fd.h"
 #include "daemon/build/content.h"
 #include "daemon/engine.h"
@@ -105,30 +105,17 @@ static int lay_entry(int from, int to, const char *name, unsigned depth, struct 
     return r < 0 ? failed(name, err) : 0;
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir != NULL)
-        closedir(*dir);
-}
-
 static int lay(int from, int to, unsigned depth, struct error *err)
 {
-    int copy = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    CLEANUP(close_dir) DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    const struct dirent *entry;
-    if (dir == NULL || depth > PACK_DEPTH_MAX) {
-        if (dir == NULL)
-            fd_close(copy);
-        return error_errno(err, dir == NULL ? errno : ELOOP, "squash");
-    }
-    while ((errno = 0, entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        int r = lay_entry(from, to, entry->d_name, depth, err);
+    CLEANUP_DIRECTORY DIR *dir = NULL;
+    const char *name;
+    int r = depth > PACK_DEPTH_MAX ? -ELOOP : directory_open(from, ".", &dir);
+    while (r >= 0 && (r = directory_next(dir, &name)) > 0) {
+        r = lay_entry(from, to, name, depth, err);
         if (r < 0)
             return r;
     }
-    return errno != 0 ? failed("read a directory", err) : 0;
+    return r < 0 ? error_errno(err, r, "squash: read a directory") : 0;
 }
 
 static int open_layer(struct image_store *store, const char *id, struct error *err)

@@ -47,6 +47,23 @@ static void a_descriptor_can_be_read_more_than_once_also_one_of_a_path(void **st
     }
 }
 
+static void a_list_is_in_order_and_adds(void **state)
+{
+    struct scratch *s = *state;
+    CLEANUP_STRV struct strv names = STRV_INIT;
+    assert_int_equal(mkdirat(s->fd, "d", 0755), 0);
+    assert_int_equal(mkdirat(s->fd, "d/c", 0755), 0);
+    assert_int_equal(mkdirat(s->fd, "d/a", 0755), 0);
+    assert_int_equal(mkdirat(s->fd, "d/b", 0755), 0);
+    assert_int_equal(directory_list(s->fd, "d", &names), 0);
+    assert_int_equal(names.count, 3);
+    assert_string_equal(names.items[0], "a");
+    assert_string_equal(names.items[1], "b");
+    assert_string_equal(names.items[2], "c");
+    assert_int_equal(directory_list(s->fd, "nothing", &names), -ENOENT);
+    assert_int_equal(names.count, 3);
+}
+
 static void what_is_no_directory_is_refused(void **state)
 {
     struct scratch *s = *state;
@@ -83,6 +100,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_SCRATCH(names_come_without_the_directory_and_its_parent),
         IN_SCRATCH(a_descriptor_can_be_read_more_than_once_also_one_of_a_path),
+        IN_SCRATCH(a_list_is_in_order_and_adds),
         IN_SCRATCH(what_is_no_directory_is_refused),
         IN_SCRATCH(a_size_is_that_of_files_and_links_and_leads_nowhere_else),
     };
