@@ -4,11 +4,14 @@
 #include "daemon/ulimits.h"
 
 #include <errno.h>
+#include <glob.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "daemon/options.h"
 #include "daemon/port_ranges.h"
 #include "daemon/runtimes.h"
+#include "runtime/defaults.h"
 
 #define DEFAULT_SHM_SIZE (64 * 1024 * 1024)
 
@@ -306,36 +309,36 @@ const struct json_table host_config_table = JSON_TABLE(struct host_config, host_
 
 /* ---- defaults ---- */
 
-static const char *const default_masked[] = {
-    "/proc/asound",
-    "/proc/acpi",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-    "/sys/devices/virtual/powercap",
-};
-static const char *const default_readonly[] = {
-    "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
-};
-
 static void default_string(char **field, const char *value)
 {
     if (*field == NULL || **field == '\0')
         xstrset(field, value);
 }
 
-static void default_paths(struct optional_strv *paths, const char *const *defaults, size_t count, bool privileged)
+/* How often a processor was throttled tells what else the host computes (GHSA-6fw5-f8r9-fgfm). */
+static glob_t throttles;
+
+static void find_throttles(void)
 {
-    if (paths->set || privileged)
+    if (glob("/sys/devices/system/cpu/cpu*/thermal_throttle", 0, NULL, &throttles) != 0)
+        throttles.gl_pathc = 0;
+}
+
+static void default_paths(struct host_config *host)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (host->privileged)
         return;
-    paths->set = true;
-    for (size_t i = 0; i < count; i++)
-        strv_add(&paths->list, defaults[i]);
+    if (!host->masked_paths.set) {
+        pthread_once(&once, find_throttles);
+        for (size_t i = 0; runtime_default_masked_paths[i]; i++)
+            strv_add(&host->masked_paths.list, runtime_default_masked_paths[i]);
+        for (size_t i = 0; i < throttles.gl_pathc; i++)
+            strv_add(&host->masked_paths.list, throttles.gl_pathv[i]);
+    }
+    for (size_t i = 0; !host->readonly_paths.set && runtime_default_readonly_paths[i]; i++)
+        strv_add(&host->readonly_paths.list, runtime_default_readonly_paths[i]);
+    host->masked_paths.set = host->readonly_paths.set = true;
 }
 
 /* The daemon's ulimits for those names that the container does not set. */
@@ -403,8 +406,7 @@ void host_config_set_defaults(struct host_config *host, const struct daemon_opti
                 strmap_set(&host->log_config.config, options->log_options.items[i].key,
                            options->log_options.items[i].value);
     }
-    default_paths(&host->masked_paths, default_masked, ARRAY_SIZE(default_masked), host->privileged);
-    default_paths(&host->readonly_paths, default_readonly, ARRAY_SIZE(default_readonly), host->privileged);
+    default_paths(host);
     if (host->privileged && !strv_contains(&host->security_opt, "label=disable"))
         strv_add(&host->security_opt, "label=disable");
     char **strings[] = {&host->container_id_file, &host->volume_driver, &host->cgroup,    &host->pid_mode,
