@@ -190,7 +190,7 @@ static int ask_manifest(struct registry *registry, struct http_client *client, v
 int registry_distribution(const struct registry_config *config, const struct reference *ref,
                           const struct registry_auth *auth, struct registry_distribution *ret, struct error *err)
 {
-    struct registry_options options = {.ref = ref, .auth = auth};
+    struct registry_options options = {.ref = ref, .auth = auth, .plain = true};
     struct distribution_job job = {.ref = ref, .ret = ret};
     return ask_registry(config, ref->domain, &options, ask_manifest, &job, err);
 }

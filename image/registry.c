@@ -34,7 +34,7 @@ static int ping(struct registry *registry, struct error *err)
     if (response.status / 100 == 2)
         return 0;
     CLEANUP_REGISTRY_FAILURE struct registry_failure failure = {0};
-    registry_failure_parse(response.status, response.body.data, response.body.size, &failure);
+    registry_failure_of(&response, &failure);
     return error_set(err, ERROR_UNAVAILABLE, 0, "%s", failure.message);
 }
 
@@ -95,13 +95,15 @@ void registry_manifest_release(struct registry_manifest *manifest)
     *manifest = (struct registry_manifest){0};
 }
 
-static int plain_failure(const struct http_response *response, struct error *err)
+static int plain_failure(const struct reference *ref, const struct http_response *response, struct error *err)
 {
     CLEANUP_REGISTRY_FAILURE struct registry_failure failure = {0};
-    registry_failure_parse(response->status, response->body.data, response->body.size, &failure);
-    enum error_kind kind = response->status == 401 || response->status == 403 ? ERROR_UNAUTHORIZED
-                           : response->status == 404                          ? ERROR_NOT_FOUND
-                                                                              : ERROR_UNAVAILABLE;
+    registry_failure_of(response, &failure);
+    bool denied = failure.code && strcmp(failure.code, "DENIED") == 0;
+    enum error_kind kind = denied && ref                                        ? ERROR_FORBIDDEN
+                           : response->status == 401 || response->status == 403 ? ERROR_UNAUTHORIZED
+                           : response->status == 404                            ? ERROR_NOT_FOUND
+                                                                                : ERROR_UNAVAILABLE;
     return error_set(err, kind, 0, "%s", failure.message);
 }
 
@@ -109,7 +111,7 @@ static int plain_failure(const struct http_response *response, struct error *err
 static int pull_failure(const struct reference *ref, const struct http_response *response, struct error *err)
 {
     CLEANUP_REGISTRY_FAILURE struct registry_failure failure = {0};
-    registry_failure_parse(response->status, response->body.data, response->body.size, &failure);
+    registry_failure_of(response, &failure);
     CLEANUP_FREE char *name = reference_familiar_name(ref);
     CLEANUP_FREE char *full = reference_familiar(ref);
     const char *code = failure.code ? failure.code : "";
@@ -126,6 +128,12 @@ static int pull_failure(const struct reference *ref, const struct http_response 
     if (response->status == 404 && !failure.code)
         return error_set(err, ERROR_NOT_FOUND, 0, "manifest for %s not found: %s", full, failure.message);
     return error_set(err, ERROR_UNAVAILABLE, 0, "%s", failure.message);
+}
+
+static int manifest_failure(const struct registry *registry, const struct http_response *response, struct error *err)
+{
+    const struct reference *ref = registry->options.ref;
+    return ref && !registry->options.plain ? pull_failure(ref, response, err) : plain_failure(ref, response, err);
 }
 
 static int request_manifest(struct registry *registry, struct http_client *client, const char *tag_or_digest,
@@ -146,7 +154,7 @@ static int request_manifest(struct registry *registry, struct http_client *clien
             continue;
         if (rc < 0 || (err && err->kind == ERROR_CANCELLED))
             return rc < 0 ? rc : -ECANCELED;
-        return pull_failure(registry->options.ref, response, err);
+        return manifest_failure(registry, response, err);
     }
 }
 
@@ -186,8 +194,7 @@ int registry_get_json(struct registry *registry, struct http_client *client, con
         if (rc < 0 || (err && err->kind == ERROR_CANCELLED))
             return rc < 0 ? rc : -ECANCELED;
         *ret_status = response.status;
-        return registry->options.ref ? pull_failure(registry->options.ref, &response, err)
-                                     : plain_failure(&response, err);
+        return manifest_failure(registry, &response, err);
     }
     *ret_status = response.status;
     return json_parse(response.body.data, response.body.size, ret, err);

@@ -18,6 +18,7 @@ struct registry_options {
     const struct reference *ref;      /* NULL: no repository, the registry itself */
     bool catalog;                     /* without a ref: its list of repositories is wanted */
     const struct registry_auth *auth; /* may be NULL; never sent to mirrors */
+    bool plain;                       /* a manifest's failures in the registry's own words, not in those of a pull */
     bool push;                        /* may write, too */
     bool offline;                     /* ask the token server for a token that can be kept (registry_refresh_token) */
     const struct strv *mount_from;    /* other repositories there that blobs may be mounted from; may be NULL */

@@ -52,7 +52,7 @@ static void set_parameter(struct registry_challenge *c, const char *name, size_t
     struct {
         const char *name;
         char **where;
-    } known[] = {{"realm", &c->realm}, {"service", &c->service}, {"scope", &c->scope}};
+    } known[] = {{"realm", &c->realm}, {"service", &c->service}, {"scope", &c->scope}, {"error", &c->error}};
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
         if (strlen(known[i].name) == size && strncasecmp(name, known[i].name, size) == 0)
             xstrset(known[i].where, value);
@@ -115,6 +115,7 @@ void registry_challenge_release(struct registry_challenge *challenge)
     free(challenge->realm);
     free(challenge->service);
     free(challenge->scope);
+    free(challenge->error);
     *challenge = (struct registry_challenge){0};
 }
 
@@ -260,9 +261,21 @@ static bool code_is_valid(const char *code)
     return n > 0 && n < 64 && code[n] == '\0';
 }
 
-void registry_failure_parse(int status, const char *text, size_t size, struct registry_failure *ret)
+static bool scope_is_insufficient(const struct strv *challenges)
+{
+    CLEANUP_CHALLENGE struct registry_challenge c = {0};
+    registry_challenge_parse(challenges, &c);
+    return c.error && strcmp(c.error, "insufficient_scope") == 0;
+}
+
+void registry_failure_parse(int status, const struct strv *challenges, const char *text, size_t size,
+                            struct registry_failure *ret)
 {
     *ret = (struct registry_failure){0};
+    if (status == 401 && challenges && scope_is_insufficient(challenges)) {
+        set_failure(ret, "DENIED", NULL);
+        return;
+    }
     CLEANUP_JSON struct json *root = NULL;
     if (size > 0 && json_parse(text, size, &root, NULL) < 0)
         root = NULL;

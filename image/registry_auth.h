@@ -13,6 +13,7 @@ enum challenge_scheme { CHALLENGE_NONE, CHALLENGE_BASIC, CHALLENGE_BEARER };
 struct registry_challenge {
     enum challenge_scheme scheme;
     char *realm, *service, *scope;
+    char *error; /* RFC 6750 section 3.1: "insufficient_scope", what the token that was sent lacks */
 };
 
 /*
@@ -38,12 +39,14 @@ int registry_token_parse(const char *text, size_t size, int64_t now, struct regi
 void registry_token_release(struct registry_token *token);
 
 /* The first error of {"errors":[{"code","message","detail"}]} or of a token server's {"details"} or {"error",
- * "error_description"}. */
+ * "error_description"}. A 401 whose challenge says that the token's scope does not do is a denial, whatever the body
+ * says: Docker Hub answers so for repositories that are not there. `challenges` (WWW-Authenticate) may be NULL. */
 struct registry_failure {
     char *code;    /* "MANIFEST_UNKNOWN"; NULL when the body is something else */
     char *message; /* docker's line: "manifest unknown: manifest unknown" */
 };
-void registry_failure_parse(int status, const char *text, size_t size, struct registry_failure *ret);
+void registry_failure_parse(int status, const struct strv *challenges, const char *text, size_t size,
+                            struct registry_failure *ret);
 void registry_failure_release(struct registry_failure *failure);
 #define CLEANUP_REGISTRY_FAILURE CLEANUP(registry_failure_release)
 

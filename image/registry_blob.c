@@ -58,7 +58,7 @@ static int on_data(const struct http_response *response, const void *data, size_
 static int answer_failure(const struct http_response *response, struct error *err)
 {
     CLEANUP_REGISTRY_FAILURE struct registry_failure failure = {0};
-    registry_failure_parse(response->status, response->body.data, response->body.size, &failure);
+    registry_failure_of(response, &failure);
     enum error_kind kind = response->status == 404   ? ERROR_NOT_FOUND
                            : response->status == 401 ? ERROR_UNAUTHORIZED
                                                      : ERROR_UNAVAILABLE;

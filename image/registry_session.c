@@ -27,6 +27,12 @@ static bool is_set(const char *s)
     return s && *s;
 }
 
+void registry_failure_of(const struct http_response *response, struct registry_failure *ret)
+{
+    registry_failure_parse(response->status, response->same_origin ? &response->challenges : NULL, response->body.data,
+                           response->body.size, ret);
+}
+
 /* ---- tokens ---- */
 
 static int64_t now_seconds(void)
@@ -92,7 +98,7 @@ static int ask_by_post(struct registry *registry, struct http_client *client, co
 static int refused(const struct http_response *response, bool had_credentials, struct error *err)
 {
     CLEANUP_REGISTRY_FAILURE struct registry_failure failure = {0};
-    registry_failure_parse(response->status, response->body.data, response->body.size, &failure);
+    registry_failure_of(response, &failure);
     if (response->status == 401 && had_credentials &&
         strcmp(failure.message, "unauthorized: authentication required") == 0)
         return error_set(err, ERROR_UNAUTHORIZED, 0, "unauthorized: incorrect username or password");

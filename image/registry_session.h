@@ -31,6 +31,9 @@ int registry_request(struct registry *registry, struct http_client *client, cons
 bool registry_wait_for_retry(struct registry *registry, int attempt, int rc, const struct http_response *response,
                              void (*retrying)(int seconds, void *data), void *data, struct error *err);
 
+/* What an answer that is no success says (registry_failure_parse). Release it. */
+void registry_failure_of(const struct http_response *response, struct registry_failure *ret);
+
 bool registry_cancelled(const struct registry *registry);
 
 #endif

@@ -11,7 +11,7 @@
 static int push_failure(const struct http_response *response, struct error *err)
 {
     CLEANUP_REGISTRY_FAILURE struct registry_failure failure = {0};
-    registry_failure_parse(response->status, response->body.data, response->body.size, &failure);
+    registry_failure_of(response, &failure);
     bool denied = response->status == 401 || response->status == 403;
     enum error_kind kind = denied                        ? ERROR_UNAUTHORIZED
                            : response->status / 100 == 4 ? ERROR_INVALID

@@ -178,6 +178,16 @@ refused() {
     refused "plain:nosuch" "manifest for $FAULTS/plain:nosuch not found: manifest unknown: manifest unknown"
 }
 
+@test "a repository that is not there at a registry that gives tokens to everybody, as Docker Hub" {
+    refused bearer-nowhere "pull access denied for $FAULTS/bearer-nowhere, repository does not exist or may require 'docker login': denied: requested access to the resource is denied"
+    run -0 curl -s -o "$BATS_TEST_TMPDIR/body" -w '%{http_code}' --unix-socket "$ENV_DIR/dory.sock" -X POST "http://d/images/create?fromImage=$FAULTS/bearer-nowhere&tag=latest"
+    [ "$output" = 404 ]
+    run -0 curl -s -w '%{http_code}' --unix-socket "$ENV_DIR/dory.sock" "http://d/distribution/$FAULTS/bearer-nowhere/json"
+    [[ $output == *"denied: requested access to the resource is denied"*403 ]]
+    run -0 curl -s -w '%{http_code}' --unix-socket "$ENV_DIR/dory.sock" "http://d/distribution/$FAULTS/plain:nosuch/json"
+    [[ $output == *'"message":"manifest unknown: manifest unknown"'*404 ]]
+}
+
 @test "redirects without end and to other protocols" {
     refused loop "stopped after 10 redirects"
     refused to-file 'unsupported protocol scheme "file"'

@@ -204,6 +204,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def challenge(self, name):
         if name.startswith("bearer"):
             value = 'Bearer realm="http://127.0.0.1:%d/token",service="faults"' % PORT
+            if name == "bearer-nowhere" and self.headers.get("Authorization"):
+                value += ',scope="repository:bearer-nowhere:pull",error="insufficient_scope"'
         else:
             value = 'Basic realm="faults"'
         self.error(401, "UNAUTHORIZED", "authentication required", WWW_Authenticate=value)
@@ -222,6 +224,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         scope = query.get("scope", [""])[0]
         name = scope.split(":")[1] if scope.count(":") == 2 and scope.endswith(":pull") else "?"
         basic = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        if name == "bearer-nowhere":
+            return self.answer(200, b'{"token":"for-nothing"}')
         if name != "bearer-anonymous" and self.headers.get("Authorization") != basic:
             return self.answer(401, json.dumps({"details": "incorrect username or password"}).encode())
         if query.get("service") != ["faults"]:

@@ -28,7 +28,7 @@ static void parse_rest(const char *text, size_t size)
     CLEANUP_CHALLENGE struct registry_challenge challenge;
     registry_challenge_parse(&headers, &challenge);
     CLEANUP_REGISTRY_FAILURE struct registry_failure failure;
-    registry_failure_parse(404, text, size, &failure);
+    registry_failure_parse(404, NULL, text, size, &failure);
     struct registry_token token = {0};
     registry_token_parse(text, size, 0, &token, NULL);
     registry_token_release(&token);

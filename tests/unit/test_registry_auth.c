@@ -109,9 +109,36 @@ static void errors_get_dockers_wording(void **state)
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct registry_failure failure;
-        registry_failure_parse(rows[i].status, rows[i].body, strlen(rows[i].body), &failure);
+        registry_failure_parse(rows[i].status, NULL, rows[i].body, strlen(rows[i].body), &failure);
         assert_string_equal(failure.message, rows[i].message);
         assert_string_equal(failure.code ? failure.code : "-", rows[i].code ? rows[i].code : "-");
+        registry_failure_release(&failure);
+    }
+}
+
+static void a_token_that_does_not_do_is_a_denial(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"authentication required\"}]}";
+    static const struct {
+        int status;
+        const char *challenge, *code;
+    } rows[] = {
+        {401, "Bearer realm=\"https://a/t\",service=\"s\",scope=\"repository:x:pull\",error=\"insufficient_scope\"",
+         "DENIED"},
+        {401, "Bearer realm=\"https://a/t\",error=\"invalid_token\"", "UNAUTHORIZED"},
+        {401, "Bearer realm=\"https://a/t\",scope=\"insufficient_scope\"", "UNAUTHORIZED"},
+        {500, "Bearer realm=\"https://a/t\",error=\"insufficient_scope\"", "UNAUTHORIZED"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct registry_failure failure;
+        CLEANUP_STRV struct strv challenges = STRV_INIT;
+        strv_add(&challenges, rows[i].challenge);
+        registry_failure_parse(rows[i].status, &challenges, body, strlen(body), &failure);
+        assert_string_equal(failure.code, rows[i].code);
+        assert_string_equal(failure.message, strcmp(rows[i].code, "DENIED") == 0
+                                                 ? "denied: requested access to the resource is denied"
+                                                 : "unauthorized: authentication required");
         registry_failure_release(&failure);
     }
 }
@@ -241,6 +268,7 @@ int main(void)
         cmocka_unit_test(challenges_are_understood),
         cmocka_unit_test(both_spellings_of_a_token_are_understood),
         cmocka_unit_test(errors_get_dockers_wording),
+        cmocka_unit_test(a_token_that_does_not_do_is_a_denial),
         cmocka_unit_test(passwords_are_encoded_for_basic),
         cmocka_unit_test(only_loopback_and_what_was_configured_is_insecure),
         cmocka_unit_test(endpoints_are_tried_in_dockers_order),
