@@ -15,7 +15,8 @@ static int handle_list(struct api_request *request, struct engine *engine, struc
 {
     CLEANUP_JSON struct json *filters = NULL;
     struct container_list list = {.all = api_query_bool(request, "all", false),
-                                  .size = api_query_bool(request, "size", false)};
+                                  .size = api_query_bool(request, "size", false),
+                                  .api_version = api_version(request)};
     int r = api_query_int(request, "limit", 0, &list.limit, err);
     if (r == 0)
         r = api_filters(request, container_list_filters, &filters, err);
@@ -42,8 +43,10 @@ static int handle_create(struct api_request *request, struct engine *engine, str
     int r = api_body(request, &body, err);
     if (r < 0)
         return r;
-    struct container_create create = {
-        .name = api_query(request, "name"), .body = body, .platform = api_query(request, "platform")};
+    struct container_create create = {.name = api_query(request, "name"),
+                                      .body = body,
+                                      .platform = api_query(request, "platform"),
+                                      .api_version = api_version(request)};
     CLEANUP_CONTAINER struct container *c = NULL;
     CLEANUP_STRV struct strv warnings = STRV_INIT;
     r = container_create(engine, &create, &c, &warnings, err);
@@ -65,7 +68,7 @@ static int handle_inspect(struct api_request *request, struct engine *engine, st
     CLEANUP_CONTAINER struct container *c = NULL;
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     struct container_inspect how = {.size = api_query_bool(request, "size", false),
-                                    .short_id_alias = api_version(request) < 45};
+                                    .api_version = api_version(request)};
     int r = find(request, engine, &c, err);
     if (r == 0)
         r = container_inspect(engine, c, &how, &out, err);

@@ -79,6 +79,13 @@ static int write_container(struct json_writer *w, const struct image *image, str
     return r < 0 ? error_context(err, "container_config of image %s", image->id) : 0;
 }
 
+/* What says nothing is left out since 1.52. */
+static void write_text(struct json_writer *w, const char *key, const char *value, const struct api_request *request)
+{
+    if (api_version(request) < 52 || (value != NULL && *value != '\0'))
+        json_member_string(w, key, value);
+}
+
 static int write_image(struct json_writer *w, const struct image *image, const char *data_root,
                        const struct api_request *request, struct error *err)
 {
@@ -89,8 +96,8 @@ static int write_image(struct json_writer *w, const struct image *image, const c
     json_member_string(w, "Id", image->id);
     write_names(w, "RepoTags", &image->repo_tags);
     write_names(w, "RepoDigests", &image->repo_digests);
-    json_member_string(w, "Parent", image->parent);
-    json_member_string(w, "Comment", image->comment);
+    write_text(w, "Parent", image->parent, request);
+    write_text(w, "Comment", image->comment, request);
     json_member_string(w, "Created", created);
     if (wants_container(request)) {
         int r = write_container(w, image, err);
@@ -98,10 +105,10 @@ static int write_image(struct json_writer *w, const struct image *image, const c
         if (r < 0)
             return r;
     }
-    json_member_string(w, "DockerVersion", image->docker_version);
-    json_member_string(w, "Author", image->author);
+    write_text(w, "DockerVersion", image->docker_version, request);
+    write_text(w, "Author", image->author, request);
     json_key(w, "Config");
-    json_table_encode(&container_config_table, &image->config, w);
+    container_config_show_image(&image->config, api_version(request), w);
     json_member_string(w, "Architecture", image->architecture);
     if (image->variant && *image->variant)
         json_member_string(w, "Variant", image->variant);

@@ -223,7 +223,8 @@ int images_list(struct api_request *request, struct engine *engine, struct error
         matching_names(&images[i]->repo_digests, query.references, &digests);
         if (json_count(query.references) > 0 && tags.count == 0 && digests.count == 0)
             continue;
-        images_write_summary(&w, images[i], &tags, &digests, -1,
+        images_write_summary(&w, images[i], &tags, &digests,
+                             api_version(request) < 51 ? -1 : engine_image_containers(engine, images[i]->id),
                              with_shared ? images_shared_size(images[i], images, count) : -1, api_version(request));
     }
     json_end_array(&w);

@@ -127,15 +127,17 @@ static void write_registry_entry(struct json_writer *w, const char *name, const 
 }
 
 /* Called with the reload lock held. */
-static void write_registries(struct json_writer *w, const struct daemon_options *options)
+static void write_registries(struct json_writer *w, const struct daemon_options *options, int version)
 {
     const struct strv none = STRV_INIT;
     const struct strv *insecure = &options->insecure_registries;
 
     json_key(w, "RegistryConfig");
     json_begin_object(w);
-    json_member_null(w, "AllowNondistributableArtifactsCIDRs");
-    json_member_null(w, "AllowNondistributableArtifactsHostnames");
+    if (version < 49) {
+        json_member_null(w, "AllowNondistributableArtifactsCIDRs");
+        json_member_null(w, "AllowNondistributableArtifactsHostnames");
+    }
     json_key(w, "InsecureRegistryCIDRs");
     json_begin_array(w);
     for (size_t i = 0; i < insecure->count; i++) {
@@ -198,7 +200,7 @@ static void write_runtimes(const struct daemon_options *options, struct json_wri
     json_member_string(w, "DefaultRuntime", options->default_runtime);
 }
 
-static void write_swarm(struct json_writer *w)
+static void write_swarm(struct json_writer *w, int version)
 {
     json_key(w, "Swarm");
     json_begin_object(w);
@@ -214,7 +216,8 @@ static void write_swarm(struct json_writer *w)
         json_key(w, *name);
         json_begin_object(w);
         json_member_string(w, "ID", "");
-        json_member_string(w, "Expected", "");
+        if (version < 49)
+            json_member_string(w, "Expected", "");
         json_end_object(w);
     }
 }
@@ -332,14 +335,25 @@ static bool bridge_filtering(const char *name)
     return file_read(AT_FDCWD, path, 16, &text, NULL, NULL) == 0 && *text == '1';
 }
 
-static void write_daemon(struct json_writer *w, const struct daemon_options *options, struct events *events)
+static void write_firewall(struct json_writer *w)
+{
+    json_key(w, "FirewallBackend");
+    json_begin_object(w);
+    json_member_string(w, "Driver", "nftables");
+    json_end_object(w);
+}
+
+static void write_daemon(struct json_writer *w, const struct daemon_options *options, struct events *events,
+                         int version)
 {
     json_member_bool(w, "Debug", options->debug || strcmp(options->log_level, "debug") == 0);
     json_member_int(w, "NFd", count_entries("/proc/self/fd"));
     json_member_int(w, "NGoroutines", count_entries("/proc/self/task")); /* threads */
     json_member_int(w, "NEventsListener", (int64_t)events_subscribers(events));
-    json_member_bool(w, "BridgeNfIptables", bridge_filtering("bridge-nf-call-iptables"));
-    json_member_bool(w, "BridgeNfIp6tables", bridge_filtering("bridge-nf-call-ip6tables"));
+    if (version < 50) {
+        json_member_bool(w, "BridgeNfIptables", bridge_filtering("bridge-nf-call-iptables"));
+        json_member_bool(w, "BridgeNfIp6tables", bridge_filtering("bridge-nf-call-ip6tables"));
+    }
     json_member_string(w, "LoggingDriver", options->log_driver);
     json_member_string(w, "IndexServerAddress", "https://index.docker.io/v1/");
     json_member_null(w, "GenericResources");
@@ -364,7 +378,7 @@ int system_info(struct api_request *request, struct engine *engine, struct error
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     struct cgroup_facts facts = {0};
     struct json_writer w;
-    int r;
+    int r, version = api_version(request);
 
     host_cgroup_facts(&facts);
     json_writer_init(&w, &out);
@@ -376,11 +390,13 @@ int system_info(struct api_request *request, struct engine *engine, struct error
     write_limits(&w, &facts);
     write_host(&w);
     pthread_rwlock_rdlock((pthread_rwlock_t *)&options->reload);
-    write_daemon(&w, options, engine_events(engine));
-    write_registries(&w, options);
+    write_daemon(&w, options, engine_events(engine), version);
+    write_registries(&w, options, version);
     write_runtimes(options, &w);
     pthread_rwlock_unlock((pthread_rwlock_t *)&options->reload);
-    write_swarm(&w);
+    if (version >= 49)
+        write_firewall(&w);
+    write_swarm(&w, version);
     write_warnings(&w, &facts, options);
     json_end_object(&w);
     return api_reply_json(request, 200, &out);

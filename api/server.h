@@ -15,7 +15,7 @@
 #include "base/strbuf.h"
 #include "base/strv.h"
 
-#define API_VERSION_MAX "1.47"
+#define API_VERSION_MAX "1.51"
 #define API_VERSION_MIN "1.24"
 
 struct engine;

@@ -7,6 +7,7 @@
 int system_version(struct api_request *request, struct engine *engine, struct error *err);
 int system_info(struct api_request *request, struct engine *engine, struct error *err);
 int system_check(struct api_request *request, struct engine *engine, struct error *err);
+int system_events(struct api_request *request, struct engine *engine, struct error *err);
 int system_disk_usage(struct api_request *request, struct engine *engine, struct error *err);
 
 /* "amd64" for "x86_64": Go's name of a machine as uname(2) has it; the machine itself when there is none. */

@@ -119,11 +119,18 @@ struct container_root {
     const char *image_id;   /* what is beneath; NULL: nothing */
     const struct strv *env; /* further variables of the process, which are written nowhere (secrets); may be NULL */
 };
+/* Whether a request's version of the API (its minor number; 0: the newest) is older than `minor`. */
+static inline bool api_is_before(int version, int minor)
+{
+    return version > 0 && version < minor;
+}
+
 struct container_create {
     const char *name;                  /* NULL or "": a name is made up */
     const struct json *body;           /* of POST /containers/create */
     const char *platform;              /* NULL: any */
     const struct container_root *root; /* NULL: a new one over the image that the body names */
+    int api_version;                   /* that the body is written in; as api_is_before() takes it */
 };
 /* Validates, makes root filesystem, volumes and row. *ret is a reference; warnings receives docker's. */
 int container_create(struct engine *engine, const struct container_create *request, struct container **ret,
@@ -194,8 +201,8 @@ void container_wait_end(struct container_waiter *waiter);
 
 /* GET /containers/{id}/json */
 struct container_inspect {
-    bool size;           /* SizeRw and SizeRootFs, too */
-    bool short_id_alias; /* the short id is among the aliases on a network, as before API 1.45 */
+    bool size;       /* SizeRw and SizeRootFs, too */
+    int api_version; /* whose members are shown; as api_is_before() takes it */
 };
 int container_inspect(struct engine *engine, struct container *container, const struct container_inspect *how,
                       struct strbuf *out, struct error *err);
@@ -203,6 +210,7 @@ struct container_list {
     bool all, size;
     int64_t limit;              /* 0: none */
     const struct json *filters; /* normalised, may be NULL */
+    int api_version;            /* as in struct container_inspect */
 };
 extern const char *const container_list_filters[]; /* names that are known; NULL-terminated */
 int container_list(struct engine *engine, const struct container_list *request, struct strbuf *out, struct error *err);

@@ -70,6 +70,7 @@ static void publish(struct engine *engine, struct container *c, const struct con
     strmap_set(&attributes, "image", c->config.image ? c->config.image : "");
     strmap_set(&attributes, "name", name + 1);
     events_publish(engine->events, "container", "commit", c->id, &attributes);
+    engine_image_event(engine, "create", id, id);
     if (ref != NULL)
         engine_image_event(engine, "tag", id, ref);
 }

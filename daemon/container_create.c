@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "daemon/container_config_check.h"
+#include "daemon/container_versions.h"
 #include "daemon/engine_internal.h"
 #include "daemon/ipc_share.h"
 #include "daemon/links.h"
@@ -149,6 +150,8 @@ static int prepare(struct engine *engine, const struct container_create *request
         r = runtimes_find(engine->options, c->host.runtime, NULL, err);
     if (r == 0)
         r = container_networks_resolve(engine, request->body, c, err);
+    if (r == 0)
+        r = container_versions_apply_networks(c, request->api_version, warnings, err);
     if (r == 0)
         r = container_config_validate(&c->config, &c->host, err);
     if (r == 0)
@@ -404,6 +407,8 @@ int container_create(struct engine *engine, const struct container_create *reque
         id_generate(c->id);
     c->created = timestamp_now();
     int r = decode_body(request, c, err);
+    if (r == 0)
+        r = container_versions_apply(request, c, warnings, err);
     if (r == 0)
         r = find_image(engine, request, c, &image, err);
     if (r < 0)

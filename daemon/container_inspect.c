@@ -147,21 +147,14 @@ static void put_ports(struct json_writer *w, const struct container *c)
     json_end_object(w);
 }
 
-/* lock held */
-static void put_network_settings(struct json_writer *w, const struct container *c, const char *name,
-                                 bool short_id_alias)
+/* What there was of the default bridge before a container had several networks: left out since 1.52. lock held */
+static void put_bridge_settings(struct json_writer *w, const struct container *c)
 {
     static const struct network_endpoint nothing;
     const struct network_endpoint *e = container_bridge_endpoint(c);
-    bool running = container_state_is_running(c->state);
     if (e == NULL)
         e = &nothing;
-    json_key(w, "NetworkSettings");
-    json_begin_object(w);
     json_member_string(w, "Bridge", "");
-    json_member_string(w, "SandboxID", running ? c->id : "");
-    json_member_string(w, "SandboxKey", running ? text(c->sandbox_key) : "");
-    put_ports(w, c);
     json_member_bool(w, "HairpinMode", false);
     json_member_string(w, "LinkLocalIPv6Address", "");
     json_member_int(w, "LinkLocalIPv6PrefixLen", 0);
@@ -175,7 +168,21 @@ static void put_network_settings(struct json_writer *w, const struct container *
     json_member_int(w, "IPPrefixLen", e->prefix);
     json_member_string(w, "IPv6Gateway", e->gateway6);
     json_member_string(w, "MacAddress", e->mac);
-    container_networks_write(c, name, short_id_alias, w);
+}
+
+/* lock held */
+static void put_network_settings(struct json_writer *w, const struct container *c, const char *name, int api_version)
+{
+    bool running = container_state_is_running(c->state);
+    json_key(w, "NetworkSettings");
+    json_begin_object(w);
+    json_member_string(w, "SandboxID", running ? c->id : "");
+    json_member_string(w, "SandboxKey", running ? text(c->sandbox_key) : "");
+    put_ports(w, c);
+    if (api_is_before(api_version, 52))
+        put_bridge_settings(w, c);
+    /* Before 1.45 the short id is among the aliases. */
+    container_networks_write(c, name, api_is_before(api_version, 45), w);
     json_end_object(w);
 }
 
@@ -244,8 +251,8 @@ int container_inspect(struct engine *engine, struct container *c, const struct c
     struct container_config config = c->config; /* borrows everything but the ports */
     port_names_expand(&c->config.exposed_ports, &exposed);
     config.exposed_ports = exposed;
-    json_table_encode(&container_config_table, &config, &w);
-    put_network_settings(&w, c, name + 1, how->short_id_alias);
+    container_config_show(&config, how->api_version, &w);
+    put_network_settings(&w, c, name + 1, how->api_version);
     pthread_mutex_unlock(&c->lock);
     json_end_object(&w);
     strbuf_addc(out, '\n');

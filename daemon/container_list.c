@@ -199,7 +199,35 @@ struct list_entry {
     struct strv link_names;
     bool size;
     int64_t rw, root, now;
+    int api_version;
 };
+
+static void put_host_config(struct json_writer *w, const struct container *c, int api_version)
+{
+    const struct strmap *annotations = &c->host.annotations;
+    json_key(w, "HostConfig");
+    json_begin_object(w);
+    json_member_string(w, "NetworkMode", c->host.network_mode);
+    if (!api_is_before(api_version, 46) && annotations->count > 0) {
+        json_key(w, "Annotations");
+        json_begin_object(w);
+        for (size_t i = 0; i < annotations->count; i++)
+            json_member_string(w, annotations->items[i].key, annotations->items[i].value);
+        json_end_object(w);
+    }
+    json_end_object(w);
+}
+
+/* lock held */
+static void put_health(struct json_writer *w, const struct container *c)
+{
+    bool checked = c->health.status != HEALTH_NONE;
+    json_key(w, "Health");
+    json_begin_object(w);
+    json_member_string(w, "Status", checked ? health_status_name(c->health.status) : "none");
+    json_member_int(w, "FailingStreak", checked ? c->health.failing_streak : 0);
+    json_end_object(w);
+}
 
 /* lock held */
 static void put_entry(struct json_writer *w, const struct list_entry *e)
@@ -234,10 +262,9 @@ static void put_entry(struct json_writer *w, const struct list_entry *e)
     json_end_object(w);
     json_member_string(w, "State", container_state_name(c->state));
     json_member_string(w, "Status", status);
-    json_key(w, "HostConfig");
-    json_begin_object(w);
-    json_member_string(w, "NetworkMode", c->host.network_mode);
-    json_end_object(w);
+    put_host_config(w, c, e->api_version);
+    if (!api_is_before(e->api_version, 52))
+        put_health(w, c);
     put_network(w, c, e->name);
     put_mounts(w, c);
     json_end_object(w);
@@ -320,7 +347,8 @@ int container_list(struct engine *engine, const struct container_list *request, 
         struct container *c = list[i];
         if (request->limit > 0 && written >= request->limit)
             break;
-        struct list_entry entry = {.c = c, .size = request->size, .now = timestamp_now()};
+        struct list_entry entry = {
+            .c = c, .size = request->size, .now = timestamp_now(), .api_version = request->api_version};
         CLEANUP_FREE char *name = container_slash_name(engine, c);
         entry.image = image_of(engine, c, &images);
         entry.name = name + 1;

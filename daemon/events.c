@@ -9,6 +9,8 @@
 #include "base/fd.h"
 #include "base/timestamp.h"
 
+#define RECORD_SEPARATOR '\x1e'
+
 /* One event, shared by the history and every queue that holds it. */
 struct shared_event {
     int references; /* under events->lock */
@@ -183,13 +185,15 @@ bool event_matches(const struct event *event, const struct json *filters)
     return true;
 }
 
-void event_write_json(const struct event *e, struct strbuf *out)
+void event_write_json(const struct event *e, unsigned form, struct strbuf *out)
 {
     struct json_writer w;
+    if (form & EVENT_SEPARATED)
+        strbuf_addc(out, RECORD_SEPARATOR);
     json_writer_init(&w, out);
     json_begin_object(&w);
     bool container = strcmp(e->type, "container") == 0;
-    if (container || strcmp(e->type, "image") == 0) { /* members from before API 1.22 that docker still sends */
+    if ((form & EVENT_OLD_MEMBERS) && (container || strcmp(e->type, "image") == 0)) {
         json_member_string(&w, "status", e->action);
         json_member_string(&w, "id", e->id);
         const char *from = strmap_get(&e->attributes, "image");
@@ -261,28 +265,36 @@ void events_unsubscribe(struct events_subscription *s)
     free(s);
 }
 
+static bool is_hidden(const struct event *e, unsigned form)
+{
+    return (form & EVENT_NO_IMAGE_CREATE) && strcmp(e->type, "image") == 0 && strcmp(e->action, "create") == 0;
+}
+
 /* 1: written, 0: nothing queued, -1: the event lies beyond `until` */
-static int take_queued(struct events_subscription *s, struct strbuf *out)
+static int take_queued(struct events_subscription *s, unsigned form, struct strbuf *out)
 {
     pthread_mutex_lock(&s->events->lock);
     int result = 0;
-    if (s->count > 0) {
+    while (result == 0 && s->count > 0) {
         struct shared_event *e = s->queue[0];
         s->count--;
         memmove(s->queue, s->queue + 1, s->count * sizeof(*s->queue));
-        result = s->until != 0 && e->event.time > s->until ? -1 : 1;
+        if (s->until != 0 && e->event.time > s->until)
+            result = -1;
+        else if (!is_hidden(&e->event, form))
+            result = 1;
         if (result > 0)
-            event_write_json(&e->event, out);
+            event_write_json(&e->event, form, out);
         shared_unref(e);
     }
     pthread_mutex_unlock(&s->events->lock);
     return result;
 }
 
-int events_next(struct events_subscription *s, int cancel_fd, struct strbuf *out)
+int events_next(struct events_subscription *s, int cancel_fd, unsigned form, struct strbuf *out)
 {
     for (;;) {
-        int taken = take_queued(s, out);
+        int taken = take_queued(s, form, out);
         if (taken != 0)
             return taken > 0;
         struct timespec wait = {0}, *timeout = NULL;

@@ -38,8 +38,14 @@ void events_publish_prune(struct events *events, const char *type, int64_t recla
 /* The filters of GET /events ({"type":["container"],"event":[...],"container":[...],"image":[...],"label":[...],
  * "volume":[...],"network":[...],"daemon":..., "scope":...}); NULL matches everything. */
 bool event_matches(const struct event *event, const struct json *filters);
-/* One line of the API's stream (docker's JSON including the legacy members status, id and from), with newline. */
-void event_write_json(const struct event *event, struct strbuf *out);
+/* How a client wants them. */
+enum event_form {
+    EVENT_OLD_MEMBERS = 1 << 0,     /* with status, id and from, as before API 1.52 */
+    EVENT_NO_IMAGE_CREATE = 1 << 1, /* without "create" of images, as before API 1.46 */
+    EVENT_SEPARATED = 1 << 2,       /* each begins with a record separator (RFC 7464) */
+};
+/* One line of the API's stream in docker's JSON, with newline. */
+void event_write_json(const struct event *event, unsigned form, struct strbuf *out);
 
 struct events_subscription;
 /* since/until: ns since the epoch, 0 for none. With since, kept events from then on are delivered first. filters is
@@ -53,6 +59,6 @@ void events_unsubscribe(struct events_subscription *subscription);
  * Waits for the next event that matches. 1: its JSON line was appended to out; 0: `until` is reached; -ECANCELED:
  * cancel_fd (may be -1) became readable or hung up.
  */
-int events_next(struct events_subscription *subscription, int cancel_fd, struct strbuf *out);
+int events_next(struct events_subscription *subscription, int cancel_fd, unsigned form, struct strbuf *out);
 
 #endif

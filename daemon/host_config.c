@@ -37,6 +37,8 @@ static int port_bindings_decode(const struct json *value, void *field, struct er
         const struct json *list = &value->object.values[i];
         if (list->kind != JSON_ARRAY && list->kind != JSON_NULL)
             return error_set(err, ERROR_INVALID, 0, "%s: expected a list", value->object.keys[i]);
+        if (json_count(list) == 0) /* any port of the host, as docker has it */
+            port_binding_add(field, value->object.keys[i], "", "");
         for (size_t j = 0; j < json_count(list); j++) {
             const struct json *item = json_at(list, j);
             if (item->kind != JSON_OBJECT)
@@ -228,6 +230,11 @@ static const struct json_field mount_request_rows[] = {
     ROW(struct mount_request, JSON_FIELD_RAW, "ClusterOptions", cluster_options, OMIT),
 };
 static const struct json_table mount_request_table = JSON_TABLE(struct mount_request, mount_request_rows);
+
+void host_config_clear_mount_member(struct mount_request *mount, const char *name)
+{
+    json_table_release_field(json_table_find(&mount_request_table, name), mount);
+}
 
 #define H(kind, json, member, ...) ROW(struct host_config, JSON_FIELD_##kind, json, member, ##__VA_ARGS__)
 

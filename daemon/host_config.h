@@ -128,6 +128,8 @@ struct host_config {
 };
 
 extern const struct json_table host_config_table;
+/* Makes the member of that name, which there is, absent. */
+void host_config_clear_mount_member(struct mount_request *mount, const char *name);
 /* ConsoleSize: uint32_t[2], rows and columns. */
 extern const struct json_custom console_size_json;
 #define host_config_release(h) json_table_release(&host_config_table, (h))

@@ -187,3 +187,61 @@ static const struct json_field config_fields[] = {
 };
 
 const struct json_table container_config_table = JSON_TABLE(struct container_config, config_fields);
+
+/* ---- as the API shows it ---- */
+
+static const char *const containers_only[] = {
+    "Hostname",  "Domainname", "AttachStdin", "AttachStdout",    "AttachStderr", "Tty",
+    "OpenStdin", "StdinOnce",  "Image",       "NetworkDisabled", "MacAddress",   "StopTimeout"};
+
+static bool is_containers_only(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(containers_only); i++) {
+        if (strcmp(containers_only[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A list that is there and empty says no more than one that is not there. */
+static bool says_nothing(const struct json_field *field, const struct container_config *config)
+{
+    return field->type == JSON_FIELD_CUSTOM ? list_is_empty((const char *)config + field->offset) /* lists, all */
+                                            : json_table_field_is_empty(field, config);
+}
+
+static void show_field(const struct json_field *field, const struct container_config *config, struct json_writer *w)
+{
+    struct json_table one = {.size = sizeof(*config), .fields = field, .count = 1};
+    json_table_encode_members(&one, config, w);
+}
+
+void container_config_show(const struct container_config *config, int api_version, struct json_writer *w)
+{
+    bool before_52 = api_version > 0 && api_version < 52;
+    json_begin_object(w);
+    for (size_t i = 0; i < ARRAY_SIZE(config_fields); i++) {
+        const struct json_field *field = &config_fields[i];
+        bool dropped = strcmp(field->name, "MacAddress") == 0 ||
+                       (strcmp(field->name, "OnBuild") == 0 && says_nothing(field, config));
+        if (before_52 || !dropped) {
+            show_field(field, config, w);
+        }
+    }
+    json_end_object(w);
+}
+
+void container_config_show_image(const struct container_config *config, int api_version, struct json_writer *w)
+{
+    bool before_50 = api_version > 0 && api_version<50, before_52 = api_version> 0 && api_version < 52;
+    json_begin_object(w);
+    for (size_t i = 0; i < ARRAY_SIZE(config_fields); i++) {
+        const struct json_field *field = &config_fields[i];
+        bool shown = before_50 || !is_containers_only(field->name);
+        if (shown && (before_52 || !says_nothing(field, config))) {
+            show_field(field, config, w);
+        }
+    }
+    json_end_object(w);
+}

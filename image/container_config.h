@@ -39,6 +39,13 @@ struct container_config {
 
 /* Cmd and Entrypoint accept a string or a list, as the API does. */
 extern const struct json_table container_config_table;
+/*
+ * Config as a request of that minor version of the API (0: the newest) sees it. Of a container: since 1.52 without
+ * MacAddress, which endpoints have, and without an empty OnBuild. Of an image: since 1.50 without the members that only
+ * containers have, and since 1.52 without empty ones.
+ */
+void container_config_show(const struct container_config *config, int api_version, struct json_writer *w);
+void container_config_show_image(const struct container_config *config, int api_version, struct json_writer *w);
 #define container_config_release(c) json_table_release(&container_config_table, (c))
 
 #endif

@@ -153,7 +153,8 @@ static int put_config(struct json_writer *w, const struct container_flags *f, co
     put_text(w, "StopSignal", f->stop_signal);
     if (f->stop_timeout_given)
         json_member_int(w, "StopTimeout", f->stop_timeout);
-    put_text(w, "MacAddress", f->mac_address);
+    if (!network_option_takes_mac(f))
+        put_text(w, "MacAddress", f->mac_address);
     return 0;
 }
 

@@ -75,6 +75,11 @@ static int parse_network(const char *text, struct network_option *ret, struct er
     return ret->name && ret->name[0] ? 0 : error_set(err, ERROR_INVALID, 0, "no name set for network");
 }
 
+static const char *first_network(const struct container_flags *f)
+{
+    return f->networks.count ? f->networks.items[0] : "default";
+}
+
 static void put_endpoint(struct json_writer *w, const struct network_option *o)
 {
     json_key(w, o->name);
@@ -94,6 +99,15 @@ static void put_endpoint(struct json_writer *w, const struct network_option *o)
     json_end_object(w);
 }
 
+bool network_option_takes_mac(const struct container_flags *f)
+{
+    struct network_option first = {0};
+    bool takes = parse_network(first_network(f), &first, NULL) == 0 && strcmp(first.name, "host") != 0 &&
+                 strcmp(first.name, "none") != 0 && strncmp(first.name, "container:", 10) != 0;
+    network_option_release(&first);
+    return f->mac_address && takes;
+}
+
 /* What the flags beside --network say is meant for the first network. */
 static int merge_flags(struct network_option *o, const struct container_flags *f, struct error *err)
 {
@@ -106,6 +120,11 @@ static int merge_flags(struct network_option *o, const struct container_flags *f
         return error_set(err, ERROR_INVALID, 0,
                          "conflicting options: cannot specify both --link-local-ip and per-network link-local IP "
                          "addresses");
+    if (o->mac && f->mac_address)
+        return error_set(err, ERROR_INVALID, 0,
+                         "conflicting options: cannot specify both --mac-address and per-network MAC address");
+    if (network_option_takes_mac(f))
+        o->mac = xstrdup(f->mac_address);
     if (f->ip)
         o->ip = xstrdup(f->ip);
     if (f->ip6)
@@ -118,7 +137,8 @@ static int merge_flags(struct network_option *o, const struct container_flags *f
 int network_option_put_endpoints(struct json_writer *w, const struct container_flags *f, struct error *err)
 {
     bool plain = f->networks.count == 0 || (f->networks.count == 1 && !strchr(f->networks.items[0], '='));
-    if (plain && f->network_aliases.count == 0 && f->link_local.count == 0 && !f->ip && !f->ip6)
+    bool mac = network_option_takes_mac(f);
+    if (plain && !mac && f->network_aliases.count == 0 && f->link_local.count == 0 && !f->ip && !f->ip6)
         return 0;
     json_key(w, "NetworkingConfig");
     json_begin_object(w);
@@ -142,7 +162,7 @@ int network_option_put_endpoints(struct json_writer *w, const struct container_f
 int network_option_put_mode(struct json_writer *w, const struct container_flags *f, struct error *err)
 {
     struct network_option option = {0};
-    int r = parse_network(f->networks.count ? f->networks.items[0] : "default", &option, err);
+    int r = parse_network(first_network(f), &option, err);
     if (r == 0)
         json_member_string(w, "NetworkMode", option.name);
     network_option_release(&option);

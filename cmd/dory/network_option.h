@@ -10,5 +10,7 @@
 int network_option_put_mode(struct json_writer *w, const struct container_flags *flags, struct error *err);
 /* The member NetworkingConfig, when anything is to be said there. Errors in docker's words. */
 int network_option_put_endpoints(struct json_writer *w, const struct container_flags *flags, struct error *err);
+/* --mac-address is said there, and not in Config. */
+bool network_option_takes_mac(const struct container_flags *flags);
 
 #endif

@@ -133,11 +133,14 @@ static int make_image(struct build *build, const struct build_state *state, stru
     return image_compose(engine_images(build->engine), &what, build->result->image_id, err);
 }
 
-static void tell_names(struct build *build)
+static void tell_image(struct build *build)
 {
+    const char *id = build->result->image_id;
+    if (*id != '\0')
+        engine_image_event(build->engine, "create", id, id);
     for (size_t i = 0; i < build->options->tag_count; i++) {
         CLEANUP_FREE char *name = reference_familiar(&build->options->tags[i]);
-        engine_image_event(build->engine, "tag", build->result->image_id, name);
+        engine_image_event(build->engine, "tag", id, name);
     }
 }
 
@@ -193,6 +196,6 @@ int build_finish(struct build *build, struct error *err)
         return r;
     const char *id = build->result->image_id;
     build_progress_done(&build->progress, &run->infos[last], id[0] != 0 ? id + strlen("sha256:") : state->key, NULL);
-    tell_names(build);
+    tell_image(build);
     return 0;
 }

@@ -83,7 +83,7 @@ static const struct {
     int (*set)(const char *value, struct endpoint_options *options, struct error *err);
 } known[] = {
     {"com.docker.network.endpoint.ifname", set_interface},
-    {"com.docker.network.endpoint.sysctls", set_sysctls},
+    {ENDPOINT_SYSCTLS, set_sysctls},
 };
 
 static int set_option(const char *key, const char *value, struct endpoint_options *options, struct error *err)

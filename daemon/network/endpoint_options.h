@@ -17,6 +17,8 @@
 #include "base/strmap.h"
 #include "base/strv.h"
 
+#define ENDPOINT_SYSCTLS "com.docker.network.endpoint.sysctls"
+
 /* A setting below /proc/sys/net/FAMILY/GROUP/INTERFACE/. */
 struct endpoint_sysctl {
     char *family, *group, *name, *value;

@@ -53,7 +53,7 @@ teardown_file() {
     [ "$(dory ps --format '{{.Names}} {{.Label "app"}} {{.State}} {{.LocalVolumes}} {{.Networks}}')" = "web x running 1 bridge" ]
     [ "$(dory ps --format '{{.Command}}')" = '"sleep 10000"' ]
     [[ $(dory ps --format '{{.CreatedAt}}') =~ ^[0-9]{4}-[0-9-]{5}\ [0-9:]{8}\ [+-][0-9]{4} ]]
-    [ "$(dory images --format '{{.Repository}}:{{.Tag}} {{.Containers}} {{.SharedSize}}' foo/bar)" = "foo/bar:1 N/A N/A" ]
+    [ "$(dory images --format '{{.Repository}}:{{.Tag}} {{.Containers}} {{.SharedSize}}' foo/bar)" = "foo/bar:1 2 N/A" ]
     [ "$(dory network ls --filter name=bridge --format '{{.Name}} {{.Driver}} {{.Internal}} {{.IPv6}} {{.Label "a"}}')" = \
         "bridge bridge false false " ]
     [ "$(dory ps -a --format '{{range $i, $n := split .Names ","}}{{$i}}{{$n}}{{end}}' --filter name=web)" = 0web ]

@@ -181,6 +181,53 @@ static void bad_instructions_are_refused(void **state)
     }
 }
 
+static char *show(const char *text, int version, bool image)
+{
+    struct container_config config = {0};
+    struct strbuf out = STRBUF_INIT;
+    struct json_writer w;
+    decode(text, &config);
+    json_writer_init(&w, &out);
+    (image ? container_config_show_image : container_config_show)(&config, version, &w);
+    container_config_release(&config);
+    return strbuf_take(&out);
+}
+
+static void each_version_of_the_api_shows_its_members(void **state)
+{
+    (void)state;
+    static const char few[] = "\"User\":\"\",\"Env\":null,\"Cmd\":null,\"Volumes\":null,\"WorkingDir\":\"\","
+                              "\"Entrypoint\":null,\"OnBuild\":null,\"Labels\":{}";
+    static const struct {
+        const char *text;
+        int version;
+        bool image;
+        const char *expected;
+    } rows[] = {
+        {"{}", 50, true, few},
+        {"{\"Hostname\":\"h\",\"MacAddress\":\"m\",\"StopTimeout\":1,\"Image\":\"i\"}", 51, true, few},
+        {"{}", 52, true, ""},
+        {"{}", 0, true, ""},
+        {"{\"Cmd\":[],\"Entrypoint\":[],\"Tty\":true,\"Shell\":[\"sh\"]}", 52, true, "\"Shell\":[\"sh\"]"},
+        {"{\"Env\":[\"A=b\"],\"Cmd\":[\"c\"]}", 56, true, "\"Env\":[\"A=b\"],\"Cmd\":[\"c\"]"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        CLEANUP_FREE char *shown = show(rows[i].text, rows[i].version, rows[i].image);
+        CLEANUP_FREE char *expected = xasprintf("{%s}", rows[i].expected);
+        assert_string_equal(shown, expected);
+    }
+    struct container_config empty = {0};
+    CLEANUP_FREE char *whole = encode(&empty), *old = show("{}", 49, true), *of_container = show("{}", 51, false);
+    assert_string_equal(old, whole);
+    assert_string_equal(of_container, whole);
+    CLEANUP_FREE char *mac = show("{\"MacAddress\":\"m\",\"OnBuild\":[\"x\"]}", 52, false);
+    assert_null(strstr(mac, "MacAddress"));
+    assert_non_null(strstr(mac, "\"OnBuild\":[\"x\"]"));
+    CLEANUP_FREE char *without = show("{}", 52, false);
+    assert_null(strstr(without, "OnBuild"));
+    assert_non_null(strstr(without, "\"Hostname\":\"\""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +238,7 @@ int main(void)
         cmocka_unit_test(wrong_types_are_refused_with_their_path),
         cmocka_unit_test(instructions_change_the_config),
         cmocka_unit_test(bad_instructions_are_refused),
+        cmocka_unit_test(each_version_of_the_api_shows_its_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

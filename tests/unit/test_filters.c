@@ -140,13 +140,13 @@ static void a_subscriber_gets_history_and_what_follows(void **state)
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     for (int i = 0; i < EVENTS_KEPT + 1; i++) {
         strbuf_clear(&out);
-        assert_int_equal(events_next(s, -1, &out), 1);
+        assert_int_equal(events_next(s, -1, 0, &out), 1);
     }
     assert_non_null(strstr(strbuf_str(&out), "\"Action\":\"destroy\""));
     events_unsubscribe(s);
     s = events_subscribe(events, 1, 2, NULL); /* an end in the past: nothing is that old */
     strbuf_clear(&out);
-    assert_int_equal(events_next(s, -1, &out), 0);
+    assert_int_equal(events_next(s, -1, 0, &out), 0);
     events_unsubscribe(s);
     events_free(events);
 }
