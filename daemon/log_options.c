@@ -291,7 +291,7 @@ static const struct {
     {"gelf-compression-type", G, log_set_gelf_compression},
     {"gelf-compression-level", G, log_set_gelf_level},
     {"gelf-tcp-reconnect-delay", G, log_set_gelf_delay},
-    {"gelf-tcp-max-reconnect", G, log_refuse_attempts},
+    {"gelf-tcp-max-reconnect", G, log_set_gelf_attempts},
     {"fluentd-address", F, log_set_fluentd_address},
     {"fluentd-async", F, log_set_fluentd_async},
     {"fluentd-async-connect", F, log_set_fluentd_async}, /* its name before docker 20.10 */
@@ -299,10 +299,10 @@ static const struct {
     {"fluentd-retry-wait", F, log_set_fluentd_wait},
     {"fluentd-sub-second-precision", F, log_set_fluentd_precision},
     {"fluentd-request-ack", F, log_set_fluentd_ack},
-    {"fluentd-max-retries", F, log_refuse_attempts},
-    {"fluentd-async-reconnect-interval", F, log_refuse_fluentd},
-    {"fluentd-read-timeout", F, log_refuse_fluentd},
-    {"fluentd-write-timeout", F, log_refuse_fluentd},
+    {"fluentd-max-retries", F, log_set_fluentd_attempts},
+    {"fluentd-async-reconnect-interval", F, log_set_fluentd_renewal},
+    {"fluentd-read-timeout", F, log_set_fluentd_read_timeout},
+    {"fluentd-write-timeout", F, log_set_fluentd_write_timeout},
 };
 
 static int apply(size_t driver, const struct strmap_entry *entry, struct log_settings *s, struct error *err)

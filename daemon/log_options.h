@@ -64,8 +64,13 @@ struct log_settings {
     bool tls_skip_verify;
     enum gelf_compression compression; /* of datagrams */
     int compression_level;             /* -1 to 9, zlib's */
+    bool limited;                      /* what could not be sent waits for the server, but for so many ... */
+    int64_t attempts;                  /* ... attempts to reach it in a row; then it is given up */
     bool async;                        /* fluentd: the server need not be there; records wait for it in the buffer */
     bool nanoseconds;                  /* fluentd: in times */
+    bool ack;                          /* fluentd: what the server has not acknowledged is sent again */
+    int64_t read_timeout_ns, write_timeout_ns; /* fluentd: a silent connection is given up; 0: never */
+    int64_t renew_ns;                          /* fluentd, async: after so long a new connection is made; 0: never */
 };
 
 /* Pure but for the existence of Unix sockets. */

@@ -5,6 +5,11 @@
 #include "base/parse.h"
 
 #define REMOTE_RETRY_MAX_NS (INT64_C(3600) * 1000000000)
+/* Those of docker. */
+#define RENEWAL_MIN_NS (INT64_C(100) * 1000000)
+#define RENEWAL_MAX_NS (INT64_C(10) * 1000000000)
+/* fluentd's client for Go takes 0 for its own default. */
+#define FLUENTD_DEFAULT_ATTEMPTS 13
 
 /* Behind "scheme://", or NULL. */
 static const char *behind(const char *value, const char *scheme)
@@ -74,15 +79,25 @@ int log_set_gelf_delay(const char *value, struct log_settings *s, struct error *
     return 0;
 }
 
+int log_set_gelf_attempts(const char *value, struct log_settings *s, struct error *err)
+{
+    s->limited = true;
+    return parse_int64(value, 0, INT32_MAX, &s->attempts) < 0
+               ? error_set(err, ERROR_INVALID, 0, "\"gelf-tcp-max-reconnect\" must be a positive integer")
+               : 0;
+}
+
 int log_check_gelf(struct log_settings *s, const struct strmap *options, struct error *err)
 {
+    static const char *const of_tcp[] = {"gelf-tcp-reconnect-delay", "gelf-tcp-max-reconnect"};
     if (s->address == NULL)
         return error_set(err, ERROR_INVALID, 0, "gelf: gelf-address is a required parameter");
     if (s->transport != LOG_UDP &&
         (strmap_get(options, "gelf-compression-type") != NULL || strmap_get(options, "gelf-compression-level") != NULL))
         return error_set(err, ERROR_INVALID, 0, "compression is only supported on UDP");
-    if (s->transport != LOG_TCP && strmap_get(options, "gelf-tcp-reconnect-delay") != NULL)
-        return error_set(err, ERROR_INVALID, 0, "\"gelf-tcp-reconnect-delay\" is only valid for TCP");
+    for (size_t i = 0; i < ARRAY_SIZE(of_tcp); i++)
+        if (s->transport != LOG_TCP && strmap_get(options, of_tcp[i]) != NULL)
+            return error_set(err, ERROR_INVALID, 0, "\"%s\" is only valid for TCP", of_tcp[i]);
     return 0;
 }
 
@@ -90,16 +105,14 @@ int log_check_gelf(struct log_settings *s, const struct strmap *options, struct 
 
 int log_set_fluentd_address(const char *value, struct log_settings *s, struct error *err)
 {
-    const char *path = behind(value, "unix"), *address = behind(value, "tcp");
-    if (behind(value, "tls") != NULL)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                         "fluentd-address: fluentd over TLS is not supported by dory: %s", value);
+    const char *path = behind(value, "unix"), *tls = behind(value, "tls");
+    const char *address = tls != NULL ? tls : behind(value, "tcp");
     if (path != NULL && *path != '/')
         return error_set(err, ERROR_INVALID, 0, "invalid fluentd-address %s: path is missing", value);
     if (path == NULL && address == NULL && strstr(value, "://") != NULL)
         return error_set(err, ERROR_INVALID, 0, "unsupported scheme: '%.*s'", (int)(strstr(value, "://") - value),
                          value);
-    s->transport = path != NULL ? LOG_UNIX_STREAM : LOG_TCP;
+    s->transport = path != NULL ? LOG_UNIX_STREAM : tls != NULL ? LOG_TLS : LOG_TCP;
     s->address = path != NULL ? path : address != NULL ? address : value;
     if (path == NULL && strchr(s->address, '/') != NULL)
         return error_set(err, ERROR_INVALID, 0, "invalid fluentd-address %s: should be host[:port]", value);
@@ -134,11 +147,42 @@ int log_set_fluentd_precision(const char *value, struct log_settings *s, struct 
 
 int log_set_fluentd_ack(const char *value, struct log_settings *s, struct error *err)
 {
-    bool ack = false;
-    (void)s;
-    if (parse_bool(value, &ack) < 0)
-        return wrong("fluentd-request-ack", value, err);
-    return ack ? log_refuse_fluentd(value, s, err) : 0;
+    return parse_bool(value, &s->ack) < 0 ? wrong("fluentd-request-ack", value, err) : 0;
+}
+
+int log_set_fluentd_attempts(const char *value, struct log_settings *s, struct error *err)
+{
+    if (parse_int64(value, 0, UINT32_MAX, &s->attempts) < 0)
+        return wrong("fluentd-max-retries", value, err);
+    s->limited = true;
+    s->attempts = s->attempts > 0 ? s->attempts : FLUENTD_DEFAULT_ATTEMPTS;
+    return 0;
+}
+
+int log_set_fluentd_renewal(const char *value, struct log_settings *s, struct error *err)
+{
+    if (parse_duration(value, &s->renew_ns) < 0)
+        return wrong("fluentd-async-reconnect-interval", value, err);
+    if (s->renew_ns != 0 && (s->renew_ns < RENEWAL_MIN_NS || s->renew_ns > RENEWAL_MAX_NS))
+        return error_set(err, ERROR_INVALID, 0,
+                         "invalid value for fluentd-async-reconnect-interval: '%s' is not between 100ms and 10s",
+                         value);
+    return 0;
+}
+
+static int set_timeout(const char *option, const char *value, int64_t *ret, struct error *err)
+{
+    return parse_duration(value, ret) < 0 || *ret < 0 ? wrong(option, value, err) : 0;
+}
+
+int log_set_fluentd_read_timeout(const char *value, struct log_settings *s, struct error *err)
+{
+    return set_timeout("fluentd-read-timeout", value, &s->read_timeout_ns, err);
+}
+
+int log_set_fluentd_write_timeout(const char *value, struct log_settings *s, struct error *err)
+{
+    return set_timeout("fluentd-write-timeout", value, &s->write_timeout_ns, err);
 }
 
 int log_check_fluentd(struct log_settings *s, const struct strmap *options, struct error *err)
@@ -147,30 +191,13 @@ int log_check_fluentd(struct log_settings *s, const struct strmap *options, stru
         return error_set(err, ERROR_INVALID, 0, "fluentd-buffer-limit is only of use with fluentd-async=true");
     if (strmap_get(options, "fluentd-buffer-limit") != NULL && strmap_get(options, "max-buffer-size") != NULL)
         return error_set(err, ERROR_INVALID, 0, "conflicting options: fluentd-buffer-limit and max-buffer-size");
+    if (s->renew_ns > 0 && !s->async)
+        return error_set(err, ERROR_INVALID, 0,
+                         "fluentd-async-reconnect-interval is only of use with fluentd-async=true");
     if (s->address == NULL) {
         s->transport = LOG_TCP;
         s->address = FLUENTD_DEFAULT_ADDRESS;
     }
     s->non_blocking = s->non_blocking || s->async;
     return 0;
-}
-
-/* ---- what is not done ---- */
-
-int log_refuse_attempts(const char *value, struct log_settings *s, struct error *err)
-{
-    (void)value;
-    return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                     "log opt '%s' is not supported by dory: a server that was lost is tried again for as long as the "
-                     "container runs",
-                     s->driver == LOG_DRIVER_GELF ? "gelf-tcp-max-reconnect" : "fluentd-max-retries");
-}
-
-int log_refuse_fluentd(const char *value, struct log_settings *s, struct error *err)
-{
-    (void)value;
-    (void)s;
-    return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                     "log opts 'fluentd-request-ack', 'fluentd-async-reconnect-interval', 'fluentd-read-timeout' and "
-                     "'fluentd-write-timeout' are not supported by dory");
 }

@@ -9,15 +9,17 @@ int log_set_gelf_address(const char *value, struct log_settings *s, struct error
 int log_set_gelf_compression(const char *value, struct log_settings *s, struct error *err);
 int log_set_gelf_level(const char *value, struct log_settings *s, struct error *err);
 int log_set_gelf_delay(const char *value, struct log_settings *s, struct error *err);
+int log_set_gelf_attempts(const char *value, struct log_settings *s, struct error *err);
 int log_set_fluentd_address(const char *value, struct log_settings *s, struct error *err);
 int log_set_fluentd_async(const char *value, struct log_settings *s, struct error *err);
 int log_set_fluentd_buffer(const char *value, struct log_settings *s, struct error *err);
 int log_set_fluentd_wait(const char *value, struct log_settings *s, struct error *err);
 int log_set_fluentd_precision(const char *value, struct log_settings *s, struct error *err);
 int log_set_fluentd_ack(const char *value, struct log_settings *s, struct error *err);
-/* What is not done: ERROR_NOT_IMPLEMENTED, with the reason. */
-int log_refuse_attempts(const char *value, struct log_settings *s, struct error *err);
-int log_refuse_fluentd(const char *value, struct log_settings *s, struct error *err);
+int log_set_fluentd_attempts(const char *value, struct log_settings *s, struct error *err);
+int log_set_fluentd_renewal(const char *value, struct log_settings *s, struct error *err);
+int log_set_fluentd_read_timeout(const char *value, struct log_settings *s, struct error *err);
+int log_set_fluentd_write_timeout(const char *value, struct log_settings *s, struct error *err);
 
 /* What all options of one driver say together; fills in what they leave open. */
 int log_check_gelf(struct log_settings *s, const struct strmap *options, struct error *err);

@@ -118,26 +118,28 @@ static void add_flag(struct strv *arguments, const char *flag, const char *value
 }
 
 /* The program lies where the shim does. It looks the name up itself, which the certificate has to be for. */
-static int use_tls(const struct engine *engine, const struct log_settings *s, struct log_sink_config *config,
-                   struct error *err)
+static int use_tls(const struct engine *engine, const struct log_settings *s, int64_t default_port,
+                   struct log_sink_config *config, struct error *err)
 {
     const char *shim = engine->options->shim_path, *slash = strrchr(shim, '/');
+    /* The shim has no environment; where there is one with other authorities, it is for this, too. */
+    const char *authorities = s->tls_ca != NULL ? s->tls_ca : getenv("SSL_CERT_FILE");
     CLEANUP_FREE char *host = NULL;
     int64_t port;
-    int r = split_address(s->address, SYSLOG_PORT, &host, &port, err);
+    int r = split_address(s->address, default_port, &host, &port, err);
     if (r < 0)
         return r;
     CLEANUP_FREE char *port_text = xasprintf("%d", (int)port);
     config->program =
         xasprintf("%.*s/dory-connect", slash != NULL ? (int)(slash - shim) : 1, slash != NULL ? shim : ".");
     if (access(config->program, X_OK) < 0)
-        return error_set(err, ERROR_SYSTEM, ENOENT, "syslog over TLS needs the program %s, which is not there",
+        return error_set(err, ERROR_SYSTEM, ENOENT, "a log server over TLS needs the program %s, which is not there",
                          config->program);
     strv_add(&config->arguments, "dory-connect");
     strv_add(&config->arguments, "client");
     strv_add(&config->arguments, *host != '\0' ? host : "localhost");
     strv_add(&config->arguments, port_text);
-    add_flag(&config->arguments, "--ca", s->tls_skip_verify ? NULL : s->tls_ca);
+    add_flag(&config->arguments, "--ca", s->tls_skip_verify ? NULL : authorities);
     add_flag(&config->arguments, "--cert", s->tls_cert);
     add_flag(&config->arguments, "--key", s->tls_key);
     if (s->tls_skip_verify)
@@ -156,7 +158,7 @@ static int configure_syslog(const struct engine *engine, const struct log_settin
     config->hostname = uname(&host) == 0 ? xstrdup(host.nodename) : NULL;
     config->stream = s->transport != LOG_UDP && s->transport != LOG_UNIX_DATAGRAM && s->transport != LOG_LOCAL_SOCKET;
     if (s->transport == LOG_TLS)
-        return use_tls(engine, s, config, err);
+        return use_tls(engine, s, SYSLOG_PORT, config, err);
     if (s->transport == LOG_LOCAL_SOCKET)
         return find_local_syslog(config, err);
     if (s->transport == LOG_TCP || s->transport == LOG_UDP)
@@ -239,18 +241,24 @@ static int configure_gelf(const struct log_facts *facts, const struct container 
     return resolve(t->settings.address, config->stream, 0, config, err);
 }
 
-static int configure_fluentd(const struct log_facts *facts, const struct log_target *t, struct log_sink_config *config,
-                             struct error *err)
+static int configure_fluentd(const struct engine *engine, const struct log_facts *facts, const struct log_target *t,
+                             struct log_sink_config *config, struct error *err)
 {
     CLEANUP_FREE char *name = xasprintf("/%s", facts->name);
     config->kind = LOG_SINK_FLUENTD;
     config->stream = true;
     config->async = t->settings.async;
     config->nanoseconds = t->settings.nanoseconds;
+    config->ack = t->settings.ack;
+    config->read_timeout_ns = t->settings.read_timeout_ns;
+    config->write_timeout_ns = t->settings.write_timeout_ns;
+    config->renew_ns = t->settings.renew_ns;
     strmap_copy(&config->extra, &t->attributes);
     strmap_unset(&config->extra, "tag"); /* is the message's */
     strmap_set(&config->extra, "container_id", facts->id);
     strmap_set(&config->extra, "container_name", name);
+    if (t->settings.transport == LOG_TLS)
+        return use_tls(engine, &t->settings, FLUENTD_PORT, config, err);
     return t->settings.transport == LOG_TCP ? resolve(t->settings.address, true, FLUENTD_PORT, config, err)
                                             : take_path(t->settings.address, config, err);
 }
@@ -268,7 +276,7 @@ static int configure(const struct engine *engine, const struct log_facts *facts,
     case LOG_DRIVER_GELF:
         return configure_gelf(facts, c, t, config, err);
     default:
-        return configure_fluentd(facts, t, config, err);
+        return configure_fluentd(engine, facts, t, config, err);
     }
 }
 
@@ -277,7 +285,9 @@ static int make_sink(const struct engine *engine, const struct log_facts *facts,
 {
     struct log_sink_config config = {.non_blocking = t->settings.non_blocking,
                                      .buffer_size = (int64_t)t->settings.buffer_size,
-                                     .retry_ns = t->settings.retry_ns};
+                                     .retry_ns = t->settings.retry_ns,
+                                     .limited = t->settings.limited,
+                                     .attempts = t->settings.attempts};
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
     struct json_writer w;
     const char *tag = t->settings.tag != NULL && *t->settings.tag != '\0' ? t->settings.tag : DEFAULT_TAG;

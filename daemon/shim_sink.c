@@ -3,10 +3,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/base64.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "base/json_table.h"
@@ -18,15 +20,25 @@
 #define CONNECT_MS 5000
 /* A server that refuses at once is not asked more often. */
 #define RETRY_MIN_MS 10
+/* A connection of dory-connect's that is so old stands. */
+#define PROGRAM_SETTLED_NS (INT64_C(1) * 1000000000)
+#define ANSWERS_READ 4096
 
 struct log_sink {
     struct log_sink_config config;
     int fd;              /* -1: no connection */
     int64_t lost;        /* monotonic time of the last failure */
+    int64_t connected;   /* monotonic time of the last connection's begin */
+    int64_t progress;    /* monotonic time at which the socket last took or gave something, or had to begin to */
+    int64_t failures;    /* connections in a row over which nothing went */
     int dropped;         /* errno of what was lost since the last report */
     struct strbuf queue; /* messages, each with its size (uint32_t) in front */
     size_t start;        /* of the first message in the queue */
+    size_t next;         /* of the first that is not sent; those before it are not acknowledged */
     size_t sent;         /* bytes of it */
+    /* ack: ids of messages are the nonce and their number, that of the queue's first and that of the next one */
+    uint64_t nonce, first_number, next_number;
+    struct strbuf answers; /* of which the end has not come */
     struct strbuf message;
     struct strbuf json;                             /* gelf: what becomes one or more messages */
     struct log_sink_piece pieces[LOG_STREAM_COUNT]; /* of lines that have not ended */
@@ -99,7 +111,7 @@ static int await_connection(int fd)
 static int open_connection(const struct log_sink_config *c, struct error *err)
 {
     if (c->program != NULL)
-        return log_sink_connect_tls(c, CONNECT_MS, err);
+        return log_sink_connect_tls(c, c->async ? 0 : CONNECT_MS, err);
     CLEANUP_CLOSE int fd = start_connect(c);
     int r = fd < 0 ? fd : c->stream && !c->async ? await_connection(fd) : 0;
     if (r == 0)
@@ -117,9 +129,11 @@ int log_sink_open(const char *config, size_t size, struct log_sink **ret, struct
     int r = json_table_decode_text(&log_sink_config_table, config, size, &s->config, err);
     if (r == 0) {
         s->fd = open_connection(&s->config, &failed);
-        s->lost = timestamp_monotonic();
+        s->lost = s->connected = s->progress = timestamp_monotonic();
         r = s->fd < 0 && !s->config.async ? error_propagate(err, &failed) : 0;
     }
+    if (r == 0 && getrandom(&s->nonce, sizeof(s->nonce), 0) != sizeof(s->nonce))
+        r = error_errno(err, EIO, "random number");
     if (r < 0) {
         log_sink_close(s);
         return r;
@@ -134,6 +148,7 @@ void log_sink_close(struct log_sink *s)
         return;
     fd_close(s->fd);
     strbuf_release(&s->queue);
+    strbuf_release(&s->answers);
     strbuf_release(&s->message);
     strbuf_release(&s->json);
     json_table_release(&log_sink_config_table, &s->config);
@@ -147,9 +162,32 @@ bool log_sink_has_queue(const struct log_sink *s)
     return s->start < s->queue.size;
 }
 
+static bool has_unsent(const struct log_sink *s)
+{
+    return s->next < s->queue.size;
+}
+
+static bool has_unanswered(const struct log_sink *s)
+{
+    return s->start < s->next;
+}
+
+/* What is queued survives the connection. */
+static bool keeps_queue(const struct log_sink *s)
+{
+    return s->config.async || s->config.limited || s->config.ack;
+}
+
+/* A server that is away for an unknown time holds nobody back. */
 bool log_sink_is_full(const struct log_sink *s)
 {
-    return !s->config.non_blocking && s->queue.size - s->start > LOG_SINK_QUEUE_MAX;
+    return !s->config.non_blocking && (s->fd >= 0 || s->config.limited) &&
+           s->queue.size - s->start > LOG_SINK_QUEUE_MAX;
+}
+
+bool log_sink_is_awaited(const struct log_sink *s)
+{
+    return log_sink_has_queue(s) && (s->fd >= 0 || s->config.ack || s->config.limited);
 }
 
 int log_sink_fd(const struct log_sink *s)
@@ -157,10 +195,18 @@ int log_sink_fd(const struct log_sink *s)
     return s->fd;
 }
 
+uint32_t log_sink_events(const struct log_sink *s)
+{
+    if (s->fd < 0)
+        return 0;
+    return (has_unsent(s) ? EPOLLOUT : 0) | (has_unanswered(s) ? EPOLLIN : 0);
+}
+
 static void forget_queue(struct log_sink *s)
 {
     strbuf_release(&s->queue);
-    s->start = s->sent = 0;
+    s->start = s->next = s->sent = 0;
+    s->first_number = s->next_number;
 }
 
 /* The connection is of no use: what waits for it is lost, unless it may wait for the next one. */
@@ -168,28 +214,67 @@ static void lose(struct log_sink *s, int errnum)
 {
     s->fd = fd_close(s->fd);
     s->lost = timestamp_monotonic();
+    s->next = s->start;
     s->sent = 0;
-    if (s->config.async)
+    strbuf_clear(&s->answers);
+    if (keeps_queue(s) && !(s->config.limited && s->failures >= s->config.attempts))
         return;
+    s->failures = 0; /* what comes now has its own attempts */
     s->dropped = errnum;
     forget_queue(s);
 }
 
-int64_t log_sink_retry_ms(const struct log_sink *s)
+/* How long the socket may still be silent; -1: as long as it likes. */
+static int64_t patience_left(const struct log_sink *s)
 {
-    if (s->fd >= 0 || !log_sink_has_queue(s))
+    int64_t limit = has_unsent(s) ? s->config.write_timeout_ns : has_unanswered(s) ? s->config.read_timeout_ns : 0;
+    int64_t left = s->progress + limit - timestamp_monotonic();
+    if (s->fd < 0 || limit == 0)
         return -1;
-    int64_t left = s->lost + s->config.retry_ns - timestamp_monotonic();
+    return left > 0 ? left : 0;
+}
+
+int64_t log_sink_wait_ms(const struct log_sink *s)
+{
+    int64_t left = patience_left(s);
+    if (s->fd >= 0)
+        return left < 0 ? -1 : left / 1000000 + 1;
+    if (!log_sink_has_queue(s))
+        return -1;
+    left = s->lost + s->config.retry_ns - timestamp_monotonic();
     return left > RETRY_MIN_MS * 1000000 ? left / 1000000 : RETRY_MIN_MS;
 }
 
 static void connect_again(struct log_sink *s)
 {
-    if (s->fd >= 0 || timestamp_monotonic() - s->lost < s->config.retry_ns)
+    int64_t now = timestamp_monotonic();
+    bool never = s->config.limited && s->config.attempts == 0;
+    if (s->fd >= 0 || never || now - s->lost < s->config.retry_ns)
         return;
+    s->failures++; /* until something went over it */
+    s->connected = s->progress = now;
     s->fd = start_connect(&s->config);
     if (s->fd < 0)
         lose(s, -s->fd);
+}
+
+/* As its users ask for: the address may lead to another server by now. Not in the middle of a message. */
+static void renew(struct log_sink *s)
+{
+    if (s->config.renew_ns == 0 || s->fd < 0 || s->sent > 0 || has_unanswered(s) ||
+        timestamp_monotonic() - s->connected < s->config.renew_ns)
+        return;
+    s->fd = fd_close(s->fd);
+    s->lost = timestamp_monotonic() - s->config.retry_ns;
+    connect_again(s);
+}
+
+/* A program in between takes bytes although it has no connection. */
+static void note_progress(struct log_sink *s)
+{
+    s->progress = timestamp_monotonic();
+    if (s->config.program == NULL || s->progress - s->connected > PROGRAM_SETTLED_NS)
+        s->failures = 0;
 }
 
 /* As much of one message as goes. 1: all of it, 0: later, -errno. */
@@ -204,6 +289,8 @@ static int send_some(struct log_sink *s, const char *data, size_t size, size_t *
         if (n < 0)
             return -errno;
         *sent += (size_t)n;
+        if (s->config.stream)
+            note_progress(s);
     }
     return 1;
 }
@@ -224,44 +311,130 @@ static int report(struct log_sink *s)
     return -errnum;
 }
 
-int log_sink_flush(struct log_sink *s)
+static size_t message_size(const struct log_sink *s, size_t at)
 {
-    connect_again(s);
-    while (s->fd >= 0 && log_sink_has_queue(s)) {
-        uint32_t size;
-        memcpy(&size, s->queue.data + s->start, sizeof(size));
-        int r = send_some(s, s->queue.data + s->start + sizeof(size), size, &s->sent);
+    uint32_t size;
+    memcpy(&size, s->queue.data + at, sizeof(size));
+    return size;
+}
+
+static void make_id(const struct log_sink *s, uint64_t number, struct strbuf *out)
+{
+    const uint64_t id[2] = {s->nonce, number};
+    base64_encode(id, sizeof(id), false, out);
+}
+
+/* Answers come in the order of the messages. */
+static int take_answer(struct log_sink *s, const char *id, size_t size)
+{
+    CLEANUP_STRBUF struct strbuf expected = STRBUF_INIT;
+    make_id(s, s->first_number, &expected);
+    if (!has_unanswered(s) || size != expected.size || memcmp(id, expected.data, size) != 0)
+        return -EPROTO;
+    s->start += sizeof(uint32_t) + message_size(s, s->start);
+    s->first_number++;
+    return 0;
+}
+
+static int take_answers(struct log_sink *s)
+{
+    size_t used = 0, taken;
+    const char *id;
+    size_t id_size;
+    int r;
+    while ((r = fluentd_take_ack(s->answers.data + used, s->answers.size - used, &id, &id_size, &taken)) > 0) {
+        r = take_answer(s, id, id_size);
+        if (r < 0)
+            return r;
+        used += taken;
+    }
+    if (used > 0)
+        memmove(s->answers.data, s->answers.data + used, s->answers.size - used);
+    s->answers.size -= used;
+    return r;
+}
+
+/* What the server has said so far. */
+static int read_answers(struct log_sink *s)
+{
+    for (;;) {
+        ssize_t n = recv(s->fd, strbuf_reserve(&s->answers, ANSWERS_READ), ANSWERS_READ, MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return 0;
+        if (n <= 0)
+            return n < 0 ? -errno : -ECONNRESET;
+        s->answers.size += (size_t)n;
+        strbuf_terminate(&s->answers);
+        note_progress(s);
+        int r = take_answers(s);
+        if (r < 0)
+            return r;
+    }
+}
+
+static void send_queue(struct log_sink *s)
+{
+    while (s->fd >= 0 && has_unsent(s)) {
+        size_t size = message_size(s, s->next);
+        int r = send_some(s, s->queue.data + s->next + sizeof(uint32_t), size, &s->sent);
         if (r == 0)
-            return report(s);
+            return;
         if (r < 0)
             on_failure(s, -r);
         if (s->fd < 0)
-            break;
-        s->start += sizeof(size) + size;
+            return;
+        s->next += sizeof(uint32_t) + size;
         s->sent = 0;
+        if (!s->config.ack)
+            s->start = s->next;
     }
+}
+
+int log_sink_flush(struct log_sink *s)
+{
+    int r = s->fd >= 0 && has_unanswered(s) ? read_answers(s) : 0;
+    if (r < 0)
+        lose(s, -r);
+    renew(s);
+    connect_again(s);
+    send_queue(s);
+    if (patience_left(s) == 0)
+        lose(s, ETIMEDOUT);
     if (!log_sink_has_queue(s))
         forget_queue(s);
     return report(s);
 }
 
+/* What may be queued at this moment. */
+static size_t queue_limit(const struct log_sink *s)
+{
+    if (s->config.non_blocking)
+        return (size_t)s->config.buffer_size;
+    return s->fd < 0 && !s->config.limited ? LOG_SINK_QUEUE_MAX : SIZE_MAX;
+}
+
 static void enqueue(struct log_sink *s, size_t sent)
 {
     uint32_t size = (uint32_t)s->message.size;
-    size_t limit = s->config.non_blocking ? (size_t)s->config.buffer_size : SIZE_MAX;
-    if (s->queue.size - s->start + size > limit && sent == 0) {
+    if (s->queue.size - s->start + size > queue_limit(s) && sent == 0) {
         s->dropped = ENOBUFS;
         return;
     }
-    if (!log_sink_has_queue(s))
+    if (!has_unsent(s)) {
         s->sent = sent;
+        s->progress = timestamp_monotonic(); /* from now on it is waited for */
+    }
     if (s->start > 0 && s->start >= s->queue.size / 2) {
         memmove(s->queue.data, s->queue.data + s->start, s->queue.size - s->start);
         s->queue.size -= s->start;
+        s->next -= s->start;
         s->start = 0;
     }
     strbuf_add(&s->queue, &size, sizeof(size));
     strbuf_add(&s->queue, s->message.data, size);
+    s->next_number++;
 }
 
 /* The message, or what is left of it when the socket takes no more. */
@@ -269,7 +442,7 @@ static void put_message(struct log_sink *s)
 {
     size_t sent = 0;
     int r;
-    if (s->fd < 0 || log_sink_has_queue(s)) {
+    if (s->fd < 0 || s->config.ack || log_sink_has_queue(s)) {
         enqueue(s, 0);
         return;
     }
@@ -280,7 +453,7 @@ static void put_message(struct log_sink *s)
         on_failure(s, -r);
     else if (r == 0)
         enqueue(s, sent);
-    if (r < 0 && s->config.async && s->fd < 0)
+    if (r < 0 && s->fd < 0 && s->dropped == 0)
         enqueue(s, 0); /* with the next connection */
 }
 
@@ -320,6 +493,13 @@ static struct log_sink_piece next_piece(struct log_sink *s, enum log_stream stre
     return this;
 }
 
+static void add_chunk(struct log_sink *s)
+{
+    CLEANUP_STRBUF struct strbuf id = STRBUF_INIT;
+    make_id(s, s->next_number, &id);
+    fluentd_add_chunk(&s->message, strbuf_str(&id));
+}
+
 int log_sink_add(struct log_sink *s, enum log_stream stream, const char *text, size_t size, bool newline, int64_t time)
 {
     bool datagrams = s->config.kind == LOG_SINK_GELF && !s->config.stream;
@@ -327,8 +507,10 @@ int log_sink_add(struct log_sink *s, enum log_stream stream, const char *text, s
     if (size == 0 && s->config.kind != LOG_SINK_FLUENTD)
         return 0; /* an empty line is nothing to these */
     struct log_sink_piece piece = next_piece(s, stream, newline);
+    if (!log_sink_has_queue(s)) /* else the loop knows the socket */
+        renew(s);
     connect_again(s);
-    if (s->fd < 0 && !s->config.async) {
+    if (s->fd < 0 && (!keeps_queue(s) || (s->config.limited && s->config.attempts == 0))) {
         s->dropped = ENOTCONN;
         return report(s);
     }
@@ -338,6 +520,8 @@ int log_sink_add(struct log_sink *s, enum log_stream stream, const char *text, s
         int r = put_datagrams(s);
         s->dropped = r < 0 ? -r : s->dropped;
     } else {
+        if (s->config.ack)
+            add_chunk(s);
         put_message(s);
     }
     return report(s);

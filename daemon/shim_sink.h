@@ -5,7 +5,8 @@
  * take is queued: in blocking mode until log_sink_is_full() tells the shim to stop reading from the container, in
  * non-blocking mode what exceeds the buffer is dropped. A server that is gone costs the records of that time, which is
  * reported, and is tried again after retry_ns. With `async` the records of that time wait in the queue, as many as
- * there is room for.
+ * there is room for; with `limited` they do for so many attempts in a row, and only then they are lost. With `ack`
+ * what the server has not acknowledged stays in the queue and is sent again over the next connection.
  */
 #ifndef DORY_DAEMON_SHIM_SINK_H
 #define DORY_DAEMON_SHIM_SINK_H
@@ -33,14 +34,19 @@ void log_sink_close(struct log_sink *sink); /* NULL is fine; what is queued is l
 /* One record. -errno when it, or an earlier one, was dropped. */
 int log_sink_add(struct log_sink *sink, enum log_stream stream, const char *text, size_t size, bool newline,
                  int64_t time);
-/* Sends what is queued, as far as it goes; connects again first when it is time for that. */
+/* Takes acknowledgements and sends what is queued, as far as it goes; connects again first when it is time for that. */
 int log_sink_flush(struct log_sink *sink);
-/* For the loop: the socket, or -1; it has to become writable while something is queued. */
+/* For the loop: the socket, or -1. While log_sink_events() are awaited only log_sink_flush() closes it. */
 int log_sink_fd(const struct log_sink *sink);
+/* What log_sink_flush() waits for: EPOLLOUT while something is to be sent, EPOLLIN while an answer is; 0: nothing. */
+uint32_t log_sink_events(const struct log_sink *sink);
 bool log_sink_has_queue(const struct log_sink *sink);
 bool log_sink_is_full(const struct log_sink *sink);
-/* Milliseconds until log_sink_flush() is worth a call although there is no connection; -1: it is not. */
-int64_t log_sink_retry_ms(const struct log_sink *sink);
+/* What is queued is worth waiting for at the container's end: there is a server, or there may be one in a moment. */
+bool log_sink_is_awaited(const struct log_sink *sink);
+/* Milliseconds until log_sink_flush() is worth a call although nothing has happened to the socket (there is none, or it
+ * is silent for too long then); -1: it is not. */
+int64_t log_sink_wait_ms(const struct log_sink *sink);
 
 /* ---- messages; pure, and for tests ---- */
 
@@ -67,8 +73,12 @@ struct log_sink_config {
     struct strmap extra;
     /* gelf, as datagrams */
     int64_t compression, level; /* enum gelf_compression; zlib's */
+    /* gelf, fluentd: see struct log_settings */
+    bool limited;
+    int64_t attempts;
     /* fluentd */
-    bool async, nanoseconds;
+    bool async, nanoseconds, ack;
+    int64_t read_timeout_ns, write_timeout_ns, renew_ns;
     /* over TLS: dory-connect and its words */
     char *program;
     struct strv arguments;
@@ -109,5 +119,9 @@ void gelf_chunk(const struct strbuf *message, const unsigned char id[8], int i, 
 /* shim_sink_fluentd.c */
 void fluentd_format(const struct log_sink_config *config, enum log_stream stream, const char *text, size_t size,
                     bool newline, int64_t time, const struct log_sink_piece *piece, struct strbuf *out);
+/* With `ack` the message goes on with this. */
+void fluentd_add_chunk(struct strbuf *out, const char *id);
+/* The first answer in data: 1, its id (not terminated; in data) and its length; 0: more has to come, -EPROTO: none. */
+int fluentd_take_ack(const char *data, size_t size, const char **ret_id, size_t *ret_id_size, size_t *ret_used);
 
 #endif

@@ -1,4 +1,6 @@
-/* fluentd's forward protocol in message mode: [tag, time, record] in MessagePack, one after another. */
+/* fluentd's forward protocol in message mode: [tag, time, record] in MessagePack, one after another; with
+ * acknowledgements [tag, time, record, {"chunk": id}], which the server answers with {"ack": id}. */
+#include <errno.h>
 #include <string.h>
 
 #include "daemon/shim_sink.h"
@@ -67,7 +69,7 @@ void fluentd_format(const struct log_sink_config *c, enum log_stream stream, con
     uint64_t members = partial ? 6 : 2;
     for (size_t i = 0; i < c->extra.count; i++)
         members += !is_own(c->extra.items[i].key);
-    strbuf_addc(out, (char)0x93);
+    strbuf_addc(out, (char)(c->ack ? 0x94 : 0x93)); /* fluentd_add_chunk() is the fourth */
     put_text(out, c->tag);
     put_time(out, time, c->nanoseconds);
     put_number(out, 0xdf, members, 4);
@@ -85,4 +87,53 @@ void fluentd_format(const struct log_sink_config *c, enum log_stream stream, con
         put_pair(out, "partial_ordinal", number);
         put_pair(out, "partial_last", newline ? "true" : "false");
     }
+}
+
+void fluentd_add_chunk(struct strbuf *out, const char *id)
+{
+    strbuf_addc(out, (char)0x81);
+    put_pair(out, "chunk", id);
+}
+
+/* A text of up to 255 bytes at *at. 1 and *at is behind it, 0: more has to come, -EPROTO. */
+static int take_short_text(const char *data, size_t size, size_t *at, const char **ret, size_t *ret_size)
+{
+    unsigned char kind;
+    size_t header = 1;
+    if (*at >= size)
+        return 0;
+    kind = (unsigned char)data[*at];
+    if ((kind & 0xe0) == 0xa0) {
+        *ret_size = kind & 0x1f;
+    } else if (kind == 0xd9 || kind == 0xc4) {
+        header = 2;
+        if (*at + header > size)
+            return 0;
+        *ret_size = (unsigned char)data[*at + 1];
+    } else {
+        return -EPROTO;
+    }
+    if (*ret_size > size - *at - header)
+        return 0;
+    *ret = data + *at + header;
+    *at += header + *ret_size;
+    return 1;
+}
+
+int fluentd_take_ack(const char *data, size_t size, const char **ret_id, size_t *ret_id_size, size_t *ret_used)
+{
+    const char *key;
+    size_t at = 1, key_size;
+    if (size == 0)
+        return 0;
+    if ((unsigned char)data[0] != 0x81)
+        return -EPROTO;
+    int r = take_short_text(data, size, &at, &key, &key_size);
+    if (r > 0 && (key_size != 3 || memcmp(key, "ack", 3) != 0))
+        return -EPROTO;
+    if (r > 0)
+        r = take_short_text(data, size, &at, ret_id, ret_id_size);
+    if (r > 0)
+        *ret_used = at;
+    return r;
 }

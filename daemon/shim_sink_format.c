@@ -31,6 +31,12 @@ static const struct json_field rows[] = {
     C(INT, "level", level),
     C(BOOL, "async", async),
     C(BOOL, "nanoseconds", nanoseconds),
+    C(BOOL, "ack", ack),
+    C(INT, "readTimeout", read_timeout_ns),
+    C(INT, "writeTimeout", write_timeout_ns),
+    C(INT, "renew", renew_ns),
+    C(BOOL, "limited", limited),
+    C(INT, "attempts", attempts),
     C(STRING, "program", program),
     C(STRV, "arguments", arguments),
 };

@@ -23,10 +23,10 @@ static void note_result(struct streams *streams, int result)
 static void on_room(struct loop_source *source, int fd, uint32_t events, void *data);
 static void on_retry(struct loop_source *source, void *data);
 
-/* While something is queued without a connection it is time that is waited for. */
+/* While something is queued without a connection it is time that is waited for; also when a silent one is given up. */
 static void watch_time(struct streams *streams, const struct log_sink *sink)
 {
-    int64_t ms = sink ? log_sink_retry_ms(sink) : -1;
+    int64_t ms = sink ? log_sink_wait_ms(sink) : -1;
 
     if ((ms >= 0) == (streams->log_timer != NULL))
         return;
@@ -36,38 +36,53 @@ static void watch_time(struct streams *streams, const struct log_sink *sink)
         streams->log_timer = NULL; /* the next record tries again */
 }
 
-/* Waits for room while something is queued. Meanwhile the sink only adds to its queue, and keeps its descriptor. */
+static void stop_watching(struct streams *streams)
+{
+    loop_remove(streams->log_source);
+    streams->log_source = NULL;
+    streams->log_events = 0;
+}
+
+/* Waits for room or answers while something is queued. Meanwhile the sink only adds to its queue, and keeps its
+ * descriptor. */
 static void watch_sink(struct streams *streams)
 {
     struct log_sink *sink = sink_of(streams);
-    bool wanted = sink && log_sink_has_queue(sink) && log_sink_fd(sink) >= 0;
+    uint32_t wanted = sink ? log_sink_events(sink) : 0;
 
     watch_time(streams, sink);
 
-    if (wanted == (streams->log_source != NULL))
+    if (wanted == streams->log_events)
         return;
-    loop_remove(streams->log_source);
-    streams->log_source = NULL;
+    stop_watching(streams);
     if (wanted &&
-        loop_add_io(streams->shim->loop, log_sink_fd(sink), EPOLLOUT, on_room, streams, &streams->log_source) < 0)
+        loop_add_io(streams->shim->loop, log_sink_fd(sink), wanted, on_room, streams, &streams->log_source) < 0)
         streams->log_source = NULL; /* the next record tries again */
+    else
+        streams->log_events = wanted;
+}
+
+static void flush_sink(struct streams *streams)
+{
+    /* Before the sink may close its descriptor. */
+    stop_watching(streams);
+    note_result(streams, log_sink_flush(sink_of(streams)));
+    watch_sink(streams);
+    output_update(streams);
+    ending_advance(streams->shim);
 }
 
 static void on_room(struct loop_source *source, int fd, uint32_t events, void *data)
 {
     struct streams *streams = data;
-    struct log_sink *sink = sink_of(streams);
 
     (void)source;
     (void)fd;
     (void)events;
-    /* Before the sink may close its descriptor. */
-    loop_remove(streams->log_source);
-    streams->log_source = NULL;
-    note_result(streams, log_sink_flush(sink));
-    watch_sink(streams);
-    output_update(streams);
-    ending_advance(streams->shim);
+    /* What has happened makes time anew. */
+    loop_remove(streams->log_timer);
+    streams->log_timer = NULL;
+    flush_sink(streams);
 }
 
 static void on_retry(struct loop_source *source, void *data)
@@ -76,10 +91,7 @@ static void on_retry(struct loop_source *source, void *data)
 
     (void)source; /* gone: it has fired */
     streams->log_timer = NULL;
-    note_result(streams, log_sink_flush(sink_of(streams)));
-    watch_sink(streams);
-    output_update(streams);
-    ending_advance(streams->shim);
+    flush_sink(streams);
 }
 
 void log_add(struct streams *streams, enum log_stream stream, const char *data, size_t size)
@@ -109,13 +121,12 @@ bool log_all_sent(const struct streams *streams)
 {
     const struct log_sink *sink = sink_of(streams);
 
-    return !sink || !log_sink_has_queue(sink) || log_sink_fd(sink) < 0; /* nobody is there to wait for */
+    return !sink || !log_sink_is_awaited(sink);
 }
 
 void log_close(struct streams *streams)
 {
-    loop_remove(streams->log_source);
-    streams->log_source = NULL;
+    stop_watching(streams);
     loop_remove(streams->log_timer);
     streams->log_timer = NULL;
     log_writer_close(streams->log);

@@ -58,8 +58,9 @@ struct streams {
     struct client *clients;
     struct log_writer *log; /* NULL: none */
     bool log_failing;
-    struct loop_source *log_source; /* while a sink has something to send */
-    struct loop_source *log_timer;  /* while it has and is without a connection */
+    struct loop_source *log_source; /* while a sink has something to send, or waits for an answer */
+    uint32_t log_events;            /* what it waits for */
+    struct loop_source *log_timer;  /* while its time is limited, or it is without a connection */
 };
 
 /* ---- streams.c ---- */

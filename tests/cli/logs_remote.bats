@@ -146,6 +146,92 @@ came() { # count
     [ "$(dory logs never | wc -l)" = 20000 ]
 }
 
+texts() { # what the messages say, in the order in which each came first
+    jq -r .record.log "$MESSAGES" | awk '!seen[$0]++'
+}
+
+@test "fluentd over TLS: the server is checked with the system's authorities" {
+    T=$ENV_DIR/ftls
+    mkdir "$T"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=fluentd \
+        -addext subjectAltName=DNS:localhost -keyout "$T/key.pem" -out "$T/cert.pem" 2>/dev/null
+    server fluentd-tls 0 "$T/cert.pem" "$T/key.pem"
+    run dory run --rm --log-driver fluentd --log-opt "fluentd-address=tls://localhost:$PORT" busybox true
+    [ "$status" -eq 125 ] || [ "$status" -eq 128 ]
+    [[ $output == *"failed to initialize logging driver"*certificate* ]]
+    env_daemon_kill TERM
+    SSL_CERT_FILE=$T/cert.pem env_daemon_start
+    dory run --rm --log-driver fluentd --log-opt "fluentd-address=tls://localhost:$PORT" --log-opt fluentd-request-ack=true \
+        busybox seq 1 2000 >/dev/null
+    eventually came 2000
+    [ "$(texts | md5sum)" = "$(seq 1 2000 | md5sum)" ]
+}
+
+@test "fluentd-request-ack: what a server took and lost comes again, over as many connections as it takes" {
+    server fluentd-lossy 0
+    dory run --name acked --log-driver fluentd --log-opt "fluentd-address=127.0.0.1:$PORT" --log-opt fluentd-request-ack=true \
+        --log-opt fluentd-retry-wait=10ms busybox seq 1 3000 >/dev/null
+    eventually eval '[ "$(texts | wc -l)" -ge 3000 ]'
+    [ "$(texts | md5sum)" = "$(seq 1 3000 | md5sum)" ]
+    [ "$(jq .asked "$MESSAGES" | sort -u)" = true ]
+    [ "$(jq .connection "$MESSAGES" | sort -u | paste -sd,)" = 0,1,2 ]
+    # What the first two had not acknowledged came anew.
+    [ "$(jq -r 'select(.record.log == "1").connection' "$MESSAGES" | paste -sd,)" = 0,1,2 ]
+    ours
+    # A server that says nothing is given up, and another connection made, by fluentd-read-timeout.
+    end_server
+    server fluentd-silent 0
+    dory run -d --name silent --log-driver fluentd --log-opt "fluentd-address=127.0.0.1:$PORT" --log-opt fluentd-request-ack=true \
+        --log-opt fluentd-retry-wait=10ms --log-opt fluentd-read-timeout=200ms busybox sh -c 'echo said; exec sleep 1000' >/dev/null
+    eventually eval '[ "$(jq .connection "$MESSAGES" | sort -u | wc -l)" -ge 3 ]'
+    [ "$(texts)" = said ]
+}
+
+@test "fluentd-max-retries and gelf-tcp-max-reconnect: lines wait for a server that comes back in time, and no longer" {
+    ours
+    for kind in fluentd gelf-tcp; do
+        if [ $kind = fluentd ]; then
+            options=(--log-driver fluentd --log-opt fluentd-retry-wait=1s --log-opt fluentd-address=127.0.0.1:)
+            many=(--log-opt fluentd-max-retries=600) few=(--log-opt fluentd-retry-wait=10ms --log-opt fluentd-max-retries=2) what=.record.log
+        else
+            options=(--log-driver gelf --log-opt gelf-tcp-reconnect-delay=1 --log-opt gelf-address=tcp://127.0.0.1:)
+            many=(--log-opt gelf-tcp-max-reconnect=600) few=(--log-opt gelf-tcp-reconnect-delay=0 --log-opt gelf-tcp-max-reconnect=2) what=.short_message
+        fi
+        server $kind 0
+        options[-1]+=$PORT
+        dory run -d --name back-$kind "${options[@]}" "${many[@]}" busybox \
+            sh -c 'echo one; until [ -e /go ]; do sleep 0.05; done; for i in 1 2 3 4 5; do echo "early $i"; sleep 0.1; done
+                until [ -e /on ]; do sleep 0.05; done; seq 1 20000; echo end' >/dev/null
+        dory run -d --name gone-$kind "${options[@]}" "${few[@]}" busybox \
+            sh -c 'echo one; until [ -e /go ]; do sleep 0.05; done; seq 1 40000; exit 6' >/dev/null
+        eventually came 1
+        end_server
+        # With a few attempts the container is held back for those only.
+        dory exec gone-$kind touch /go
+        [ "$(timeout 100 "$ENV_CLI" wait gone-$kind)" = 6 ]
+        dory exec back-$kind touch /go
+        eventually eval '[ "$(dory logs back-$kind | wc -l)" = 6 ]'
+        server $kind "$PORT"
+        dory exec back-$kind touch /on
+        [ "$(timeout 100 "$ENV_CLI" wait back-$kind)" = 0 ]
+        eventually eval '[ "$(jq -r "$what" "$MESSAGES" | tail -1)" = end ]'
+        # The first line may have gone to the server that was no more: all after it are there.
+        [ "$(jq -r "$what" "$MESSAGES" | tail -20002 | md5sum)" = "$( (echo "early 5"; seq 1 20000; echo end) | md5sum)" ]
+        end_server
+    done
+}
+
+@test "fluentd-async-reconnect-interval makes new connections, without a line lost" {
+    ours
+    server fluentd 0
+    dory run -d --name renewed --log-driver fluentd --log-opt "fluentd-address=127.0.0.1:$PORT" --log-opt fluentd-async=true \
+        --log-opt fluentd-async-reconnect-interval=100ms busybox sh -c 'i=0; while sleep 0.02; do i=$((i+1)); echo $i; done' >/dev/null
+    eventually eval '[ "$(jq .connection "$MESSAGES" | sort -u | wc -l)" -ge 3 ]'
+    dory stop -t 0 renewed >/dev/null
+    count=$(texts | wc -l)
+    [ "$(texts | md5sum)" = "$(seq 1 "$count" | md5sum)" ]
+}
+
 @test "syslog over TLS: the server is checked, and sees the client's certificate; both framings" {
     T=$ENV_DIR/tls
     mkdir "$T"
@@ -204,9 +290,17 @@ came() { # count
     check "compression is only supported on UDP" --log-driver gelf --log-opt gelf-address=tcp://127.0.0.1:1 --log-opt gelf-compression-type=gzip
     ours
     check "gelf-address is a required parameter" --log-driver gelf
-    check "gelf-tcp-max-reconnect" --log-driver gelf --log-opt gelf-address=tcp://127.0.0.1:1 --log-opt gelf-tcp-max-reconnect=3
-    check "fluentd over TLS is not supported" --log-driver fluentd --log-opt fluentd-address=tls://h:1
-    check "fluentd-request-ack" --log-driver fluentd --log-opt fluentd-request-ack=true
+    check "\"gelf-tcp-max-reconnect\" must be a positive integer" --log-driver gelf --log-opt gelf-address=tcp://127.0.0.1:1 \
+        --log-opt gelf-tcp-max-reconnect=-3
+    check "\"gelf-tcp-max-reconnect\" is only valid for TCP" --log-driver gelf --log-opt gelf-address=udp://127.0.0.1:1 \
+        --log-opt gelf-tcp-max-reconnect=3
+    check "fluentd-request-ack: 'maybe'" --log-driver fluentd --log-opt fluentd-request-ack=maybe
+    check "fluentd-max-retries: 'x'" --log-driver fluentd --log-opt fluentd-max-retries=x
+    check "fluentd-read-timeout: '-1s'" --log-driver fluentd --log-opt fluentd-read-timeout=-1s
+    check "is not between 100ms and 10s" --log-driver fluentd --log-opt fluentd-async=true --log-opt fluentd-async-reconnect-interval=1ms
+    for driver in splunk awslogs gcplogs etwlogs logentries; do
+        check "logging plugin $driver" --log-driver $driver
+    done
     check "need a syslog-address tcp+tls://" --log-driver syslog --log-opt syslog-tls-ca-cert=/x
     check "syslog-tls-cert needs syslog-tls-key" --log-driver syslog --log-opt syslog-address=tcp+tls://h:1 --log-opt syslog-tls-cert=/x
     [ -z "$(dory ps -aq)" ]

@@ -1,7 +1,10 @@
-"""A server for container logs: log_server.py gelf-udp|gelf-tcp|fluentd|syslog-tls PORT|PATH FILE [CERT KEY [CA]].
+"""A server for container logs: log_server.py gelf-udp|gelf-tcp|fluentd|fluentd-tls|fluentd-lossy|fluentd-silent|syslog-tls PORT|PATH FILE
+[CERT KEY [CA]].
 
 Writes every message as one line of JSON to FILE: GELF's objects as they are, with "chunks" and "packed" (the compression)
-beside them; fluentd's as {"tag", "time", "record"}, where a time with nanoseconds is a list; syslog's as {"text", "counted"},
+beside them; fluentd's as {"tag", "time", "record", "asked", "connection"}, where a time with nanoseconds is a list, asked being whether an
+acknowledgement was asked for (which it gets) and connection a number; fluentd-lossy closes the first two connections after three messages
+that it has not acknowledged, fluentd-silent never acknowledges anything; syslog's as {"text", "counted"},
 counted being whether its length was in front. With CA clients need a certificate. FILE.port says where it listens;
 PORT 0 is any."""
 import gzip
@@ -100,15 +103,38 @@ def value(f):
     raise ValueError(hex(b))
 
 
-def fluentd(write):
-    for c in connections():
-        f = c.makefile("rb")
-        while True:
-            try:
-                tag, time, record = value(f)[:3]
-            except EOFError:
+def fluentd_connection(c, number, write, lossy, silent):
+    f, count = c.makefile("rb"), 0
+    while True:
+        try:
+            tag, time, record, *option = value(f)
+        except (EOFError, ConnectionError):
+            break
+        write({"tag": tag, "time": time, "record": record, "asked": bool(option), "connection": number})
+        count += 1
+        if lossy and number < 2:
+            if count == 3:
                 break
-            write({"tag": tag, "time": time, "record": record})
+        elif option and not silent:
+            id = option[0]["chunk"].encode()
+            c.sendall(b"\x81\xa3ack" + bytes([0xA0 | len(id)]) + id)
+    f.close()
+    c.close()
+
+
+def fluentd(write, lossy=False, silent=False):
+    for number, c in enumerate(connections()):
+        fluentd_connection(c, number, write, lossy, silent)
+
+
+def fluentd_tls(write):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[4], sys.argv[5])
+    for number, c in enumerate(connections()):
+        try:
+            fluentd_connection(context.wrap_socket(c, server_side=True), number, write, False, False)
+        except (ssl.SSLError, ConnectionError) as error:
+            print(error, file=sys.stderr)
 
 
 def syslog_tls(write):
@@ -132,4 +158,12 @@ def syslog_tls(write):
 
 
 with open(PATH, "a", buffering=1) as out:
-    {"gelf-udp": gelf_udp, "gelf-tcp": gelf_tcp, "fluentd": fluentd, "syslog-tls": syslog_tls}[KIND](lambda m: out.write(json.dumps(m) + "\n"))
+    {
+        "gelf-udp": gelf_udp,
+        "gelf-tcp": gelf_tcp,
+        "fluentd": fluentd,
+        "fluentd-tls": fluentd_tls,
+        "fluentd-lossy": lambda write: fluentd(write, lossy=True),
+        "fluentd-silent": lambda write: fluentd(write, silent=True),
+        "syslog-tls": syslog_tls,
+    }[KIND](lambda m: out.write(json.dumps(m) + "\n"))

@@ -1,4 +1,5 @@
 /* Sinks: the messages of syslog, the journal, GELF and fluentd, and a server that is slow, gone, and back. */
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -121,6 +122,38 @@ static void a_fluentd_message_is_messagepack(void **state)
                               "false";
     assert_memory_equal(out.data + out.size - (sizeof(end) - 1), end, sizeof(end) - 1);
     strmap_release(&c.extra);
+}
+
+static void an_answer_of_fluentd_is_read_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    static const char answers[] = "\x81\xa3"
+                                  "ack\xa2"
+                                  "id\x81\xa3"
+                                  "ack\xd9\2"
+                                  "it";
+    static const char *const wrong[] = {"\x82\xa3"
+                                        "ack",
+                                        "\x80",
+                                        "\x81\xa3"
+                                        "nak\xa1"
+                                        "x",
+                                        "\x81\xa3"
+                                        "ack\xc0",
+                                        "hello"};
+    const char *id;
+    size_t size, used, second;
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(fluentd_take_ack(answers, i, &id, &size, &used), 0);
+    assert_int_equal(fluentd_take_ack(answers, sizeof(answers) - 1, &id, &size, &used), 1);
+    assert_int_equal(used, 8);
+    assert_int_equal(size, 2);
+    assert_memory_equal(id, "id", 2);
+    assert_int_equal(fluentd_take_ack(answers + used, sizeof(answers) - 1 - used, &id, &size, &second), 1);
+    assert_int_equal(second, 9);
+    assert_memory_equal(id, "it", 2);
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+        assert_int_equal(fluentd_take_ack(wrong[i], strlen(wrong[i]), &id, &size, &used), -EPROTO);
 }
 
 /* ---- over a socket ---- */
@@ -271,7 +304,7 @@ static void what_comes_while_an_async_server_is_away_waits_for_it(void **state)
     struct log_sink *sink = open_sink(&c); /* it need not be there */
     assert_int_equal(add(sink, "first"), 0);
     assert_int_equal(add(sink, "second"), 0);
-    assert_true(log_sink_retry_ms(sink) >= 0);
+    assert_true(log_sink_wait_ms(sink) >= 0);
     assert_int_equal(log_sink_flush(sink), 0);
     char big[300] = "";
     memset(big, 'x', sizeof(big) - 1);
@@ -279,7 +312,7 @@ static void what_comes_while_an_async_server_is_away_waits_for_it(void **state)
     fd = server(*state, "away", SOCK_STREAM, &again);
     assert_int_equal(log_sink_flush(sink), 0);
     assert_false(log_sink_has_queue(sink));
-    assert_int_equal(log_sink_retry_ms(sink), -1);
+    assert_int_equal(log_sink_wait_ms(sink), -1);
     int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     char buffer[512];
     ssize_t n = read(peer, buffer, sizeof(buffer));
@@ -291,6 +324,99 @@ static void what_comes_while_an_async_server_is_away_waits_for_it(void **state)
     assert_non_null(memmem(buffer, (size_t)n, "\xa6second", 7));
     log_sink_close(sink);
     fd_close(peer);
+    fd_close(fd);
+}
+
+/* What came, up to and with the id of the last message's chunk; the id is answered. */
+static void answer_all(int peer, struct log_sink *sink, int count)
+{
+    CLEANUP_STRBUF struct strbuf got = STRBUF_INIT;
+    static const char mark[] = "\x81\xa5"
+                               "chunk\xb8";
+    const char *at;
+    while (count > 0) {
+        ssize_t n = read(peer, strbuf_reserve(&got, 4096), 4096);
+        assert_true(n > 0);
+        got.size += (size_t)n;
+        while (count > 0 && (at = memmem(got.data, got.size, mark, strlen(mark))) != NULL &&
+               (size_t)(got.data + got.size - at) >= strlen(mark) + 24) {
+            CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT;
+            size_t used = (size_t)(at - got.data) + strlen(mark) + 24;
+            strbuf_addf(&answer,
+                        "\x81\xa3"
+                        "ack\xb8%.24s",
+                        at + strlen(mark));
+            assert_int_equal(write(peer, answer.data, answer.size), answer.size);
+            memmove(got.data, got.data + used, got.size - used);
+            got.size -= used;
+            count--;
+        }
+    }
+    assert_int_equal(log_sink_flush(sink), 0);
+}
+
+static void what_is_not_acknowledged_is_sent_again(void **state)
+{
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_CLOSE int fd = server(*state, "ack", SOCK_STREAM, &path);
+    struct log_sink_config c = {
+        .kind = LOG_SINK_FLUENTD, .path = path, .stream = true, .ack = true, .retry_ns = 1, .tag = (char *)"t"};
+    struct log_sink *sink = open_sink(&c);
+    int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    assert_int_equal(add(sink, "one"), 0);
+    assert_int_equal(add(sink, "two"), 0);
+    assert_int_equal(log_sink_events(sink), EPOLLOUT);
+    assert_int_equal(log_sink_flush(sink), 0);
+    assert_int_equal(log_sink_events(sink), EPOLLIN);
+    answer_all(peer, sink, 1);
+    fd_close(peer);
+    assert_int_equal(add(sink, "three"), 0);
+    while (log_sink_fd(sink) >= 0 && log_sink_events(sink) == (EPOLLIN | EPOLLOUT))
+        assert_int_equal(log_sink_flush(sink), 0);
+    peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    answer_all(peer, sink, 2);
+    assert_false(log_sink_has_queue(sink));
+    assert_int_equal(log_sink_events(sink), 0);
+    /* Another one's answer is none: the connection is given up, and the message kept. */
+    assert_int_equal(add(sink, "four"), 0);
+    assert_int_equal(log_sink_flush(sink), 0);
+    assert_int_equal(write(peer,
+                           "\x81\xa3"
+                           "ack\xa1"
+                           "x",
+                           7),
+                     7);
+    assert_int_equal(log_sink_flush(sink), 0);
+    assert_true(log_sink_has_queue(sink));
+    fd_close(peer);
+    log_sink_close(sink);
+}
+
+static void after_so_many_attempts_a_server_is_given_up(void **state)
+{
+    CLEANUP_FREE char *path = NULL, *again = NULL;
+    int fd = server(*state, "few", SOCK_STREAM, &path);
+    struct log_sink_config c = {.kind = LOG_SINK_FLUENTD,
+                                .path = path,
+                                .stream = true,
+                                .limited = true,
+                                .attempts = 2,
+                                .retry_ns = 1,
+                                .tag = (char *)"t"};
+    struct log_sink *sink = open_sink(&c);
+    int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    fd_close(peer);
+    fd_close(fd);
+    assert_int_equal(add(sink, "waits"), 0); /* the connection is lost with this, and one attempt fails */
+    assert_true(log_sink_has_queue(sink));
+    assert_int_equal(add(sink, "waits"), 0 /* the first of two */);
+    assert_int_equal(log_sink_flush(sink), -ECONNREFUSED);
+    assert_false(log_sink_has_queue(sink));
+    assert_int_equal(add(sink, "has its own attempts"), 0);
+    fd = server(*state, "few", SOCK_STREAM, &again);
+    assert_int_equal(log_sink_flush(sink), 0);
+    assert_false(log_sink_has_queue(sink));
+    log_sink_close(sink);
     fd_close(fd);
 }
 
@@ -321,6 +447,9 @@ int main(void)
         IN_SCRATCH(without_blocking_what_exceeds_the_buffer_is_dropped),
         IN_SCRATCH(a_server_that_was_lost_is_found_again),
         IN_SCRATCH(what_comes_while_an_async_server_is_away_waits_for_it),
+        cmocka_unit_test(an_answer_of_fluentd_is_read_whole_or_not_at_all),
+        IN_SCRATCH(what_is_not_acknowledged_is_sent_again),
+        IN_SCRATCH(after_so_many_attempts_a_server_is_given_up),
         cmocka_unit_test(a_server_that_is_not_there_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
