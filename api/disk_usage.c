@@ -54,10 +54,13 @@ static int write_images(struct json_writer *w, struct engine *engine, int versio
     json_member_int(w, "LayersSize", images_layers_size(images, count));
     json_key(w, "Images");
     json_begin_array(w);
-    for (size_t i = 0; i < count; i++)
-        images_write_summary(w, images[i], &images[i]->repo_tags, &images[i]->repo_digests,
-                             engine_image_containers(engine, images[i]->id),
-                             images_shared_size(images[i], images, count), version);
+    for (size_t i = 0; i < count; i++) {
+        CLEANUP_STRV struct strv tags = STRV_INIT, digests = STRV_INIT;
+
+        if (images_shown(images[i], &tags, &digests))
+            images_write_summary(w, images[i], &tags, &digests, engine_image_containers(engine, images[i]->id),
+                                 images_shared_size(images[i], images, count), version);
+    }
     json_end_array(w);
     images_free(images, count);
     return 0;

@@ -149,8 +149,7 @@ int images_platform(const struct api_request *request, char **ret, struct error 
     return text && *text ? platform_text(text, ret, err) : 0;
 }
 
-int images_check_platforms(const struct api_request *request, const char *parameter, const struct image *image,
-                           struct error *err)
+int images_platforms(const struct api_request *request, const char *parameter, struct strv *ret, struct error *err)
 {
     CLEANUP_STRV struct strv asked = STRV_INIT;
     int r = 0;
@@ -158,18 +157,20 @@ int images_check_platforms(const struct api_request *request, const char *parame
     api_query_all(request, parameter, &asked);
     for (size_t i = 0; r == 0 && i < asked.count; i++) {
         CLEANUP_FREE char *text = NULL;
-        bool suits = true;
+
         r = *asked.items[i] ? platform_text(asked.items[i], &text, err) : 0;
-        if (r == 0)
-            r = image_has_platform(image, text, &suits, err);
-        if (r == 0 && !suits)
-            r = error_set(err, ERROR_NOT_FOUND, 0,
-                          "image with reference %s was found but its platform (%s/%s) does not match the specified "
-                          "platform (%s)",
-                          api_path(request, 0), image->os ? image->os : "",
-                          image->architecture ? image->architecture : "", text);
+        if (r == 0 && text)
+            strv_add(ret, text);
     }
     return r;
+}
+
+int images_lookup(const struct api_request *request, struct engine *engine, struct image **ret, struct error *err)
+{
+    CLEANUP_FREE char *platform = NULL;
+    int r = images_platform(request, &platform, err);
+
+    return r < 0 ? r : image_lookup_platform(engine_images(engine), api_path(request, 0), platform, true, ret, err);
 }
 
 static int pull(struct api_request *request, struct engine *engine, struct error *err)

@@ -141,9 +141,7 @@ int images_inspect(struct api_request *request, struct engine *engine, struct er
 
     if (api_query_bool(request, "manifests", false))
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "manifests of an image are not implemented");
-    r = image_lookup(engine_images(engine), api_path(request, 0), &image, err);
-    if (r == 0)
-        r = images_check_platforms(request, "platform", image, err);
+    r = images_lookup(request, engine, &image, err);
     if (r < 0)
         return r;
     json_writer_init(&w, &out);
@@ -176,10 +174,8 @@ int images_history(struct api_request *request, struct engine *engine, struct er
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     struct json_writer w;
     size_t layer;
-    int r = image_lookup(engine_images(engine), api_path(request, 0), &image, err);
+    int r = images_lookup(request, engine, &image, err);
 
-    if (r == 0)
-        r = images_check_platforms(request, "platform", image, err);
     if (r < 0)
         return r;
     json_writer_init(&w, &out);

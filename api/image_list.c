@@ -124,6 +124,22 @@ static bool reference_matches(const char *name, const struct json *patterns)
     return match;
 }
 
+/* Names that mean another image first are that one's. */
+static void add_first_names(const struct image *image, const struct strv *names, struct strv *ret)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        if (!strv_contains(&image->second_names, names->items[i]))
+            strv_add(ret, names->items[i]);
+    }
+}
+
+bool images_shown(const struct image *image, struct strv *tags, struct strv *digests)
+{
+    add_first_names(image, &image->repo_tags, tags);
+    add_first_names(image, &image->repo_digests, digests);
+    return tags->count > 0 || digests->count > 0 || image->second_names.count == 0;
+}
+
 static void matching_names(const struct strv *names, const struct json *patterns, struct strv *ret)
 {
     for (size_t i = 0; i < names->count; i++) {
@@ -215,12 +231,12 @@ int images_list(struct api_request *request, struct engine *engine, struct error
     json_writer_init(&w, &out);
     json_begin_array(&w);
     for (size_t i = 0; i < count; i++) {
-        CLEANUP_STRV struct strv tags = STRV_INIT, digests = STRV_INIT;
+        CLEANUP_STRV struct strv all_tags = STRV_INIT, all_digests = STRV_INIT, tags = STRV_INIT, digests = STRV_INIT;
 
-        if (!image_matches(images[i], &query))
+        if (!images_shown(images[i], &all_tags, &all_digests) || !image_matches(images[i], &query))
             continue;
-        matching_names(&images[i]->repo_tags, query.references, &tags);
-        matching_names(&images[i]->repo_digests, query.references, &digests);
+        matching_names(&all_tags, query.references, &tags);
+        matching_names(&all_digests, query.references, &digests);
         if (json_count(query.references) > 0 && tags.count == 0 && digests.count == 0)
             continue;
         images_write_summary(&w, images[i], &tags, &digests,

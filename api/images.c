@@ -20,7 +20,7 @@ static int tag(struct api_request *request, struct engine *engine, struct error 
     if (r == 0)
         r = image_lookup(engine_images(engine), api_path(request, 0), &image, err);
     if (r == 0)
-        r = image_tag(engine_images(engine), image->id, &ref, err);
+        r = image_tag(engine_images(engine), api_path(request, 0), &ref, err);
     if (r == 0) {
         name = reference_familiar(&ref);
         engine_image_event(engine, "tag", image->id, name);
@@ -49,8 +49,8 @@ static void publish_removed(struct engine *engine, const char *id, const struct 
     for (size_t i = 0; i < count; i++) {
         if (rows[i].untagged)
             engine_image_event(engine, "untag", id, rows[i].untagged);
-        else if (strcmp(rows[i].deleted, id) == 0) /* the other rows are its layers */
-            engine_image_event(engine, "delete", id, id);
+        else if (rows[i].image)
+            engine_image_event(engine, "delete", rows[i].deleted, rows[i].deleted);
     }
 }
 
@@ -58,16 +58,19 @@ static int remove_image(struct api_request *request, struct engine *engine, stru
 {
     CLEANUP_IMAGE struct image *image = NULL;
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+    CLEANUP_STRV struct strv platforms = STRV_INIT;
+    const struct image_remove_options options = {.force = api_query_bool(request, "force", false),
+                                                 .no_prune = api_query_bool(request, "noprune", false),
+                                                 .platforms = &platforms};
     struct image_removed *rows = NULL;
     struct json_writer w;
     size_t count = 0;
     int r = image_lookup(engine_images(engine), api_path(request, 0), &image, err);
 
     if (r == 0)
-        r = images_check_platforms(request, "platforms", image, err);
+        r = images_platforms(request, "platforms", &platforms, err);
     if (r == 0)
-        r = engine_image_remove(engine, api_path(request, 0), api_query_bool(request, "force", false),
-                                api_query_bool(request, "noprune", false), &rows, &count, err);
+        r = engine_image_remove(engine, api_path(request, 0), &options, &rows, &count, err);
     if (r < 0)
         return r;
     publish_removed(engine, image->id, rows, count);
@@ -116,6 +119,10 @@ static bool has_label(const struct image *image, const char *text)
 
 static bool prune_matches(const struct image *image, const struct prune *prune)
 {
+    CLEANUP_STRV struct strv tags = STRV_INIT, digests = STRV_INIT;
+
+    if (!images_shown(image, &tags, &digests)) /* it goes with what it is a platform of */
+        return false;
     if (prune->dangling_only && image->repo_tags.count > 0)
         return false;
     if (prune->until > 0 && image->created >= prune->until)
@@ -134,12 +141,13 @@ static bool prune_matches(const struct image *image, const struct prune *prune)
 /* All names of one image that no container uses; what cannot be removed stays, as docker leaves it. */
 static void prune_one(struct engine *engine, const struct image *image, struct json_writer *w)
 {
+    static const struct image_remove_options force = {.force = true, .spare_used = true};
     struct image_removed *rows = NULL;
     size_t count = 0;
 
     if (engine_image_containers(engine, image->id) > 0)
         return;
-    if (engine_image_remove(engine, image->id, true, false, &rows, &count, NULL) < 0)
+    if (engine_image_remove(engine, image->id, &force, &rows, &count, NULL) < 0)
         return;
     publish_removed(engine, image->id, rows, count);
     for (size_t i = 0; i < count; i++) {

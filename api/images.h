@@ -19,9 +19,10 @@ int images_reference(const char *name, const char *tag, struct reference *ret, s
  * NULL when it is absent. The caller frees. */
 int images_platform(const struct api_request *request, char **ret, struct error *err);
 
-/* Every value of the parameter, in either form, must be the image's platform; else ERROR_NOT_FOUND. */
-int images_check_platforms(const struct api_request *request, const char *parameter, const struct image *image,
-                           struct error *err);
+/* Every value of a parameter that may be there several times, likewise. */
+int images_platforms(const struct api_request *request, const char *parameter, struct strv *ret, struct error *err);
+/* The image that the path names, of the platform that the parameter "platform" asks for. */
+int images_lookup(const struct api_request *request, struct engine *engine, struct image **ret, struct error *err);
 
 /* A stream of progress lines that begins with its first one: what fails before is an ordinary error with its status. */
 struct images_stream {
@@ -50,6 +51,8 @@ int images_push(struct api_request *request, struct engine *engine, struct error
 
 /* image_list.c */
 int images_list(struct api_request *request, struct engine *engine, struct error *err);
+/* Is the image an entry of the list, rather than a platform of another entry? Those of its names that the entry has. */
+bool images_shown(const struct image *image, struct strv *tags, struct strv *digests);
 /* One entry of the list. containers and shared_size below 0: not counted. */
 void images_write_summary(struct json_writer *w, const struct image *image, const struct strv *tags,
                           const struct strv *digests, int64_t containers, int64_t shared_size, int version);

@@ -65,20 +65,21 @@ static int decode_body(const struct container_create *request, struct container 
 
 /* ---- image and configuration ---- */
 
-static int check_platform(const struct image *image, const char *wanted, struct error *err)
+/* As docker warns: an emulator may be missing. */
+static void warn_of_platform(const struct image *image, const char *asked, struct strv *warnings)
 {
-    if (!is_set(wanted))
-        return 0;
-    const char *os = image->os ? image->os : "linux", *architecture = image->architecture ? image->architecture : "";
-    struct platform want, have;
-    int r = platform_parse(wanted, &want, err);
-    platform_set(&have, os, architecture, image->variant);
-    if (r < 0 || platform_distance(&want, &have) >= 0)
-        return r;
-    return error_set(err, ERROR_NOT_FOUND, 0,
-                     "image with reference %s was found but its platform (%s/%s) does not match the specified "
-                     "platform (%s)",
-                     image->repo_tags.count ? image->repo_tags.items[0] : image->id, os, architecture, wanted);
+    struct platform host, have;
+    char host_text[PLATFORM_TEXT_MAX], have_text[PLATFORM_TEXT_MAX];
+    platform_host(&host);
+    platform_set(&have, image->os, image->architecture, image->variant);
+    if (is_set(asked) || !is_set(image->os) || !is_set(image->architecture) || platform_distance(&host, &have) >= 0)
+        return;
+    platform_format(&host, host_text);
+    platform_format(&have, have_text);
+    strv_addf(warnings,
+              "The requested image's platform (%s) does not match the detected host platform (%s) and no specific "
+              "platform was requested",
+              have_text, host_text);
 }
 
 static int set_hostname(struct engine *engine, struct container *c, struct error *err)
@@ -382,9 +383,7 @@ static int find_image(struct engine *engine, const struct container_create *requ
     }
     if (!is_set(c->config.image))
         return error_set(err, ERROR_INVALID, 0, "no image specified");
-    int r = image_lookup(engine->images, c->config.image, ret, err);
-    if (r == 0)
-        r = check_platform(*ret, request->platform, err);
+    int r = image_lookup_platform(engine->images, c->config.image, request->platform, false, ret, err);
     if (r == 0)
         c->image_id = xstrdup((*ret)->id);
     return r;
@@ -413,6 +412,8 @@ int container_create(struct engine *engine, const struct container_create *reque
         r = find_image(engine, request, c, &image, err);
     if (r < 0)
         return r;
+    if (image != NULL)
+        warn_of_platform(image, request->platform, warnings);
     struct error failed = {0};
     r = prepare(engine, request, c, image, warnings, &failed);
     if (r == 0)

@@ -49,10 +49,10 @@ struct engine_counts {
 };
 void engine_counts(struct engine *engine, struct engine_counts *ret);
 
-/* image_remove() with the engine's knowledge of which containers use what. No container is made or removed meanwhile.
- */
-int engine_image_remove(struct engine *engine, const char *name, bool force, bool no_prune, struct image_removed **ret,
-                        size_t *ret_count, struct error *err);
+/* image_remove() with the engine's knowledge of which containers use what (used_by is set here). No container is made
+ * or removed meanwhile. */
+int engine_image_remove(struct engine *engine, const char *name, const struct image_remove_options *how,
+                        struct image_removed **ret, size_t *ret_count, struct error *err);
 /* image_store_check(); what is found goes to the log, too. */
 int engine_check(struct engine *engine, struct store_check *check, struct error *err);
 

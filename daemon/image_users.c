@@ -30,11 +30,13 @@ static char *used_by(const char *image_id, bool *ret_running, void *data)
     return found == NULL ? NULL : xasprintf("container %.*s", ID_SHORT_SIZE, found->container->id);
 }
 
-int engine_image_remove(struct engine *engine, const char *name, bool force, bool no_prune, struct image_removed **ret,
-                        size_t *ret_count, struct error *err)
+int engine_image_remove(struct engine *engine, const char *name, const struct image_remove_options *how,
+                        struct image_removed **ret, size_t *ret_count, struct error *err)
 {
     struct image_users users = {0};
-    struct image_remove_options options = {.force = force, .no_prune = no_prune, .used_by = used_by, .data = &users};
+    struct image_remove_options options = *how;
+    options.used_by = used_by;
+    options.data = &users;
     pthread_mutex_lock(&engine->index_lock);
     users.items = xcalloc(engine->count + 1, sizeof(*users.items));
     for (size_t i = 0; i < engine->count; i++) {

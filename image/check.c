@@ -11,7 +11,9 @@
 
 #define YOUNG_SECONDS 60
 #define DIRECTORIES "SELECT dir FROM layer UNION SELECT id FROM rootfs UNION SELECT dir FROM init_layer"
-#define BLOBS "SELECT substr(id, 8) FROM image UNION SELECT substr(digest, 8) FROM image_blob"
+#define BLOBS                                                                                                          \
+    "SELECT substr(id, 8) FROM image UNION SELECT substr(digest, 8) FROM image_blob"                                   \
+    " UNION SELECT substr(digest, 8) FROM image_index"
 
 /* What is known before anything is repaired: of that, what is unknown afterwards goes at once, however young. */
 struct former {
@@ -253,6 +255,10 @@ static int check_rows(struct image_store *store, struct store_check *check, stru
     if (r == 0) {
         r = check_blobs(store, check, "manifest", "SELECT DISTINCT digest FROM image_blob",
                         "DELETE FROM image_blob WHERE digest = ?", &manifests, err);
+    }
+    if (r == 0) {
+        r = check_blobs(store, check, "index", "SELECT digest FROM image_index",
+                        "DELETE FROM image_index WHERE digest = ?", &manifests, err);
     }
     return r;
 }

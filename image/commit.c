@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "image/digest.h"
-#include "image/store.h"
+#include "image/index.h"
 
 static const char *commit_diff_id(const struct image_commit_layer *layer)
 {
@@ -168,6 +168,21 @@ static int commit_manifest(struct image_store *store, const char *id, const char
     return db_run(s, err);
 }
 
+/* Manifest, index and names. */
+static int commit_naming(struct image_store *store, const struct image_commit *commit, const char *id,
+                         struct error *err)
+{
+    char index[DIGEST_TEXT_MAX] = "";
+    int r = commit->manifest != NULL ? commit_manifest(store, id, commit->manifest, commit->manifest_size, err) : 0;
+    if (r == 0 && commit->index != NULL) {
+        r = index_keep(store, commit->index, commit->index_size, index, err);
+    }
+    for (size_t i = 0; r == 0 && i < commit->ref_count; i++) {
+        r = image_name_set(store, id, index, &commit->refs[i], err);
+    }
+    return r;
+}
+
 /* Everything within the transaction. Blobs that a failure leaves without rows go at the next start, and are harmless
  * until then: they are what their names say. */
 static int commit_rows(struct image_store *store, const struct image_commit *commit, const struct image *image,
@@ -184,13 +199,7 @@ static int commit_rows(struct image_store *store, const struct image_commit *com
             r = commit_layer_rows(store, image, err);
         }
     }
-    if (r == 0 && commit->manifest != NULL) {
-        r = commit_manifest(store, image->id, commit->manifest, commit->manifest_size, err);
-    }
-    for (size_t i = 0; r == 0 && i < commit->ref_count; i++) {
-        r = image_name_set(store, image->id, &commit->refs[i], err);
-    }
-    return r;
+    return r < 0 ? r : commit_naming(store, commit, image->id, err);
 }
 
 static int commit_transaction(struct image_store *store, const struct image_commit *commit, const struct image *image,
@@ -202,13 +211,8 @@ static int commit_transaction(struct image_store *store, const struct image_comm
         return r;
     }
     r = commit_rows(store, commit, image, &moved, err);
-    store_cache_clear(store);
     db_lock(store->db); /* nobody looks for the layers between the end of the transaction and their return */
-    if (r < 0) {
-        db_rollback(store->db);
-    } else {
-        r = db_commit(store->db, err);
-    }
+    r = index_commit(store, r, err);
     if (r < 0) {
         moved_undo(store, &moved);
     }
@@ -238,23 +242,10 @@ int image_commit(struct image_store *store, const struct image_commit *commit, c
     return r;
 }
 
-int image_add_manifest(struct image_store *store, const char *id, const char *text, size_t size,
-                       const struct reference *refs, size_t ref_count, struct error *err)
+int image_add_manifest(struct image_store *store, const char *id, const struct image_commit *what, struct error *err)
 {
     int r = db_begin(store->db, err);
-    if (r < 0) {
-        return r;
-    }
-    r = commit_manifest(store, id, text, size, err);
-    for (size_t i = 0; r == 0 && i < ref_count; i++) {
-        r = image_name_set(store, id, &refs[i], err);
-    }
-    store_cache_clear(store);
-    if (r < 0) {
-        db_rollback(store->db);
-        return r;
-    }
-    return db_commit(store->db, err);
+    return r < 0 ? r : index_commit(store, commit_naming(store, what, id, err), err);
 }
 
 int image_manifests(struct image_store *store, const char *id, struct strv *ret, struct error *err)

@@ -43,6 +43,9 @@ struct image {
     struct strv repo_tags;    /* familiar form, as of the look-up */
     int64_t tagged;           /* ns, when it was given a name last, as of the look-up; 0: never */
     struct strv repo_digests; /* "name@sha256:..." */
+    /* Those of both lists that mean another image of their index first, and this one where its platform is asked for:
+     * an image that has only such names is a part of what they stand for. */
+    struct strv second_names;
 };
 
 /* Opens below data_root (made if missing, 0710) and locks it against other daemons; finishes or undoes what a crash
@@ -77,6 +80,10 @@ int image_store_root_fd(struct image_store *store);
 /* By name, name@digest, full id or unique id prefix (with or without sha256:). Not found: docker's
  * "No such image: NAME:TAG" (ERROR_NOT_FOUND). The caller unrefs. */
 int image_lookup(struct image_store *store, const char *name_or_id, struct image **ret, struct error *err);
+/* Of one platform ("linux/arm64/v8"; NULL or "": as image_lookup): exactly this one, or the best that runs there. A
+ * name may stand for images of several, an id is of one. None: ERROR_NOT_FOUND in docker's words. */
+int image_lookup_platform(struct image_store *store, const char *name_or_id, const char *platform, bool exact,
+                          struct image **ret, struct error *err);
 /* Is the image of exactly this platform ("linux/arm64/v8")? NULL or "": it is. An invalid text is an error. */
 int image_has_platform(const struct image *image, const char *wanted, bool *ret, struct error *err);
 struct image *image_ref(struct image *image);
@@ -84,7 +91,7 @@ void image_unref(struct image *image); /* NULL is fine */
 #define CLEANUP_IMAGE CLEANUP(image_unref_ptr)
 void image_unref_ptr(struct image **image);
 
-/* Every image, newest first; an array of references (each to unref; free the array). */
+/* Every image, of every platform, newest first; an array of references (each to unref; free the array). */
 int image_list(struct image_store *store, struct image ***ret, size_t *ret_count, struct error *err);
 
 int image_tag(struct image_store *store, const char *image, const struct reference *ref, struct error *err);
@@ -92,9 +99,14 @@ int image_tag(struct image_store *store, const char *image, const struct referen
 /* One line of the answer to DELETE /images: exactly one of the two is set. */
 struct image_removed {
     char *untagged, *deleted;
+    bool image; /* what was deleted is an image, not one of its layers */
 };
 struct image_remove_options {
     bool force, no_prune;
+    bool spare_used; /* force is for names alone: what any container uses, of whatever platform, is a conflict */
+    /* May be NULL or empty: of the index that the name stands for these go ("linux/arm64"), exactly as asked. The name
+     * goes with the last one. */
+    const struct strv *platforms;
     /* Tells which container uses the image: a message part such as "container 0123456789ab" (caller frees) or NULL.
      * `running` says whether it runs. Asked before anything is changed. */
     char *(*used_by)(const char *image_id, bool *ret_running, void *data);

@@ -76,9 +76,9 @@ int image_layer_add_digest(struct image_store *store, const char *digest, const 
 /* Digests of the manifests that are kept with the image, and after them of those kept with images that share a layer
  * with it. */
 int image_manifests(struct image_store *store, const char *id, struct strv *ret, struct error *err);
-/* Keeps a manifest with the image, under these names. */
-int image_add_manifest(struct image_store *store, const char *id, const char *text, size_t size,
-                       const struct reference *refs, size_t ref_count, struct error *err);
+/* Keeps a manifest with an image that is here, under these names: of `what` manifest, index and refs count. */
+struct image_commit;
+int image_add_manifest(struct image_store *store, const char *id, const struct image_commit *what, struct error *err);
 
 /* One layer of an image to commit: exactly one of the two is set. */
 struct image_commit_layer {
@@ -95,6 +95,8 @@ struct image_commit {
     size_t layer_count;
     const char *manifest; /* kept as a blob beside the config; NULL when there is none */
     size_t manifest_size;
+    const char *index; /* what the names stand for, with all of its platforms that are here; NULL: the image alone */
+    size_t index_size;
     const struct reference *refs; /* names that shall point here; each with a tag, or with a digest (a repo digest) */
     size_t ref_count;
 };

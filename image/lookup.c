@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "base/timestamp.h"
 #include "image/digest.h"
-#include "image/platform.h"
+#include "image/index.h"
 #include "image/store.h"
 
 /* Looked-up images that are kept; a host with more of them in daily use starts over now and then. */
@@ -48,6 +48,7 @@ void image_unref(struct image *image)
     free(image->layer_sizes);
     strv_release(&image->repo_tags);
     strv_release(&image->repo_digests);
+    strv_release(&image->second_names);
     free(object->lowers);
     free(object);
 }
@@ -161,11 +162,16 @@ char *image_name_key(const struct reference *ref)
                                : xasprintf("%s:%s", name, ref->tag != NULL ? ref->tag : "latest");
 }
 
+/* All names: those that mean this image first, and those that mean it for its platform. */
 static int load_names(struct image_store *store, struct image *image, struct error *err)
 {
     struct db_statement *s;
     bool row = true;
-    int r = db_query(store->db, "SELECT name FROM image_name WHERE image = ? ORDER BY name", &s, err);
+    int r = db_query(store->db,
+                     "SELECT name, 0 FROM image_name WHERE image = ?1 UNION ALL"
+                     " SELECT name, 1 FROM image_name WHERE image <> ?1 AND name IN (SELECT n.name FROM index_image m"
+                     " JOIN name_index n ON n.idx = m.idx WHERE m.image = ?1) ORDER BY 1",
+                     &s, err);
     if (r == 0) {
         db_bind_text(s, 1, image->id);
     }
@@ -175,6 +181,9 @@ static int load_names(struct image_store *store, struct image *image, struct err
         if (r == 0) {
             char *text = reference_familiar(&ref);
             strv_add_take(ref.digest != NULL ? &image->repo_digests : &image->repo_tags, text);
+            if (db_int(s, 1) != 0) {
+                strv_add(&image->second_names, text);
+            }
             reference_release(&ref);
         }
     }
@@ -353,7 +362,9 @@ static bool is_id(const char *text)
     return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
 }
 
-int image_find(struct image_store *store, const char *name_or_id, char ret_id[DIGEST_TEXT_MAX], struct error *err)
+/* *ret_name: the name's key, when it was one; the caller frees. */
+static int find(struct image_store *store, const char *name_or_id, char ret_id[DIGEST_TEXT_MAX], char **ret_name,
+                struct error *err)
 {
     bool found = false;
     const char *hex = strncmp(name_or_id, DIGEST_PREFIX, strlen(DIGEST_PREFIX)) == 0
@@ -374,10 +385,26 @@ int image_find(struct image_store *store, const char *name_or_id, char ret_id[DI
     CLEANUP_FREE char *familiar = reference_familiar(&ref);
     reference_release(&ref);
     r = find_name(store, key, ret_id, &found, err);
-    if (r == 0 && !found) {
+    if (r == 0 && found) {
+        *ret_name = TAKE_PTR(key);
+    } else if (r == 0) {
         r = find_prefix(store, hex, ret_id, &found, err);
     }
     return r < 0 || found ? r : error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", familiar);
+}
+
+int image_find_target(struct image_store *store, const char *name_or_id, struct image_target *ret, struct error *err)
+{
+    CLEANUP_FREE char *name = NULL;
+    ret->index[0] = 0;
+    int r = find(store, name_or_id, ret->id, &name, err);
+    return r < 0 || name == NULL ? r : index_of_name(store, name, ret->index, err);
+}
+
+int image_find(struct image_store *store, const char *name_or_id, char ret_id[DIGEST_TEXT_MAX], struct error *err)
+{
+    CLEANUP_FREE char *name = NULL;
+    return find(store, name_or_id, ret_id, &name, err);
 }
 
 int image_lookup(struct image_store *store, const char *name_or_id, struct image **ret, struct error *err)
@@ -388,6 +415,69 @@ int image_lookup(struct image_store *store, const char *name_or_id, struct image
     if (r == 0) {
         r = image_get(store, id, ret, err);
     }
+    db_unlock(store->db);
+    return r;
+}
+
+static int no_platform(const char *name, const struct image *image, const char *wanted, struct error *err)
+{
+    return image != NULL
+               ? error_set(err, ERROR_NOT_FOUND, 0,
+                           "image with reference %s was found but its platform (%s/%s) does not match the "
+                           "specified platform (%s)",
+                           name, image->os ? image->os : "", image->architecture ? image->architecture : "", wanted)
+               : error_set(err, ERROR_NOT_FOUND, 0,
+                           "image with reference %s was found but does not provide the specified platform "
+                           "(%s)",
+                           name, wanted);
+}
+
+static bool suits(const struct image *image, const struct platform *want, bool exact)
+{
+    struct platform have = {0};
+    platform_set(&have, image->os, image->architecture, image->variant);
+    int distance = platform_distance(want, &have);
+    return exact ? distance == 0 : distance >= 0;
+}
+
+/* Lock held. */
+static int lookup_member(struct image_store *store, const char *name_or_id, const char *wanted, bool exact,
+                         const struct platform *want, struct image **ret, struct error *err)
+{
+    struct image_target target;
+    struct index_members CLEANUP_INDEX_MEMBERS members = {0};
+    CLEANUP_IMAGE struct image *image = NULL;
+    int r = image_find_target(store, name_or_id, &target, err);
+    if (r == 0) {
+        r = index_members(store, target.index, &members, err);
+    }
+    const struct index_member *member = index_choose(&members, want, exact);
+    if (r == 0 && members.count > 1 && member == NULL) {
+        return no_platform(name_or_id, NULL, wanted, err);
+    }
+    if (r == 0) {
+        r = image_get(store, member != NULL ? member->image : target.id, &image, err);
+    }
+    if (r == 0 && member == NULL && !suits(image, want, exact)) {
+        return no_platform(name_or_id, image, wanted, err);
+    }
+    *ret = TAKE_PTR(image);
+    return r;
+}
+
+int image_lookup_platform(struct image_store *store, const char *name_or_id, const char *platform, bool exact,
+                          struct image **ret, struct error *err)
+{
+    struct platform want;
+    if (platform == NULL || platform[0] == 0) {
+        return image_lookup(store, name_or_id, ret, err);
+    }
+    int r = platform_parse(platform, &want, err);
+    if (r < 0) {
+        return r;
+    }
+    db_lock(store->db);
+    r = lookup_member(store, name_or_id, platform, exact, &want, ret, err);
     db_unlock(store->db);
     return r;
 }
@@ -434,73 +524,6 @@ int image_list(struct image_store *store, struct image ***ret, size_t *ret_count
     *ret = images;
     *ret_count = count;
     return 0;
-}
-
-/* ---- Names ---- */
-
-static int note_naming(struct image_store *store, const char *id, struct error *err)
-{
-    struct db_statement *s;
-    int r = db_query(
-        store->db,
-        "INSERT INTO image_tagged (image, time) VALUES (?, ?) ON CONFLICT (image) DO UPDATE SET time = excluded.time",
-        &s, err);
-    if (r < 0) {
-        return r;
-    }
-    db_bind_text(s, 1, id);
-    db_bind_int(s, 2, timestamp_now());
-    return db_run(s, err);
-}
-
-int image_name_set(struct image_store *store, const char *id, const struct reference *ref, struct error *err)
-{
-    CLEANUP_FREE char *key = image_name_key(ref);
-    struct db_statement *s;
-    int r = db_query(
-        store->db,
-        "INSERT INTO image_name (name, image) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image = excluded.image",
-        &s, err);
-    if (r < 0) {
-        return r;
-    }
-    db_bind_text(s, 1, key);
-    db_bind_text(s, 2, id);
-    r = db_run(s, err);
-    return r < 0 ? r : note_naming(store, id, err);
-}
-
-int image_add_refs(struct image_store *store, const char *id, const struct reference *refs, size_t count,
-                   struct error *err)
-{
-    int r = db_begin(store->db, err);
-    if (r < 0) {
-        return r;
-    }
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        r = image_name_set(store, id, &refs[i], err);
-    }
-    if (r < 0) {
-        db_rollback(store->db);
-        return r;
-    }
-    store_cache_clear(store);
-    return db_commit(store->db, err);
-}
-
-int image_tag(struct image_store *store, const char *image, const struct reference *ref, struct error *err)
-{
-    char id[DIGEST_TEXT_MAX];
-    if (ref->digest != NULL) {
-        return error_set(err, ERROR_INVALID, EINVAL, "refusing to create a tag with a digest reference");
-    }
-    db_lock(store->db);
-    int r = image_find(store, image, id, err);
-    if (r == 0) {
-        r = image_add_refs(store, id, ref, 1, err);
-    }
-    db_unlock(store->db);
-    return r;
 }
 
 int image_has_platform(const struct image *image, const char *wanted, bool *ret, struct error *err)

@@ -40,12 +40,14 @@ static bool is_cancelled(void *data)
 struct found {
     struct registry_manifest document; /* of the image, not of the list */
     struct manifest manifest;
+    struct registry_manifest index;   /* the list, if there is one */
     char top_digest[DIGEST_TEXT_MAX]; /* what the tag points at: the list's digest if there is one */
 };
 
 static void found_release(struct found *found)
 {
     registry_manifest_release(&found->document);
+    registry_manifest_release(&found->index);
     manifest_release(&found->manifest);
 }
 
@@ -70,7 +72,9 @@ static int choose_from_list(struct pull *pull, struct http_client *client, struc
     char digest[DIGEST_TEXT_MAX];
     memcpy(digest, chosen->digest, sizeof digest);
     int64_t size = chosen->size;
-    found_release(found);
+    found->index = found->document;
+    found->document = (struct registry_manifest){0};
+    manifest_release(&found->manifest);
     rc = get_manifest(pull, client, digest, found, err);
     if (rc < 0)
         return rc;
@@ -155,6 +159,19 @@ static struct names names_of(const struct reference *ref, char *digest)
 
 /* ---- the pull ---- */
 
+/* What is known of the image beside its contents. */
+static struct image_commit naming_of(const struct found *found, const struct names *names)
+{
+    return (struct image_commit){
+        .manifest = found->document.text,
+        .manifest_size = found->document.size,
+        .index = found->index.text,
+        .index_size = found->index.size,
+        .refs = names->refs,
+        .ref_count = names->count,
+    };
+}
+
 static int commit(struct pull *pull, const struct found *found, const struct strbuf *config,
                   const struct pull_layers *layers, const struct names *names, struct error *err)
 {
@@ -166,17 +183,12 @@ static int commit(struct pull *pull, const struct found *found, const struct str
         commit_layers[i].ingest = layer->download ? download_ingest(layer->download) : NULL;
         commit_layers[i].diff_id = layer->download ? NULL : layer->diff_id;
     }
-    struct image_commit what = {
-        .config = strbuf_str(config),
-        .config_size = config->size,
-        .expected_id = found->manifest.config.digest,
-        .layers = commit_layers,
-        .layer_count = layers->count,
-        .manifest = found->document.text,
-        .manifest_size = found->document.size,
-        .refs = names->refs,
-        .ref_count = names->count,
-    };
+    struct image_commit what = naming_of(found, names);
+    what.config = strbuf_str(config);
+    what.config_size = config->size;
+    what.expected_id = found->manifest.config.digest;
+    what.layers = commit_layers;
+    what.layer_count = layers->count;
     return image_commit(pull->store, &what, NULL, err);
 }
 
@@ -220,6 +232,15 @@ static bool have_image(struct pull *pull, const char *id)
     return image_lookup(pull->store, id, &image, NULL) == 0;
 }
 
+/* Did the name mean this image before, as its first choice or as one of its platforms? */
+static bool stands_for(struct pull *pull, const struct reference *ref, const char *id)
+{
+    CLEANUP_IMAGE struct image *image = NULL;
+    CLEANUP_FREE char *name = reference_familiar(ref);
+    return image_lookup(pull->store, id, &image, NULL) == 0 &&
+           (strv_contains(&image->repo_tags, name) || strv_contains(&image->repo_digests, name));
+}
+
 static void report_status(struct pull *pull, const char *digest, bool is_new)
 {
     CLEANUP_FREE char *name = reference_familiar(pull->options->ref);
@@ -241,9 +262,9 @@ static int pull_from_registry(struct pull *pull, struct error *err)
         return fetch_config(pull, client, &found.manifest, pull->options->config, err);
     const char *id = found.manifest.config.digest;
     struct names names = names_of(pull->options->ref, found.top_digest);
-    char former[DIGEST_TEXT_MAX];
-    bool same = image_resolve(pull->store, &names.refs[names.count - 1], former) && strcmp(former, id) == 0;
-    rc = have_image(pull, id) ? image_add_refs(pull->store, id, names.refs, names.count, err)
+    bool same = stands_for(pull, &names.refs[names.count - 1], id);
+    const struct image_commit naming = naming_of(&found, &names);
+    rc = have_image(pull, id) ? image_add_manifest(pull->store, id, &naming, err)
                               : fetch_image(pull, client, &found, &names, err);
     if (rc == 0)
         report_status(pull, found.top_digest, !same);

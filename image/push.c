@@ -106,7 +106,8 @@ static int put_manifest(struct push *push, const struct push_layers *layers, con
     digest_of(text, size, digest);
     struct reference names[] = {
         {.domain = push->options->ref->domain, .path = push->options->ref->path, .digest = digest}};
-    rc = image_add_manifest(push->store, layers->image->id, text, size, names, 1, err);
+    const struct image_commit keep = {.manifest = text, .manifest_size = size, .refs = names, .ref_count = 1};
+    rc = image_add_manifest(push->store, layers->image->id, &keep, err);
     if (rc < 0)
         return rc;
     CLEANUP_FREE char *line = xasprintf("%s: digest: %s size: %zu", tag, digest, size);
@@ -186,7 +187,8 @@ static int find_all(struct push *push, const struct reference *ref, struct error
     for (size_t i = 0; rc == 0 && i < count; i++) {
         for (size_t k = 0; k < images[i]->repo_tags.count; k++) {
             struct reference tag = {0};
-            if (reference_parse(images[i]->repo_tags.items[k], &tag, NULL) == 0 &&
+            if (!strv_contains(&images[i]->second_names, images[i]->repo_tags.items[k]) &&
+                reference_parse(images[i]->repo_tags.items[k], &tag, NULL) == 0 &&
                 strcmp(tag.domain, ref->domain) == 0 && strcmp(tag.path, ref->path) == 0)
                 add_tag(push, images[i], tag.tag);
             reference_release(&tag);

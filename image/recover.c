@@ -130,6 +130,28 @@ static int recover_images(struct image_store *store, struct error *err)
     return r;
 }
 
+/* The names stay, and stand for their first choice alone. */
+static int recover_indexes(struct image_store *store, struct error *err)
+{
+    struct map indexes = MAP_INIT;
+    struct stat st;
+    size_t i = 0;
+    const char *digest;
+    void *value;
+    int r = db_exec(store->db, "DELETE FROM image_index WHERE digest NOT IN (SELECT idx FROM name_index)", err);
+    if (r == 0) {
+        r = store_select_set(store, "SELECT digest FROM image_index", &indexes, err);
+    }
+    while (r == 0 && map_next(&indexes, &i, &digest, &value)) {
+        if (fstatat(store->blobs_fd, digest_hex(digest), &st, AT_SYMLINK_NOFOLLOW) < 0) {
+            strv_addf(&store->repairs, "index %s removed: it is gone from the disk", digest);
+            r = store_run(store, "DELETE FROM image_index WHERE digest = ?", digest, err);
+        }
+    }
+    map_release(&indexes);
+    return r;
+}
+
 static int recover_rootfs(struct image_store *store, struct error *err)
 {
     struct map roots = MAP_INIT;
@@ -196,6 +218,9 @@ static int recover_rows(struct image_store *store, struct error *err)
         r = recover_images(store, err);
     }
     if (r == 0) {
+        r = recover_indexes(store, err);
+    }
+    if (r == 0) {
         r = recover_rootfs(store, err);
     }
     if (r == 0) {
@@ -226,7 +251,9 @@ int store_recover(struct image_store *store, struct error *err)
     }
     if (r == 0) {
         r = trash_unknown(store, store->blobs_fd, "image/blobs/sha256",
-                          "SELECT substr(id, 8) FROM image UNION SELECT substr(digest, 8) FROM image_blob", err);
+                          "SELECT substr(id, 8) FROM image UNION SELECT substr(digest, 8) FROM image_blob"
+                          " UNION SELECT substr(digest, 8) FROM image_index",
+                          err);
     }
     struct map unsafe = MAP_INIT;
     if (r == 0) {

@@ -3,30 +3,13 @@
 #include "base/id.h"
 #include "base/memory.h"
 #include "image/digest.h"
-#include "image/store.h"
+#include "image/remove.h"
 
-/* A removal under way, with the database's lock held: rows are changed in one transaction, files after it. */
-struct removal {
-    struct image_store *store;
-    const struct image_remove_options *options;
-    struct image_removed *rows;
-    size_t count, capacity;
-    struct strv layer_dirs, blobs; /* whose rows are gone */
-};
-
-enum conflict {
-    CONFLICT_CHILD = 1 << 0,     /* an image was built upon it */
-    CONFLICT_RUNNING = 1 << 1,   /* a running container uses it */
-    CONFLICT_REFERENCE = 1 << 2, /* it has names */
-    CONFLICT_STOPPED = 1 << 3,   /* a stopped container uses it */
-    CONFLICT_HARD = CONFLICT_CHILD | CONFLICT_RUNNING,
-    CONFLICT_SOFT = CONFLICT_REFERENCE | CONFLICT_STOPPED,
-};
-
-static void add_row(struct removal *removal, char *untagged, char *deleted)
+static struct image_removed *add_row(struct removal *removal, char *untagged, char *deleted)
 {
     xgrow((void **)&removal->rows, removal->count, &removal->capacity, sizeof(*removal->rows));
-    removal->rows[removal->count++] = (struct image_removed){.untagged = untagged, .deleted = deleted};
+    removal->rows[removal->count] = (struct image_removed){.untagged = untagged, .deleted = deleted};
+    return &removal->rows[removal->count++];
 }
 
 void image_removed_free(struct image_removed *rows, size_t count)
@@ -45,9 +28,7 @@ static const char *short_id(const char *id)
 
 /* ---- Rows ---- */
 
-/* Runs a statement with one argument; the first column of its rows is added to `list` when there is one. */
-static int run_with(struct removal *removal, const char *sql, const char *argument, struct strv *list,
-                    struct error *err)
+int removal_run(struct removal *removal, const char *sql, const char *argument, struct strv *list, struct error *err)
 {
     struct db_statement *s;
     bool row = true;
@@ -67,13 +48,16 @@ static int run_with(struct removal *removal, const char *sql, const char *argume
 
 static int list_names(struct removal *removal, const char *id, struct strv *names, struct error *err)
 {
-    return run_with(removal, "SELECT name FROM image_name WHERE image = ? ORDER BY name", id, names, err);
+    return removal_run(removal, "SELECT name FROM image_name WHERE image = ? ORDER BY name", id, names, err);
 }
 
 static int remove_name(struct removal *removal, const char *name, struct error *err)
 {
     struct reference ref = {0};
-    int r = run_with(removal, "DELETE FROM image_name WHERE name = ?", name, NULL, err);
+    int r = removal_list_platforms(removal, name, &removal->platforms, err);
+    if (r == 0) {
+        r = removal_run(removal, "DELETE FROM image_name WHERE name = ?", name, NULL, err);
+    }
     if (r == 0) {
         r = reference_parse(name, &ref, err);
     }
@@ -128,7 +112,7 @@ static bool is_single_reference(const struct strv *names)
 
 /* ---- Conflicts ---- */
 
-static char *used_by(const struct removal *removal, const char *id, bool *ret_running)
+char *removal_used_by(const struct removal *removal, const char *id, bool *ret_running)
 {
     *ret_running = false;
     return removal->options->used_by != NULL ? removal->options->used_by(id, ret_running, removal->options->data)
@@ -141,19 +125,18 @@ static int conflict(const char *id, bool hard, struct error *err, const char *wh
                      short_id(id), hard ? "cannot be forced" : "must be forced", what, who);
 }
 
-/* *ret_used: the conflict is a container. */
-static int check_conflicts(struct removal *removal, const char *id, unsigned mask, bool *ret_used, struct error *err)
+int removal_check_conflicts(struct removal *removal, const char *id, unsigned mask, bool *ret_used, struct error *err)
 {
     struct strv CLEANUP_STRV list = STRV_INIT;
     bool running = false;
     *ret_used = false;
     if (mask & CONFLICT_CHILD) {
-        int r = run_with(removal, "SELECT id FROM image WHERE parent = ?", id, &list, err);
+        int r = removal_run(removal, "SELECT id FROM image WHERE parent = ?", id, &list, err);
         if (r < 0 || list.count > 0) {
             return r < 0 ? r : conflict(id, true, err, "image has dependent child images", "");
         }
     }
-    CLEANUP_FREE char *container = used_by(removal, id, &running);
+    CLEANUP_FREE char *container = removal_used_by(removal, id, &running);
     *ret_used = container != NULL;
     if ((mask & CONFLICT_RUNNING) && container != NULL && running) {
         return conflict(id, true, err, "image is being used by running ", container);
@@ -197,12 +180,12 @@ static int shared_layers(struct removal *removal, const struct strv *diff_ids, s
     if (diff_ids->count == 0) {
         return 0;
     }
-    int r = run_with(removal, "SELECT image FROM image_layer WHERE position = 0 AND diff_id = ?", diff_ids->items[0],
-                     &others, err);
+    int r = removal_run(removal, "SELECT image FROM image_layer WHERE position = 0 AND diff_id = ?", diff_ids->items[0],
+                        &others, err);
     for (size_t i = 0; r == 0 && i < others.count; i++) {
         struct strv CLEANUP_STRV layers = STRV_INIT;
-        r = run_with(removal, "SELECT diff_id FROM image_layer WHERE image = ? ORDER BY position", others.items[i],
-                     &layers, err);
+        r = removal_run(removal, "SELECT diff_id FROM image_layer WHERE image = ? ORDER BY position", others.items[i],
+                        &layers, err);
         size_t same = 0;
         while (same < layers.count && same < diff_ids->count &&
                strcmp(layers.items[same], diff_ids->items[same]) == 0) {
@@ -217,7 +200,7 @@ static int shared_layers(struct removal *removal, const struct strv *diff_ids, s
 static int used_layers(struct removal *removal, const char *id, size_t count, size_t *ret, struct error *err)
 {
     struct strv CLEANUP_STRV roots = STRV_INIT;
-    int r = run_with(removal, "SELECT id FROM rootfs WHERE image = ? LIMIT 1", id, &roots, err);
+    int r = removal_run(removal, "SELECT id FROM rootfs WHERE image = ? LIMIT 1", id, &roots, err);
     if (r == 0 && roots.count > 0) {
         *ret = count;
     }
@@ -258,10 +241,10 @@ int store_drop_unused_layer(struct image_store *store, const char *diff_id, stru
 static int remove_blobs(struct removal *removal, const char *id, struct error *err)
 {
     struct strv CLEANUP_STRV blobs = STRV_INIT;
-    int r = run_with(removal,
-                     "SELECT digest FROM image_blob WHERE image = ?1 AND digest NOT IN"
-                     " (SELECT digest FROM image_blob WHERE image <> ?1)",
-                     id, &blobs, err);
+    int r = removal_run(removal,
+                        "SELECT digest FROM image_blob WHERE image = ?1 AND digest NOT IN"
+                        " (SELECT digest FROM image_blob WHERE image <> ?1)",
+                        id, &blobs, err);
     strv_add(&blobs, id);
     for (size_t i = 0; i < blobs.count; i++) {
         strv_add(&removal->blobs, digest_hex(blobs.items[i]));
@@ -269,17 +252,18 @@ static int remove_blobs(struct removal *removal, const char *id, struct error *e
     return r;
 }
 
-static int remove_image(struct removal *removal, const char *id, struct error *err)
+int removal_delete_image(struct removal *removal, const char *id, struct error *err)
 {
     struct strv CLEANUP_STRV diff_ids = STRV_INIT;
     struct strv CLEANUP_STRV chain = STRV_INIT;
     size_t shared = 0;
-    int r = run_with(removal, "SELECT diff_id FROM image_layer WHERE image = ? ORDER BY position", id, &diff_ids, err);
+    int r =
+        removal_run(removal, "SELECT diff_id FROM image_layer WHERE image = ? ORDER BY position", id, &diff_ids, err);
     if (r == 0) {
         r = remove_blobs(removal, id, err);
     }
     if (r == 0) {
-        r = run_with(removal, "DELETE FROM image WHERE id = ?", id, NULL, err);
+        r = removal_run(removal, "DELETE FROM image WHERE id = ?", id, NULL, err);
     }
     if (r == 0) {
         r = shared_layers(removal, &diff_ids, &shared, err);
@@ -296,7 +280,7 @@ static int remove_image(struct removal *removal, const char *id, struct error *e
     if (r < 0) {
         return r;
     }
-    add_row(removal, NULL, xstrdup(id));
+    add_row(removal, NULL, xstrdup(id))->image = true;
     chain_ids(&diff_ids, &chain);
     for (size_t i = chain.count; i > shared; i--) {
         add_row(removal, NULL, xstrdup(chain.items[i - 1]));
@@ -318,7 +302,7 @@ static int delete_image(struct removal *removal, const char *image_id, bool quie
         struct strv CLEANUP_STRV parents = STRV_INIT;
         struct error why = {0};
         bool used;
-        int r = check_conflicts(removal, id, CONFLICT_HARD | (force ? 0 : CONFLICT_SOFT), &used, &why);
+        int r = removal_check_conflicts(removal, id, CONFLICT_HARD | (force ? 0 : CONFLICT_SOFT), &used, &why);
         if (r < 0 && why.kind == ERROR_CONFLICT && quiet) {
             r = list_names(removal, id, &names, err);
             if (r < 0 || names.count > 0 || used) {
@@ -329,7 +313,7 @@ static int delete_image(struct removal *removal, const char *image_id, bool quie
         if (r < 0) {
             return error_propagate(err, &why);
         }
-        r = run_with(removal, "SELECT parent FROM image WHERE id = ? AND parent IS NOT NULL", id, &parents, err);
+        r = removal_run(removal, "SELECT parent FROM image WHERE id = ? AND parent IS NOT NULL", id, &parents, err);
         if (r == 0) {
             r = list_names(removal, id, &names, err);
         }
@@ -337,7 +321,7 @@ static int delete_image(struct removal *removal, const char *image_id, bool quie
             r = remove_name(removal, names.items[i], err);
         }
         if (r == 0) {
-            r = remove_image(removal, id, err);
+            r = removal_delete_image(removal, id, err);
         }
         if (r < 0 || parents.count == 0 || removal->options->no_prune) {
             return r;
@@ -370,17 +354,18 @@ static int remove_by_name(struct removal *removal, const char *given, const char
                           struct error *err)
 {
     struct strv CLEANUP_STRV names = STRV_INIT;
-    struct strv CLEANUP_STRV left = STRV_INIT;
-    bool running;
+    bool named = false;
+    CLEANUP_FREE char *container = NULL;
+    char used[DIGEST_TEXT_MAX];
     int r = list_names(removal, id, &names, err);
     if (r == 0 && !removal->options->force && is_single_reference(&names)) {
-        CLEANUP_FREE char *container = used_by(removal, id, &running);
-        if (container != NULL) {
-            return error_set(err, ERROR_CONFLICT, EEXIST,
-                             "conflict: unable to remove repository reference \"%s\" (must force) - %s is using its"
-                             " referenced image %.*s",
-                             given, container, ID_SHORT_SIZE, short_id(id));
-        }
+        r = removal_name_used_by(removal, key, &container, used, err);
+    }
+    if (r == 0 && container != NULL) {
+        return error_set(err, ERROR_CONFLICT, EEXIST,
+                         "conflict: unable to remove repository reference \"%s\" (must force) - %s is using its"
+                         " referenced image %.*s",
+                         given, container, ID_SHORT_SIZE, short_id(used));
     }
     if (r == 0) {
         r = remove_name(removal, key, err);
@@ -389,26 +374,33 @@ static int remove_by_name(struct removal *removal, const char *given, const char
         r = remove_digests(removal, id, key, err);
     }
     if (r == 0) {
-        r = list_names(removal, id, &left, err);
+        r = removal_has_names(removal, id, &named, err);
     }
-    return r < 0 || left.count > 0 ? r : delete_image(removal, id, true, err);
+    return r < 0 || named ? r : delete_image(removal, id, true, err);
 }
 
 static int remove_by_id(struct removal *removal, const char *id, struct error *err)
 {
     struct strv CLEANUP_STRV names = STRV_INIT;
-    bool used;
+    bool used, spare = removal->options->spare_used;
     int r = list_names(removal, id, &names, err);
-    if (r == 0 && is_single_reference(&names)) {
-        r = check_conflicts(removal, id, CONFLICT_HARD | (removal->options->force ? 0 : CONFLICT_STOPPED), &used, err);
-        for (size_t i = 0; r == 0 && i < names.count; i++) {
-            r = remove_name(removal, names.items[i], err);
+    bool single = r == 0 && is_single_reference(&names);
+    if (single || (r == 0 && spare)) {
+        unsigned mask = CONFLICT_HARD | (spare || !removal->options->force ? CONFLICT_STOPPED : 0);
+        r = removal_check_conflicts(removal, id, mask, &used, err);
+        if (r == 0) {
+            r = removal_check_platforms(removal, id, mask, err);
         }
+    }
+    for (size_t i = 0; r == 0 && single && i < names.count; i++) {
+        r = remove_name(removal, names.items[i], err);
     }
     return r < 0 ? r : delete_image(removal, id, false, err);
 }
 
-static int remove_rows(struct removal *removal, const char *name, struct error *err)
+/* ---- All of it ---- */
+
+static int remove_target(struct removal *removal, const char *name, struct error *err)
 {
     char id[DIGEST_TEXT_MAX];
     int r = image_find(removal->store, name, id, err);
@@ -427,6 +419,19 @@ static int remove_rows(struct removal *removal, const char *name, struct error *
     CLEANUP_FREE char *key = image_name_key(&ref);
     reference_release(&ref);
     return remove_by_name(removal, name, id, key, err);
+}
+
+static int remove_rows(struct removal *removal, const char *name, struct error *err)
+{
+    bool done;
+    int r = removal_lose_platforms(removal, name, &done, err);
+    if (r == 0 && !done) {
+        r = remove_target(removal, name, err);
+    }
+    if (r == 0) {
+        r = removal_sweep_platforms(removal, err);
+    }
+    return r < 0 ? r : index_drop_unused(removal->store, &removal->blobs, err);
 }
 
 /* The rows are gone for good: now the files. What cannot be renamed goes at the next start. */
@@ -468,5 +473,6 @@ int image_remove(struct image_store *store, const char *name, const struct image
     db_unlock(store->db);
     strv_release(&removal.layer_dirs);
     strv_release(&removal.blobs);
+    strv_release(&removal.platforms);
     return r;
 }

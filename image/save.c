@@ -83,7 +83,8 @@ static int add_repository(struct save *save, const struct reference *ref, bool *
     for (size_t i = 0; r == 0 && i < count; i++) {
         for (size_t k = 0; k < images[i]->repo_tags.count; k++) {
             struct reference tag = {0};
-            if (reference_parse(images[i]->repo_tags.items[k], &tag, NULL) == 0 &&
+            if (!strv_contains(&images[i]->second_names, images[i]->repo_tags.items[k]) &&
+                reference_parse(images[i]->repo_tags.items[k], &tag, NULL) == 0 &&
                 strcmp(tag.domain, ref->domain) == 0 && strcmp(tag.path, ref->path) == 0) {
                 add_name(add_item(save, images[i]), &tag);
                 *ret_found = true;

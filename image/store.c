@@ -38,6 +38,22 @@ static const char schema[] =
     /* Manifests that are kept with an image. */
     "CREATE TABLE IF NOT EXISTS image_blob (image TEXT NOT NULL REFERENCES image ON DELETE CASCADE,"
     " digest TEXT NOT NULL, PRIMARY KEY (image, digest)) WITHOUT ROWID;"
+    /* Indexes that names stand for, and which of their platforms are here (image/index.h). */
+    "CREATE TABLE IF NOT EXISTS image_index (digest TEXT PRIMARY KEY) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS index_image (idx TEXT NOT NULL REFERENCES image_index ON DELETE CASCADE,"
+    " position INTEGER NOT NULL, image TEXT NOT NULL REFERENCES image ON DELETE CASCADE, os TEXT NOT NULL,"
+    " architecture TEXT NOT NULL, variant TEXT NOT NULL, PRIMARY KEY (idx, position)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS index_image_image ON index_image (image);"
+    "CREATE TABLE IF NOT EXISTS name_index (name TEXT PRIMARY KEY REFERENCES image_name ON DELETE CASCADE,"
+    " idx TEXT NOT NULL REFERENCES image_index ON DELETE CASCADE) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS name_index_index ON name_index (idx);"
+    /* Whatever takes an image away: a name that stands for other platforms, too, means one of those from then on. */
+    "CREATE TRIGGER IF NOT EXISTS image_gone BEFORE DELETE ON image BEGIN"
+    " UPDATE image_name SET image = (SELECT m.image FROM name_index n JOIN index_image m ON m.idx = n.idx"
+    "  WHERE n.name = image_name.name AND m.image <> OLD.id ORDER BY m.position LIMIT 1)"
+    " WHERE image = OLD.id AND EXISTS (SELECT 1 FROM name_index n JOIN index_image m ON m.idx = n.idx"
+    "  WHERE n.name = image_name.name AND m.image <> OLD.id);"
+    "END;"
     /* Containers' roots. lowers: directories of layers, top first, blanks between; they outlive the image. */
     "CREATE TABLE IF NOT EXISTS rootfs (id TEXT PRIMARY KEY, image TEXT, lowers TEXT NOT NULL) WITHOUT ROWID;"
     /* Who else wants a layer (image/draft.h). */

@@ -133,12 +133,22 @@ int image_parse_config(const char *text, size_t size, struct image_object **ret,
 int image_get(struct image_store *store, const char *id, struct image **ret, struct error *err);
 /* Any change to names or images empties the cache. Lock held. */
 void store_cache_clear(struct image_store *store);
-/* Resolves what a user gave; *ret_by_id when it was an id or a prefix of one. Lock held. */
+/* Resolves what a user gave. Lock held. */
 int image_find(struct image_store *store, const char *name_or_id, char ret_id[DIGEST_TEXT_MAX], struct error *err);
+/* What a name or an id stands for: an image, and the index whose platform it is ("": none). */
+struct image_target {
+    char id[DIGEST_TEXT_MAX], index[DIGEST_TEXT_MAX];
+};
+int image_find_target(struct image_store *store, const char *name_or_id, struct image_target *ret, struct error *err);
 /* The key of table image_name: full name with tag or digest (which wins). The caller frees. */
 char *image_name_key(const struct reference *ref);
-/* Inserts or moves a name. Lock held. */
-int image_name_set(struct image_store *store, const char *id, const struct reference *ref, struct error *err);
+
+/* ---- names.c ---- */
+
+/* Inserts or moves a name; index: what it stands for besides, "" for the image alone. Within a transaction, which ends
+ * with index_commit or looks after unused indexes otherwise (image/index.h). */
+int image_name_set(struct image_store *store, const char *id, const char *index, const struct reference *ref,
+                   struct error *err);
 
 /* ---- remove.c ---- */
 

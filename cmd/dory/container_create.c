@@ -50,9 +50,10 @@ static int post_create(struct cli *cli, const struct container_flags *flags, con
     return client_json(cli_client(cli), &request, ret, err);
 }
 
+/* Altogether, or of the platform that is asked for: nothing else is not found here. */
 static bool image_is_missing(const struct error *err)
 {
-    return err->kind == ERROR_NOT_FOUND && strstr(err->message, "No such image");
+    return err->kind == ERROR_NOT_FOUND;
 }
 
 static int pull_for_run(struct cli *cli, const struct container_flags *flags, const char *image, struct error *err)

@@ -61,17 +61,6 @@ static int pull_image(struct build *build, const struct build_step_info *info, c
     return r;
 }
 
-static bool platform_fits(const struct image *image, const char *platform, struct error *err)
-{
-    struct platform want, have;
-    if (platform == NULL || platform[0] == 0)
-        return true;
-    if (platform_parse(platform, &want, err) < 0)
-        return false;
-    platform_set(&have, image->os, image->architecture, image->variant);
-    return platform_distance(&want, &have) >= 0;
-}
-
 static bool is_id(const char *name)
 {
     return strncmp(name, "sha256:", 7) == 0;
@@ -82,13 +71,11 @@ static int find_here(struct image_store *store, const char *name, const char *pl
                      struct error *err)
 {
     struct error missing = {0};
-    CLEANUP_IMAGE struct image *image = NULL;
-    int r = pull && !is_id(name) ? -ENOENT : image_lookup(store, name, &image, &missing);
+    int r = pull && !is_id(name) ? -ENOENT : image_lookup_platform(store, name, platform, false, ret, &missing);
     if (r < 0 && missing.kind != ERROR_NOT_FOUND && missing.kind != ERROR_NONE)
         return error_propagate(err, &missing);
-    if (r < 0 || !platform_fits(image, platform, err))
+    if (r < 0)
         return is_id(name) ? error_set(err, ERROR_NOT_FOUND, 0, "No such image: %s", name) : 0;
-    *ret = TAKE_PTR(image);
     return 1;
 }
 
@@ -100,7 +87,7 @@ static int find_image(struct build *build, const struct build_step_info *info, c
     if (r != 0)
         return r < 0 ? r : 0;
     r = pull_image(build, info, name, platform, err);
-    return r < 0 ? r : image_lookup(store, name, ret, err);
+    return r < 0 ? r : image_lookup_platform(store, name, platform, false, ret, err);
 }
 
 /* The id that a name got in this build: it gets `found` when it has none yet. The caller frees; NULL: none. */

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Puts small images of any platform into a registry that speaks plain HTTP.
 
-    registry_images.py HOST:PORT REPOSITORY:TAG=ARCHITECTURE[/VARIANT][,oci|,artifact]..."""
+    registry_images.py HOST:PORT REPOSITORY:TAG=ARCHITECTURE[/VARIANT][+ARCHITECTURE...][,oci|,artifact]...
+
+Several architectures make an index, whose images have no tags of their own. Each image has a file "platform" that says
+which it is, and tag and kind in its config, so that others of these are other images."""
 import gzip
 import hashlib
 import io
@@ -35,7 +38,11 @@ def put_blob(base, repository, data):
     return digest(data)
 
 
-def put_image(base, repository, tag, platform, kind):
+INDEXES = {"docker": "application/vnd.docker.distribution.manifest.list.v2+json",
+           "oci": "application/vnd.oci.image.index.v1+json"}
+
+
+def put_image(base, repository, tag, platform, kind, by_digest=False):
     architecture, _, variant = platform.partition("/")
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as t:
@@ -43,7 +50,7 @@ def put_image(base, repository, tag, platform, kind):
         info.size = len(platform)
         t.addfile(info, io.BytesIO(platform.encode()))
     layer = gzip.compress(out.getvalue(), mtime=0)
-    config = {"architecture": architecture, "os": "linux", "config": {},
+    config = {"architecture": architecture, "os": "linux", "config": {"Cmd": ["/" + tag, kind]},
               "rootfs": {"type": "layers", "diff_ids": [digest(out.getvalue())]}}
     if variant:
         config["variant"] = variant
@@ -54,11 +61,23 @@ def put_image(base, repository, tag, platform, kind):
         "config": {"mediaType": config_type, "size": len(config), "digest": put_blob(base, repository, config)},
         "layers": [{"mediaType": layer_type, "size": len(layer), "digest": put_blob(base, repository, layer)}],
     }, indent=3).encode()
-    request(f"{base}/v2/{repository}/manifests/{tag}", "PUT", manifest, media_type)
+    name = digest(manifest) if by_digest else tag
+    request(f"{base}/v2/{repository}/manifests/{name}", "PUT", manifest, media_type)
+    platform = {"architecture": architecture, "os": "linux"}
+    if variant:
+        platform["variant"] = variant
+    return {"mediaType": media_type, "digest": digest(manifest), "size": len(manifest), "platform": platform}
+
+
+def put_index(base, repository, tag, platforms, kind):
+    members = [put_image(base, repository, tag, platform, kind, by_digest=True) for platform in platforms]
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEXES[kind], "manifests": members}, indent=2).encode()
+    request(f"{base}/v2/{repository}/manifests/{tag}", "PUT", index, INDEXES[kind])
 
 
 for argument in sys.argv[2:]:
     name, _, what = argument.partition("=")
     repository, _, tag = name.partition(":")
     platform, _, kind = what.partition(",")
-    put_image("http://" + sys.argv[1], repository, tag, platform, kind or "docker")
+    put = put_index if "+" in platform else put_image
+    put("http://" + sys.argv[1], repository, tag, platform.split("+") if "+" in platform else platform, kind or "docker")
