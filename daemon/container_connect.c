@@ -51,8 +51,10 @@ void container_keep_sandbox(struct engine *engine, struct container *c, struct n
 static void publish_late(struct engine *engine, const struct container *c, struct network_sandbox *sandbox)
 {
     struct error err = {0};
-    if (sandbox->port_count == 0 && c->port_count > 0 && sandbox->gateway_network[0] &&
-        network_set_ports(engine->networks, c->id, c->ports, c->port_count, sandbox, &err) < 0)
+    if ((sandbox->port_count > 0 && !sandbox->republish) || c->port_count == 0 || !sandbox->gateway_network[0])
+        return;
+    sandbox->republish = true;
+    if (network_set_ports(engine->networks, c->id, c->ports, c->port_count, sandbox, &err) < 0)
         log_warn("container %s: publishing its ports: %s", c->id, err.message);
 }
 

@@ -21,10 +21,12 @@ static void add_addresses(const struct network_sandbox *sandbox, struct strv *ou
     }
 }
 
-/* The host is the bridge, also where default-gateway leads elsewhere. */
+/* The host is the bridge, also where default-gateway leads elsewhere; by IPv6 for those that have nothing else. */
 static const char *host_gateway(struct engine *engine, const struct network_endpoint *e, char buffer[64])
 {
-    return network_bridge_address(engine->networks, e->network_id, buffer) ? buffer : e->gateway;
+    if (network_bridge_address(engine->networks, e->network_id, buffer))
+        return buffer;
+    return e->address[0] != '\0' ? e->gateway : e->gateway6;
 }
 
 int container_etc_write(struct engine *engine, struct container *c, const struct network_sandbox *sandbox,

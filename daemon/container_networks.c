@@ -49,8 +49,9 @@ static int check_address(const struct network_identity *network, const char *add
     const char *subnet = ipv6 ? network->subnet6 : network->subnet;
     if (!is_set(address) || (ipv6 ? contains6 : contains4)(subnet, address))
         return 0;
-    for (size_t i = 0; !ipv6 && i < network->further.count; i++)
-        if (contains4(network->further.items[i], address))
+    const struct strv *further = ipv6 ? &network->further6 : &network->further;
+    for (size_t i = 0; i < further->count; i++)
+        if ((ipv6 ? contains6 : contains4)(further->items[i], address))
             return 0;
     if (network->predefined)
         return invalid_settings(err, network->name,

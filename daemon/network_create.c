@@ -3,35 +3,12 @@
 
 #include "daemon/engine_internal.h"
 #include "daemon/network_api.h"
+#include "daemon/network_ipam_request.h"
 
 #define ROW(holder, kind, json, member, ...)                                                                           \
     {                                                                                                                  \
         .name = json, .type = JSON_FIELD_##kind, .offset = offsetof(struct holder, member), ##__VA_ARGS__              \
     }
-
-struct pool_request {
-    char *subnet, *range, *gateway;
-    struct strmap auxiliary;
-};
-static const struct json_field pool_rows[] = {
-    ROW(pool_request, STRING, "Subnet", subnet),
-    ROW(pool_request, STRING, "IPRange", range),
-    ROW(pool_request, STRING, "Gateway", gateway),
-    ROW(pool_request, STRMAP, "AuxiliaryAddresses", auxiliary),
-};
-static const struct json_table pool_table = JSON_TABLE(struct pool_request, pool_rows);
-
-struct ipam_request {
-    char *driver;
-    struct json_array pools;
-    struct strmap options;
-};
-static const struct json_field ipam_rows[] = {
-    ROW(ipam_request, STRING, "Driver", driver),
-    ROW(ipam_request, ARRAY, "Config", pools, .table = &pool_table),
-    ROW(ipam_request, STRMAP, "Options", options),
-};
-static const struct json_table ipam_table = JSON_TABLE(struct ipam_request, ipam_rows);
 
 struct create_request {
     char *name, *driver, *scope;
@@ -52,7 +29,7 @@ static const struct json_field create_rows[] = {
     ROW(create_request, BOOL, "Ingress", ingress),
     ROW(create_request, BOOL, "ConfigOnly", config_only),
     ROW(create_request, RAW, "ConfigFrom", config_from),
-    ROW(create_request, OBJECT, "IPAM", ipam, .table = &ipam_table),
+    ROW(create_request, OBJECT, "IPAM", ipam, .table = &ipam_request_table),
     ROW(create_request, STRMAP, "Options", options),
     ROW(create_request, STRMAP, "Labels", labels),
 };
@@ -67,7 +44,7 @@ static int check_name(struct engine *engine, const char *name, struct error *err
 {
     CLEANUP_NETWORK_IDENTITY struct network_identity existing = {0};
     if (!is_set(name) || strspn(name, " \t\r\n") == strlen(name))
-        return error_set(err, ERROR_INVALID, 0, "invalid network name: name is empty");
+        return error_set(err, ERROR_INVALID, 0, "invalid name: name is empty");
     if (strlen(name) > 255 || strpbrk(name, "/\n\t") != NULL)
         return error_set(err, ERROR_INVALID, 0, "invalid network name: %.255s", name);
     if (network_registry_find(engine->registry, name, &existing, NULL) == 0 && existing.predefined &&
@@ -86,7 +63,6 @@ static int check_request(const struct create_request *q, struct error *err)
         const char *what;
     } rows[] = {
         {q->ingress, "Ingress (swarm's routing mesh)"},
-        {q->ipv4 != NULL && !*q->ipv4, "EnableIPv4=false"},
         {q->ipam.options.count > 0, "IPAM.Options"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -127,42 +103,11 @@ static int check_settings(const struct create_request *q, struct error *err)
     return 0;
 }
 
-static void take(char **to, char **from)
-{
-    if (is_set(*from))
-        *to = TAKE_PTR(*from);
-}
-
-static int take_pools(struct create_request *q, struct network_config *config, struct error *err)
-{
-    struct pool_request *pools = q->ipam.pools.items;
-    for (size_t i = 0; i < q->ipam.pools.count; i++) {
-        const char *any = is_set(pools[i].subnet) ? pools[i].subnet : is_set(pools[i].gateway) ? pools[i].gateway : "";
-        bool v6 = strchr(any, ':') != NULL;
-        struct network_subnet *to = v6 ? &config->v6 : &config->v4;
-        if ((to->subnet != NULL || to->gateway != NULL) && (v6 || config->further.count == NETWORK_FURTHER_MAX))
-            return error_set(err, ERROR_FORBIDDEN, 0, "%s driver doesn't support multiple %ssubnets",
-                             is_set(q->driver) ? q->driver : "bridge", v6 ? "IPv6 " : "that many ");
-        if (to->subnet != NULL && is_set(pools[i].subnet))
-            to = network_config_add_subnet(config);
-        if (!is_set(pools[i].subnet) &&
-            (is_set(pools[i].range) || is_set(pools[i].gateway) || pools[i].auxiliary.count))
-            return error_set(
-                err, ERROR_INVALID, 0,
-                "invalid network config: IPAM.Config: a gateway, range or auxiliary address needs a subnet");
-        take(&to->subnet, &pools[i].subnet);
-        take(&to->range, &pools[i].range);
-        take(&to->gateway, &pools[i].gateway);
-        strmap_copy(&to->auxiliary, &pools[i].auxiliary);
-    }
-    return 0;
-}
-
 static int decode(struct engine *engine, const struct json *body, struct network_config *config, struct error *err)
 {
     struct create_request q = {0};
     int r = body != NULL ? json_table_decode(&create_table, body, &q, err)
-                         : error_set(err, ERROR_INVALID, 0, "invalid network name: name is empty");
+                         : error_set(err, ERROR_INVALID, 0, "invalid name: name is empty");
     if (r == 0)
         r = check_name(engine, q.name, err);
     if (r == 0)
@@ -170,7 +115,9 @@ static int decode(struct engine *engine, const struct json *body, struct network
     if (r == 0)
         r = check_settings(&q, err);
     if (r == 0)
-        r = take_pools(&q, config, err);
+        r = ipam_request_check(&q.ipam, q.ipv6, err);
+    if (r == 0)
+        r = ipam_request_take(&q.ipam, config, err);
     if (r == 0) {
         config->name = TAKE_PTR(q.name);
         config->driver = q.config_only ? xstrdup("null") : TAKE_PTR(q.driver);
@@ -178,6 +125,7 @@ static int decode(struct engine *engine, const struct json *body, struct network
         if (is_set(json_get_string(q.config_from, "Network")))
             config->config_from = xstrdup(json_get_string(q.config_from, "Network"));
         config->ipv6 = q.ipv6;
+        config->no_ipv4 = q.ipv4 != NULL && !*q.ipv4;
         config->internal = q.internal;
         config->attachable = q.attachable;
         strmap_copy(&config->options, &q.options);

@@ -149,19 +149,28 @@ static void write_map(struct json_writer *w, const char *key, const struct strma
     json_end_object(w);
 }
 
-static void write_pool(struct json_writer *w, const struct network_subnet *subnet)
+/* Those of one family: that clients named, or that were chosen. */
+static void write_pool(struct json_writer *w, const struct network_subnet *subnet, bool chosen)
 {
-    if (subnet->subnet == NULL)
+    if (subnet->subnet == NULL || subnet->chosen != chosen)
         return;
     json_begin_object(w);
     json_member_string(w, "Subnet", subnet->subnet);
     if (subnet->range != NULL)
         json_member_string(w, "IPRange", subnet->range);
-    if (subnet->gateway != NULL)
+    if (subnet->gateway != NULL && !subnet->gateway_chosen)
         json_member_string(w, "Gateway", subnet->gateway);
     if (subnet->auxiliary.count > 0)
         write_map(w, "AuxiliaryAddresses", &subnet->auxiliary);
     json_end_object(w);
+}
+
+static void write_family(struct json_writer *w, const struct network_subnet *first, const struct json_array *further,
+                         bool chosen)
+{
+    write_pool(w, first, chosen);
+    for (size_t i = 0; i < further->count; i++)
+        write_pool(w, &((const struct network_subnet *)further->items)[i], chosen);
 }
 
 static void write_ipam(struct json_writer *w, const struct network_config *config)
@@ -175,10 +184,12 @@ static void write_ipam(struct json_writer *w, const struct network_config *confi
         json_put_null(w);
     } else {
         json_begin_array(w);
-        write_pool(w, &config->v4);
-        for (size_t i = 0; i < config->further.count; i++)
-            write_pool(w, &((const struct network_subnet *)config->further.items)[i]);
-        write_pool(w, &config->v6);
+        write_family(w, config->v6_first ? &config->v6 : &config->v4,
+                     config->v6_first ? &config->further6 : &config->further, false);
+        write_family(w, config->v6_first ? &config->v4 : &config->v6,
+                     config->v6_first ? &config->further : &config->further6, false);
+        write_family(w, &config->v4, &config->further, true);
+        write_family(w, &config->v6, &config->further6, true);
         json_end_array(w);
     }
     json_end_object(w);
@@ -195,7 +206,7 @@ static void write_network(struct json_writer *w, struct engine *engine, const st
     json_member_string(w, "Created", created);
     json_member_string(w, "Scope", "local");
     json_member_string(w, "Driver", config->driver);
-    json_member_bool(w, "EnableIPv4", true);
+    json_member_bool(w, "EnableIPv4", !config->no_ipv4);
     json_member_bool(w, "EnableIPv6", config->ipv6);
     write_ipam(w, config);
     json_member_bool(w, "Internal", config->internal);

@@ -26,6 +26,7 @@ void network_identity_release(struct network_identity *identity)
     free(identity->driver);
     free(identity->subnet);
     strv_release(&identity->further);
+    strv_release(&identity->further6);
     free(identity->subnet6);
     *identity = (struct network_identity){0};
 }
@@ -205,14 +206,18 @@ static void identify(const struct network_config *config, struct network_identit
 {
     *ret = (struct network_identity){
         .name = xstrdup(config->name), .driver = xstrdup(config->driver), .config_only = config->config_only};
-    if (config->v4.subnet && !config->v4.chosen) {
+    bool ipv4 = !config->no_ipv4, ipv6 = config->ipv6;
+    if (ipv4 && config->v4.subnet && !config->v4.chosen) {
         ret->subnet = xstrdup(config->v4.subnet);
     }
-    for (size_t i = 0; i < config->further.count; i++) {
+    for (size_t i = 0; ipv4 && i < config->further.count; i++) {
         strv_add(&ret->further, ((const struct network_subnet *)config->further.items)[i].subnet);
     }
-    if (config->v6.subnet && !config->v6.chosen) {
+    if (ipv6 && config->v6.subnet && !config->v6.chosen) {
         ret->subnet6 = xstrdup(config->v6.subnet);
+    }
+    for (size_t i = 0; ipv6 && i < config->further6.count; i++) {
+        strv_add(&ret->further6, ((const struct network_subnet *)config->further6.items)[i].subnet);
     }
     snprintf(ret->id, sizeof(ret->id), "%s", config->id);
 }
@@ -309,6 +314,13 @@ static void copy_subnet(struct network_subnet *to, const struct network_subnet *
     strmap_copy(&to->auxiliary, &from->auxiliary);
 }
 
+static void copy_further(struct json_array *to, const struct json_array *from)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        copy_subnet(network_config_add_subnet(to), &((const struct network_subnet *)from->items)[i]);
+    }
+}
+
 /* Takes over what the network of settings says; `config` says nothing of that itself. */
 static int apply_settings(struct network_registry *registry, struct network_config *config, struct error *err)
 {
@@ -321,11 +333,12 @@ static int apply_settings(struct network_registry *registry, struct network_conf
     }
     if (from) {
         config->ipv6 = from->ipv6;
+        config->no_ipv4 = from->no_ipv4;
+        config->v6_first = from->v6_first;
         copy_subnet(&config->v4, &from->v4);
-        for (size_t i = 0; i < from->further.count; i++) {
-            copy_subnet(network_config_add_subnet(config), &((const struct network_subnet *)from->further.items)[i]);
-        }
+        copy_further(&config->further, &from->further);
         copy_subnet(&config->v6, &from->v6);
+        copy_further(&config->further6, &from->further6);
         strmap_copy(&config->options, &from->options);
         strmap_copy(&config->labels, &from->labels);
     }

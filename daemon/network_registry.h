@@ -25,8 +25,8 @@ struct network_identity {
     char id[65];
     char *name, *driver;
     bool predefined, config_only;
-    char *subnet, *subnet6; /* NULL unless they were asked for: only then containers may ask for addresses */
-    struct strv further;    /* more subnets of IPv4 */
+    char *subnet, *subnet6;        /* NULL unless they were asked for: only then containers may ask for addresses */
+    struct strv further, further6; /* more subnets */
 };
 void network_identity_release(struct network_identity *identity);
 #define CLEANUP_NETWORK_IDENTITY CLEANUP(network_identity_release)

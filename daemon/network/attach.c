@@ -163,7 +163,8 @@ static void retire_record(struct network_manager *manager, struct record *record
 /* Lock held. */
 void record_describe(const struct record *record, struct network_sandbox *sandbox)
 {
-    const struct endpoint *gateway = record_gateway(record);
+    struct gateways gateways = record_gateways(record);
+    const struct endpoint *gateway = gateways.v4 ? gateways.v4 : gateways.v6;
     free(sandbox->endpoints);
     sandbox->endpoints = xcalloc(record->count + 1, sizeof(*sandbox->endpoints));
     sandbox->count = record->count;
@@ -313,18 +314,14 @@ static int connect_all(struct network_manager *manager, struct record *record, c
     if (r == 0 && record->count > warm) {
         r = endpoints_plug(record->endpoints + warm, record->count - warm, *ret_netns_fd, err);
         if (r == 0) {
-            r = namespace_set_gateway(record_gateway(record), *ret_netns_fd, err);
+            struct gateways gateways = record_gateways(record);
+            r = namespace_set_gateways(&gateways, *ret_netns_fd, err);
         }
     }
     return r;
 }
 
-bool record_can_publish(const struct endpoint *gateway)
-{
-    return gateway && gateway->network->driver->publishes;
-}
-
-/* Ports are claimed before anything is made: on the network that will be the gateway. */
+/* Ports are claimed before anything is made: on the networks that will be the gateways. */
 static int claim_ports(struct network_manager *manager, struct record *record, const struct network_request *request,
                        const struct network_attachment *attachments, size_t count, struct network_sandbox *sandbox,
                        struct error *err)
@@ -340,9 +337,9 @@ static int claim_ports(struct network_manager *manager, struct record *record, c
             record_add(&probe, &guesses[i]);
         }
     }
-    const struct endpoint *gateway = record_gateway(&probe);
-    int r = record_can_publish(gateway)
-                ? ports_claim(manager, record, gateway, request->ports, request->port_count, sandbox, err)
+    struct gateways gateways = record_gateways(&probe);
+    int r = gateways_publish(&gateways)
+                ? ports_claim(manager, record, &gateways, request->ports, request->port_count, sandbox, err)
                 : 0;
     pthread_mutex_unlock(&manager->lock);
     free(probe.endpoints);
@@ -352,8 +349,8 @@ static int claim_ports(struct network_manager *manager, struct record *record, c
 
 static int publish(struct network_manager *manager, struct record *record, struct error *err)
 {
-    struct endpoint *gateway = record_gateway(record);
-    return record_can_publish(gateway) ? ports_publish(manager, record, gateway, err) : 0;
+    struct gateways gateways = record_gateways(record);
+    return gateways_publish(&gateways) ? ports_publish(manager, record, &gateways, err) : 0;
 }
 
 static int attach(struct network_manager *manager, struct record *record, const struct network_request *request,
@@ -447,7 +444,7 @@ static int restore_endpoints(struct network_manager *manager, struct record *rec
     for (size_t i = 0; r == 0 && i < sandbox->count; i++) {
         const struct network_attachment *attachment = find_attachment(request, sandbox->endpoints[i].network_id);
         struct endpoint *e;
-        if (!sandbox->endpoints[i].address[0]) {
+        if (!sandbox->endpoints[i].address[0] && !sandbox->endpoints[i].address6[0]) {
             continue; /* without network */
         }
         r = endpoint_restore(manager, &sandbox->endpoints[i], attachment ? attachment : &nothing_asked, &e, err);

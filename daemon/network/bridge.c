@@ -50,14 +50,13 @@ static int make_interface(struct netlink *netlink, struct bridge *bridge, bool e
     return r;
 }
 
-/* Leaves exactly the wanted address on the bridge. */
+/* Leaves exactly the wanted address on the bridge, if any. */
 static int set_address(struct netlink *netlink, struct bridge *bridge, const struct ipam_subnet *present, size_t count,
                        struct error *err)
 {
-    bool there = false;
+    bool there = false, wanted = !bridge->no_address && bridge->subnet.prefix;
     for (size_t i = 0; i < count; i++) {
-        if (!bridge->no_address && present[i].gateway == bridge->subnet.gateway &&
-            present[i].prefix == bridge->subnet.prefix) {
+        if (wanted && present[i].gateway == bridge->subnet.gateway && present[i].prefix == bridge->subnet.prefix) {
             there = true;
             continue;
         }
@@ -66,7 +65,7 @@ static int set_address(struct netlink *netlink, struct bridge *bridge, const str
             return r;
         }
     }
-    return there || bridge->no_address
+    return there || !wanted
                ? 0
                : link_add_address(netlink, bridge->index, bridge->subnet.gateway, bridge->subnet.prefix, err);
 }

@@ -13,7 +13,7 @@
 struct bridge {
     char name[IF_NAMESIZE];
     unsigned int index;
-    struct ipam_subnet subnet;
+    struct ipam_subnet subnet; /* prefix 0: the network has no IPv4 */
     int mtu;
     bool no_address, no_address6; /* the host itself is not on it, by either family */
 };
@@ -29,8 +29,8 @@ int bridge_open(struct netlink *netlink, const struct network_options *options, 
 /* Gives the bridge this IPv6 subnet and no other; prefix 0: IPv6 is off on it. Router advertisements are not heeded. */
 int bridge_set_subnet6(struct netlink *netlink, const struct bridge *bridge, const struct ipam6_subnet *subnet6,
                        struct error *err);
-/* The bridge of a network: name, subnet and mtu are given, the index is filled in. An interface that is there already
- * is taken over if `existing`, else -EEXIST. subnet6 with prefix 0: IPv6 is off on it. */
+/* The bridge of a network: name, subnet (prefix 0: no IPv4) and mtu are given, the index is filled in. An interface
+ * that is there already is taken over if `existing`, else -EEXIST. subnet6 with prefix 0: IPv6 is off on it. */
 int bridge_make(struct netlink *netlink, struct bridge *bridge, const struct ipam6_subnet *subnet6, bool existing,
                 struct error *err);
 /* A bridge that the host itself is not on: name and mtu are given. One that is there is completed. */

@@ -35,53 +35,77 @@ static void release(struct network_manager *manager, struct record *record)
     }
 }
 
-static bool same_ports(const struct network *a, const struct network *b)
+enum ports_kind { PORTS_NONE, PORTS_OF_HOST, PORTS_ROUTED };
+
+static enum ports_kind kind_of(const struct endpoint *gateway, enum gateway_mode mode)
 {
-    return (a->gateway_mode == GATEWAY_ROUTED) == (b->gateway_mode == GATEWAY_ROUTED) &&
-           (a->gateway_mode6 == GATEWAY_ROUTED) == (b->gateway_mode6 == GATEWAY_ROUTED);
+    return !endpoint_publishes(gateway) ? PORTS_NONE : mode == GATEWAY_ROUTED ? PORTS_ROUTED : PORTS_OF_HOST;
 }
 
-/* The default route and the ports follow the gateway, when that has become another one. Where ports mean something else
- * than before there are none any more: they are the caller's to publish (network_set_ports). */
-static int follow_gateway(struct network_manager *manager, struct record *record, int netns_fd,
-                          const struct endpoint *before, struct network_sandbox *sandbox, struct error *err)
+/* What was claimed for the one serves the other. */
+static bool same_ports(const struct gateways *a, const struct gateways *b)
 {
-    struct endpoint *gateway = record_gateway(record);
-    if (gateway == before) {
-        return 0;
-    }
-    int r = namespace_set_gateway(gateway, netns_fd, err);
-    if (r < 0) {
-        return r;
-    }
-    if (!record_can_publish(gateway) || (before && !same_ports(before->network, gateway->network))) {
-        bool udp;
-        ports_withdraw(manager, record, &udp);
-        free(sandbox->ports);
-        sandbox->ports = NULL;
-        sandbox->port_count = 0;
-        return 0;
-    }
+    return kind_of(a->v4, a->v4 ? a->v4->network->gateway_mode : 0) ==
+               kind_of(b->v4, b->v4 ? b->v4->network->gateway_mode : 0) &&
+           kind_of(a->v6, a->v6 ? a->v6->network->gateway_mode6 : 0) ==
+               kind_of(b->v6, b->v6 ? b->v6->network->gateway_mode6 : 0);
+}
+
+static void drop_ports(struct network_manager *manager, struct record *record, struct network_sandbox *sandbox)
+{
+    bool udp;
+    ports_withdraw(manager, record, &udp);
+    free(sandbox->ports);
+    sandbox->ports = NULL;
+    sandbox->port_count = 0;
+}
+
+/* The claims lead nowhere until they are published again. */
+static int withdraw_rules(struct network_manager *manager, struct record *record, struct error *err)
+{
     CLEANUP_FREE struct port_claim *claims = NULL;
     pthread_mutex_lock(&manager->lock);
     size_t count = port_table_of(&manager->ports, record, false, &claims);
+    port_table_set_target(&manager->ports, record, 0, NULL);
     pthread_mutex_unlock(&manager->lock);
-    if (count > 0) {
-        r = firewall_withdraw(manager->firewall, claims, count, err);
+    return count > 0 ? firewall_withdraw(manager->firewall, claims, count, err) : 0;
+}
+
+/* The default routes and the ports follow the gateways, when those have become others. Where ports mean something else
+ * than before they are the caller's to publish (sandbox->republish). */
+static int follow_gateways(struct network_manager *manager, struct record *record, int netns_fd,
+                           const struct gateways *before, struct network_sandbox *sandbox, struct error *err)
+{
+    struct gateways gateways = record_gateways(record);
+    if (gateways.v4 == before->v4 && gateways.v6 == before->v6) {
+        return 0;
     }
-    return r < 0 ? r : ports_publish(manager, record, gateway, err);
+    int r = namespace_set_gateways(&gateways, netns_fd, err);
+    if (r < 0) {
+        return r;
+    }
+    if (!gateways_publish(&gateways)) {
+        drop_ports(manager, record, sandbox);
+        return 0;
+    }
+    r = withdraw_rules(manager, record, err);
+    if (r == 0 && !same_ports(before, &gateways)) {
+        sandbox->republish = true;
+        return 0;
+    }
+    return r < 0 ? r : ports_publish(manager, record, &gateways, err);
 }
 
 static int disconnect(struct network_manager *manager, struct record *record, struct endpoint *e, int netns_fd,
                       struct network_sandbox *sandbox, struct error *err)
 {
     pthread_mutex_lock(&manager->lock);
-    const struct endpoint *before = record_gateway(record);
+    struct gateways before = record_gateways(record);
     names_remove(manager, record, e);
     record_remove(record, e);
     record_describe(record, sandbox);
     pthread_mutex_unlock(&manager->lock);
-    int r = follow_gateway(manager, record, netns_fd, before, sandbox, err);
+    int r = follow_gateways(manager, record, netns_fd, &before, sandbox, err);
     endpoint_unplug(e, netns_fd);
     endpoint_retire(manager, e, true);
     return r;
@@ -121,12 +145,12 @@ static int connect_record(struct network_manager *manager, struct record *record
         return r;
     }
     pthread_mutex_lock(&manager->lock);
-    const struct endpoint *before = record_gateway(record);
+    struct gateways before = record_gateways(record);
     record_add(record, e);
     names_add(manager, record, e);
     record_describe(record, sandbox);
     pthread_mutex_unlock(&manager->lock);
-    r = follow_gateway(manager, record, netns_fd, before, sandbox, err);
+    r = follow_gateways(manager, record, netns_fd, &before, sandbox, err);
     if (r == 0) {
         r = record_resolve(manager, record, netns_fd, err);
     }
@@ -203,27 +227,28 @@ static struct network_port *merge_ports(const struct network_sandbox *sandbox, c
 static int set_ports(struct network_manager *manager, struct record *record, const struct network_port *ports,
                      size_t count, struct network_sandbox *sandbox, struct error *err)
 {
-    struct endpoint *gateway = record_gateway(record);
-    if (!record_can_publish(gateway)) {
+    struct gateways gateways = record_gateways(record);
+    if (!gateways_publish(&gateways)) {
         return error_set(err, ERROR_CONFLICT, 0, "container %s is on no network that ports can be published on",
                          record->container_id);
     }
     size_t merged_count;
     CLEANUP_FREE struct network_port *merged = merge_ports(sandbox, ports, count, &merged_count);
-    struct network_sandbox fresh = {0}, restored = {0};
+    struct network_sandbox fresh = {.republish = sandbox->republish}, restored = {.republish = sandbox->republish};
     bool udp;
     ports_withdraw(manager, record, &udp);
     pthread_mutex_lock(&manager->lock);
-    int r = ports_claim(manager, record, gateway, merged, merged_count, &fresh, err);
+    int r = ports_claim(manager, record, &gateways, merged, merged_count, &fresh, err);
     if (r < 0) { /* back to what it was: those ports have been free for a moment only */
         struct error lost = {0};
         port_table_drop(&manager->ports, record);
-        if (ports_claim(manager, record, gateway, sandbox->ports, sandbox->port_count, &restored, &lost) < 0) {
+        if (ports_claim(manager, record, &gateways, sandbox->ports, sandbox->port_count, &restored, &lost) < 0) {
             log_error("network: container %s: %s", record->container_id, lost.message);
         }
     }
     pthread_mutex_unlock(&manager->lock);
-    int published = ports_publish(manager, record, gateway, r < 0 ? NULL : err);
+    sandbox->republish = false;
+    int published = ports_publish(manager, record, &gateways, r < 0 ? NULL : err);
     free(restored.ports);
     if (r < 0) {
         free(fresh.ports);

@@ -10,14 +10,15 @@
 #include "base/memory.h"
 #include "daemon/network/netlink.h"
 
-/* One direction of a flow, in host byte order. */
+/* One direction of a flow, in host byte order; addresses as the kernel has them, IPv4 in the first four bytes. */
 struct tuple {
-    uint32_t source, destination;
+    uint8_t source[sizeof(struct in6_addr)], destination[sizeof(struct in6_addr)];
     uint16_t destination_port;
     uint8_t protocol;
 };
 
 struct flow {
+    uint8_t family;
     uint16_t zone;
     uint32_t id;
     bool has_id;
@@ -31,6 +32,12 @@ struct search {
     size_t count, capacity;
 };
 
+static void parse_address(const struct nlattr *attr, uint8_t ret[sizeof(struct in6_addr)])
+{
+    size_t size = mnl_attr_get_payload_len(attr);
+    memcpy(ret, mnl_attr_get_payload(attr), size < sizeof(struct in6_addr) ? size : sizeof(struct in6_addr));
+}
+
 static void parse_tuple(const struct nlattr *nest, struct tuple *ret)
 {
     const struct nlattr *part, *attr;
@@ -43,10 +50,10 @@ static void parse_tuple(const struct nlattr *nest, struct tuple *ret)
         mnl_attr_for_each_nested(attr, part)
         {
             int type = mnl_attr_get_type(attr);
-            if (ip && type == CTA_IP_V4_SRC) {
-                ret->source = ntohl(mnl_attr_get_u32(attr));
-            } else if (ip && type == CTA_IP_V4_DST) {
-                ret->destination = ntohl(mnl_attr_get_u32(attr));
+            if (ip && (type == CTA_IP_V4_SRC || type == CTA_IP_V6_SRC)) {
+                parse_address(attr, ret->source);
+            } else if (ip && (type == CTA_IP_V4_DST || type == CTA_IP_V6_DST)) {
+                parse_address(attr, ret->destination);
             } else if (!ip && type == CTA_PROTO_NUM) {
                 ret->protocol = mnl_attr_get_u8(attr);
             } else if (!ip && type == CTA_PROTO_DST_PORT) {
@@ -56,11 +63,23 @@ static void parse_tuple(const struct nlattr *nest, struct tuple *ret)
     }
 }
 
+/* It leads to the container's address, which the client did not name. */
+static bool is_translated(const struct conntrack_filter *filter, uint8_t family, const struct tuple *original,
+                          const struct tuple *reply)
+{
+    uint32_t address = htonl(filter->container_address);
+    bool asked = family == AF_INET6 ? !IN6_IS_ADDR_UNSPECIFIED(&filter->container_address6) : address != 0;
+    const void *wanted = family == AF_INET6 ? (const void *)&filter->container_address6 : &address;
+    size_t size = family == AF_INET6 ? sizeof(filter->container_address6) : sizeof(address);
+    return asked && memcmp(reply->source, wanted, size) == 0 && memcmp(original->destination, reply->source, size) != 0;
+}
+
 static int on_flow(const struct nlmsghdr *message, void *data)
 {
     struct search *search = data;
     struct tuple original = {0}, reply = {0};
-    struct flow flow = {0};
+    const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
+    struct flow flow = {.family = header->nfgen_family};
     const struct nlattr *attr;
     mnl_attr_for_each(attr, message, sizeof(struct nfgenmsg))
     {
@@ -86,8 +105,7 @@ static int on_flow(const struct nlmsghdr *message, void *data)
         }
     }
     const struct conntrack_filter *filter = search->filter;
-    bool translated =
-        filter->container_address && reply.source == filter->container_address && original.destination != reply.source;
+    bool translated = is_translated(filter, flow.family, &original, &reply);
     bool to_port = filter->host_port && original.destination_port >= filter->host_port &&
                    original.destination_port - filter->host_port <= filter->more;
     if (original.protocol == IPPROTO_UDP && (translated || to_port)) {
@@ -97,11 +115,11 @@ static int on_flow(const struct nlmsghdr *message, void *data)
     return 0;
 }
 
-static struct nlmsghdr *begin(struct netlink_batch *batch, int message, uint16_t flags)
+static struct nlmsghdr *begin(struct netlink_batch *batch, int message, uint16_t flags, uint8_t family)
 {
     struct nlmsghdr *m = netlink_batch_begin(batch, NFNL_SUBSYS_CTNETLINK << 8 | message, flags);
     struct nfgenmsg *header = mnl_nlmsg_put_extra_header(m, sizeof(*header));
-    header->nfgen_family = AF_INET;
+    header->nfgen_family = family;
     header->version = NFNETLINK_V0;
     return m;
 }
@@ -109,7 +127,7 @@ static struct nlmsghdr *begin(struct netlink_batch *batch, int message, uint16_t
 static int delete_flow(struct netlink *netlink, const struct flow *flow)
 {
     struct netlink_batch batch = {.used = 0};
-    struct nlmsghdr *m = begin(&batch, IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
+    struct nlmsghdr *m = begin(&batch, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, flow->family);
     mnl_attr_put(m, CTA_TUPLE_ORIG | NLA_F_NESTED, flow->original_size, flow->original);
     if (flow->zone) {
         mnl_attr_put_u16(m, CTA_ZONE, flow->zone);
@@ -131,7 +149,7 @@ int conntrack_purge_udp(const struct conntrack_filter *filter, struct error *err
     }
     struct search search = {.filter = filter};
     struct netlink_batch batch = {.used = 0};
-    netlink_batch_end(&batch, begin(&batch, IPCTNL_MSG_CT_GET, NLM_F_DUMP));
+    netlink_batch_end(&batch, begin(&batch, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC));
     r = netlink_dump(netlink, &batch, on_flow, &search);
     for (size_t i = 0; r == 0 && i < search.count; i++) {
         r = delete_flow(netlink, &search.flows[i]);

@@ -3,13 +3,15 @@
 #ifndef DORY_DAEMON_NETWORK_CONNTRACK_H
 #define DORY_DAEMON_NETWORK_CONNTRACK_H
 
+#include <netinet/in.h>
 #include <stdint.h>
 
 #include "base/error.h"
 
 struct conntrack_filter {
-    uint32_t container_address; /* flows that are translated to this address; 0: not asked */
-    uint16_t host_port, more;   /* flows to this port of any address, or to `more` after it; 0: not asked */
+    uint32_t container_address;         /* flows that are translated to this address; 0: not asked */
+    struct in6_addr container_address6; /* likewise; :: */
+    uint16_t host_port, more;           /* flows to this port of any address, or to `more` after it; 0: not asked */
 };
 
 /* Deletes the UDP flows that match any part of the filter, in the calling thread's network namespace. Walks the whole

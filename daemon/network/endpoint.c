@@ -43,7 +43,7 @@ static int take_given4(struct network *network, const char *text, uint32_t *ret,
     if (ipam_parse_address(text, &address) < 0) {
         return error_set(err, ERROR_INVALID, 0, "invalid IPv4 address: %s", text);
     }
-    int r = ipam_take(network_subnet_of(network, address), address);
+    int r = network->bridge.subnet.prefix ? ipam_take(network_subnet_of(network, address), address) : -ERANGE;
     if (r < 0) {
         return taken_error(r, text, err);
     }
@@ -57,7 +57,7 @@ static int take_given6(struct network *network, const char *text, struct in6_add
     if (inet_pton(AF_INET6, text, &address) != 1) {
         return error_set(err, ERROR_INVALID, 0, "invalid IPv6 address: %s", text);
     }
-    int r = network->subnet6.prefix ? ipam6_take(&network->ipam6, &address) : -ERANGE;
+    int r = network->subnet6.prefix ? ipam6_take(network_subnet6_of(network, &address), &address) : -ERANGE;
     if (r < 0) {
         return taken_error(r, text, err);
     }
@@ -77,15 +77,20 @@ static bool network_has6(const struct network *network, const char *text)
 static int take_addresses(struct endpoint *e, const struct network_attachment *attachment, struct error *err)
 {
     struct network *network = e->network;
-    int r = attachment->address ? take_given4(network, attachment->address, &e->address, err)
-                                : network_allocate_address(network, &e->address, err);
+    bool ipv4 = network->bridge.subnet.prefix != 0;
+    int r = 0;
+    if (attachment->address) {
+        r = take_given4(network, attachment->address, &e->address, err);
+    } else if (ipv4) {
+        r = network_allocate_address(network, &e->address, err);
+    }
     if (r == 0 && attachment->address6) {
         r = take_given6(network, attachment->address6, &e->address6, err);
     } else if (r == 0 && network->subnet6.prefix) {
-        r = ipam6_allocate(&network->ipam6, &e->address6, err);
+        r = network_allocate_address6(network, &e->address6, err);
     }
     if (r == 0 && !attachment->mac) {
-        ipam_mac(e->address, e->mac);
+        ipam_mac(ipv4 ? e->address : ipam6_digest(&e->address6), e->mac);
     }
     return r;
 }
@@ -193,7 +198,7 @@ int endpoint_restore(struct network_manager *manager, const struct network_endpo
         return r;
     }
     struct endpoint *e = blank(network, attachment);
-    r = take_given4(network, from->address, &e->address, err);
+    r = from->address[0] ? take_given4(network, from->address, &e->address, err) : 0;
     if (r == 0 && from->address6[0] && network == manager->bridge && !network_has6(network, from->address6)) {
         log_warn("network: %s is no IPv6 address of the default bridge any more; its container goes on without",
                  from->address6);
@@ -225,7 +230,7 @@ void endpoint_free(struct endpoint *e)
         ipam_free(network_subnet_of(e->network, e->address), e->address);
     }
     if (!IN6_IS_ADDR_UNSPECIFIED(&e->address6)) {
-        ipam6_free(&e->network->ipam6, &e->address6);
+        ipam6_free(network_subnet6_of(e->network, &e->address6), &e->address6);
     }
     network_unref(e->network);
     strv_release(&e->aliases);
@@ -256,6 +261,7 @@ void endpoint_retire(struct network_manager *manager, struct endpoint *e, bool h
     struct pool_job job = {.host_index = e->host_index, .owner = e};
     if (has_udp_ports) {
         job.flows.container_address = e->address;
+        job.flows.container_address6 = e->address6;
     }
     pool_add_job(manager->pool, &job);
 }
@@ -266,24 +272,34 @@ uint32_t endpoint_gateway(const struct endpoint *e)
     return subnet == &e->network->ipam ? e->network->gateway : subnet->subnet.gateway;
 }
 
+struct in6_addr endpoint_gateway6(const struct endpoint *e)
+{
+    const struct ipam6 *subnet = network_subnet6_of(e->network, &e->address6);
+    return subnet == &e->network->ipam6 ? e->network->gateway6 : subnet->subnet.gateway;
+}
+
 void endpoint_describe(const struct endpoint *e, struct network_endpoint *ret)
 {
     const struct network *network = e->network;
     char text[IPAM_TEXT_MAX];
-    *ret = (struct network_endpoint){.prefix = network_subnet_of(network, e->address)->subnet.prefix};
+    *ret = (struct network_endpoint){0};
     memcpy(ret->network_id, network->id, sizeof(ret->network_id));
     memcpy(ret->endpoint_id, e->id, sizeof(ret->endpoint_id));
-    ipam_format_address(text, e->address);
-    snprintf(ret->address, sizeof(ret->address), "%s", text);
-    if (!network->internal && !network->direct) {
+    if (e->address) {
+        ipam_format_address(text, e->address);
+        snprintf(ret->address, sizeof(ret->address), "%s", text);
+        ret->prefix = network_subnet_of(network, e->address)->subnet.prefix;
+    }
+    if (e->address && !network->internal && !network->direct) {
         ipam_format_address(text, endpoint_gateway(e));
         snprintf(ret->gateway, sizeof(ret->gateway), "%s", text);
     }
     if (!IN6_IS_ADDR_UNSPECIFIED(&e->address6)) {
         inet_ntop(AF_INET6, &e->address6, ret->address6, sizeof(ret->address6));
-        ret->prefix6 = network->subnet6.prefix;
-        if (!network->internal) {
-            inet_ntop(AF_INET6, &network->gateway6, ret->gateway6, sizeof(ret->gateway6));
+        ret->prefix6 = network_subnet6_of(network, &e->address6)->subnet.prefix;
+        if (!network->internal && !network->direct) {
+            struct in6_addr gateway = endpoint_gateway6(e);
+            inet_ntop(AF_INET6, &gateway, ret->gateway6, sizeof(ret->gateway6));
         }
     }
     snprintf(ret->mac, sizeof(ret->mac), "%02x:%02x:%02x:%02x:%02x:%02x", e->mac[0], e->mac[1], e->mac[2], e->mac[3],

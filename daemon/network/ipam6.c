@@ -81,12 +81,28 @@ bool ipam6_overlaps(const struct ipam6_subnet *a, const struct ipam6_subnet *b)
     return in_prefix(&a->network, &b->network, a->prefix < b->prefix ? a->prefix : b->prefix);
 }
 
+/* FNV-1a */
+static uint64_t hash_bytes(const uint8_t *bytes, size_t size)
+{
+    uint64_t hash = 0xcbf29ce484222325;
+    for (size_t i = 0; i < size; i++) {
+        hash = (hash ^ bytes[i]) * 0x100000001b3;
+    }
+    return hash;
+}
+
+uint32_t ipam6_digest(const struct in6_addr *address)
+{
+    enum { FRONT = 12 };
+    uint64_t front = hash_bytes(address->s6_addr, FRONT);
+    uint32_t end;
+    memcpy(&end, address->s6_addr + FRONT, sizeof(end));
+    return ntohl(end) ^ (uint32_t)(front >> 32);
+}
+
 void ipam6_ula(const char *seed, unsigned int n, struct ipam6_subnet *ret)
 {
-    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
-    for (const char *c = seed; *c; c++) {
-        hash = (hash ^ (uint8_t)*c) * 0x100000001b3;
-    }
+    uint64_t hash = hash_bytes((const uint8_t *)seed, strlen(seed));
     *ret = (struct ipam6_subnet){.prefix = 64};
     ret->network.s6_addr[0] = 0xfd;
     for (int i = 0; i < 5; i++) {

@@ -24,6 +24,8 @@ int ipam6_bridge_parse(const char *text, struct ipam6_subnet *ret, struct error 
 void ipam6_mask(struct in6_addr *address, int prefix);
 bool ipam6_contains(const struct ipam6_subnet *subnet, const struct in6_addr *address);
 bool ipam6_overlaps(const struct ipam6_subnet *a, const struct ipam6_subnet *b);
+/* What addresses are told apart by in four bytes: those that follow each other, and mostly any two. */
+uint32_t ipam6_digest(const struct in6_addr *address);
 /*
  * A unique local /64 (RFC 4193): 40 bits of the global id from `seed`, then the subnet id `n`. The same seed gives the
  * same /48 every time.

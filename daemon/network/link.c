@@ -246,13 +246,16 @@ int link_set_gateway(struct netlink *netlink, const struct link_gateway *gateway
         return error_errno(err, r, "remove the default route");
     }
     uint32_t address = htonl(gateway->gateway);
-    if (gateway->index && (gateway->gateway || gateway->direct)) {
+    if (gateway->index) {
         put_default_route(&batch, AF_INET, gateway->index, gateway->gateway ? &address : NULL, sizeof(address));
     }
-    if (gateway->index && !IN6_IS_ADDR_UNSPECIFIED(&gateway->gateway6)) {
-        put_default_route(&batch, AF_INET6, gateway->index, &gateway->gateway6, sizeof(gateway->gateway6));
+    if (gateway->index6) {
+        bool direct = IN6_IS_ADDR_UNSPECIFIED(&gateway->gateway6);
+        put_default_route(&batch, AF_INET6, gateway->index6, direct ? NULL : &gateway->gateway6,
+                          sizeof(gateway->gateway6));
     }
-    return batch.used ? link_run_indexed(netlink, &batch, err, "set the default route by interface", gateway->index)
+    return batch.used ? link_run_indexed(netlink, &batch, err, "set the default route by interface",
+                                         gateway->index ? gateway->index : gateway->index6)
                       : 0;
 }
 
@@ -297,8 +300,10 @@ int link_setup(struct netlink *netlink, const struct link_setup *setup, struct e
     } else {
         put_mac(&batch, setup->index, setup->mac, 1, true);
     }
-    put_address(&batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, setup->index, setup->address,
-                setup->prefix);
+    if (setup->prefix) {
+        put_address(&batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, setup->index, setup->address,
+                    setup->prefix);
+    }
     if (setup->prefix6) {
         put_address6(&batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, setup->index, &setup->address6, setup->prefix6);
     }

@@ -77,17 +77,16 @@ struct link_setup {
     unsigned int index;
     bool keep_mac; /* the interface has its MAC already (ipvlan: its parent's) */
     uint8_t mac[6];
-    uint32_t address, gateway; /* gateway 0: no default route */
-    int prefix;
+    uint32_t address, gateway;          /* gateway 0: no default route */
+    int prefix;                         /* 0: no IPv4 */
     struct in6_addr address6, gateway6; /* prefix6 0: none; gateway6 ::: no default route */
     int prefix6;
 };
 int link_setup(struct netlink *netlink, const struct link_setup *setup, struct error *err);
-/* The namespace's default routes: out of this interface, by way of these gateways (0 and ::: out of the interface
- * alone, when `direct`, else none). Those that are there are replaced. */
+/* The namespace's default routes: out of these interfaces, by way of these gateways (0 and ::: out of the interface
+ * alone). Those that are there are replaced. */
 struct link_gateway {
-    unsigned int index; /* 0: no default route at all */
-    bool direct;
+    unsigned int index, index6; /* 0: no default route of that family */
     uint32_t gateway;
     struct in6_addr gateway6;
 };

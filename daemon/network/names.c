@@ -220,7 +220,8 @@ void names_lookup(void *data, const char *container_id, const char *name, int fa
     pthread_mutex_lock(&manager->lock);
     const struct record *asker = map_get(&manager->records, container_id);
     if (asker) {
-        ret->may_forward = record_gateway(asker) != NULL;
+        struct gateways gateways = record_gateways(asker);
+        ret->may_forward = gateways.v4 || gateways.v6;
         if (family) {
             search_address(manager, asker, address_key(family, address, address6, key), ret);
         } else if (name[0]) {

@@ -66,7 +66,7 @@ struct network_port {
 /* A container's place on one network. */
 struct network_endpoint {
     char network_id[65], endpoint_id[65];
-    char address[64], gateway[64], mac[18]; /* "" without addresses (none); gateway "" on internal networks */
+    char address[64], gateway[64], mac[18]; /* "" without IPv4, or any network; gateway "" on internal networks */
     int prefix;
     char address6[64], gateway6[64]; /* "" without IPv6 */
     int prefix6;
@@ -80,7 +80,10 @@ struct network_sandbox {
     size_t count;
     struct network_port *ports; /* with the host ports that were chosen */
     size_t port_count;
-    char gateway_network[65]; /* id of the network whose gateway is the default route and that ports lead to; or "" */
+    char gateway_network[65]; /* id of the network that the default route of IPv4, else of IPv6, leads to; or "" */
+    /* Ports mean something else on the networks that are the gateways now (network_connect). Those that these cannot
+     * have are left out when they are published anew. */
+    bool republish;
 };
 void network_sandbox_release(struct network_sandbox *sandbox);
 void network_sandbox_copy(struct network_sandbox *to, const struct network_sandbox *from); /* `to` is blank */
@@ -125,8 +128,9 @@ int network_attach(struct network_manager *manager, const struct network_request
 /* After the container's end: addresses and ports are free again. Never waits for the kernel to tear the veths down. */
 void network_detach(struct network_manager *manager, const char *container_id);
 
-/* One more network for a container that runs, or one less. The sandbox is brought up to date: without ports when those
- * cannot follow (network_set_ports publishes them anew). Calls for one container must not overlap. */
+/* One more network for a container that runs, or one less. The sandbox is brought up to date: without ports when there
+ * is no network left that publishes them; with `republish` where they cannot follow as they are (network_set_ports
+ * publishes them anew, and until then they lead nowhere). Calls for one container must not overlap. */
 int network_connect(struct network_manager *manager, const char *container_id, const char *container_name, int netns_fd,
                     const struct network_attachment *attachment, struct network_sandbox *sandbox, struct error *err);
 int network_disconnect(struct network_manager *manager, const char *container_id, int netns_fd, const char *network_id,

@@ -59,7 +59,9 @@ static int used_subnets(struct network_manager *manager, struct ipam_subnet **re
     for (size_t i = 0; i < manager->count; i++) {
         const struct network *network = manager->networks[i];
         used = xreallocarray(used, count + 1 + network->further_count, sizeof(*used));
-        used[count++] = network->bridge.subnet;
+        if (network->bridge.subnet.prefix) {
+            used[count++] = network->bridge.subnet;
+        }
         for (size_t j = 0; j < network->further_count; j++) {
             used[count++] = network->further[j].subnet;
         }
@@ -125,6 +127,7 @@ static int complete_ipv4(struct network_manager *manager, const struct network_c
     if (!v4->gateway) {
         ipam_format_address(text, subnet.gateway);
         v4->gateway = xstrdup(text);
+        v4->gateway_chosen = !v4->chosen;
         return 0;
     }
     uint32_t gateway;
@@ -144,9 +147,6 @@ static int complete_further(struct network_manager *manager, struct network_conf
     struct network_subnet *further = config->further.items;
     struct ipam_subnet a, b;
     int r = 0;
-    if (config->further.count > 0 && strcmp(config->driver, "bridge") == 0) {
-        return error_set(err, ERROR_FORBIDDEN, 0, "bridge driver doesn't support multiple subnets");
-    }
     for (size_t i = 0; r == 0 && i < config->further.count; i++) {
         r = complete_ipv4(manager, config, &further[i], err);
         for (size_t j = 0; r == 0 && j <= i; j++) {
@@ -165,8 +165,7 @@ static bool overlaps6(struct network_manager *manager, const struct ipam6_subnet
     bool overlaps = false;
     pthread_mutex_lock(&manager->lock);
     for (size_t i = 0; i < manager->count; i++) {
-        const struct ipam6_subnet *other = &manager->networks[i]->subnet6;
-        overlaps = overlaps || (other->prefix && ipam6_overlaps(subnet, other));
+        overlaps = overlaps || network_overlaps6(manager->networks[i], subnet);
     }
     pthread_mutex_unlock(&manager->lock);
     return overlaps;
@@ -239,16 +238,10 @@ int network_choose_subnet6(struct network_manager *manager, bool last, struct ip
     return no_pool6(err);
 }
 
-static int complete_ipv6(struct network_manager *manager, struct network_config *config, struct error *err)
+static int complete_ipv6(struct network_manager *manager, struct network_subnet *v6, struct error *err)
 {
-    struct network_subnet *v6 = &config->v6;
     struct ipam6_subnet subnet;
     char text[INET6_ADDRSTRLEN];
-    if (!config->ipv6) {
-        return v6->subnet ? error_set(err, ERROR_INVALID, 0, "subnet %s: IPv6 is not enabled for network %s",
-                                      v6->subnet, config->name)
-                          : 0;
-    }
     if (v6->subnet) {
         int r = ipam6_subnet_parse(v6->subnet, &subnet, err);
         if (r == 0 && overlaps6(manager, &subnet)) {
@@ -270,8 +263,51 @@ static int complete_ipv6(struct network_manager *manager, struct network_config 
     if (!v6->gateway) {
         inet_ntop(AF_INET6, &subnet.gateway, text, sizeof(text));
         v6->gateway = xstrdup(text);
+        v6->gateway_chosen = !v6->chosen;
     }
     return 0;
+}
+
+static int complete_further6(struct network_manager *manager, struct network_config *config, struct error *err)
+{
+    struct network_subnet *further = config->further6.items;
+    struct ipam6_subnet a, b;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < config->further6.count; i++) {
+        r = complete_ipv6(manager, &further[i], err);
+        for (size_t j = 0; r == 0 && j <= i; j++) {
+            r = ipam6_subnet_parse(further[i].subnet, &a, err);
+            r = r < 0 ? r : ipam6_subnet_parse(j == i ? config->v6.subnet : further[j].subnet, &b, err);
+            if (r == 0 && ipam6_overlaps(&a, &b)) {
+                r = overlap_error(err);
+            }
+        }
+    }
+    return r;
+}
+
+/* Of a family that the network has not, what clients said stays as it is. */
+static int complete_subnets(struct network_manager *manager, struct network_config *config, struct error *err)
+{
+    bool ipv4 = !config->no_ipv4, ipv6 = config->ipv6;
+    if (!ipv4 && !ipv6) {
+        return error_set(err, ERROR_INVALID, 0, "IPv4 or IPv6 must be enabled");
+    }
+    int r = ipv4 ? complete_ipv4(manager, config, &config->v4, err) : 0;
+    if (r == 0 && ipv4) {
+        r = complete_further(manager, config, err);
+    }
+    if (r == 0 && ipv6) {
+        r = complete_ipv6(manager, &config->v6, err);
+    }
+    if (r == 0 && ipv6) {
+        r = complete_further6(manager, config, err);
+    }
+    if (r == 0 && ((ipv4 && config->further.count > 0) || (ipv6 && config->further6.count > 0)) &&
+        strcmp(config->driver, "bridge") == 0) {
+        r = error_set(err, ERROR_FORBIDDEN, 0, "bridge driver doesn't support multiple subnets");
+    }
+    return r;
 }
 
 /* Whoever made the parent takes it along: it is one network's. The bridge driver's interfaces are always new. */
@@ -298,13 +334,7 @@ int network_complete(struct network_manager *manager, struct network_config *con
         r = choose_interface(config, err);
     }
     if (r == 0) {
-        r = complete_ipv4(manager, config, &config->v4, err);
-    }
-    if (r == 0) {
-        r = complete_further(manager, config, err);
-    }
-    if (r == 0) {
-        r = complete_ipv6(manager, config, err);
+        r = complete_subnets(manager, config, err);
     }
     if (r == 0) {
         r = network_from_config(manager, config, &trial, err); /* driver, options and the rest of the addresses */

@@ -24,7 +24,8 @@ struct network {
     const struct network_driver *driver;
     bool internal, no_icc, no_masquerade;
     enum gateway_mode gateway_mode, gateway_mode6;
-    struct bridge bridge;        /* bridge: the interface; else its name is the parent's. The subnet in every case */
+    struct bridge bridge;        /* bridge: the interface; else its name is the parent's. The subnet in every case;
+                                    its prefix is 0 without IPv4 */
     struct segments *segments;   /* bridge: where containers are plugged in, once it is made; else NULL */
     struct ipam6_subnet subnet6; /* prefix 0: no IPv6 */
     uint32_t gateway;            /* the default route of containers: the bridge, unless another one was named */
@@ -46,6 +47,8 @@ struct network {
     struct ipam *further; /* of the subnets beyond the first one, in their order */
     size_t further_count;
     struct ipam6 ipam6;
+    struct ipam6 *further6; /* likewise */
+    size_t further6_count;
     struct map names; /* names.c */
 };
 
@@ -71,7 +74,7 @@ bool network_is_single(const struct network *network);
 struct endpoint {
     struct network *network; /* a reference */
     char id[65];
-    uint32_t address; /* 0: none was given yet */
+    uint32_t address; /* 0: none was given yet, or the network has no IPv4 */
     struct in6_addr address6;
     uint8_t mac[6];
     unsigned int host_index;   /* of the host's end; 0: there is none, or it is not known */
@@ -80,6 +83,12 @@ struct endpoint {
     int priority;
     struct strv aliases, links;
     struct endpoint_options options;
+};
+
+/* Where the container's default routes lead, and its published ports: mostly one endpoint for both families. NULL:
+ * there is none of that family. */
+struct gateways {
+    struct endpoint *v4, *v6;
 };
 
 /* A container on the network. Owned by the manager's map. */
@@ -140,9 +149,12 @@ struct network *network_ref(struct network *network);
 void network_unref(struct network *network); /* NULL is fine */
 /* The lowest free address of the first subnet that has one. */
 int network_allocate_address(struct network *network, uint32_t *ret, struct error *err);
+int network_allocate_address6(struct network *network, struct in6_addr *ret, struct error *err);
 /* The subnet that the address belongs to; the first one when it belongs to none. */
 struct ipam *network_subnet_of(const struct network *network, uint32_t address);
+struct ipam6 *network_subnet6_of(const struct network *network, const struct in6_addr *address);
 bool network_overlaps(const struct network *network, const struct ipam_subnet *subnet);
+bool network_overlaps6(const struct network *network, const struct ipam6_subnet *subnet);
 /* Without the lock: from a complete configuration. */
 int network_from_config(struct network_manager *manager, const struct network_config *config, struct network **ret,
                         struct error *err);
@@ -160,6 +172,7 @@ void endpoint_free(struct endpoint *endpoint);
 void endpoint_retire(struct network_manager *manager, struct endpoint *endpoint, bool has_udp_ports);
 /* The default route by way of it, in the subnet that it is in. */
 uint32_t endpoint_gateway(const struct endpoint *endpoint);
+struct in6_addr endpoint_gateway6(const struct endpoint *endpoint);
 void endpoint_describe(const struct endpoint *endpoint, struct network_endpoint *ret);
 int endpoint_parse_mac(const char *text, uint8_t mac[6], struct error *err);
 
@@ -174,22 +187,23 @@ void network_note_retired(struct network *network);
 /* Connects the namespace to the endpoints' networks. On failure nothing of them is left in it. */
 int endpoints_plug(struct endpoint **endpoints, size_t count, int netns_fd, struct error *err);
 void endpoint_unplug(struct endpoint *endpoint, int netns_fd);
-/* Makes this endpoint's gateway the default route; NULL: there is none. */
-int namespace_set_gateway(const struct endpoint *gateway, int netns_fd, struct error *err);
+/* The default routes of both families lead by way of these endpoints. */
+int namespace_set_gateways(const struct gateways *gateways, int netns_fd, struct error *err);
 
 /* ---- publish.c ---- */
-/* The endpoint that the default route and published ports belong to: not on an internal network, then of the highest
- * priority, then by the network's name. NULL: none. Lock held. */
-struct endpoint *record_gateway(const struct record *record);
-/* Claims the ports for the owner, as ports of the endpoint; adds them to the sandbox. Those that were claimed before a
- * failure are the caller's to drop. Lock held. */
-int ports_claim(struct network_manager *manager, void *owner, const struct endpoint *endpoint,
+/* Of each family the endpoint that is not on an internal network, then of the highest priority, then of a network with
+ * both families, then by the network's name. Lock held. */
+struct gateways record_gateways(const struct record *record);
+/* Claims the ports for the owner, as ports of its gateways; adds them to the sandbox. Those that were claimed before a
+ * failure are the caller's to drop. With sandbox->republish those that the gateways' networks cannot have are left out.
+ * Lock held. */
+int ports_claim(struct network_manager *manager, void *owner, const struct gateways *gateways,
                 const struct network_port *ports, size_t count, struct network_sandbox *sandbox, struct error *err);
 /* Takes up the ports that a running container has. Lock held. */
 int ports_restore(struct network_manager *manager, struct record *record, const struct network_port *ports,
                   size_t count, struct error *err);
-/* Puts the owner's claims into the rules, leading to the endpoint. Takes the lock. */
-int ports_publish(struct network_manager *manager, void *owner, const struct endpoint *endpoint, struct error *err);
+/* Puts the owner's claims into the rules, leading to its gateways. Takes the lock. */
+int ports_publish(struct network_manager *manager, void *owner, const struct gateways *gateways, struct error *err);
 /* Takes them out of the rules and forgets them. *ret_udp: there were UDP ports. Takes the lock. */
 void ports_withdraw(struct network_manager *manager, void *owner, bool *ret_udp);
 
@@ -208,6 +222,8 @@ int record_name_interface(const struct record *record, struct endpoint *endpoint
 /* Lets the resolver serve the container, if a network of its own wants that and it does not yet. */
 int record_resolve(struct network_manager *manager, struct record *record, int netns_fd, struct error *err);
 /* Ports can be published on the gateway's network; NULL: no. */
-bool record_can_publish(const struct endpoint *gateway);
+bool endpoint_publishes(const struct endpoint *gateway);
+/* On one of them. */
+bool gateways_publish(const struct gateways *gateways);
 
 #endif

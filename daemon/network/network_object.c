@@ -43,6 +43,10 @@ void network_unref(struct network *network)
     }
     free(network->further);
     ipam6_release(&network->ipam6);
+    for (size_t i = 0; i < network->further6_count; i++) {
+        ipam6_release(&network->further6[i]);
+    }
+    free(network->further6);
     free(network->name);
     free(network);
 }
@@ -67,7 +71,7 @@ struct ipam *network_subnet_of(const struct network *network, uint32_t address)
 bool network_overlaps(const struct network *network, const struct ipam_subnet *subnet)
 {
     const struct ipam_subnet *own = &network->bridge.subnet;
-    bool overlaps = ipam_overlaps(subnet->network, subnet->prefix, own->network, own->prefix);
+    bool overlaps = own->prefix && ipam_overlaps(subnet->network, subnet->prefix, own->network, own->prefix);
     for (size_t i = 0; i < network->further_count; i++) {
         own = &network->further[i].subnet;
         overlaps = overlaps || ipam_overlaps(subnet->network, subnet->prefix, own->network, own->prefix);
@@ -81,6 +85,35 @@ int network_allocate_address(struct network *network, uint32_t *ret, struct erro
     for (size_t i = 0; r == -ENOSPC && i < network->further_count; i++) {
         error_clear(err);
         r = ipam_allocate(&network->further[i], ret, err);
+    }
+    return r;
+}
+
+struct ipam6 *network_subnet6_of(const struct network *network, const struct in6_addr *address)
+{
+    for (size_t i = 0; i < network->further6_count; i++) {
+        if (ipam6_contains(&network->further6[i].subnet, address)) {
+            return &network->further6[i];
+        }
+    }
+    return (struct ipam6 *)&network->ipam6;
+}
+
+bool network_overlaps6(const struct network *network, const struct ipam6_subnet *subnet)
+{
+    bool overlaps = network->subnet6.prefix && ipam6_overlaps(subnet, &network->subnet6);
+    for (size_t i = 0; i < network->further6_count; i++) {
+        overlaps = overlaps || ipam6_overlaps(subnet, &network->further6[i].subnet);
+    }
+    return overlaps;
+}
+
+int network_allocate_address6(struct network *network, struct in6_addr *ret, struct error *err)
+{
+    int r = ipam6_allocate(&network->ipam6, ret, err);
+    for (size_t i = 0; r == -ENOSPC && i < network->further6_count; i++) {
+        error_clear(err);
+        r = ipam6_allocate(&network->further6[i], ret, err);
     }
     return r;
 }
@@ -142,7 +175,7 @@ static int init_further(struct network *network, const struct network_config *co
     return r;
 }
 
-static int init_ipv6(struct network *network, const struct network_subnet *config, struct error *err)
+static int init_ipv6(struct ipam6 *ipam, const struct network_subnet *config, struct error *err)
 {
     struct ipam6_subnet subnet, range;
     int r = ipam6_subnet_parse(config->subnet, &subnet, err);
@@ -155,8 +188,7 @@ static int init_ipv6(struct network *network, const struct network_subnet *confi
     if (!ipam6_contains(&subnet, &subnet.gateway)) {
         return error_set(err, ERROR_INVALID, 0, "no matching subnet for gateway %s", config->gateway);
     }
-    ipam6_init(&network->ipam6, &subnet);
-    network->subnet6 = subnet;
+    ipam6_init(ipam, &subnet);
     if (config->range) {
         r = ipam6_subnet_parse(config->range, &range, err);
         if (r == 0 && (range.prefix < subnet.prefix || !ipam6_contains(&subnet, &range.network))) {
@@ -164,19 +196,47 @@ static int init_ipv6(struct network *network, const struct network_subnet *confi
                           config->subnet);
         }
         if (r == 0) {
-            network->ipam6.first = range.network;
-            network->ipam6.range_prefix = range.prefix;
+            ipam->first = range.network;
+            ipam->range_prefix = range.prefix;
         }
     }
     for (size_t i = 0; r == 0 && i < config->auxiliary.count; i++) {
         struct in6_addr address;
         const char *text = config->auxiliary.items[i].value;
-        if (inet_pton(AF_INET6, text, &address) != 1 || ipam6_take(&network->ipam6, &address) < 0) {
+        if (inet_pton(AF_INET6, text, &address) != 1 || ipam6_take(ipam, &address) < 0) {
             r = error_set(err, ERROR_INVALID, 0, "invalid auxiliary address %s: not a free address of subnet %s", text,
                           config->subnet);
         }
     }
     return r;
+}
+
+static int init_further6(struct network *network, const struct network_config *config, struct error *err)
+{
+    const struct network_subnet *further = config->further6.items;
+    int r = 0;
+    network->further6 = config->further6.count ? xcalloc(config->further6.count, sizeof(*network->further6)) : NULL;
+    for (; r == 0 && network->further6_count < config->further6.count; network->further6_count++) {
+        r = init_ipv6(&network->further6[network->further6_count], &further[network->further6_count], err);
+    }
+    return r;
+}
+
+static int init_subnets(struct network *network, const struct network_config *config, struct error *err)
+{
+    int r = 0;
+    if (!config->no_ipv4) {
+        r = init_ipv4(&network->ipam, &config->v4, err);
+        network->bridge.subnet = network->ipam.subnet;
+    }
+    if (r == 0 && !config->no_ipv4) {
+        r = init_further(network, config, err);
+    }
+    if (r == 0 && config->ipv6) {
+        r = init_ipv6(&network->ipam6, &config->v6, err);
+        network->subnet6 = network->ipam6.subnet;
+    }
+    return r < 0 || !config->ipv6 ? r : init_further6(network, config, err);
 }
 
 int network_from_config(struct network_manager *manager, const struct network_config *config, struct network **ret,
@@ -197,14 +257,7 @@ int network_from_config(struct network_manager *manager, const struct network_co
     }
     int r = network_options_apply(config, network, err);
     if (r == 0) {
-        r = init_ipv4(&network->ipam, &config->v4, err);
-        network->bridge.subnet = network->ipam.subnet;
-    }
-    if (r == 0) {
-        r = init_further(network, config, err);
-    }
-    if (r == 0 && config->v6.subnet) {
-        r = init_ipv6(network, &config->v6, err);
+        r = init_subnets(network, config, err);
     }
     if (r < 0) {
         network_unref(network);

@@ -87,7 +87,7 @@ static int configure(struct endpoint *e, struct netlink *inside, struct error *e
         .address = e->address,
         .prefix = network_subnet_of(e->network, e->address)->subnet.prefix,
         .address6 = e->address6,
-        .prefix6 = ipv6 ? e->network->subnet6.prefix : 0,
+        .prefix6 = ipv6 ? network_subnet6_of(e->network, &e->address6)->subnet.prefix : 0,
     };
     memcpy(setup.mac, e->mac, sizeof(setup.mac));
     r = take_over(inside, e, &setup, err);
@@ -176,18 +176,18 @@ void endpoint_unplug(struct endpoint *e, int netns_fd)
     e->host_index = 0;
 }
 
-static int set_gateway(void *data, struct error *err)
+static int set_gateways(void *data, struct error *err)
 {
-    const struct endpoint *e = data;
+    const struct gateways *gateways = data;
     struct link_gateway gateway = {0};
     struct netlink *inside;
-    if (e) {
-        gateway.index = link_index(e->interface);
-        gateway.direct = e->network->direct;
-        gateway.gateway = gateway.direct ? 0 : endpoint_gateway(e);
-        if (!IN6_IS_ADDR_UNSPECIFIED(&e->address6)) {
-            gateway.gateway6 = e->network->gateway6;
-        }
+    if (gateways->v4) {
+        gateway.index = link_index(gateways->v4->interface);
+        gateway.gateway = gateways->v4->network->direct ? 0 : endpoint_gateway(gateways->v4);
+    }
+    if (gateways->v6) {
+        gateway.index6 = link_index(gateways->v6->interface);
+        gateway.gateway6 = gateways->v6->network->direct ? in6addr_any : endpoint_gateway6(gateways->v6);
     }
     int r = netlink_open(NETLINK_ROUTE, &inside, err);
     if (r == 0) {
@@ -197,7 +197,7 @@ static int set_gateway(void *data, struct error *err)
     return r;
 }
 
-int namespace_set_gateway(const struct endpoint *gateway, int netns_fd, struct error *err)
+int namespace_set_gateways(const struct gateways *gateways, int netns_fd, struct error *err)
 {
-    return namespace_visit(netns_fd, set_gateway, (void *)gateway, err);
+    return namespace_visit(netns_fd, set_gateways, (void *)gateways, err);
 }

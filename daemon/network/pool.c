@@ -74,7 +74,8 @@ static void run_job(struct pool *pool, const struct pool_job *job)
     if (job->owner) {
         pool->options.free(NULL, job->owner, pool->options.data);
     }
-    if (job->flows.container_address || job->flows.host_port) {
+    if (job->flows.container_address || !IN6_IS_ADDR_UNSPECIFIED(&job->flows.container_address6) ||
+        job->flows.host_port) {
         error_clear(&err);
         if (conntrack_purge_udp(&job->flows, &err) < 0) {
             log_warn("%s", err.message);

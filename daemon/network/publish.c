@@ -11,38 +11,89 @@
 
 enum { PORTS_MAX = 65536 };
 
+static bool has_ipv4(const struct endpoint *e)
+{
+    return e->network->bridge.subnet.prefix != 0;
+}
+
+/* A container may be older than its network's IPv6. */
+static bool has_ipv6(const struct endpoint *e)
+{
+    return !IN6_IS_ADDR_UNSPECIFIED(&e->address6);
+}
+
 /* Is `a` the better gateway? */
 static bool precedes(const struct endpoint *a, const struct endpoint *b)
 {
+    bool both_a = has_ipv4(a) && has_ipv6(a), both_b = has_ipv4(b) && has_ipv6(b);
     if (a->priority != b->priority) {
         return a->priority > b->priority;
     }
-    return strcmp(a->network->name, b->network->name) < 0;
+    return both_a != both_b ? both_a : strcmp(a->network->name, b->network->name) < 0;
 }
 
-struct endpoint *record_gateway(const struct record *record)
+struct gateways record_gateways(const struct record *record)
 {
-    struct endpoint *best = NULL;
+    struct gateways best = {0};
     for (size_t i = 0; i < record->count; i++) {
         struct endpoint *e = record->endpoints[i];
-        if (!e->network->internal && (!best || precedes(e, best))) {
-            best = e;
+        if (e->network->internal) {
+            continue;
+        }
+        if (has_ipv4(e) && (!best.v4 || precedes(e, best.v4))) {
+            best.v4 = e;
+        }
+        if (has_ipv6(e) && (!best.v6 || precedes(e, best.v6))) {
+            best.v6 = e;
         }
     }
     return best;
 }
 
-/* What one published port means on this network: for IPv4, for IPv6, or for both. */
+bool endpoint_publishes(const struct endpoint *gateway)
+{
+    return gateway && gateway->network->driver->publishes;
+}
+
+bool gateways_publish(const struct gateways *gateways)
+{
+    return endpoint_publishes(gateways->v4) || endpoint_publishes(gateways->v6);
+}
+
+/* What one published port means on these networks: for IPv4, for IPv6, for both, or for none. */
 struct meaning {
     bool v4, v6;
     struct port_request request4, request6;
 };
 
-static int parse_port(const struct endpoint *e, const struct network_port *port, struct meaning *ret, struct error *err)
+/* A host address of IPv6. */
+static int parse_port6(const struct gateways *g, const struct network_port *port, struct meaning *ret,
+                       struct error *err)
 {
-    bool ipv6 = !IN6_IS_ADDR_UNSPECIFIED(&e->address6) && !e->network->no_rules6;
+    bool ruled_out = g->v6 && g->v6->network->no_rules6;
+    if (inet_pton(AF_INET6, port->host_address, &ret->request6.host_address6) != 1) {
+        return error_set(err, ERROR_INVALID, 0, "invalid IP address: %s", port->host_address);
+    }
+    if (ruled_out || !endpoint_publishes(g->v6)) {
+        return error_set(err, ERROR_INVALID, EAFNOSUPPORT, "a port cannot be published on %s: %s%s%s",
+                         port->host_address,
+                         ruled_out ? "IPv6 is kept out of the firewall (\"ip6tables\": false)" : "network ",
+                         ruled_out ? "" : g->v4->network->name, ruled_out ? "" : " has no IPv6 addresses");
+    }
+    if (IN6_IS_ADDR_LOOPBACK(&ret->request6.host_address6) && !ret->request6.routed) {
+        return error_set(err, ERROR_NOT_IMPLEMENTED, EADDRNOTAVAIL,
+                         "a port cannot be published on ::1: the kernel translates no IPv6 loopback addresses; "
+                         "127.0.0.1 is for this host alone, too");
+    }
+    ret->v6 = true;
+    return 0;
+}
+
+static int parse_port(const struct gateways *g, const struct network_port *port, struct meaning *ret, struct error *err)
+{
+    bool ipv4 = endpoint_publishes(g->v4), ipv6 = endpoint_publishes(g->v6) && !g->v6->network->no_rules6;
     struct port_request request = {
-        .host_address = e->network->default_address,
+        .host_address = (ipv4 ? g->v4 : g->v6)->network->default_address,
         .host_port = port->host_port,
         .host_port_end = port->host_port_end,
         .container_port = port->container_port,
@@ -56,30 +107,15 @@ static int parse_port(const struct endpoint *e, const struct network_port *port,
     }
     ret->request4 = ret->request6 = request;
     ret->request6.ipv6 = true;
-    ret->request4.routed = e->network->gateway_mode == GATEWAY_ROUTED;
-    ret->request6.routed = e->network->gateway_mode6 == GATEWAY_ROUTED;
+    ret->request4.routed = ipv4 && g->v4->network->gateway_mode == GATEWAY_ROUTED;
+    ret->request6.routed = ipv6 && g->v6->network->gateway_mode6 == GATEWAY_ROUTED;
     if (strchr(port->host_address, ':')) {
-        if (inet_pton(AF_INET6, port->host_address, &ret->request6.host_address6) != 1) {
-            return error_set(err, ERROR_INVALID, 0, "invalid IP address: %s", port->host_address);
-        }
-        if (!ipv6) {
-            return error_set(
-                err, ERROR_INVALID, EAFNOSUPPORT, "a port cannot be published on %s: %s%s%s", port->host_address,
-                e->network->no_rules6 ? "IPv6 is kept out of the firewall (\"ip6tables\": false)" : "network ",
-                e->network->no_rules6 ? "" : e->network->name, e->network->no_rules6 ? "" : " has no IPv6 addresses");
-        }
-        if (IN6_IS_ADDR_LOOPBACK(&ret->request6.host_address6) && !ret->request6.routed) {
-            return error_set(err, ERROR_NOT_IMPLEMENTED, EADDRNOTAVAIL,
-                             "a port cannot be published on ::1: the kernel translates no IPv6 loopback addresses; "
-                             "127.0.0.1 is for this host alone, too");
-        }
-        ret->v6 = true;
-        return 0;
+        return parse_port6(g, port, ret, err);
     }
     if (port->host_address[0] && ipam_parse_address(port->host_address, &ret->request4.host_address) < 0) {
         return error_set(err, ERROR_INVALID, 0, "invalid IP address: %s", port->host_address);
     }
-    ret->v4 = true;
+    ret->v4 = ipv4;
     ret->v6 = ipv6 && !port->host_address[0] && ret->request4.host_address == 0;
     return 0;
 }
@@ -124,9 +160,17 @@ static int claim_both(struct network_manager *manager, void *owner, const struct
     return r;
 }
 
-/* A network that is routed has no use for what the host is asked for. */
-static void note_unused(const struct network *network, const struct network_port *port, const struct meaning *meaning)
+/* A network that is routed has no use for what the host is asked for; one without IPv4 has none for host addresses of
+ * IPv4, as with docker. */
+static void note_unused(const struct gateways *g, const struct network_port *port, const struct meaning *meaning)
 {
+    const struct network *network = (g->v4 ? g->v4 : g->v6)->network;
+    if (!meaning->v4 && !meaning->v6) {
+        log_warn("network: port %u/%s is not published on %s: network %s has no IPv4 addresses", port->container_port,
+                 port->protocol, port->host_address[0] ? port->host_address : "the daemon's default address",
+                 network->name);
+        return;
+    }
     bool routed4 = !meaning->v4 || meaning->request4.routed, routed6 = !meaning->v6 || meaning->request6.routed;
     bool specific =
         port->host_address[0] && strcmp(port->host_address, "0.0.0.0") != 0 && strcmp(port->host_address, "::") != 0;
@@ -143,7 +187,19 @@ static void next_port(struct port_request *request)
     request->host_port += request->host_port ? 1 : 0;
 }
 
-int ports_claim(struct network_manager *manager, void *owner, const struct endpoint *endpoint,
+/* The networks are others than when the port was asked for, or the daemon's settings are: it goes without. */
+static bool is_out_of_reach(const struct network_port *port, const struct record *record, int r, struct error *err)
+{
+    if (r != -EAFNOSUPPORT && r != -EADDRNOTAVAIL) {
+        return false;
+    }
+    log_warn("network: port %u/%s of container %s: %s", port->container_port, port->protocol, record->container_id,
+             err->message);
+    error_clear(err);
+    return true;
+}
+
+int ports_claim(struct network_manager *manager, void *owner, const struct gateways *gateways,
                 const struct network_port *ports, size_t count, struct network_sandbox *sandbox, struct error *err)
 {
     if (network_ports_total(ports, count) > PORTS_MAX) {
@@ -157,9 +213,13 @@ int ports_claim(struct network_manager *manager, void *owner, const struct endpo
     int r = 0;
     for (size_t i = 0; r == 0 && i < count; i++) {
         struct meaning meaning;
-        r = parse_port(endpoint, &ports[i], &meaning, err);
+        r = parse_port(gateways, &ports[i], &meaning, err);
+        if (sandbox->republish && is_out_of_reach(&ports[i], owner, r, err)) {
+            r = 0;
+            continue;
+        }
         if (r == 0) {
-            note_unused(endpoint->network, &ports[i], &meaning);
+            note_unused(gateways, &ports[i], &meaning);
         }
         for (unsigned int n = 0; r == 0 && n <= ports[i].more; n++) {
             r = claim_both(manager, owner, &meaning, sandbox, err);
@@ -185,29 +245,30 @@ static int restore_ports(struct network_manager *manager, struct record *record,
     return r;
 }
 
+/* Lock held. */
+static void set_target(struct network_manager *manager, const void *owner, const struct gateways *gateways)
+{
+    port_table_set_target(&manager->ports, owner, endpoint_publishes(gateways->v4) ? gateways->v4->address : 0,
+                          endpoint_publishes(gateways->v6) ? &gateways->v6->address6 : NULL);
+}
+
 int ports_restore(struct network_manager *manager, struct record *record, const struct network_port *ports,
                   size_t count, struct error *err)
 {
-    struct endpoint *gateway = record_gateway(record);
+    struct gateways gateways = record_gateways(record);
     int r = 0;
-    for (size_t i = 0; r == 0 && i < count && gateway && manager->firewall; i++) {
+    for (size_t i = 0; r == 0 && i < count && gateways_publish(&gateways) && manager->firewall; i++) {
         struct meaning meaning;
-        r = parse_port(gateway, &ports[i], &meaning, err);
-        if (r == -EAFNOSUPPORT ||
-            r == -EADDRNOTAVAIL) { /* the daemon has been given other settings, or is a newer one */
-            log_warn("network: port %u/%s of container %s: %s", ports[i].host_port, ports[i].protocol,
-                     record->container_id, err->message);
-            error_clear(err);
+        r = parse_port(&gateways, &ports[i], &meaning, err);
+        if (is_out_of_reach(&ports[i], record, r, err)) {
             r = 0;
             continue;
         }
-        if (r == 0) {
+        if (r == 0 && (meaning.v4 || meaning.v6)) {
             r = restore_ports(manager, record, meaning.v4 ? &meaning.request4 : &meaning.request6, &ports[i], err);
         }
     }
-    if (r == 0 && gateway) {
-        port_table_set_target(&manager->ports, record, gateway->address, &gateway->address6);
-    }
+    set_target(manager, record, &gateways);
     return r;
 }
 
@@ -221,11 +282,11 @@ static void forget_udp_flows_to(struct network_manager *manager, const struct po
     }
 }
 
-int ports_publish(struct network_manager *manager, void *owner, const struct endpoint *endpoint, struct error *err)
+int ports_publish(struct network_manager *manager, void *owner, const struct gateways *gateways, struct error *err)
 {
     CLEANUP_FREE struct port_claim *claims = NULL;
     pthread_mutex_lock(&manager->lock);
-    port_table_set_target(&manager->ports, owner, endpoint->address, &endpoint->address6);
+    set_target(manager, owner, gateways);
     size_t count = port_table_of(&manager->ports, owner, false, &claims);
     pthread_mutex_unlock(&manager->lock);
     if (count == 0) {

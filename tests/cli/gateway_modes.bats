@@ -3,29 +3,17 @@
 
 bats_require_minimum_version 1.5.0
 load ../lib/env
+load ../lib/peer
 
 setup_file() {
     env_start
     env_images busybox
-    # Another host, which has a route to the networks by way of this one.
-    export PEER=${ENV_BRIDGE}g LINK=${ENV_SUBNET/10.213/10.220} LINK6=fd13:aaaa:${ENV_SUBNET##*.}:
+    peer_start
     export SUBNET=${ENV_SUBNET/10.213/10.215} OTHER=${ENV_SUBNET/10.213/10.216} SIX=fd13:bbbb:${ENV_SUBNET##*.}:
-    ip netns add "$PEER"
-    ip link add "${PEER}0" type veth peer name eth0 netns "$PEER"
-    ip addr add "$LINK.1/24" dev "${PEER}0"
-    ip -6 addr add "$LINK6:1/64" dev "${PEER}0" nodad
-    ip link set "${PEER}0" up
-    ip -n "$PEER" addr add "$LINK.2/24" dev eth0
-    ip -n "$PEER" -6 addr add "$LINK6:2/64" dev eth0 nodad
-    ip -n "$PEER" link set eth0 up
-    ip -n "$PEER" link set lo up
-    ip -n "$PEER" route add default via "$LINK.1"
-    ip -n "$PEER" -6 route add default via "$LINK6:1"
 }
 
 teardown_file() {
-    ip netns del "$PEER" 2>/dev/null || true
-    ip link del "${PEER}0" 2>/dev/null || true
+    peer_stop
     env_stop
 }
 
@@ -43,62 +31,26 @@ mode() { # network subnet mode options...
     dory network create --subnet "$subnet.0/24" -o "com.docker.network.bridge.gateway_mode_ipv4=$mode" "$@" "$name" >/dev/null
 }
 
-# Servers on ports 80 and 81 that answer with their client's address.
-server() { # name options...
-    local name=$1 pid
-    shift
-    dory run -d --name "$name" "$@" busybox sh -c \
-        'mkdir -p /w/cgi-bin && printf "#!/bin/sh\necho \"Content-Type: text/plain\"; echo; echo \"\$REMOTE_ADDR\"\n" >/w/cgi-bin/ip && chmod +x /w/cgi-bin/ip && httpd -p 81 -h /w && exec httpd -f -p 80 -h /w' >/dev/null || return 1
-    pid=$(dory inspect -f '{{.State.Pid}}' "$name")
-    for ((i = 0; i < 1500; i++)); do
-        if grep -q ':0050 .* 0A ' /proc/"$pid"/net/tcp* && grep -q ':0051 .* 0A ' /proc/"$pid"/net/tcp*; then return; fi
-        sleep 0.02
-    done
-    return 1
-}
-
 address() { # container network
     dory inspect -f "{{.NetworkSettings.Networks.$2.IPAddress}}" "$1"
-}
-
-plain() {
-    sed 's/[][]//g; s/^::ffff://'
-}
-
-from_peer() { # address port: the client's address as the server sees it
-    ip netns exec "$PEER" curl -gsf -m 20 "http://$1:$2/cgi-bin/ip" | plain
-}
-
-peer_is_kept_out() { # address port
-    run ip netns exec "$PEER" curl -gsf -m 1 -o /dev/null "http://$1:$2/"
-    [ "$status" -ne 0 ]
-}
-
-from() { # container address port
-    dory exec "$1" timeout 20 wget -q -O - "http://$2:$3/cgi-bin/ip" | plain
-}
-
-is_kept_out() { # container address port
-    run dory exec "$1" timeout 1 wget -q -O /dev/null "http://$2:$3/"
-    [ "$status" -ne 0 ]
 }
 
 @test "routed: published ports at the container's own address, for other hosts and networks, and nothing is translated" {
     mode ways "$SUBNET" routed
     dory network create --subnet "$OTHER.0/24" far >/dev/null
-    server web --network ways -p 8080:80
+    peer_server web --network ways -p 8080:80
     dory run -d --name other --network far busybox sleep 1000 >/dev/null
     own=$(address web ways)
-    [ "$(from_peer "$own" 80)" = "$LINK.2" ]
+    [ "$(peer_ask "$own" 80)" = "$LINK.2" ]
     peer_is_kept_out "$own" 81
     ip netns exec "$PEER" /bin/busybox ping -c1 -W20 "$own" >/dev/null
-    [ "$(from other "$own" 80)" = "$SUBNET.1" ] # its own network is one with NAT
-    is_kept_out other "$own" 81
+    [ "$(peer_ask_from other "$own" 80)" = "$SUBNET.1" ] # its own network is one with NAT
+    peer_is_kept_out_from other "$own" 81
     # No port of the host is taken, so the same one twice is fine.
     run curl -s -m 5 "http://127.0.0.1:8080/"
     [ "$status" -eq 7 ]
-    server more --network ways -p 8080:80
-    [ "$(from_peer "$(address more ways)" 80)" = "$LINK.2" ]
+    peer_server more --network ways -p 8080:80
+    [ "$(peer_ask "$(address more ways)" 80)" = "$LINK.2" ]
     [ "$(dory inspect -f '{{json .NetworkSettings.Ports}}' web)" = '{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":""}]}' ]
     [ "$(dory ps --filter name=web --format '{{.Ports}}')" = 80/tcp ]
     grep -q 'ways is routed: port 80/tcp is reached' "$ENV_DIR/doryd.log"
@@ -118,11 +70,11 @@ c, (host, _) = s.accept(); print(host, flush=True)' >"$BATS_TEST_TMPDIR/seen" 3>
     # The same for a daemon that comes again, and rules that are made anew; not any more without the container.
     env_daemon_kill
     env_daemon_start
-    [ "$(from_peer "$own" 80)" = "$LINK.2" ]
+    [ "$(peer_ask "$own" 80)" = "$LINK.2" ]
     peer_is_kept_out "$own" 81
     nft list set ip "dory-$ENV_BRIDGE" routed_ports | grep -q "$own"
     dory update --publish-add 81 web >/dev/null
-    [ "$(from_peer "$own" 81)" = "$LINK.2" ]
+    [ "$(peer_ask "$own" 81)" = "$LINK.2" ]
     dory rm -f web >/dev/null
     run ! grep "$own" <(nft list set ip "dory-$ENV_BRIDGE" routed_ports)
 }
@@ -130,36 +82,36 @@ c, (host, _) = s.accept(); print(host, flush=True)' >"$BATS_TEST_TMPDIR/seen" 3>
 @test "a container's ports follow its way out from a network with NAT to a routed one and back" {
     dory network create --subnet "$OTHER.0/24" usual >/dev/null
     mode ways "$SUBNET" routed
-    server web --network usual -p 8089:80
-    [ "$(from_peer "$LINK.1" 8089)" = "$LINK.2" ]
+    peer_server web --network usual -p 8089:80
+    [ "$(peer_ask "$LINK.1" 8089)" = "$LINK.2" ]
     dory network connect --gw-priority 1 ways web
     own=$(address web ways)
-    [ "$(from_peer "$own" 80)" = "$LINK.2" ]
+    [ "$(peer_ask "$own" 80)" = "$LINK.2" ]
     run curl -s -m 5 "http://127.0.0.1:8089/"
     [ "$status" -eq 7 ]
     dory network disconnect ways web
-    [ "$(from_peer "$LINK.1" 8089)" = "$LINK.2" ]
+    [ "$(peer_ask "$LINK.1" 8089)" = "$LINK.2" ]
     [ "$(dory port web 80)" = "0.0.0.0:8089" ]
 }
 
 @test "nat-unprotected: published ports of the host, and every port of the container for other hosts" {
     mode open "$SUBNET" nat-unprotected
     dory network create --subnet "$OTHER.0/24" far >/dev/null
-    server web --network open -p 80
+    peer_server web --network open -p 80
     dory run -d --name other --network far busybox sleep 1000 >/dev/null
     own=$(address web open)
     port=$(dory port web 80 | sed 's/.*://')
-    [ "$(from_peer "$LINK.1" "$port")" = "$LINK.2" ]
-    [ "$(from_peer "$own" 80)" = "$LINK.2" ]
-    [ "$(from_peer "$own" 81)" = "$LINK.2" ]
+    [ "$(peer_ask "$LINK.1" "$port")" = "$LINK.2" ]
+    [ "$(peer_ask "$own" 80)" = "$LINK.2" ]
+    [ "$(peer_ask "$own" 81)" = "$LINK.2" ]
     # Not for containers of other networks, which have the published ports.
-    is_kept_out other "$own" 81
-    from other "$LINK.1" "$port" >/dev/null
+    peer_is_kept_out_from other "$own" 81
+    peer_ask_from other "$LINK.1" "$port" >/dev/null
     # nat is the default, and says the same as nothing.
     mode usual "${SUBNET/10.215/10.217}" nat
-    server plain --network usual -p 80
+    peer_server plain --network usual -p 80
     peer_is_kept_out "$(address plain usual)" 80
-    [ "$(from_peer "$LINK.1" "$(dory port plain 80 | sed 's/.*://')")" = "$LINK.2" ]
+    [ "$(peer_ask "$LINK.1" "$(dory port plain 80 | sed 's/.*://')")" = "$LINK.2" ]
 }
 
 @test "isolated: the host is not on the network, containers reach each other" {
@@ -187,13 +139,13 @@ c, (host, _) = s.accept(); print(host, flush=True)' >"$BATS_TEST_TMPDIR/seen" 3>
     [ -e /proc/sys/net/ipv6 ] || skip "the kernel has no IPv6"
     dory network create --subnet "$SUBNET.0/24" --ipv6 --subnet "$SIX:/64" \
         -o com.docker.network.bridge.gateway_mode_ipv6=routed both >/dev/null
-    server web --network both -p 8088:80
+    peer_server web --network both -p 8088:80
     six=$(dory inspect -f '{{.NetworkSettings.Networks.both.GlobalIPv6Address}}' web)
-    [ "$(from_peer "[$six]" 80)" = "$LINK6:2" ]
+    [ "$(peer_ask "[$six]" 80)" = "$LINK6:2" ]
     peer_is_kept_out "[$six]" 81
     peer_is_kept_out "[$LINK6:1]" 8088
     ip netns exec "$PEER" /bin/busybox ping -6 -c1 -W20 "$six" >/dev/null
-    [ "$(from_peer "$LINK.1" 8088)" = "$LINK.2" ]
+    [ "$(peer_ask "$LINK.1" 8088)" = "$LINK.2" ]
     peer_is_kept_out "$(address web both)" 80
     dory network create --internal --ipv6 --subnet "${SIX}1::/64" -o com.docker.network.bridge.gateway_mode_ipv6=isolated \
         -o "com.docker.network.bridge.name=$ENV_BRIDGE-i" alone >/dev/null

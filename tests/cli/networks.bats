@@ -51,8 +51,8 @@ no_ping() {
     [ "$(dory network ls -f type=custom --format '{{.Name}}')" = alone ]
     [ "$(dory network ls -f type=builtin --format '{{.Name}}' | sort | xargs)" = "bridge host none" ]
     [ "$(dory network ls -q -f dangling=true)" = "${id:0:12}" ]
-    run dory network inspect -f '{{.Name}} {{.Driver}} {{.Scope}} {{.Internal}} {{.Attachable}} {{.EnableIPv6}} {{(index .IPAM.Config 0).Subnet}} {{(index .IPAM.Config 0).Gateway}} {{index .Labels "a"}}' "${id:0:10}"
-    [ "$output" = "alone bridge local false true false $SUBNET.0/24 $SUBNET.1 b" ]
+    run dory network inspect -f '{{.Name}} {{.Driver}} {{.Scope}} {{.Internal}} {{.Attachable}} {{.EnableIPv6}} {{json .IPAM.Config}} {{index .Labels "a"}}' "${id:0:10}"
+    [ "$output" = "alone bridge local false true false [{\"Subnet\":\"$SUBNET.0/24\"}] b" ]
     ip -o addr show dev "$ENV_BRIDGE-u" | grep -q "$SUBNET.1/24"
     ip -o link show dev "$ENV_BRIDGE-u" | grep -q 'mtu 1400'
     [ "$(dory network rm alone)" = alone ]
@@ -75,8 +75,15 @@ no_ping() {
     check 403 'operation is not permitted on predefined bridge network' '{"Name":"bridge"}'
     check 403 'Pool overlaps with other one' "{\"Name\":\"t\",\"IPAM\":{\"Config\":[{\"Subnet\":\"$SUBNET.128/25\"}]}}"
     check 403 'Pool overlaps with other one' "{\"Name\":\"t\",\"IPAM\":{\"Config\":[{\"Subnet\":\"$ENV_SUBNET.0/24\"}]}}"
-    check 400 'no matching subnet for gateway' "{\"Name\":\"t\",\"IPAM\":{\"Config\":[{\"Subnet\":\"$OTHER.0/24\",\"Gateway\":\"10.1.1.1\"}]}}"
-    check 400 'invalid CIDR address' '{"Name":"t","IPAM":{"Config":[{"Subnet":"10.999.0.0/24"}]}}'
+    check 400 "invalid gateway 10.1.1.1: parent subnet $OTHER.0/24 doesn't contain this address" "{\"Name\":\"t\",\"IPAM\":{\"Config\":[{\"Subnet\":\"$OTHER.0/24\",\"Gateway\":\"10.1.1.1\"}]}}"
+    check 400 'invalid subnet 10.999.0.0/24: invalid CIDR block notation' '{"Name":"t","IPAM":{"Config":[{"Subnet":"10.999.0.0/24"}]}}'
+    check 400 "invalid subnet $OTHER.5/24: it should be $OTHER.0/24" "{\"Name\":\"t\",\"IPAM\":{\"Config\":[{\"Subnet\":\"$OTHER.5/24\"}]}}"
+    check 400 'invalid subnet : invalid CIDR block notation' '{"Name":"t","IPAM":{"Config":[{}]}}'
+    check 400 '\n* invalid subnet foo: invalid CIDR block notation\n* invalid gateway x: invalid address' \
+        "{\"Name\":\"t\",\"IPAM\":{\"Config\":[{\"Subnet\":\"foo\"},{\"Subnet\":\"$OTHER.0/24\",\"Gateway\":\"x\"}]}}"
+    check 400 "invalid ip-range fd00::/80: parent subnet is an IPv4 block" "{\"Name\":\"t\",\"IPAM\":{\"Config\":[{\"Subnet\":\"$OTHER.0/24\",\"IPRange\":\"fd00::/80\"}]}}"
+    check 400 "invalid ip-range $OTHER.0/23: CIDR block is bigger than its parent subnet" "{\"Name\":\"t\",\"IPAM\":{\"Config\":[{\"Subnet\":\"$OTHER.0/24\",\"IPRange\":\"$OTHER.0/23\"}]}}"
+    check 400 'IPv4 or IPv6 must be enabled' '{"Name":"t","EnableIPv4":false}'
     check 400 'ip-range' "{\"Name\":\"t\",\"IPAM\":{\"Config\":[{\"Subnet\":\"$OTHER.0/24\",\"IPRange\":\"10.1.1.0/28\"}]}}"
     check 400 'auxiliary' "{\"Name\":\"t\",\"IPAM\":{\"Config\":[{\"Subnet\":\"$OTHER.0/24\",\"AuxiliaryAddresses\":{\"x\":\"10.1.1.1\"}}]}}"
     check 404 'plugin \"none-such\" not found' '{"Name":"t","Driver":"none-such"}'
@@ -418,14 +425,6 @@ several_subnets() {
     [[ "$status" == 125 && "$output" == *"Address already in use"* ]] || return 1
     dory rm -f bb >/dev/null &&
         [ "$(dory run --rm --network lan busybox ip -o -4 addr show eth0 | awk '{ print $4 }')" = "$OTHER.1/24" ]
-}
-
-@test "IPv4 can be asked for on a network, and cannot be switched off" {
-    dory network create --ipv4 four
-    dory network rm four
-    run -1 dory network create --ipv4=false four
-    [[ $output == *"EnableIPv4=false"* ]]
-    [ -z "$(dory network ls -qf name=four)" ]
 }
 
 @test "the short id is among the aliases up to API 1.44, and since then among the names alone" {

@@ -4,30 +4,18 @@
 
 bats_require_minimum_version 1.5.0
 load ../lib/env
+load ../lib/peer
 
 setup_file() {
     export POOL6=fd13:$(printf %x $((4096 + RANDOM)))
     ENV_CONFIG='{"default-address-pools": [{"base": "10.219.0.0/16", "size": 26}, {"base": "'$POOL6'::/62", "size": 64}]}' env_start
     env_images busybox
-    # The other host: a namespace with a veth to this one.
-    export PEER=${ENV_BRIDGE}q LINK=${ENV_SUBNET/10.213/10.220} LINK6=fd13:${ENV_SUBNET##*.}:
-    ip netns add "$PEER"
-    ip link add "${PEER}0" type veth peer name eth0 netns "$PEER"
-    ip addr add "$LINK.1/24" dev "${PEER}0"
-    ip -6 addr add "$LINK6:1/64" dev "${PEER}0" nodad
-    ip link set "${PEER}0" up
-    ip -n "$PEER" addr add "$LINK.2/24" dev eth0
-    ip -n "$PEER" -6 addr add "$LINK6:2/64" dev eth0 nodad
-    ip -n "$PEER" link set eth0 up
-    ip -n "$PEER" link set lo up
-    ip -n "$PEER" route add default via "$LINK.1"
-    ip -n "$PEER" -6 route add default via "$LINK6:1"
+    peer_start
     export SUBNET=${ENV_SUBNET/10.213/10.215} OTHER=${ENV_SUBNET/10.213/10.216}
 }
 
 teardown_file() {
-    ip netns del "$PEER" 2>/dev/null || true
-    ip link del "${PEER}0" 2>/dev/null || true
+    peer_stop
     env_stop
 }
 
@@ -39,72 +27,39 @@ teardown() {
     dory network prune -f >/dev/null
 }
 
-# A server that answers every request with its client's address.
-server() { # name options...
-    local name=$1 pid
-    shift
-    dory run -d --name "$name" "$@" busybox sh -c \
-        'mkdir -p /w/cgi-bin && printf "#!/bin/sh\necho \"Content-Type: text/plain\"; echo; echo \"\$REMOTE_ADDR\"\n" >/w/cgi-bin/ip && chmod +x /w/cgi-bin/ip && exec httpd -f -p 80 -h /w' >/dev/null || return 1
-    pid=$(dory inspect -f '{{.State.Pid}}' "$name")
-    for ((i = 0; i < 1500; i++)); do
-        grep -q ':0050 .* 0A ' /proc/"$pid"/net/tcp* && return
-        sleep 0.02
-    done
-    return 1
-}
-
 host_port() { # container: of its port 80
     dory port "$1" 80 | head -1 | sed 's/.*://'
-}
-
-# The client's address as the server at ADDRESS:PORT sees it.
-ask() { # address port
-    local answer
-    answer=$(curl -gsf -m 20 "http://$1:$2/cgi-bin/ip") || return
-    echo "$answer" | sed 's/[][]//g; s/^::ffff://'
-}
-
-ask_from_peer() {
-    local answer
-    answer=$(ip netns exec "$PEER" curl -gsf -m "${3:-20}" "http://$1:$2/cgi-bin/ip") || return
-    echo "$answer" | sed 's/[][]//g; s/^::ffff://'
-}
-
-ask_from() { # container address port
-    local answer
-    answer=$(dory exec "$1" timeout 20 wget -q -O - "http://$2:$3/cgi-bin/ip") || return
-    echo "$answer" | sed 's/[][]//g; s/^::ffff://'
 }
 
 @test "a port of a user's network is reached from the host, from other hosts and from every container" {
     dory network create --subnet "$SUBNET.0/24" one >/dev/null
     dory network create --subnet "$OTHER.0/24" two >/dev/null
-    server web --network one -p 80
+    peer_server web --network one -p 80
     port=$(host_port web)
-    [ "$(ask 127.0.0.1 "$port")" = "$SUBNET.1" ] # nobody could answer 127.0.0.1
-    [ "$(ask "$LINK.1" "$port")" = "$LINK.1" ]
-    [ "$(ask_from_peer "$LINK.1" "$port")" = "$LINK.2" ] # the client's own address
+    [ "$(peer_ask_here 127.0.0.1 "$port")" = "$SUBNET.1" ] # nobody could answer 127.0.0.1
+    [ "$(peer_ask_here "$LINK.1" "$port")" = "$LINK.1" ]
+    [ "$(peer_ask "$LINK.1" "$port")" = "$LINK.2" ] # the client's own address
     dory run -d --name near --network one busybox sleep 1000 >/dev/null
     dory run -d --name far --network two busybox sleep 1000 >/dev/null
     dory run -d --name old busybox sleep 1000 >/dev/null
     for from in web near far old; do
-        [ "$(ask_from "$from" "$LINK.1" "$port")" = "$SUBNET.1" ] || { echo "$from"; false; }
+        [ "$(peer_ask_from "$from" "$LINK.1" "$port")" = "$SUBNET.1" ] || { echo "$from"; false; }
     done
     # The container's own address is nobody's business outside of its network.
     address=$(dory inspect -f '{{.NetworkSettings.Networks.one.IPAddress}}' web)
-    ask_from near "$address" 80 >/dev/null
+    peer_ask_from near "$address" 80 >/dev/null
     run dory exec far timeout 1 wget -q -O /dev/null "http://$address/"
     [ "$status" -ne 0 ]
-    run ask_from_peer "$address" 80 1
+    run peer_ask "$address" 80 1
     [ -z "$output" ]
 }
 
 @test "loopback only, and the address that a network binds to" {
     dory network create -o "com.docker.network.bridge.host_binding_ipv4=127.0.0.1" one >/dev/null
-    server web --network one -p 80
+    peer_server web --network one -p 80
     [ "$(dory port web 80)" = "127.0.0.1:$(host_port web)" ]
-    ask 127.0.0.1 "$(host_port web)" >/dev/null
-    run ask_from_peer "$LINK.1" "$(host_port web)" 1
+    peer_ask_here 127.0.0.1 "$(host_port web)" >/dev/null
+    run peer_ask "$LINK.1" "$(host_port web)" 1
     [ -z "$output" ]
     [[ "$(dory network inspect -f '{{(index .IPAM.Config 0).Subnet}}' one)" == 10.219.*/26 ]] # the daemon's pool
 }
@@ -113,21 +68,21 @@ ask_from() { # container address port
     dory network create --subnet "$SUBNET.0/24" bb >/dev/null
     dory network create --subnet "$OTHER.0/24" aa >/dev/null
     dory network create --internal inside >/dev/null
-    server web --network inside -p 80
+    peer_server web --network inside -p 80
     [ -z "$(dory port web)" ] # nothing is published on an internal network
     dory network connect bb web
     port=$(host_port web)
-    ask "$LINK.1" "$port" >/dev/null
+    peer_ask_here "$LINK.1" "$port" >/dev/null
     dory network connect aa web
     [ "$(host_port web)" = "$port" ]
-    ask "$LINK.1" "$port" >/dev/null
+    peer_ask_here "$LINK.1" "$port" >/dev/null
     dory network disconnect bb web
-    [ "$(ask_from_peer "$LINK.1" "$port")" = "$LINK.2" ]
+    [ "$(peer_ask "$LINK.1" "$port")" = "$LINK.2" ]
     dory network disconnect aa web
-    run ask 127.0.0.1 "$port"
+    run peer_ask_here 127.0.0.1 "$port"
     [ -z "$output" ]
     dory network connect bb web
-    ask 127.0.0.1 "$(host_port web)" >/dev/null
+    peer_ask_here 127.0.0.1 "$(host_port web)" >/dev/null
 }
 
 @test "IPv6: addresses, the way out, and ports of both families" {
@@ -138,7 +93,7 @@ ask_from() { # container address port
     dory network create --ipv6 six >/dev/null
     subnet=$(dory network inspect -f '{{(index .IPAM.Config 1).Subnet}}' six)
     [ "$subnet" = "$POOL6:0:1::/64" ]
-    server web --network six -p 80
+    peer_server web --network six -p 80
     dory run -d --name app --network six busybox sleep 1000 >/dev/null
     address=$(dory inspect -f '{{.NetworkSettings.Networks.six.GlobalIPv6Address}}' web)
     [ "${address%::*}" = "${subnet%::*}" ]
@@ -147,14 +102,14 @@ ask_from() { # container address port
     dory exec app ip -6 route | grep -q '^default via fd'
     port=$(host_port web)
     [ "$(dory port web 80 | xargs)" = "0.0.0.0:$port [::]:$port" ]
-    [ "$(ask_from_peer "[$LINK6:1]" "$port")" = "$LINK6:2" ]
+    [ "$(peer_ask "[$LINK6:1]" "$port")" = "$LINK6:2" ]
     # Refused at once there, so that who asks for localhost goes on to 127.0.0.1.
-    run -7 ask '[::1]' "$port"
-    ask localhost "$port" >/dev/null
+    run -7 peer_ask_here '[::1]' "$port"
+    peer_ask_here localhost "$port" >/dev/null
     run -125 dory run --rm --network six -p '[::1]::80' busybox true
     [[ "$output" == *"a port cannot be published on ::1"* ]]
     [ "$(cat "/proc/sys/net/ipv6/conf/br-$(dory network inspect -f '{{.Id}}' six | cut -c1-12)/accept_ra")" = 0 ]
-    run ask_from_peer "[$address]" 80 1
+    run peer_ask "[$address]" 80 1
     [ -z "$output" ]
     # A second one has another subnet; a given one is taken as it is.
     dory network create --ipv6 more >/dev/null
@@ -166,7 +121,7 @@ ask_from() { # container address port
     [ "$(dory run --rm --network given --ip6 fd13:ffff:${ENV_SUBNET##*.}::99 busybox ip -6 -o addr show eth0 scope global | awk '{ print $4 }')" = "fd13:ffff:${ENV_SUBNET##*.}::99/80" ]
     env_daemon_kill
     env_daemon_start
-    [ "$(ask_from_peer "[$LINK6:1]" "$port")" = "$LINK6:2" ]
+    [ "$(peer_ask "[$LINK6:1]" "$port")" = "$LINK6:2" ]
 }
 
 @test "several ports of the host lead to one of a container, in the order they were given" {
@@ -192,7 +147,7 @@ ask_from() { # container address port
     # Ten thousand in a row that no other program has, now that they are asked for.
     local first published=
     for ((first = 10000; first <= 22000; first += 1000)); do
-        if server web --network one -p "$first-$((first + 9999)):20000-29999" -p 80 2>"$ENV_DIR/refused"; then
+        if peer_server web --network one -p "$first-$((first + 9999)):20000-29999" -p 80 2>"$ENV_DIR/refused"; then
             published=1
             break
         fi
@@ -205,7 +160,7 @@ ask_from() { # container address port
     run dory run --rm -p "$((first + 5000)):80" busybox true
     [ "$status" -eq 125 ]
     [[ "$output" == *"port is already allocated"* ]]
-    ask "$LINK.1" "$(host_port web)" >/dev/null
+    peer_ask_here "$LINK.1" "$(host_port web)" >/dev/null
     dory rm -f web >/dev/null
     [ "$(nft list map ip "dory-$ENV_BRIDGE" ports | grep -c ' \. [0-9]* :')" -eq 0 ]
     dory run --rm -p "$((first + 5000)):80" busybox true
@@ -229,7 +184,7 @@ daemon_memory() {
     local before with first published=
     before=$(daemon_memory)
     for ((first = 10000; first <= 22000; first += 1000)); do
-        if server web -p "$first-$((first + 9999)):$first-$((first + 9999))/udp" 2>"$ENV_DIR/refused"; then
+        if peer_server web -p "$first-$((first + 9999)):$first-$((first + 9999))/udp" 2>"$ENV_DIR/refused"; then
             published=1
             break
         fi
@@ -283,9 +238,9 @@ database() {
 
 @test "a flushed rule set comes back by itself" {
     dory network create --subnet "$SUBNET.0/24" one >/dev/null
-    server web --network one -p 80
+    peer_server web --network one -p 80
     port=$(host_port web)
-    ask "$LINK.1" "$port" >/dev/null
+    peer_ask_here "$LINK.1" "$port" >/dev/null
     # As "nft flush ruleset" and a reloaded firewall do it, but to our own table alone: others test on this machine, too.
     for command in "delete table ip dory-$ENV_BRIDGE" "flush table ip dory-$ENV_BRIDGE"; do
         nft "$command"
@@ -293,7 +248,7 @@ database() {
             nft list chain ip "dory-$ENV_BRIDGE" forward 2>/dev/null | grep -q dnat && break
             sleep 0.02
         done
-        [ "$(ask_from_peer "$LINK.1" "$port")" = "$LINK.2" ]
+        [ "$(peer_ask "$LINK.1" "$port")" = "$LINK.2" ]
     done
     grep -q 'have been removed' "$ENV_DIR/doryd.log"
 }

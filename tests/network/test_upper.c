@@ -255,7 +255,7 @@ static void several_subnets_are_one_network(void **state)
         id_generate(config.id);
         config.name = xstrdup("several");
         config.v4.subnet = xstrdup("10.99.1.0/30"); /* .1 is the other host: one address */
-        struct network_subnet *second = network_config_add_subnet(&config);
+        struct network_subnet *second = network_config_add_subnet(&config.further);
         second->subnet = xstrdup("10.99.50.0/24");
         second->gateway = xstrdup("10.99.50.9");
         strmap_set(&config.options, "parent", "cable");
