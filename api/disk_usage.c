@@ -43,6 +43,28 @@ static int read_parts(const struct api_request *request, struct parts *ret, stru
     return 0;
 }
 
+static int write_image(struct json_writer *w, struct engine *engine, const struct image *image, int64_t shared,
+                       int version, struct error *err)
+{
+    CLEANUP_STRV struct strv tags = STRV_INIT, digests = STRV_INIT;
+    CLEANUP_IMAGE_MANIFESTS struct image_manifests manifests = {0};
+    int r;
+
+    if (!images_shown(image, &tags, &digests))
+        return 0;
+    r = image_manifests_get(engine_images(engine), image, NULL, false, &manifests, err);
+    if (r < 0)
+        return r;
+    images_write_summary(w, &(struct images_entry){.image = image,
+                                                   .tags = &tags,
+                                                   .digests = &digests,
+                                                   .manifests = &manifests,
+                                                   .containers = images_whole_containers(engine, image, &manifests),
+                                                   .shared_size = shared,
+                                                   .version = version});
+    return 0;
+}
+
 static int write_images(struct json_writer *w, struct engine *engine, int version, struct error *err)
 {
     struct image **images = NULL;
@@ -54,16 +76,11 @@ static int write_images(struct json_writer *w, struct engine *engine, int versio
     json_member_int(w, "LayersSize", images_layers_size(images, count));
     json_key(w, "Images");
     json_begin_array(w);
-    for (size_t i = 0; i < count; i++) {
-        CLEANUP_STRV struct strv tags = STRV_INIT, digests = STRV_INIT;
-
-        if (images_shown(images[i], &tags, &digests))
-            images_write_summary(w, images[i], &tags, &digests, engine_image_containers(engine, images[i]->id),
-                                 images_shared_size(images[i], images, count), version);
-    }
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = write_image(w, engine, images[i], images_shared_size(images[i], images, count), version, err);
     json_end_array(w);
     images_free(images, count);
-    return 0;
+    return r;
 }
 
 /* How many containers of the list use a volume. */

@@ -86,14 +86,23 @@ static void write_text(struct json_writer *w, const char *key, const char *value
         json_member_string(w, key, value);
 }
 
-static int write_image(struct json_writer *w, const struct image *image, const char *data_root,
-                       const struct api_request *request, struct error *err)
+static bool with_manifests(const struct api_request *request)
+{
+    return api_version(request) >= 48 && api_query_bool(request, "manifests", false);
+}
+
+static int write_image(struct json_writer *w, const struct image *image, const struct image_manifests *manifests,
+                       struct engine *engine, const struct api_request *request, struct error *err)
 {
     char created[TIMESTAMP_MAX], tagged[TIMESTAMP_MAX];
 
     timestamp_format(created, image->created);
     json_begin_object(w);
     json_member_string(w, "Id", image->id);
+    if (api_version(request) >= 48)
+        images_write_descriptor(w, manifests);
+    if (with_manifests(request))
+        images_write_manifests(w, manifests, engine);
     write_names(w, "RepoTags", &image->repo_tags);
     write_names(w, "RepoDigests", &image->repo_digests);
     write_text(w, "Parent", image->parent, request);
@@ -116,7 +125,7 @@ static int write_image(struct json_writer *w, const struct image *image, const c
     json_member_int(w, "Size", image->size);
     if (api_version(request) < 44)
         json_member_int(w, "VirtualSize", image->size);
-    write_graph_driver(w, image, data_root);
+    write_graph_driver(w, image, engine_options(engine)->data_root);
     json_key(w, "RootFS");
     json_begin_object(w);
     json_member_string(w, "Type", "layers");
@@ -135,17 +144,23 @@ static int write_image(struct json_writer *w, const struct image *image, const c
 int images_inspect(struct api_request *request, struct engine *engine, struct error *err)
 {
     CLEANUP_IMAGE struct image *image = NULL;
+    CLEANUP_IMAGE_MANIFESTS struct image_manifests manifests = {0};
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+    const char *platform = api_query(request, "platform");
     struct json_writer w;
     int r;
 
-    if (api_query_bool(request, "manifests", false))
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "manifests of an image are not implemented");
+    if (with_manifests(request) && platform && *platform)
+        return error_set(err, ERROR_INVALID, 0,
+                         "conflicting options: manifests and platform options cannot both be set");
     r = images_lookup(request, engine, &image, err);
+    if (r == 0)
+        r = image_manifests_get(engine_images(engine), image, api_path(request, 0), platform && *platform, &manifests,
+                                err);
     if (r < 0)
         return r;
     json_writer_init(&w, &out);
-    r = write_image(&w, image, engine_options(engine)->data_root, request, err);
+    r = write_image(&w, image, &manifests, engine, request, err);
     if (r < 0)
         return r;
     return api_reply_json(request, 200, &out);

@@ -187,33 +187,66 @@ static void write_labels(struct json_writer *w, const struct strmap *labels)
     json_end_object(w);
 }
 
-void images_write_summary(struct json_writer *w, const struct image *image, const struct strv *tags,
-                          const struct strv *digests, int64_t containers, int64_t shared_size, int version)
+void images_write_summary(struct json_writer *w, const struct images_entry *entry)
 {
+    const struct image *image = entry->image;
+    const struct strv *tags = entry->tags;
     CLEANUP_STRV struct strv old_tags = STRV_INIT;
+    int64_t size = images_whole_size(image, entry->manifests);
 
     json_begin_object(w);
-    json_member_int(w, "Containers", containers);
+    json_member_int(w, "Containers", entry->containers);
     json_member_int(w, "Created", image->created / NS_PER_S);
     json_member_string(w, "Id", image->id);
     write_labels(w, &image->config.labels);
     json_member_string(w, "ParentId", image->parent);
-    write_names(w, "RepoDigests", digests);
-    if (tags->count == 0 && version < 43) {
+    if (entry->version >= 48)
+        images_write_descriptor(w, entry->manifests);
+    if (entry->engine)
+        images_write_manifests(w, entry->manifests, entry->engine);
+    write_names(w, "RepoDigests", entry->digests);
+    if (tags->count == 0 && entry->version < 43) {
         strv_add(&old_tags, "<none>:<none>");
         tags = &old_tags;
     }
     write_names(w, "RepoTags", tags);
-    json_member_int(w, "SharedSize", shared_size);
-    json_member_int(w, "Size", image->size);
-    if (version < 44)
-        json_member_int(w, "VirtualSize", image->size);
+    json_member_int(w, "SharedSize", entry->shared_size);
+    json_member_int(w, "Size", size);
+    if (entry->version < 44)
+        json_member_int(w, "VirtualSize", size);
     json_end_object(w);
+}
+
+/* An image of the list, if it matches. */
+static int write_match(struct json_writer *w, const struct images_entry *what, const struct query *query,
+                       struct engine *engine, struct error *err)
+{
+    CLEANUP_STRV struct strv all_tags = STRV_INIT, all_digests = STRV_INIT, tags = STRV_INIT, digests = STRV_INIT;
+    CLEANUP_IMAGE_MANIFESTS struct image_manifests manifests = {0};
+    struct images_entry entry = *what;
+
+    if (!images_shown(entry.image, &all_tags, &all_digests) || !image_matches(entry.image, query))
+        return 0;
+    matching_names(&all_tags, query->references, &tags);
+    matching_names(&all_digests, query->references, &digests);
+    if (json_count(query->references) > 0 && tags.count == 0 && digests.count == 0)
+        return 0;
+    int r = image_manifests_get(engine_images(engine), entry.image, NULL, false, &manifests, err);
+    if (r < 0)
+        return r;
+    entry.tags = &tags;
+    entry.digests = &digests;
+    entry.manifests = &manifests;
+    if (entry.version >= 51)
+        entry.containers = images_whole_containers(engine, entry.image, &manifests);
+    images_write_summary(w, &entry);
+    return 0;
 }
 
 int images_list(struct api_request *request, struct engine *engine, struct error *err)
 {
     bool with_shared = api_query_bool(request, "shared-size", false);
+    bool with_manifests = api_version(request) >= 47 && api_query_bool(request, "manifests", false);
     CLEANUP_JSON struct json *filters = NULL;
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     struct image **images = NULL;
@@ -230,20 +263,17 @@ int images_list(struct api_request *request, struct engine *engine, struct error
         return r;
     json_writer_init(&w, &out);
     json_begin_array(&w);
-    for (size_t i = 0; i < count; i++) {
-        CLEANUP_STRV struct strv all_tags = STRV_INIT, all_digests = STRV_INIT, tags = STRV_INIT, digests = STRV_INIT;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        const struct images_entry entry = {.image = images[i],
+                                           .containers = -1,
+                                           .shared_size =
+                                               with_shared ? images_shared_size(images[i], images, count) : -1,
+                                           .version = api_version(request),
+                                           .engine = with_manifests ? engine : NULL};
 
-        if (!images_shown(images[i], &all_tags, &all_digests) || !image_matches(images[i], &query))
-            continue;
-        matching_names(&all_tags, query.references, &tags);
-        matching_names(&all_digests, query.references, &digests);
-        if (json_count(query.references) > 0 && tags.count == 0 && digests.count == 0)
-            continue;
-        images_write_summary(&w, images[i], &tags, &digests,
-                             api_version(request) < 51 ? -1 : engine_image_containers(engine, images[i]->id),
-                             with_shared ? images_shared_size(images[i], images, count) : -1, api_version(request));
+        r = write_match(&w, &entry, &query, engine, err);
     }
     json_end_array(&w);
     images_free(images, count);
-    return api_reply_json(request, 200, &out);
+    return r < 0 ? r : api_reply_json(request, 200, &out);
 }

@@ -4,7 +4,7 @@
 
 #include "api/server.h"
 #include "base/json_table.h"
-#include "image/image.h"
+#include "image/manifests.h"
 
 struct engine;
 
@@ -53,14 +53,29 @@ int images_push(struct api_request *request, struct engine *engine, struct error
 int images_list(struct api_request *request, struct engine *engine, struct error *err);
 /* Is the image an entry of the list, rather than a platform of another entry? Those of its names that the entry has. */
 bool images_shown(const struct image *image, struct strv *tags, struct strv *digests);
-/* One entry of the list. containers and shared_size below 0: not counted. */
-void images_write_summary(struct json_writer *w, const struct image *image, const struct strv *tags,
-                          const struct strv *digests, int64_t containers, int64_t shared_size, int version);
+/* One entry of the list. */
+struct images_entry {
+    const struct image *image;
+    const struct strv *tags, *digests;
+    const struct image_manifests *manifests;
+    int64_t containers, shared_size; /* below 0: not counted */
+    int version;                     /* of the API, its minor number */
+    struct engine *engine;           /* not NULL: its manifests are asked for, too */
+};
+void images_write_summary(struct json_writer *w, const struct images_entry *entry);
 /* Bytes of the image's layers that other images of the list have too. */
 int64_t images_shared_size(const struct image *image, struct image *const *all, size_t count);
 void images_free(struct image **images, size_t count);
 /* images.c: bytes of all layers, each counted once. */
 int64_t images_layers_size(struct image *const *images, size_t count);
+
+/* image_manifests.c: the member Descriptor, if there is one, and the member Manifests */
+void images_write_descriptor(struct json_writer *w, const struct image_manifests *manifests);
+void images_write_manifests(struct json_writer *w, const struct image_manifests *manifests, struct engine *engine);
+/* Of an image with all platforms of its index that are here: bytes of its layers, number of containers. */
+int64_t images_whole_size(const struct image *image, const struct image_manifests *manifests);
+int64_t images_whole_containers(struct engine *engine, const struct image *image,
+                                const struct image_manifests *manifests);
 
 /* image_inspect.c */
 int images_inspect(struct api_request *request, struct engine *engine, struct error *err);

@@ -58,6 +58,8 @@ int engine_check(struct engine *engine, struct store_check *check, struct error 
 
 /* How many containers were made from the image. */
 int64_t engine_image_containers(struct engine *engine, const char *image_id);
+/* Adds their ids. */
+void engine_image_users(struct engine *engine, const char *image_id, struct strv *ret);
 /* Publishes an image event: action is pull, tag, untag, delete, load, import, push; id is the image's ("sha256:...") or
  * for pull the reference; name goes to the attributes (may be NULL). */
 void engine_image_event(struct engine *engine, const char *action, const char *id, const char *name);

@@ -51,3 +51,14 @@ int engine_image_remove(struct engine *engine, const char *name, const struct im
     free(users.items);
     return r;
 }
+
+void engine_image_users(struct engine *engine, const char *image_id, struct strv *ret)
+{
+    pthread_mutex_lock(&engine->index_lock);
+    for (size_t i = 0; i < engine->count; i++) {
+        const struct container *c = engine->list[i];
+        if (c->image_id != NULL && strcmp(c->image_id, image_id) == 0)
+            strv_add(ret, c->id);
+    }
+    pthread_mutex_unlock(&engine->index_lock);
+}

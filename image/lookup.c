@@ -398,6 +398,7 @@ int image_find_target(struct image_store *store, const char *name_or_id, struct 
     CLEANUP_FREE char *name = NULL;
     ret->index[0] = 0;
     int r = find(store, name_or_id, ret->id, &name, err);
+    ret->named = name != NULL;
     return r < 0 || name == NULL ? r : index_of_name(store, name, ret->index, err);
 }
 

@@ -138,6 +138,7 @@ int image_find(struct image_store *store, const char *name_or_id, char ret_id[DI
 /* What a name or an id stands for: an image, and the index whose platform it is ("": none). */
 struct image_target {
     char id[DIGEST_TEXT_MAX], index[DIGEST_TEXT_MAX];
+    bool named; /* by a name, not an id */
 };
 int image_find_target(struct image_store *store, const char *name_or_id, struct image_target *ret, struct error *err);
 /* The key of table image_name: full name with tag or digest (which wins). The caller frees. */

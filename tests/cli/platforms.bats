@@ -3,6 +3,7 @@
 
 bats_require_minimum_version 1.5.0
 load ../lib/env
+load ../lib/clients
 
 setup_file() {
     env_start
@@ -13,7 +14,7 @@ setup_file() {
     *) OWN=$(uname -m) ;;
     esac
     export OWN
-    put app:1="$OWN+s390x+riscv64" app:2="$OWN+s390x,oci" foreign:1=s390x+riscv64,oci
+    put app:1="$OWN+s390x+riscv64" app:2="$OWN+s390x,oci" foreign:1=s390x+riscv64,oci "single:1=$OWN"
 }
 
 teardown_file() {
@@ -28,6 +29,12 @@ put() { # images, as tests/lib/registry_images.py has them
 teardown() {
     dory ps -aq | xargs -r dory rm -f >/dev/null
     dory images -aq | sort -u | xargs -r dory rmi -f >/dev/null
+}
+
+api() { # path, arguments of curl
+    local path=$1
+    shift
+    curl -s --unix-socket "$ENV_DIR/dory.sock" "$@" "http://d$path"
 }
 
 id() { # name, platform
@@ -220,4 +227,53 @@ blobs() {
     dory pull -q "$app"
     [ "$(platform_of "$app")" = "$OWN" ]
     [ "$(platform_of "$app" linux/s390x)" = s390x ]
+}
+
+@test "list and inspect tell the index and its manifests: what is here, how large, and who uses it" {
+    local app=$REGISTRY/app:1 own index
+    dory pull -q "$app"
+    dory pull -q --platform linux/s390x "$app"
+    own=$(id "$app")
+    index=$(dory image inspect -f '{{index .RepoDigests 0}}' "$app")
+    dory create --name user --platform linux/s390x "$app"
+    api "/v1.51/images/json?manifests=1" >"$BATS_TEST_TMPDIR/list"
+    run -0 jq -c '.[0] | .Id, .Descriptor.mediaType, .Descriptor.digest, .Containers, (.Size == ([.Manifests[].ImageData.Size.Unpacked] | add))' "$BATS_TEST_TMPDIR/list"
+    [ "$output" = "$(printf '"%s"\n"application/vnd.docker.distribution.manifest.list.v2+json"\n"%s"\n1\ntrue' "$own" "${index#*@}")" ]
+    run -0 jq -c '.[0].Manifests[] | [.Kind, .Available, .Descriptor.platform.architecture, .ImageData.Platform.architecture, (.ImageData.Containers | length), .Size.Content > 0, .ID == .Descriptor.digest]' "$BATS_TEST_TMPDIR/list"
+    [ "$output" = "[\"image\",true,\"$OWN\",\"$OWN\",0,true,true]
+[\"image\",true,\"s390x\",\"s390x\",1,true,true]
+[\"image\",false,\"riscv64\",\"riscv64\",0,false,true]" ]
+    [ "$(jq -r '.[0].Manifests[1].ImageData.Containers[0]' "$BATS_TEST_TMPDIR/list")" = "$(dory inspect -f '{{.Id}}' user)" ]
+    # Without being asked for, and to clients that know nothing of it, it is not told.
+    [ "$(api /v1.51/images/json | jq -c '.[0] | has("Manifests"), has("Descriptor")' | paste -sd' ')" = "false true" ]
+    [ "$(api '/v1.46/images/json?manifests=1' | jq -c '.[0] | has("Manifests"), has("Descriptor")' | paste -sd' ')" = "false false" ]
+    # inspect: the index, or of a platform that is asked for its manifest
+    [ "$(api "/v1.48/images/$app/json?manifests=1" | jq -c '.Manifests | length')" = 3 ]
+    [ "$(api "/v1.48/images/$app/json" | jq -r .Descriptor.digest)" = "${index#*@}" ]
+    [ "$(api "/v1.49/images/$app/json?platform=%7B%22os%22%3A%22linux%22%2C%22architecture%22%3A%22s390x%22%7D" | jq -r .Descriptor.digest)" = "$(jq -r '.[0].Manifests[1].ID' "$BATS_TEST_TMPDIR/list")" ]
+    run api "/v1.49/images/$app/json?manifests=1&platform=linux%2Fs390x" -w '%{http_code}'
+    [[ $output == *"conflicting options: manifests and platform options cannot both be set"*400 ]]
+    # A manifest that stands alone is its own descriptor; an import has none.
+    dory pull -q "$REGISTRY/single:1"
+    [ "$(api "/v1.48/images/$REGISTRY/single:1/json?manifests=1" | jq -c '[.Descriptor.digest == .Manifests[0].ID, .Manifests[0].Available, .Manifests[0].ImageData.Platform.architecture]')" = "[true,true,\"$OWN\"]" ]
+    env_images busybox
+    [ "$(api "/v1.48/images/busybox/json?manifests=1" | jq -c '[has("Descriptor"), .Manifests]')" = "[false,[]]" ]
+}
+
+@test "attestations are told from images, and are none" {
+    local app=$REGISTRY/attested:1
+    put "attested:1=$OWN+s390x,attested"
+    dory pull -q "$app"
+    [ "$(api "/v1.51/images/$app/json?manifests=1" | jq -c '[.Manifests[] | [.Kind, .Available, (.AttestationData.For // "")]] | .[2][2] = (.[2][2] | startswith("sha256:"))')" = '[["image",true,""],["image",false,""],["attestation",false,true]]' ]
+}
+
+@test "image ls --tree: dory's and the newer docker's" {
+    local app=$REGISTRY/app:1 newer
+    dory pull -q "$app"
+    dory pull -q --platform linux/s390x "$app"
+    for newer in dory newer; do
+        [ $newer = dory ] || clients_newer
+        if [ $newer = dory ]; then run -0 dory image ls --tree; else run -0 newer_docker image ls --tree; fi
+        [[ $output == *"$app"*"linux/$OWN"*"linux/s390x"* ]]
+    done
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Puts small images of any platform into a registry that speaks plain HTTP.
 
-    registry_images.py HOST:PORT REPOSITORY:TAG=ARCHITECTURE[/VARIANT][+ARCHITECTURE...][,oci|,artifact]...
+    registry_images.py HOST:PORT REPOSITORY:TAG=ARCHITECTURE[/VARIANT][+ARCHITECTURE...][,oci|,artifact|,attested]...
 
 Several architectures make an index, whose images have no tags of their own. Each image has a file "platform" that says
 which it is, and tag and kind in its config, so that others of these are other images."""
@@ -22,6 +22,8 @@ TYPES = {
                  "application/vnd.cncf.helm.chart.content.v1.tar+gzip"),
 }
 
+TYPES["attested"] = TYPES["oci"]
+
 
 def digest(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
@@ -40,6 +42,7 @@ def put_blob(base, repository, data):
 
 INDEXES = {"docker": "application/vnd.docker.distribution.manifest.list.v2+json",
            "oci": "application/vnd.oci.image.index.v1+json"}
+INDEXES["attested"] = INDEXES["oci"]
 
 
 def put_image(base, repository, tag, platform, kind, by_digest=False):
@@ -71,6 +74,12 @@ def put_image(base, repository, tag, platform, kind, by_digest=False):
 
 def put_index(base, repository, tag, platforms, kind):
     members = [put_image(base, repository, tag, platform, kind, by_digest=True) for platform in platforms]
+    if kind == "attested":  # BuildKit's description of the first one, which is no image
+        about = dict(put_image(base, repository, tag, "unknown", "artifact", by_digest=True))
+        about["platform"] = {"architecture": "unknown", "os": "unknown"}
+        about["annotations"] = {"vnd.docker.reference.type": "attestation-manifest",
+                                "vnd.docker.reference.digest": members[0]["digest"]}
+        members.append(about)
     index = json.dumps({"schemaVersion": 2, "mediaType": INDEXES[kind], "manifests": members}, indent=2).encode()
     request(f"{base}/v2/{repository}/manifests/{tag}", "PUT", index, INDEXES[kind])
 
