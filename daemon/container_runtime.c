@@ -62,18 +62,14 @@ int container_runtime_choose(struct engine *engine, const struct container *c, u
 {
     int r = runtimes_find(engine->options, c->host.runtime, &ret->command, err);
 
-    if (r == 0 && ret->command.count > 0 && container_remap(engine, c) != NULL)
-        r = error_set(
-            err, ERROR_NOT_IMPLEMENTED, 0,
-            "runtime %s: user namespaces (userns-remap) are not supported by dory yet with other runtimes than "
-            "its own: use --userns=host",
-            c->host.runtime);
     if (r == 0)
         r = choose_init(engine, c, ret, err);
     if (r < 0 || ret->command.count == 0)
         return r;
     if (has_netns)
         ret->netns_path = supervisor_netns_path(engine->supervisor, c->id);
+    if (has_netns && container_remap(engine, c) != NULL)
+        ret->userns_path = supervisor_userns_path(engine->supervisor, c->id);
     return engine_seccomp_spec(engine, c, capabilities, &ret->seccomp, err);
 }
 
@@ -84,6 +80,7 @@ void container_runtime_release(struct container_runtime *runtime)
         json_table_release(&oci_seccomp_table, runtime->seccomp);
     free(runtime->seccomp);
     free(runtime->netns_path);
+    free(runtime->userns_path);
     free(runtime->init_path);
     *runtime = (struct container_runtime){0};
 }

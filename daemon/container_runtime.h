@@ -16,6 +16,7 @@ struct container_runtime {
     struct strv command;         /* empty: the built-in one */
     struct oci_seccomp *seccomp; /* for another runtime's spec; NULL: nothing is filtered, or the built-in filters */
     char *netns_path;            /* likewise, when there is a prepared namespace */
+    char *userns_path;           /* likewise, when that belongs to a user namespace of its own */
     char *init_path;             /* the program of --init that the spec mounts; NULL: none, or the built-in one */
     bool built_in_init;
 };

@@ -222,6 +222,7 @@ static int step_spec(struct start *s, struct error *err)
                                .ipc_path = s->ipc_path,
                                .host_network = s->host_network,
                                .netns_path = s->runtime.netns_path,
+                               .userns_path = s->runtime.userns_path,
                                .seccomp = s->runtime.seccomp,
                                .init_path = s->runtime.init_path,
                                .host_mqueue = access("/dev/mqueue", F_OK) == 0,

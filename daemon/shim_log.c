@@ -319,6 +319,11 @@ struct log_sink *log_writer_sink(struct log_writer *w)
     return w->sink;
 }
 
+struct log_sink *log_writer_take_sink(struct log_writer *w)
+{
+    return TAKE_PTR(w->sink);
+}
+
 void log_writer_trim(struct log_writer *w)
 {
     madvise(w->buffer, w->buffer_size, MADV_DONTNEED);

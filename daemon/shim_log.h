@@ -49,6 +49,8 @@ int log_writer_add(struct log_writer *writer, enum log_stream stream, const char
 int log_writer_end(struct log_writer *writer, enum log_stream stream);
 /* NULL when there is none. */
 struct log_sink *log_writer_sink(struct log_writer *writer);
+/* The same, and it is the caller's from now on: the writer's end does not close it. */
+struct log_sink *log_writer_take_sink(struct log_writer *writer);
 /* Gives memory back to the kernel; for pauses between bursts. */
 void log_writer_trim(struct log_writer *writer);
 

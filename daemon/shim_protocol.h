@@ -46,6 +46,7 @@
 /* {"shim":1,"shim_start_time":TICKS,"pid":1,"start_time":TICKS,"cgroups_path":""}; pid 0: another runtime makes it */
 #define SHIM_CONTAINER_NAME "container"
 #define SHIM_NETNS_NAME "netns"       /* where another runtime finds the network namespace */
+#define SHIM_USERNS_NAME "userns"     /* and the user namespace that this belongs to, unless that is the host's */
 #define SHIM_EXEC_PREFIX "exec."      /* exec.EXECID: {"pid":1,"note":...} */
 #define SHIM_EXEC_EXIT_SUFFIX ".exit" /* exec.EXECID.exit: {"status":0,"finished":NS} */
 

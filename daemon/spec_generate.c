@@ -305,7 +305,7 @@ static void put_namespaces(struct json_writer *w, const struct spec_input *in)
     json_begin_array(w);
     put_namespace(w, "mount", NULL);
     if (in->remap != NULL)
-        put_namespace(w, "user", NULL);
+        put_namespace(w, "user", in->userns_path);
     if (!in->host_network)
         put_namespace(w, "network", in->netns_path); /* the built-in runtime gets its descriptor beside the spec */
     if (!equals(h->uts_mode, "host"))

@@ -31,6 +31,7 @@ struct spec_input {
     bool host_network;
     bool host_mqueue;                  /* the host has /dev/mqueue to share with --ipc host */
     const char *netns_path;            /* a network namespace to join; NULL: new, unless host_network */
+    const char *userns_path;           /* with remap: a user namespace to join; NULL: new, or that of netns */
     const struct oci_seccomp *seccomp; /* into the spec; NULL: the filter goes beside it, or there is none */
     const char *init_path;             /* a program of the host that becomes pid 1 and runs the container's; NULL */
     const char *pid_path;              /* a pid namespace to join; NULL: new, or the host's if pid_mode says so */

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 
 #include "base/file.h"
@@ -121,10 +122,13 @@ static int open_loop(struct supervisor *s, struct error *err)
 static int open_root(struct supervisor *s, struct error *err)
 {
     CLEANUP_FREE char *path = xasprintf("%s/shim", s->options.exec_root);
-    int r = file_mkdirs(path, 0700, err);
+    /* The directories of containers below say who may see more: with another runtime the root of a user namespace. */
+    int r = file_mkdirs(path, 0711, err);
 
     if (r < 0)
         return r;
+    if (chmod(path, 0711) < 0)
+        return error_errno(err, errno, "%s", path);
     s->root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->root_fd < 0)
         return error_errno(err, errno, "open %s", path);

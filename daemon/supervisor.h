@@ -58,6 +58,9 @@ void supervisor_close(struct supervisor *supervisor);
 /* Where another runtime finds the network namespace that a start of `id` hands over; the caller frees. */
 char *supervisor_netns_path(const struct supervisor *supervisor, const char *id);
 
+/* Likewise the user namespace that this belongs to. */
+char *supervisor_userns_path(const struct supervisor *supervisor, const char *id);
+
 int supervisor_spawn(struct supervisor *supervisor, const char *id, struct shim **ret, struct error *err);
 
 /* A client to be attached: the descriptor goes to the shim, which speaks docker's stream format on it (raw with a tty,

@@ -64,6 +64,11 @@ static uint32_t add_runtime(struct outgoing_start *out, const struct strv *comma
     return (uint32_t)(out->tail.size - before);
 }
 
+char *supervisor_userns_path(const struct supervisor *s, const char *id)
+{
+    return xasprintf("%s/shim/%s/" SHIM_USERNS_NAME, s->options.exec_root, id);
+}
+
 char *supervisor_netns_path(const struct supervisor *s, const char *id)
 {
     return xasprintf("%s/shim/%s/" SHIM_NETNS_NAME, s->options.exec_root, id);

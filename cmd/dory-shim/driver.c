@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -86,14 +87,39 @@ struct places {
     int rootfs_fd, netns_fd;
 };
 
+/* Binds a namespace to a file of the bundle. */
+static int mount_namespace_file(const struct driver *driver, int namespace_fd, const char *name, struct error *err)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/%s", driver->bundle, name);
+    CLEANUP_FREE char *link = xasprintf("/proc/self/fd/%d", namespace_fd);
+    CLEANUP_CLOSE int file = openat(driver->dir_fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    if (file < 0 || mount(link, path, NULL, MS_BIND, NULL) < 0)
+        return error_errno(err, errno, "mount a namespace of the container on %s", path);
+    return 0;
+}
+
+/* The network namespace belongs to the container's user namespace, whose root has to find its way to its files. */
+static int make_userns_place(const struct driver *driver, int netns_fd, struct error *err)
+{
+    CLEANUP_CLOSE int owner = ioctl(netns_fd, NS_GET_USERNS);
+    CLEANUP_CLOSE int ours = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+    struct stat a, b;
+
+    if (owner < 0 || ours < 0 || fstat(owner, &a) < 0 || fstat(ours, &b) < 0)
+        return error_errno(err, errno, "user namespace of the container's network");
+    if (a.st_ino == b.st_ino)
+        return 0;
+    if (fchmod(driver->dir_fd, 0711) < 0)
+        return error_errno(err, errno, "%s", driver->bundle);
+    return mount_namespace_file(driver, owner, SHIM_USERNS_NAME, err);
+}
+
 /* In the child that becomes the runtime: a mount namespace with the container's root in it. */
 static int make_places(const void *data, struct error *err)
 {
     const struct places *p = data;
     CLEANUP_FREE char *root = xasprintf("%s/rootfs", p->driver->bundle);
-    CLEANUP_FREE char *netns = xasprintf("%s/" SHIM_NETNS_NAME, p->driver->bundle);
-    CLEANUP_FREE char *netns_link = xasprintf("/proc/self/fd/%d", p->netns_fd);
-    CLEANUP_CLOSE int netns_file = -1;
     int r;
 
     if (unshare(CLONE_NEWNS) < 0)
@@ -107,10 +133,8 @@ static int make_places(const void *data, struct error *err)
         return error_errno(err, errno, "mount the container's root on %s", root);
     if (p->netns_fd < 0)
         return 0;
-    netns_file = openat(p->driver->dir_fd, SHIM_NETNS_NAME, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (netns_file < 0 || mount(netns_link, netns, NULL, MS_BIND, NULL) < 0)
-        return error_errno(err, errno, "mount the network namespace on %s", netns);
-    return 0;
+    r = mount_namespace_file(p->driver, p->netns_fd, SHIM_NETNS_NAME, err);
+    return r < 0 ? r : make_userns_place(p->driver, p->netns_fd, err);
 }
 
 /* The process that the runtime has left to us; *ret_pid_fd is a pidfd. */

@@ -43,7 +43,7 @@ struct driver_start {
     size_t spec_size;
     const char *cgroups_path;
     int rootfs_fd; /* a detached mount: becomes BUNDLE/rootfs */
-    int netns_fd;  /* becomes BUNDLE/netns; -1: none */
+    int netns_fd;  /* becomes BUNDLE/netns, its user namespace BUNDLE/userns unless that is ours; -1: none */
     bool terminal;
     uint16_t rows, columns; /* 0: as it comes */
     int stdio[3];           /* unless terminal; -1 is /dev/null */

@@ -132,7 +132,7 @@ void ending_advance(struct shim *shim)
         /* Not before: whoever follows the log looks up when it is closed, and finds that the daemon knows. */
         if (output_ended(streams))
             log_close(streams);
-        if (no_clients && !shim->execs)
+        if (no_clients && !shim->execs && log_all_sent(streams))
             loop_quit(shim->loop, 0);
     }
     client_sweep(streams);

@@ -7,7 +7,7 @@
 
 static struct log_sink *sink_of(const struct streams *streams)
 {
-    return streams->log ? log_writer_sink(streams->log) : NULL;
+    return streams->log ? log_writer_sink(streams->log) : streams->rest;
 }
 
 /* The container goes on when its log cannot be written; the daemon is told when that begins. */
@@ -124,11 +124,33 @@ bool log_all_sent(const struct streams *streams)
     return !sink || !log_sink_is_awaited(sink);
 }
 
-void log_close(struct streams *streams)
+static void drop_rest(struct streams *streams)
 {
     stop_watching(streams);
     loop_remove(streams->log_timer);
     streams->log_timer = NULL;
+    log_sink_close(streams->rest);
+    streams->rest = NULL;
+}
+
+static void on_rest_over(struct loop_source *source, void *data)
+{
+    struct streams *streams = data;
+
+    (void)source;
+    streams->rest_timer = NULL;
+    drop_rest(streams);
+    ending_advance(streams->shim);
+}
+
+void log_close(struct streams *streams)
+{
+    if (!streams->log)
+        return;
+    streams->rest = log_writer_take_sink(streams->log);
     log_writer_close(streams->log);
     streams->log = NULL;
+    if (log_all_sent(streams) ||
+        loop_add_timer(streams->shim->loop, LOG_REST_MS, on_rest_over, streams, &streams->rest_timer) < 0)
+        drop_rest(streams);
 }

@@ -41,6 +41,8 @@
 /* How long output may keep the report of the end waiting: a client that does not read, or a process that has escaped
  * with the pipe. */
 #define ENDING_GRACE_MS 2000
+/* A log server that is slow gets the rest after the container's end was told, if it takes it within this time. */
+#define LOG_REST_MS 60000
 /* Buffers go back to the kernel after so much silence. */
 #define TRIM_MS 300
 

@@ -57,10 +57,12 @@ struct streams {
     struct input input;
     struct client *clients;
     struct log_writer *log; /* NULL: none */
+    struct log_sink *rest;  /* the log's, after its end, while something has still to be sent */
     bool log_failing;
     struct loop_source *log_source; /* while a sink has something to send, or waits for an answer */
     uint32_t log_events;            /* what it waits for */
     struct loop_source *log_timer;  /* while its time is limited, or it is without a connection */
+    struct loop_source *rest_timer; /* then the server has had its time */
 };
 
 /* ---- streams.c ---- */
@@ -92,6 +94,8 @@ void log_end(struct streams *streams, enum log_stream stream);
 /* What it is sent to cannot keep up: the process has to wait. */
 bool log_is_slow(const struct streams *streams);
 bool log_all_sent(const struct streams *streams);
+/* The file is closed. What a server has not taken yet is sent for LOG_REST_MS more: until log_all_sent(), for which
+ * ending_advance() looks. */
 void log_close(struct streams *streams);
 
 /* ---- output.c ---- */

@@ -8,11 +8,7 @@ setup_file() {
     ENV_DIR=
     directory=$(mktemp -d)
     echo "$directory" >"$BATS_FILE_TMPDIR/programs"
-    # crun refuses hosts whose cgroup2 hierarchy has controllers beside those of v1: there it is shown v1 alone.
-    printf '#!/bin/sh\nexec crun "$@"\n' >"$directory/crun"
-    if grep -q . /sys/fs/cgroup/unified/cgroup.controllers 2>/dev/null; then
-        printf '#!/bin/sh\nexec unshare -m sh -c '"'"'umount -l /sys/fs/cgroup/unified; exec crun "$@"'"'"' crun "$@"\n' >"$directory/crun"
-    fi
+    env_crun "$directory/crun"
     # Fails without a word; hangs.
     printf '#!/bin/sh\nexit 7\n' >"$directory/mute"
     # runc that hangs in the calls that a file asks for, with a child of its own.

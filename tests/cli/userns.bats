@@ -18,6 +18,7 @@ setup_file() {
     ETC=$(mktemp -d "${TMPDIR:-/tmp}/dory-etc.XXXXXX")
     chmod 755 "$ETC"
     cp -a /etc/. "$ETC"
+    sed -i /^dockremap:/d "$ETC"/{passwd,shadow,group,gshadow} # of a dockerd on this host
     echo tester:x:4321:4321::/:/bin/false >>"$ETC/passwd"
     printf '%s\n' tester:x:4321: others:x:4322: >>"$ETC/group"
     echo "tester:$UID0:65536" >"$ETC/subuid"
@@ -29,8 +30,9 @@ mount --bind "$ETC" /etc || exit
 chmod 755 "$ENV_DIR" # dockerd wants the way to its data open
 exec "$@"
 L
+    env_crun "$ETC/crun"
     ENV_LAUNCH=(unshare -m sh "$ETC/launch")
-    ENV_CONFIG='{"userns-remap": "tester", "runtimes": {"other": {"path": "/usr/sbin/runc"}}}' env_start
+    ENV_CONFIG='{"userns-remap": "tester", "runtimes": {"runc": {"path": "runc"}, "crun": {"path": "'$ETC'/crun"}, "second": {"path": "'$DORY_BIN'/dory-runtime"}}}' env_start
     env_images busybox
     export ROOT=$ENV_DIR/data/$UID0.$GID0
     chmod 755 "$ENV_DIR"
@@ -320,10 +322,47 @@ owned_by() { # container path uid/gid
     [ "$(dory run --rm placed stat -c %u:%g /tmp/toput | sort -u)" = 0:0 ]
 }
 
-@test "other runtimes are refused by name" {
+@test "containers of other runtimes have the mapping, and what goes with it" {
     ours
-    run -125 dory run --rm --runtime other busybox true
-    [[ $output == *"runtime other: user namespaces (userns-remap) are not supported by dory yet with other runtimes than its own"* ]]
+    for runtime in runc crun second; do
+        echo "# $runtime"
+        run -0 dory run --rm --runtime $runtime busybox sh -c 'echo $(cat /proc/self/uid_map /proc/self/gid_map); stat -c %u:%g / /etc/hosts; touch /mine; stat -c %u:%g /mine'
+        [ "${lines[0]}" = "0 $UID0 65536 0 $GID0 65536" ]
+        [ "$(printf '%s\n' "${lines[@]:1}" | sort -u)" = 0:0 ]
+        run -0 dory run --rm --runtime $runtime -v "$ENV_DIR/shared:/shared" busybox sh -c 'cat /shared/readable; cat /shared/secret || echo denied'
+        [[ $output == readable*denied ]]
+        dory volume create "vol-$runtime" >/dev/null
+        dory run --rm --runtime $runtime -v "vol-$runtime:/vol" -u 12:13 --tmpfs /scratch:uid=12 busybox sh -c '[ $(stat -c %u /vol /scratch | paste -sd,) = 0,12 ] && touch /scratch/x'
+        dory run --rm --runtime $runtime -v "vol-$runtime:/vol" busybox touch /vol/made
+        [ "$(stat -c %u:%g "$ROOT/volumes/vol-$runtime/_data/made")" = "$UID0:$GID0" ]
+        dory run -d --name "all-$runtime" --runtime $runtime -m 64m --pids-limit 50 --init --device /dev/full:/dev/other -w /work/deep \
+            --health-cmd 'test -e /healthy' --health-interval 100ms --health-retries 1000 -p 127.0.0.1::8000 busybox \
+            sh -c 'touch /healthy; exec httpd -f -p 8000 -h /etc' >/dev/null
+        [ "$(dory wait --condition healthy "all-$runtime")" = 0 ]
+        [ "$(curl -sf --retry 20 --retry-connrefused "http://$(dory port "all-$runtime" 8000)/hostname")" = "$(dory inspect -f '{{.Config.Hostname}}' "all-$runtime")" ]
+        [ "$(stat -c %u "/proc/$(dory inspect -f '{{.State.Pid}}' "all-$runtime")")" = $UID0 ]
+        [ "$(dory exec -u 7:8 "all-$runtime" sh -c 'echo $(id -u):$(id -g) $PWD $(cat /proc/1/comm)')" = "7:8 /work/deep docker-init" ]
+        [ "$(dory exec -t "all-$runtime" sh -c 'tty >/dev/null && stat -c %u /dev/pts/0' | tr -d '\r')" = 0 ]
+        run -1 dory exec "all-$runtime" sh -c 'echo x >/dev/other'
+        [[ $output == *"No space left"* ]]
+        dory update -m 80m --memory-swap 80m "all-$runtime" >/dev/null
+        [[ $(dory stats --no-stream --format '{{.MemUsage}}' "all-$runtime") == *" / 80MiB" ]]
+        dory pause "all-$runtime"
+        dory unpause "all-$runtime"
+        [[ $(dory top "all-$runtime" -o uid,comm) == *"$UID0"*httpd* ]]
+        env_daemon_kill
+        env_daemon_start
+        dory exec "all-$runtime" true
+        # Those who share its namespaces are in its user namespace.
+        [ "$(dory run --rm --runtime $runtime --network "container:all-$runtime" --pid "container:all-$runtime" busybox sh -c 'wget -qO- http://127.0.0.1:8000/hostname; ls /sys/class/net')" = \
+            "$(dory inspect -f '{{.Config.Hostname}}' "all-$runtime")"$'\neth0\nlo' ]
+        dory stop -t 20 "all-$runtime"
+        [ "$(dory inspect -f '{{.State.ExitCode}}' "all-$runtime")" = 143 ]
+        run -1 dory run --rm --runtime $runtime --network none busybox sh -c 'ls /sys/class/net; mknod /node c 1 3'
+        echo "$output"
+        [[ $output == lo*"Operation not permitted"* ]]
+        [ "$(dory run --rm --runtime $runtime --userns host busybox cat /proc/self/uid_map | tr -s ' ')" = " 0 0 4294967295" ]
+    done
 }
 
 @test "RUN is mapped, and the image has the ids of the container" {

@@ -164,6 +164,15 @@ env_remove_rules() {
     done
 }
 
+# env_crun FILE: a program that is crun. It refuses hosts whose cgroup2 hierarchy has controllers beside those of v1: there it is shown v1 alone.
+env_crun() {
+    printf '#!/bin/sh\nexec crun "$@"\n' >"$1"
+    if grep -q . /sys/fs/cgroup/unified/cgroup.controllers 2>/dev/null; then
+        printf '#!/bin/sh\nexec unshare -m sh -c '"'"'umount -l /sys/fs/cgroup/unified; exec crun "$@"'"'"' crun "$@"\n' >"$1"
+    fi
+    chmod 755 "$1"
+}
+
 # ---- base images ----
 
 # A root filesystem of Debian's busybox-static as a tar: prints its path.
