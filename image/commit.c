@@ -242,6 +242,36 @@ int image_commit(struct image_store *store, const struct image_commit *commit, c
     return r;
 }
 
+int image_layer_commit(struct image_store *store, struct layer_ingest *ingest, struct error *err)
+{
+    struct moved CLEANUP(moved_release) moved = {0};
+    const struct image_commit_layer layer = {.ingest = ingest};
+    const char *diff_id = layer_ingest_info(ingest)->diff_id;
+    int r = db_begin(store->db, err);
+    if (r < 0) {
+        return r;
+    }
+    r = commit_layer(store, &layer, &moved, err);
+    db_lock(store->db); /* as above */
+    if (r < 0) {
+        db_rollback(store->db);
+    } else {
+        store_pin(store, diff_id);
+        r = db_commit(store->db, err);
+        if (r < 0) {
+            image_layer_unpin(store, diff_id);
+        }
+    }
+    if (r < 0) {
+        moved_undo(store, &moved);
+    }
+    db_unlock(store->db);
+    if (r == 0 && moved.names.count > 0) {
+        store_sync_later(store);
+    }
+    return r;
+}
+
 int image_add_manifest(struct image_store *store, const char *id, const struct image_commit *what, struct error *err)
 {
     int r = db_begin(store->db, err);

@@ -108,6 +108,11 @@ struct image_commit {
 int image_commit(struct image_store *store, const struct image_commit *commit, char ret_id[DIGEST_TEXT_MAX],
                  struct error *err);
 
+/* A finished layer comes into the store without an image, pinned (image_layer_unpin): somebody has to use it
+ * (image/draft.h: image_layer_use), best in the same transaction of the caller's. One that is there already is that
+ * one. */
+int image_layer_commit(struct image_store *store, struct layer_ingest *ingest, struct error *err);
+
 /* The id a name points at now; false when the name is unknown ("Image is up to date" needs it). `ref` with tag or
  * digest. */
 bool image_resolve(struct image_store *store, const struct reference *ref, char ret_id[DIGEST_TEXT_MAX]);

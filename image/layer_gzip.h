@@ -1,5 +1,5 @@
-/* A layer of the store as a gzip stream, for a push: made by a thread of its own, read as it comes. Private to image/.
- */
+/* A layer of the store as a gzip stream, for a push or a build cache: made by a thread of its own, read as it
+ * comes. */
 #ifndef DORY_IMAGE_LAYER_GZIP_H
 #define DORY_IMAGE_LAYER_GZIP_H
 

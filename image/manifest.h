@@ -24,6 +24,9 @@
 #define MEDIA_DOCKER_LIST "application/vnd.docker.distribution.manifest.list.v2+json"
 #define MEDIA_OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
 #define MEDIA_OCI_INDEX "application/vnd.oci.image.index.v1+json"
+/* Layers as they are sent. */
+#define PUSH_MEDIA_GZIP "application/vnd.docker.image.rootfs.diff.tar.gzip"
+#define PUSH_MEDIA_OCI_GZIP "application/vnd.oci.image.layer.v1.tar+gzip"
 #define MEDIA_DOCKER_SCHEMA1 "application/vnd.docker.distribution.manifest.v1+json"
 #define MEDIA_DOCKER_SCHEMA1_SIGNED "application/vnd.docker.distribution.manifest.v1+prettyjws"
 

@@ -8,9 +8,6 @@
 #include "image/registry.h"
 #include "image/workers.h"
 
-#define PUSH_MEDIA_GZIP "application/vnd.docker.image.rootfs.diff.tar.gzip"
-#define PUSH_MEDIA_OCI_GZIP "application/vnd.oci.image.layer.v1.tar+gzip"
-
 struct push {
     struct image_store *store;
     const struct image_push_options *options;

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "api/buildkit/service.h"
+#include "api/buildkit/solve_cache.h"
 #include "base/memory.h"
+#include "daemon/build/cache_export.h"
 #include "image/platform.h"
 
 int service_receive(struct grpc_call *call, void *(*unpack)(ProtobufCAllocator *, size_t, const uint8_t *), void **ret,
@@ -106,14 +108,10 @@ static int check_request(struct solve *solve, struct error *err)
     if (request->source_policy && request->source_policy->n_rules > 0)
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "source policies are not supported");
     if (request->cache && *request->cache->export_ref)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "cache export is not supported");
-    for (size_t i = 0; request->cache && i < request->cache->n_exports; i++) {
-        /* Every image serves as cache: its history says what its layers are of. */
-        if (strcmp(request->cache->exports[i]->type, "inline") != 0)
-            return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                             "cache export is not supported but within the image (inline)");
-    }
-    return solve_export_check(solve, err);
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                         "cache export of the oldest form (export_ref) is not supported");
+    int r = solve_export_check(solve, err);
+    return r < 0 ? r : solve_cache_prepare(solve, err);
 }
 
 static int run_frontend(struct solve *solve, struct error *err)
@@ -158,6 +156,9 @@ int control_run(struct solve_list *list, struct solve *solve, struct error *err)
     solve_close(solve);
     if (r == 0)
         r = solve_export(solve, err);
+    if (r == 0)
+        r = solve_cache_export(solve, err);
+    cache_set_free(TAKE_PTR(solve->used)); /* the records may be pruned again */
     solve->failed = r < 0;
     solve->cancelled = r < 0 && err->kind == ERROR_CANCELLED;
     if (solve->cancelled)

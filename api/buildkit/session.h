@@ -82,4 +82,9 @@ int session_send_bytes(void *data, const void *bytes, size_t size, struct error 
 int session_send_close(struct grpc_call *call, struct error *err);
 int session_send_tree(struct session *session, int exporter, int cancel_fd, int dir_fd, struct error *err);
 
+/* session_content.c: a directory of the client's with build caches, as a place of daemon/build/cache_place.h, for as
+ * long as the session. manifest: the digest of the one to read; NULL: it is only written to. */
+struct cache_place *session_content(struct session *session, const char *directory, const char *manifest,
+                                    int cancel_fd);
+
 #endif

@@ -50,6 +50,7 @@ struct solve {
     /* The result, of the thread that has entered, and after solve_close() of its caller. */
     bool built;
     struct build_result result;
+    struct cache_set *used; /* what caches that are written to are made of; NULL: none is */
     int tree_fd;            /* a file with the resulting files as a tar; -1 */
     struct strmap response; /* exporter_response */
     struct strmap metadata; /* of a subrequest: result.json ... */

@@ -8,6 +8,7 @@
 #include "daemon/engine.h"
 #include "daemon/ulimits.h"
 #include "image/platform.h"
+#include "image/reference.h"
 
 struct reader {
     struct solve_options *ret;
@@ -237,22 +238,49 @@ static int read_cache_from(struct reader *r, const char *name, const char *value
     return 0;
 }
 
+static int read_directory_cache(struct reader *r, const struct json *attrs)
+{
+    struct solve_options *o = r->ret;
+    const char *directory = json_get_string(attrs, "src"), *digest = json_get_string(attrs, "digest");
+    if (!directory || !*directory)
+        return error_set(r->err, ERROR_INVALID, 0, "local cache importer requires src");
+    if (!digest || !digest_is_valid(digest))
+        return error_set(r->err, ERROR_INVALID, 0, "local cache importer requires explicit digest");
+    o->directory_caches =
+        xreallocarray(o->directory_caches, o->directory_cache_count + 1, sizeof(*o->directory_caches));
+    o->directory_caches[o->directory_cache_count++] =
+        (struct solve_directory_cache){.directory = directory, .digest = digest};
+    return 0;
+}
+
+static int read_cache_import(struct reader *r, const struct json *entry)
+{
+    const char *type = json_get_string(entry, "Type");
+    const struct json *attrs = json_get(entry, "Attrs");
+    const char *ref = json_get_string(attrs, "ref");
+    if (type && strcmp(type, "local") == 0)
+        return read_directory_cache(r, attrs);
+    if (!type || strcmp(type, "registry") != 0)
+        return error_set(r->err, ERROR_NOT_IMPLEMENTED, 0,
+                         "cache imports of type %.100s are not supported: only registry and local are",
+                         type ? type : "\"\"");
+    if (!ref || !*ref)
+        return error_set(r->err, ERROR_INVALID, 0, "registry cache importer requires ref");
+    strv_add(&r->ret->build.cache_from, ref);
+    return 0;
+}
+
 /* [{"Type":"registry","Attrs":{"ref":"..."}}] */
 static int read_cache_imports(struct reader *r, const char *name, const char *value)
 {
-    CLEANUP_JSON struct json *tree = NULL;
-    int failed = json_parse(value, strlen(value), &tree, r->err);
+    if (r->ret->cache_imports)
+        return error_set(r->err, ERROR_INVALID, 0, "%s is given twice", name);
+    int failed = json_parse(value, strlen(value), &r->ret->cache_imports, r->err);
     if (failed < 0)
         return error_context(r->err, "%s", name);
-    for (size_t i = 0; i < json_count(tree); i++) {
-        const char *type = json_get_string(json_at(tree, i), "Type");
-        const char *ref = json_get_string(json_get(json_at(tree, i), "Attrs"), "ref");
-        if (!type || strcmp(type, "registry") != 0 || !ref)
-            return error_set(r->err, ERROR_NOT_IMPLEMENTED, 0, "cache imports of type %.100s are not supported",
-                             type ? type : "\"\"");
-        strv_add(&r->ret->build.cache_from, ref);
-    }
-    return 0;
+    for (size_t i = 0; failed == 0 && i < json_count(r->ret->cache_imports); i++)
+        failed = read_cache_import(r, json_at(r->ret->cache_imports, i));
+    return failed;
 }
 
 static int read_nothing(struct reader *r, const char *name, const char *value)
@@ -353,5 +381,7 @@ void solve_options_release(struct solve_options *options)
     strmap_release(&options->contexts);
     strv_release(&options->build.no_cache_filter);
     strv_release(&options->build.cache_from);
+    free(options->directory_caches);
+    json_free(options->cache_imports);
     host_config_release(&options->build.host);
 }

@@ -5,6 +5,13 @@
 
 #include "api/buildkit/solve.h"
 
+struct run;
+/* A cache in a directory of the client's. */
+struct solve_directory_cache {
+    const char *directory, *digest; /* of the manifest */
+    struct run *run;                /* solve_run.c's */
+};
+
 struct solve_options {
     struct build_options build; /* but for files, names, events and suppliers */
     const char *context;        /* URL; NULL: the client's directory context_key */
@@ -14,7 +21,10 @@ struct solve_options {
     bool filename_given, keep_git_dir;
     struct strmap local_sessions; /* of directories that another session has: its id */
     struct strmap contexts;       /* named ones */
-    const char *subrequest;       /* "frontend.targets" ...; NULL: a build */
+    struct solve_directory_cache *directory_caches;
+    size_t directory_cache_count;
+    struct json *cache_imports; /* what they point into */
+    const char *subrequest;     /* "frontend.targets" ...; NULL: a build */
     int64_t source_date_epoch;
 };
 

@@ -9,6 +9,7 @@
 #include "base/timestamp.h"
 #include "daemon/build/check.h"
 
+#define STEP_TASKS 15000 /* numbers of what the builder does besides its steps, from here on */
 #define VERTEX_MAX (7 + DIGEST_HEX_MAX)
 
 struct solve_progress {
@@ -20,6 +21,7 @@ struct solve_progress {
         bool cached;
     } * vertexes; /* by the step's id */
     size_t count, capacity;
+    struct solve_step task;
 };
 
 Bk__Timestamp solve_timestamp(int64_t ns)
@@ -264,6 +266,17 @@ static void on_finding(const struct check_finding *finding, void *data)
     tell_warning(p->solve, &warning, text, p->file, finding->first_line, finding->last_line);
 }
 
+/* One after the other. */
+static void on_task(int number, const char *name, bool ended, const struct error *error, void *data)
+{
+    struct solve_progress *p = data;
+    if (!ended)
+        solve_step_begin(&p->task, p->solve, STEP_TASKS + (unsigned)number, name);
+    p->task.name = name;
+    if (ended)
+        solve_step_end(&p->task, error);
+}
+
 const struct build_events solve_events = {
     .started = on_started,
     .cached = on_cached,
@@ -272,6 +285,7 @@ const struct build_events solve_events = {
     .done = on_done,
     .warning = on_warning,
     .finding = on_finding,
+    .task = on_task,
 };
 
 struct solve_progress *solve_progress_new(struct solve *solve, const char *file)

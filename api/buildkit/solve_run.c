@@ -28,6 +28,7 @@ static void run_release(struct run *run)
         source_release(&run->named[i]);
     free(run->named);
     free(run->contexts);
+    free(run->cache_places);
     free(run->text);
     free(run->text_name);
     images_release_registries(&run->registries);
@@ -220,6 +221,28 @@ static int answer_subrequest(struct run *run, struct error *err)
     return r < 0 ? r : solve_subrequest(run->solve, run->options.subrequest, o, err);
 }
 
+/* A directory of the client's with a cache. */
+static struct cache_place *open_directory(void *data)
+{
+    const struct solve_directory_cache *cache = data;
+    struct run *run = cache->run;
+    return session_content(run->session, cache->directory, cache->digest, run->solve->cancel_fd);
+}
+
+static void fill_cache_places(struct run *run)
+{
+    struct solve_options *o = &run->options;
+    run->cache_places = xcalloc(o->directory_cache_count + 1, sizeof(*run->cache_places));
+    for (size_t i = 0; run->session && i < o->directory_cache_count; i++) {
+        struct solve_directory_cache *cache = &o->directory_caches[i];
+        cache->run = run;
+        run->cache_places[i] =
+            (struct build_cache_place){.name = cache->directory, .open = open_directory, .data = cache};
+    }
+    o->build.cache_places = run->cache_places;
+    o->build.cache_place_count = run->session ? o->directory_cache_count : 0;
+}
+
 /* What the build and the search for its needs have in common. */
 static void fill_options(struct run *run)
 {
@@ -235,6 +258,8 @@ static void fill_options(struct run *run)
     o->cancel_fd = run->solve->cancel_fd;
     o->suppliers = suppliers_of(run);
     o->squash = run->solve->squash;
+    o->used = run->solve->used;
+    fill_cache_places(run);
 }
 
 static int prepare(struct run *run, Bk__Entry *const *options, size_t count, struct error *err)

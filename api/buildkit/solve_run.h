@@ -32,6 +32,7 @@ struct run {
     struct source dockerfile, context;
     struct source *named; /* as many as options.contexts */
     struct build_context *contexts;
+    struct build_cache_place *cache_places; /* as many as options.directory_caches */
     char *text, *text_name;
     size_t text_size;
 };

@@ -12,7 +12,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/timestamp.h"
+#include "daemon/build/cache_export.h"
 #include "daemon/build/cache_from.h"
+#include "daemon/build/cache_import.h"
 #include "daemon/build/execute.h"
 #include "daemon/build/finish.h"
 #include "daemon/engine_internal.h"
@@ -448,6 +450,7 @@ static void release_runs(struct build *build)
         build_state_release(&build->runs[i].state);
         build_scope_release(&build->runs[i].scope);
         cache_from_release(&build->runs[i]);
+        strv_release(&build->runs[i].keys);
         free(build->runs[i].infos);
     }
     free(build->runs);
@@ -465,6 +468,7 @@ static void release(struct build *build)
     free(build->new_rows);
     for (size_t i = 0; i < build->touched.count; i++)
         build_key_unhold(build->service, build->touched.items[i]);
+    cache_imports_close(build);
     strv_release(&build->touched);
     strv_release(&build->resolved);
     strv_release(&build->texts);
@@ -483,9 +487,12 @@ static void destroy(struct build *build)
 static void run_steps(struct build *build)
 {
     struct error failed = {0};
+    cache_imports_open(build);
     tell_globals(build);
     run_watched(build);
     if (!build->failed && build_finish(build, &failed) < 0)
+        build_fail(build, &failed);
+    if (!build->failed && build->options->used && cache_set_add(build->options->used, build, &failed) < 0)
         build_fail(build, &failed);
     if (!build->failed)
         tell_warnings(build);

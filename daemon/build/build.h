@@ -21,6 +21,8 @@
 #include "daemon/host_config.h"
 #include "image/image.h"
 
+struct cache_place;
+struct cache_set;
 struct check_finding;
 struct engine;
 
@@ -91,6 +93,16 @@ struct build_events {
     /* Each of what the checks find (check.h), before the first step. NULL: with check_only they are warnings, else
      * nothing is told of them. */
     void (*finding)(const struct check_finding *finding, void *data);
+    /* Something that is no step, by its number (from 0): it begins, and ends; error: it failed, which does not matter
+     * to the build. Before the first step, from the caller's thread. NULL: failures are warnings. */
+    void (*task)(int number, const char *name, bool ended, const struct error *error, void *data);
+    void *data;
+};
+
+/* A cache that is kept elsewhere, opened when it is its turn. */
+struct build_cache_place {
+    const char *name; /* for messages */
+    struct cache_place *(*open)(void *data);
     void *data;
 };
 
@@ -111,9 +123,14 @@ struct build_options {
     bool no_cache;
     struct strv no_cache_filter; /* stages that do not use the cache */
     bool pull;                   /* base images are pulled even when they are here */
-    struct strv cache_from;      /* images whose layers serve as results when their history fits */
-    bool cache_from_only;        /* where cache_from names some, this machine's results count only as far as they say */
-    bool squash;                 /* one layer above the base */
+    struct strv cache_from;      /* images whose layers serve as results when their history fits, and build caches in
+                                    registries */
+    /* Caches that are kept elsewhere besides those of cache_from: what `open` returns is a cache_place.h. */
+    const struct build_cache_place *cache_places;
+    size_t cache_place_count;
+    struct cache_set *used; /* learns what this build has used and made (cache_export.h); may be NULL */
+    bool cache_from_only;   /* where cache_from names some, this machine's results count only as far as they say */
+    bool squash;            /* one layer above the base */
 
     /* Of the containers of RUN; only these members count, each as for a container: network_mode, extra_hosts, dns*,
      * shm_size, ulimits, memory, memory_swap, cpu_shares, cpu_period, cpu_quota, cpuset_*, cgroup_parent, security_opt,

@@ -34,6 +34,10 @@ static const char schema[] =
     " content TEXT, diff_id TEXT, size INTEGER NOT NULL, created INTEGER NOT NULL, last_used INTEGER NOT NULL,"
     " use_count INTEGER NOT NULL, second INTEGER NOT NULL, nonce TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS build_cache_layer ON build_cache(diff_id);"
+    /* Layers in the form in which they were sent to other caches. */
+    "CREATE TABLE IF NOT EXISTS build_cache_blob(diff_id TEXT PRIMARY KEY, digest TEXT NOT NULL, size INTEGER NOT NULL)"
+    " WITHOUT ROWID;"
+    "DELETE FROM build_cache_blob WHERE diff_id NOT IN (SELECT diff_id FROM layer);"
     /* Containers of steps that run. */
     "CREATE TABLE IF NOT EXISTS build_container(id TEXT PRIMARY KEY) WITHOUT ROWID;"
     /* Cache mounts: directories below build/mounts. */
@@ -162,6 +166,41 @@ int cache_remove(struct db *db, struct image_store *store, const char *key, stru
     int r = delete_row(db, key, err);
     db_unlock(db);
     return r < 0 ? r : image_layer_release(store, user, err);
+}
+
+int cache_blob_find(struct db *db, const char *diff_id, struct cache_blob *ret, struct error *err)
+{
+    struct db_statement *s;
+    bool row = false;
+    *ret = (struct cache_blob){0};
+    db_lock(db);
+    int r = db_query(db, "SELECT digest, size FROM build_cache_blob WHERE diff_id = ?", &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, diff_id);
+        r = db_step(s, &row, err);
+    }
+    if (r == 0 && row) {
+        snprintf(ret->digest, sizeof(ret->digest), "%s", db_text(s, 0));
+        ret->size = db_int(s, 1);
+        db_reset(s);
+    }
+    db_unlock(db);
+    return r;
+}
+
+int cache_blob_put(struct db *db, const char *diff_id, const struct cache_blob *blob, struct error *err)
+{
+    struct db_statement *s;
+    db_lock(db);
+    int r = db_query(db, "INSERT OR REPLACE INTO build_cache_blob(diff_id, digest, size) VALUES(?, ?, ?)", &s, err);
+    if (r == 0) {
+        db_bind_text(s, 1, diff_id);
+        db_bind_text(s, 2, blob->digest);
+        db_bind_int(s, 3, blob->size);
+        r = db_run(s, err);
+    }
+    db_unlock(db);
+    return r;
 }
 
 int cache_list_followers(struct db *db, bool all, struct strv *ret, struct error *err)

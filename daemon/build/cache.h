@@ -48,6 +48,14 @@ int cache_put(struct db *db, const struct cache_row *row, struct error *err);
 int cache_row_use(struct cache_row *row, struct image_store *store, const struct draft_info *info, struct error *err);
 /* These were used now. */
 int cache_touch(struct db *db, const struct strv *keys, struct error *err);
+/* A layer in the compressed form in which it was sent to another cache: "": never. */
+struct cache_blob {
+    char digest[DIGEST_TEXT_MAX];
+    int64_t size;
+};
+int cache_blob_find(struct db *db, const char *diff_id, struct cache_blob *ret, struct error *err);
+int cache_blob_put(struct db *db, const char *diff_id, const struct cache_blob *blob, struct error *err);
+
 /* Keys of records that are not shown and whose parent has gone, record or base image; all: of every one that is not
  * shown. */
 int cache_list_followers(struct db *db, bool all, struct strv *ret, struct error *err);

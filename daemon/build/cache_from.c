@@ -12,16 +12,15 @@ static bool continues(const struct image *image, const struct image *base)
 
 void cache_from_begin(struct stage_run *run)
 {
-    const struct build_options *o = run->build->options;
+    const struct strv *images = &run->build->images;
     const struct image *base = run->state.base;
     if (run->no_cache)
         return;
-    for (size_t i = 0; i < o->cache_from.count; i++) {
+    for (size_t i = 0; i < images->count; i++) {
         CLEANUP_IMAGE struct image *image = NULL;
         struct error err = {0};
-        if (build_image(run->build, &run->infos[0], o->cache_from.items[i], run->state.platform, false, &image, &err) <
-            0) {
-            CLEANUP_FREE char *text = xasprintf("cache from %s: %s", o->cache_from.items[i], err.message);
+        if (build_image(run->build, &run->infos[0], images->items[i], run->state.platform, false, &image, &err) < 0) {
+            CLEANUP_FREE char *text = xasprintf("cache from %s: %s", images->items[i], err.message);
             build_progress_warning(&run->build->progress, &run->infos[0], text);
             continue;
         }

@@ -14,6 +14,7 @@
 struct engine;
 struct build;
 struct cache_candidate;
+struct cache_import;
 
 /* One line of the image's history. */
 struct build_line {
@@ -71,6 +72,7 @@ struct stage_run {
     struct build_state state;
     struct cache_candidate *candidates; /* images of --cache-from that go on as this stage does (cache_from.h) */
     size_t candidate_count, candidate_capacity;
+    struct strv keys;         /* of the cache's records that its steps have used and made */
     enum stage_status status; /* under the build's lock */
     pthread_t thread;
     bool threaded;
@@ -100,6 +102,9 @@ struct build {
     struct strv resolved;        /* image names and the ids that they stand for in this build, by turns */
     struct cache_row **new_rows; /* of steps without files, written when the build has succeeded */
     size_t new_row_count, new_row_capacity;
+    struct cache_import **imports; /* caches that are kept elsewhere (cache_import.h) */
+    size_t import_count;
+    struct strv images; /* those of options->cache_from that are images */
     struct build *next; /* of the service's; under its lock */
     int stop_fd;        /* readable once the build has failed: what runs is to end */
     int watch_fd;       /* readable once nobody needs to look at the client any more */

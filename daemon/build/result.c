@@ -5,6 +5,7 @@
 #include "base/id.h"
 #include "base/timestamp.h"
 #include "daemon/build/cache_from.h"
+#include "daemon/build/cache_import.h"
 #include "daemon/build/execute.h"
 #include "daemon/build/key.h"
 #include "daemon/engine.h"
@@ -28,7 +29,7 @@ static int look_up(const struct step_context *step, const char *key, struct foun
     struct build *build = step->run->build;
     CLEANUP_CACHE_ROW struct cache_row *row = NULL;
     struct error gone = {0};
-    int r = cache_find(engine_db(build->engine), key, &row, err);
+    int r = cache_import_find(build, key, &row, err);
     if (r < 0 || row == NULL)
         return r;
     if (row->diff_id[0] != 0 && build_layer_open(build->service, row->diff_id, &ret->layer, &gone) < 0)
@@ -182,6 +183,9 @@ static void keep(const struct step_context *step, const struct step_maker *maker
 {
     struct build_state *state = step->state;
     char *line = history_line(step, found->content);
+    strv_add(&step->run->keys, maker->key);
+    if (maker->second_key && maker->second_key[0] != 0)
+        strv_add(&step->run->keys, maker->second_key);
     cache_from_advance(step->run, line);
     build_state_add_line(state, line, found->created, found->layer);
     if (found->layer != NULL)
@@ -204,16 +208,17 @@ int step_second(const struct step_context *step, const char *second_key, char re
     struct build *build = step->run->build;
     CLEANUP_CACHE_ROW struct cache_row *second = NULL;
     CLEANUP_CACHE_ROW struct cache_row *row = NULL;
-    int r = cache_find(engine_db(build->engine), second_key, &second, err);
+    int r = cache_import_find(build, second_key, &second, err);
     if (r == 0 && second != NULL) {
         build_touch(build, second->parent); /* before it is looked for: from then on it stays */
-        r = cache_find(engine_db(build->engine), second->parent, &row, err);
+        r = cache_import_find(build, second->parent, &row, err);
     }
     if (r < 0 || row == NULL)
         return r;
     memcpy(ret_key, row->key, sizeof(row->key));
     *ret_content = xstrdup(row->content);
     *ret_known = true;
+    strv_add(&step->run->keys, second_key);
     build_touch(build, second_key);
     return 0;
 }

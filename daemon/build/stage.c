@@ -3,6 +3,7 @@
 
 #include "base/db.h"
 #include "daemon/build/cache_from.h"
+#include "daemon/build/cache_import.h"
 #include "daemon/build/execute.h"
 #include "daemon/build/key.h"
 #include "daemon/engine.h"
@@ -41,7 +42,8 @@ static int config_time(const struct step_context *step, const char *config_key, 
     key_text(&key, config_key);
     key_int(&key, build->options->source_date_epoch != NULL ? *build->options->source_date_epoch : -1);
     key_final(&key, id);
-    int r = step->no_cache ? 0 : cache_find(engine_db(build->engine), id, &row, err);
+    strv_add(&step->run->keys, id);
+    int r = step->no_cache ? 0 : cache_import_find(build, id, &row, err);
     if (r < 0)
         return r;
     bool found = row != NULL && step->state->reused && cache_from_permits(step->run, created_by);

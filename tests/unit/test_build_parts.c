@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/strbuf.h"
+#include "daemon/build/cache_config.h"
 #include "daemon/build/content.h"
 #include "daemon/build/copy_links.h"
 #include "daemon/build/copy_tree.h"
@@ -36,6 +37,85 @@ static void test_fields_do_not_run_into_each_other(void **state)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(keys[i], keys[j]);
     }
+}
+
+/* ---- What a cache elsewhere has ---- */
+
+#define KEY_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define KEY_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+static void test_a_cache_is_read_as_it_was_written(void **state)
+{
+    CLEANUP_CACHE_CONFIG struct cache_config written = {0}, read = {0};
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    struct error err = {0};
+    (void)state;
+    struct cache_row *row = cache_row_new(KEY_A, KEY_B, "RUN \"x\"", "file:1");
+    snprintf(row->diff_id, sizeof(row->diff_id), "sha256:" KEY_B);
+    snprintf(row->nonce, sizeof(row->nonce), "0123456789abcdef");
+    row->size = 5;
+    row->created = 1700000000123456789;
+    cache_config_add(&written, row, "sha256:" KEY_A);
+    row = cache_row_new(KEY_B, "", NULL, NULL);
+    row->created = 1;
+    row->result_only = true;
+    cache_config_add(&written, row, "");
+    cache_config_write(&written, &text);
+    if (cache_config_parse(text.data, text.size, &read, &err) < 0)
+        fail_msg("%s: %s", err.message, text.data);
+    assert_int_equal(read.count, 2);
+    const struct cache_row *first = read.records[0].row, *second = read.records[1].row;
+    assert_string_equal(read.records[0].blob, "sha256:" KEY_A);
+    assert_string_equal(first->key, KEY_A);
+    assert_string_equal(first->parent, KEY_B);
+    assert_string_equal(first->description, "RUN \"x\"");
+    assert_string_equal(first->content, "file:1");
+    assert_string_equal(first->diff_id, "sha256:" KEY_B);
+    assert_string_equal(first->nonce, "0123456789abcdef");
+    assert_int_equal(first->size, 5);
+    assert_int_equal(first->created, 1700000000123456789);
+    assert_false(first->result_only);
+    assert_string_equal(second->key, KEY_B);
+    assert_string_equal(second->diff_id, "");
+    assert_string_equal(read.records[1].blob, "");
+    assert_true(second->result_only);
+}
+
+static void test_a_cache_that_makes_no_sense_is_refused(void **state)
+{
+#define LAYERS "{\"layers\":[{\"blob\":\"sha256:" KEY_A "\",\"parent\":-1}],\"records\":[{\"digest\":"
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"", "build cache: "},
+        {"[]", "build cache: the config is no object"},
+        {LAYERS "\"sha256:x\",\"dory\":{\"created\":1}}]}", "build cache: records[0].digest is not valid"},
+        {LAYERS "\"sha256:" KEY_A "\",\"dory\":{}}]}", "build cache: records[0]: created"},
+        {LAYERS "\"sha256:" KEY_A "\",\"dory\":{\"created\":0}}]}", "build cache: records[0].created is not valid"},
+        {LAYERS "\"sha256:" KEY_A "\",\"dory\":{\"created\":1,\"nonce\":\"../x\"}}]}", "build cache: records[0].nonce"},
+        {LAYERS "\"sha256:" KEY_A "\",\"dory\":{\"created\":1,\"parent\":\"x\"}}]}", "build cache: records[0].parent"},
+        {LAYERS "\"sha256:" KEY_A "\",\"dory\":{\"created\":1,\"diffID\":\"x\"}}]}", "build cache: records[0].diffID"},
+        {LAYERS "\"sha256:" KEY_A "\",\"layers\":[{\"layer\":1}],\"dory\":{\"created\":1,\"diffID\":\"sha256:" KEY_A
+                "\"}}]}",
+         "build cache: records[0].layers"},
+        {LAYERS "\"sha256:" KEY_A "\",\"layers\":[{\"layer\":0}],\"dory\":{\"created\":1}}]}",
+         "build cache: records[0].layers"},
+        {LAYERS "\"sha256:" KEY_A "\",\"dory\":{\"created\":1,\"size\":-1}}]}", "build cache: records[0].size"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        CLEANUP_CACHE_CONFIG struct cache_config read = {0};
+        struct error err = {0};
+        assert_true(cache_config_parse(cases[i].text, strlen(cases[i].text), &read, &err) < 0);
+        if (strncmp(err.message, cases[i].message, strlen(cases[i].message)) != 0)
+            fail_msg("%s: %s", cases[i].text, err.message);
+    }
+    /* Another builder's is nothing to complain of. */
+    static const char foreign[] = LAYERS "\"sha256:" KEY_A "\",\"layers\":[{\"layer\":0}]}]}";
+    CLEANUP_CACHE_CONFIG struct cache_config read = {0};
+    assert_int_equal(cache_config_parse(foreign, strlen(foreign), &read, NULL), 0);
+    assert_int_equal(read.count, 0);
+    assert_int_equal(read.foreign, 1);
 }
 
 /* ---- Contents ---- */
@@ -290,9 +370,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_fields_do_not_run_into_each_other), TEST(test_content_is_names_modes_and_bytes_and_no_times),
-        TEST(test_noted_digests_follow_changes),      TEST(test_a_copy_has_the_same_contents),
-        TEST(test_a_file_with_many_links_is_copied),  TEST(test_steps_are_told_in_their_order),
+        TEST(test_fields_do_not_run_into_each_other),      TEST(test_a_cache_is_read_as_it_was_written),
+        TEST(test_a_cache_that_makes_no_sense_is_refused), TEST(test_content_is_names_modes_and_bytes_and_no_times),
+        TEST(test_noted_digests_follow_changes),           TEST(test_a_copy_has_the_same_contents),
+        TEST(test_a_file_with_many_links_is_copied),       TEST(test_steps_are_told_in_their_order),
         TEST(test_what_waits_is_told_at_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
