@@ -42,17 +42,6 @@ static void write_graph_driver(struct json_writer *w, const struct image *image,
 }
 
 /*
- * Clients before 1.45 are told what an image was committed from. So is docker-compose 1.x whatever version it speaks:
- * it speaks the newest, and cannot make a container anew without.
- */
-static bool wants_container(const struct api_request *request)
-{
-    const char *agent = api_header(request, "User-Agent");
-
-    return api_version(request) < 45 || (agent != NULL && strncmp(agent, "docker-compose/1.", 17) == 0);
-}
-
-/*
  * An image that was not made by a commit does not say what it was committed from: then it is the image's own Config,
  * for docker-compose takes from here which volumes a container has of its image, and keeps them for the next container.
  */
@@ -108,7 +97,7 @@ static int write_image(struct json_writer *w, const struct image *image, const s
     write_text(w, "Parent", image->parent, request);
     write_text(w, "Comment", image->comment, request);
     json_member_string(w, "Created", created);
-    if (wants_container(request)) {
+    if (api_version(request) < 45) {
         int r = write_container(w, image, err);
 
         if (r < 0)
@@ -164,6 +153,17 @@ int images_inspect(struct api_request *request, struct engine *engine, struct er
     if (r < 0)
         return r;
     return api_reply_json(request, 200, &out);
+}
+
+int images_attestations(struct api_request *request, struct engine *engine, struct error *err)
+{
+    CLEANUP_IMAGE struct image *image = NULL;
+    int r = 0;
+
+    if (api_version(request) < 55)
+        return error_set(err, ERROR_INVALID, 0, "GET /images/{name}/attestations requires minimum API version 1.55");
+    r = images_lookup(request, engine, &image, err);
+    return r < 0 ? r : error_set(err, ERROR_NOT_IMPLEMENTED, 0, "attestations of images are not kept");
 }
 
 /* One row; the newest one is the image itself. */

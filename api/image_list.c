@@ -255,6 +255,9 @@ int images_list(struct api_request *request, struct engine *engine, struct error
     size_t count = 0;
     int r = api_filters(request, list_filters, &filters, err);
 
+    if (r == 0 && api_version(request) >= 54 && api_query_bool(request, "identity", false) &&
+        !api_query_bool(request, "manifests", false))
+        r = error_set(err, ERROR_INVALID, 0, "conflicting options: identity requires manifests=1");
     if (r == 0)
         r = prepare(engine, filters, &query, err);
     if (r == 0)

@@ -291,6 +291,7 @@ const struct api_route api_image_routes[] = {
     {"POST", "/images/prune", prune, 0},
     {"GET", "/images/{*}/json", images_inspect, 0},
     {"GET", "/images/{*}/history", images_history, 0},
+    {"GET", "/images/{*}/attestations", images_attestations, 0},
     {"GET", "/images/{*}/get", save_one, API_STREAM},
     {"POST", "/images/{*}/push", images_push, API_STREAM},
     {"POST", "/images/{*}/tag", tag, 0},

@@ -79,6 +79,8 @@ int64_t images_whole_containers(struct engine *engine, const struct image *image
 
 /* image_inspect.c */
 int images_inspect(struct api_request *request, struct engine *engine, struct error *err);
+/* GET /images/{}/attestations: docker's answer of a store that does not keep them. */
+int images_attestations(struct api_request *request, struct engine *engine, struct error *err);
 int images_history(struct api_request *request, struct engine *engine, struct error *err);
 
 #endif

@@ -21,7 +21,7 @@ static int inspect(struct api_request *request, struct engine *engine, struct er
 
     if (scope && *scope && strcmp(scope, "local") != 0)
         return error_set(err, ERROR_NOT_FOUND, 0, "network %s not found", api_path(request, 0));
-    int r = engine_network_inspect(engine, api_path(request, 0), &out, err);
+    int r = engine_network_inspect(engine, api_path(request, 0), api_version(request) >= 52, &out, err);
     return r < 0 ? r : api_reply_json(request, 200, &out);
 }
 

@@ -64,6 +64,13 @@ static int minor_version(const char *text)
     return (int)minor;
 }
 
+static bool is_compose1(const struct api_request *request)
+{
+    const char *agent = api_header(request, "User-Agent");
+
+    return agent && strncmp(agent, "docker-compose/1.", strlen("docker-compose/1.")) == 0;
+}
+
 void request_route(struct api_request *request)
 {
     int maximum = minor_version(API_VERSION_MAX);
@@ -72,7 +79,9 @@ void request_route(struct api_request *request)
         0)
         return;
     if (request->target.version < 0)
-        request->target.version = maximum;
+        request->target.version = minor_version(API_VERSION_UNNAMED);
+    if (is_compose1(request) && request->target.version > minor_version(API_VERSION_COMPOSE1))
+        request->target.version = minor_version(API_VERSION_COMPOSE1);
     request->route = api_find_route(request->method, request->target.path, &request->path_values, &request->early);
 }
 

@@ -15,8 +15,13 @@
 #include "base/strbuf.h"
 #include "base/strv.h"
 
-#define API_VERSION_MAX "1.51"
+#define API_VERSION_MAX "1.56"
 #define API_VERSION_MIN "1.24"
+/* Of a request whose path names none: the last one with what such clients, which are older ones, look for. */
+#define API_VERSION_UNNAMED "1.51"
+/* docker-compose 1.x speaks the newest version that it is told of and knows none of after this one: without an image's
+ * ContainerConfig it can make no container anew, without the old members of events it does not follow any. */
+#define API_VERSION_COMPOSE1 "1.44"
 
 struct engine;
 struct api_request;

@@ -264,6 +264,7 @@ int container_stats(struct engine *engine, struct container *c, struct stats_sam
     put_memory(&w, &stats);
     json_member_string(&w, "name", name);
     json_member_string(&w, "id", c->id);
+    json_member_string(&w, "os_type", "linux");
     put_networks(&w, c, pid);
     json_end_object(&w);
     strbuf_addc(out, '\n');

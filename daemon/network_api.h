@@ -17,8 +17,8 @@ int engine_network_remove(struct engine *engine, const char *name, struct error 
 /* Removes the networks of users that no container is on and that match (until, label, label!); their names. */
 int engine_network_prune(struct engine *engine, const struct json *filters, struct strv *ret_names, struct error *err);
 
-/* The API's Network object, or the array of those that match. */
-int engine_network_inspect(struct engine *engine, const char *name, struct strbuf *out, struct error *err);
+/* The API's Network object (with `status` and how full its subnets are), or the array of those that match. */
+int engine_network_inspect(struct engine *engine, const char *name, bool status, struct strbuf *out, struct error *err);
 int engine_network_list(struct engine *engine, const struct json *filters, struct strbuf *out, struct error *err);
 
 #endif

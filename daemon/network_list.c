@@ -195,8 +195,32 @@ static void write_ipam(struct json_writer *w, const struct network_config *confi
     json_end_object(w);
 }
 
+static void write_status(struct json_writer *w, struct engine *engine, const char *network_id)
+{
+    CLEANUP(network_subnets_release) struct network_subnets subnets;
+    network_subnets(engine->networks, network_id, &subnets);
+    json_key(w, "Status");
+    json_begin_object(w);
+    json_key(w, "IPAM");
+    json_begin_object(w);
+    json_key(w, "Subnets");
+    json_begin_object(w);
+    for (size_t i = 0; i < subnets.count; i++) {
+        json_key(w, subnets.items[i].subnet);
+        json_begin_object(w);
+        json_key(w, "IPsInUse");
+        json_put_uint(w, subnets.items[i].count.in_use);
+        json_key(w, "DynamicIPsAvailable");
+        json_put_uint(w, subnets.items[i].count.available);
+        json_end_object(w);
+    }
+    json_end_object(w);
+    json_end_object(w);
+    json_end_object(w);
+}
+
 static void write_network(struct json_writer *w, struct engine *engine, const struct network_config *config,
-                          bool members)
+                          bool members, bool status)
 {
     char created[TIMESTAMP_MAX];
     timestamp_format(created, config->created);
@@ -224,10 +248,12 @@ static void write_network(struct json_writer *w, struct engine *engine, const st
     json_end_object(w);
     write_map(w, "Options", &config->options);
     write_map(w, "Labels", &config->labels);
+    if (status)
+        write_status(w, engine, config->id);
     json_end_object(w);
 }
 
-int engine_network_inspect(struct engine *engine, const char *name, struct strbuf *out, struct error *err)
+int engine_network_inspect(struct engine *engine, const char *name, bool status, struct strbuf *out, struct error *err)
 {
     CLEANUP_NETWORK_IDENTITY struct network_identity network = {0};
     int r = network_registry_find(engine->registry, name, &network, err);
@@ -241,7 +267,7 @@ int engine_network_inspect(struct engine *engine, const char *name, struct strbu
     for (size_t i = 0; i < listed.count && !found; i++) {
         found = strcmp(listed.items[i].id, network.id) == 0;
         if (found)
-            write_network(&w, engine, &listed.items[i], true);
+            write_network(&w, engine, &listed.items[i], true, status);
     }
     listed_release(&listed);
     return found ? 0 : error_set(err, ERROR_NOT_FOUND, 0, "network %s not found", name); /* removed meanwhile */
@@ -308,7 +334,7 @@ int engine_network_list(struct engine *engine, const struct json *filters, struc
     json_begin_array(&w);
     for (size_t i = 0; i < listed.count; i++)
         if (matches(engine, &listed.items[i], i < listed.predefined, filters, dangling))
-            write_network(&w, engine, &listed.items[i], false);
+            write_network(&w, engine, &listed.items[i], false, false);
     json_end_array(&w);
     listed_release(&listed);
     return 0;

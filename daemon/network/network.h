@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/strv.h"
+#include "daemon/network/ipam_count.h"
 #include "daemon/network/network_config.h"
 
 struct network_manager;
@@ -183,6 +184,17 @@ struct network_info {
 };
 size_t network_list(struct network_manager *manager, struct network_info ret[NETWORK_PREDEFINED_MAX]);
 bool network_has_bridge(const struct network_manager *manager);
+/* How full the subnets of a network are; none when nobody is given addresses there (host, none, of settings alone). */
+struct network_subnet_use {
+    char subnet[IPAM6_TEXT_MAX];
+    struct ipam_count count;
+};
+struct network_subnets {
+    struct network_subnet_use *items;
+    size_t count;
+};
+void network_subnets(struct network_manager *manager, const char *id, struct network_subnets *ret);
+void network_subnets_release(struct network_subnets *subnets);
 /* The host's own address on the network, also where default-gateway leads elsewhere; false when it is another network
  * than the default bridge, whose gateway tells. */
 bool network_bridge_address(const struct network_manager *manager, const char *network_id, char ret[64]);

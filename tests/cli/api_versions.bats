@@ -87,8 +87,45 @@ create() { # version body: the answer to a container that is made, which is gone
 1.44;/containers/web/json;.NetworkSettings.Networks.one.Aliases | length;1
 1.45;/containers/web/json;.NetworkSettings.Networks.one.Aliases;null
 1.51;/containers/web/json;.Config | [.MacAddress, .OnBuild];["02:42:00:00:00:51",null]
+1.52;/containers/json;.[0].Health.Status | . == "starting" or . == "healthy";true
+1.52;/containers/json?all=1;[.[] | select(.Names == ["/plain"]).Health];[{"Status":"none","FailingStreak":0}]
+1.52;/images/nothing/json;.Config;{}
+1.52;/images/nothing/json;has("Parent") or has("DockerVersion") or has("Author");false
+1.52;/images/nothing/json;.Comment | test("^Imported from");true
+1.52;/images/busybox/json;.Config | has("Cmd") and (has("OnBuild") | not);true
+1.52;/containers/web/json;.Config | has("MacAddress") or has("OnBuild");false
+1.52;/containers/web/json;.NetworkSettings | keys;["Networks","Ports","SandboxID","SandboxKey"]
+1.52;/containers/web/json;.NetworkSettings.Networks.one.MacAddress;"02:42:00:00:00:51"
+1.51;/networks/one;has("Status");false
+1.52;/networks/one;[.Status.IPAM.Subnets[].IPsInUse];[4]
+1.52;/networks/host;.Status;{"IPAM":{"Subnets":{}}}
+1.56;/containers/web/stats?stream=0&one-shot=1;.os_type;"linux"
+1.51;/system/df;has("ImageUsage");false
+1.52;/system/df;has("LayersSize") and has("Images") and has("Containers") and has("Volumes") and has("BuildCache");true
+1.52;/system/df;.ContainerUsage;{"ActiveCount":1,"TotalCount":2,"TotalSize":0,"Reclaimable":0}
+1.52;/system/df?verbose=1;has("LayersSize") or has("Images") or has("Containers") or has("Volumes") or has("BuildCache");false
+1.52;/system/df?verbose=1;.ImageUsage | [.ActiveCount, .TotalCount, (.Items | length)];[1,2,2]
+1.52;/system/df?verbose=1&type=volume;keys;["VolumeUsage"]
+1.42;/system/df?type=container;keys;["Containers"]
+1.41;/system/df?type=container;has("Images");true
+1.53;/info;has("NRI");false
+-;/containers/web/json;.NetworkSettings | has("IPAddress");true
 1.51;/containers/web/json;.NetworkSettings | has("Bridge") and has("IPAddress") and has("MacAddress") and has("HairpinMode");true
 EOF
+}
+
+@test "networks tell how full each of their subnets is" {
+    n=${ENV_SUBNET##*.} # claimed, so nobody else's
+    dory network create --subnet "10.214.$n.0/24" --ip-range "10.214.$n.128/25" --ipv6 --subnet "fd00:77:$n::/64" both >/dev/null
+    dory network create --ipv4=false --ipv6 --subnet "fd00:78:$n::/96" six >/dev/null
+    dory run -d --name member --network both busybox sleep 1000 >/dev/null
+    expect <<EOF
+1.52;/networks/both;.Status.IPAM.Subnets["10.214.$n.0/24"];{"IPsInUse":4,"DynamicIPsAvailable":126}
+1.52;/networks/both;.Status.IPAM.Subnets["fd00:77:$n::/64"].IPsInUse;3
+1.52;/networks/six;.Status.IPAM.Subnets;{"fd00:78:$n::/96":{"IPsInUse":2,"DynamicIPsAvailable":4294967294}}
+EOF
+    dory rm -f member
+    dory network rm both six
 }
 
 @test "images as mounts, subpaths and forced options are refused to versions that did not have them" {
@@ -147,6 +184,9 @@ EOF
     body='{"Image":"busybox","HostConfig":{"NetworkMode":"one"},"NetworkingConfig":{"EndpointsConfig":{"one":{"GwPriority":7}}}}'
     create 1.47 "$body" | jq -e '.NetworkSettings.Networks.one.GwPriority == 0'
     create 1.48 "$body" | jq -e '.NetworkSettings.Networks.one.GwPriority == 7'
+    body='{"Image":"busybox","HostConfig":{"PortBindings":{"80/tcp":[],"81/udp":null,"82/tcp":[{"HostPort":"8082"}]}}}'
+    [ -z "$(warnings 1.51 "$body")" ]
+    [ "$(warnings 1.52 "$body")" = "Following container port(s) have an empty list of port-bindings: 80/tcp, 81/udp. Such bindings will be discarded in a future version." ]
     create 1.39 '{"Image":"busybox"}' | jq -e '.HostConfig.IpcMode == "shareable"'
     create 1.40 '{"Image":"busybox"}' | jq -e '.HostConfig.IpcMode == "private"'
 }
@@ -187,12 +227,40 @@ EOF
         events "$1" -o /dev/null -w '%{content_type}' "${@:2}"
     }
     [ "$(types 1.51)" = application/json ]
+    [ "$(types 1.52)" = application/jsonl ]
+    [ "$(types 1.52 -H 'Accept: application/json')" = application/jsonl ]
     [ "$(types 1.51 -H 'Accept: application/x-ndjson')" = application/x-ndjson ]
+    events 1.52 | jq -se 'all(.[]; has("status") or has("id") or has("from") | not) and .[0].Action == "commit"'
     [ "$(types 1.51 -H 'Accept: text/plain, application/json-seq;q=0.5')" = application/json-seq ]
     # Each record begins with its separator.
     events 1.51 -H 'Accept: application/json-seq' >"$BATS_TEST_TMPDIR/records"
     [ "$(grep -c $'^\x1e{' "$BATS_TEST_TMPDIR/records")" = "$(wc -l <"$BATS_TEST_TMPDIR/records")" ]
     jq --seq -se 'length == 3' "$BATS_TEST_TMPDIR/records"
+}
+
+@test "what came with later versions is refused by earlier ones" {
+    run ! api 1.54 /images/busybox/attestations
+    [[ $output == *"GET /images/{name}/attestations requires minimum API version 1.55"* ]]
+    run ! api 1.55 /images/nosuchimage/attestations
+    [[ $output == *"No such image: nosuchimage"* ]]
+    run ! api 1.55 /images/busybox/attestations
+    [[ $output == *"attestations of images are not kept"* ]]
+    api 1.53 '/images/json?identity=1' >/dev/null
+    run ! api 1.54 '/images/json?identity=1'
+    [[ $output == *"conflicting options: identity requires manifests=1"* ]]
+    run ! api 1.52 '/system/df?type=nothing'
+    [[ $output == *"unknown object type: nothing"* ]]
+}
+
+@test "docker-compose 1.x, which speaks the newest version, finds what it knows" {
+    newest=$(api - /version | jq -r .ApiVersion)
+    old() { # path
+        api "$newest" "$1" -A 'docker-compose/1.29.2 docker-py/5.0.3 Linux/6.1'
+    }
+    old /images/busybox/json | jq -e 'has("ContainerConfig")'
+    old /containers/web/json | jq -e '.NetworkSettings.Networks.one.Aliases == [.Id[:12]]'
+    old "/events?since=1&until=$(date +%s)" | jq -se '[.[] | select(.Type == "container")] | length > 0 and all(.[]; .id and .status and .from)'
+    api "$newest" /images/busybox/json -A 'docker-compose/2.0' | jq -e 'has("ContainerConfig") | not'
 }
 
 @test "dory version and docker's clients agree on a version" {

@@ -218,7 +218,7 @@ def target(path):
         key, _, _ = rng.choice(query.split("&")).partition("=")
         query += f"&{key}={rng.choice(ODD_SEGMENTS + ['%7B', '{%22label%22:{}}', '{%22a%22:[1]}', '[]', '{%22until%22:[%22x%22]}', '-1', '9' * 30])}"
     else:
-        parts.insert(1, rng.choice(["v1.24", "v1.47", "v1.51", "v0.1", "v1.99", "v1", "v1.x", "v9999999999.1", ""]))
+        parts.insert(1, rng.choice(["v1.24", "v1.47", "v1.56", "v0.1", "v1.99", "v1", "v1.x", "v9999999999.1", ""]))
     text = "/".join(parts) + ("?" + query if query else "")
     return text.replace(" ", rng.choice(["%20", "+"])).replace("\r", "").replace("\n", "")
 

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "daemon/network/ipam.h"
 #include "daemon/network/ipam6.h"
+#include "daemon/network/ipam_count.h"
 #include "daemon/network/resolver_upstream.h"
 
 static struct ipam_subnet subnet(const char *text)
@@ -317,6 +318,67 @@ static void name_servers_of_a_resolv_conf(void **state)
     assert_memory_equal(&second->sin6_addr, &expected, sizeof(expected));
 }
 
+static void counts_tell_how_full_a_subnet_is(void **state)
+{
+    struct ipam_subnet subnet;
+    struct ipam ipam;
+    struct ipam_count count;
+    uint32_t address;
+
+    (void)state;
+    assert_int_equal(ipam_subnet_parse("10.1.0.0/24", &subnet, NULL), 0);
+    ipam_init(&ipam, &subnet);
+    count = ipam_count(&ipam);
+    assert_int_equal(count.in_use, 3);
+    assert_int_equal(count.available, 253);
+    assert_int_equal(ipam_take(&ipam, subnet.network + 200), 0);
+    assert_int_equal(ipam_allocate(&ipam, &address, NULL), 0);
+    assert_int_equal(ipam_set_range(&ipam, subnet.network + 192, 26), 0); /* 192 to 254 */
+    count = ipam_count(&ipam);
+    assert_int_equal(count.in_use, 5);
+    assert_int_equal(count.available, 62);
+    assert_int_equal(ipam_set_range(&ipam, subnet.network + 96, 27), 0);
+    assert_int_equal(ipam_count(&ipam).available, 32); /* behind the end of nothing that was taken there */
+    while (ipam_allocate(&ipam, &address, NULL) == 0)
+        continue;
+    count = ipam_count(&ipam);
+    assert_int_equal(count.available, 0);
+    assert_int_equal(count.in_use, 37);
+    ipam_release(&ipam);
+}
+
+static void counts_of_ipv6_end_at_the_largest_number(void **state)
+{
+    static const struct {
+        const char *subnet;
+        uint64_t available, then;
+    } rows[] = {
+        {"fd00:1::/96", 4294967294u, 4294967293u},
+        {"fd00:1::/64", UINT64_MAX - 1, UINT64_MAX - 2},
+        {"fd00:1::/48", UINT64_MAX, UINT64_MAX},
+        {"fd00:1::/126", 2, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct ipam6_subnet subnet;
+        struct ipam6 ipam;
+        struct in6_addr address;
+        struct ipam_count count;
+
+        assert_int_equal(ipam6_subnet_parse(rows[i].subnet, &subnet, NULL), 0);
+        ipam6_init(&ipam, &subnet);
+        count = ipam6_count(&ipam);
+        assert_int_equal(count.in_use, 2);
+        assert_true(count.available == rows[i].available);
+        assert_int_equal(ipam6_allocate(&ipam, &address, NULL), 0);
+        count = ipam6_count(&ipam);
+        assert_int_equal(count.in_use, 3);
+        assert_true(count.available == rows[i].then);
+        ipam6_release(&ipam);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +395,8 @@ int main(void)
         cmocka_unit_test(pools_of_ipv6_are_cut_into_subnets),
         cmocka_unit_test(ipv6_addresses_are_taken_and_given_back),
         cmocka_unit_test(name_servers_of_a_resolv_conf),
+        cmocka_unit_test(counts_tell_how_full_a_subnet_is),
+        cmocka_unit_test(counts_of_ipv6_end_at_the_largest_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
