@@ -243,7 +243,7 @@ static int handle_update(struct api_request *request, struct engine *engine, str
     if (r == 0)
         r = find(request, engine, &c, err);
     if (r == 0)
-        r = container_update(engine, c, body, &warnings, err);
+        r = container_update(engine, c, body, api_version(request), &warnings, err);
     if (r < 0)
         return r;
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;

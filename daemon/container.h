@@ -153,9 +153,10 @@ int container_unpause(struct engine *engine, struct container *container, struct
 int container_rename(struct engine *engine, struct container *container, const char *name, struct error *err);
 /* Changes limits, restart policy, published ports and mounts, at once when it runs: the members of HostConfig that
  * `body` has (others are refused by name), and PortBindingsAdd, PortBindingsRemove and MountsAdd. All of it or nothing.
+ * Since 1.55 (api_version as api_is_before() takes it) an empty list of devices' limits lifts those there are.
  * warnings receives docker's. */
-int container_update(struct engine *engine, struct container *container, const struct json *body, struct strv *warnings,
-                     struct error *err);
+int container_update(struct engine *engine, struct container *container, const struct json *body, int api_version,
+                     struct strv *warnings, struct error *err);
 struct container_remove {
     bool force, volumes;
 };

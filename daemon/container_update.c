@@ -70,10 +70,11 @@ static int update(struct container_update *u, struct error *err)
     return r;
 }
 
-int container_update(struct engine *engine, struct container *c, const struct json *body, struct strv *warnings,
-                     struct error *err)
+int container_update(struct engine *engine, struct container *c, const struct json *body, int api_version,
+                     struct strv *warnings, struct error *err)
 {
-    struct container_update u = {.engine = engine, .container = c, .body = body, .warnings = warnings};
+    struct container_update u = {
+        .engine = engine, .container = c, .body = body, .api_version = api_version, .warnings = warnings};
     int r = body == NULL || body->kind != JSON_OBJECT
                 ? error_set(err, ERROR_INVALID, 0, "the body must be an object of what is to be updated")
                 : json_table_decode(&host_config_table, body, &u.asked, err);

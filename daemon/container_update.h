@@ -23,6 +23,7 @@ struct container_update {
     struct engine *engine;
     struct container *container;
     const struct json *body;  /* the request's */
+    int api_version;          /* as well */
     struct host_config asked; /* its members of HostConfig */
     struct host_config next;  /* HostConfig as it will be; a plan changes its part, and an adoption moves it out */
     struct strv *warnings;    /* what docker warns of is added */

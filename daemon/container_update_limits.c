@@ -128,6 +128,62 @@ static void add_unlimited(struct oci_resources *has, const struct oci_resources 
     unlimited(&has->pids.limit, next->pids.limit, -1);
 }
 
+/* ---- devices whose limits are no more: the kernel has them until it is told otherwise ---- */
+
+static bool has_throttle(const struct json_array *list, const struct oci_throttle_device *device)
+{
+    const struct oci_throttle_device *items = list->items;
+    for (size_t i = 0; i < list->count; i++)
+        if (items[i].major == device->major && items[i].minor == device->minor)
+            return true;
+    return false;
+}
+
+/* No rate. */
+static void lift_throttles(struct json_array *next, const struct json_array *former)
+{
+    const struct oci_throttle_device *items = former->items;
+    for (size_t i = 0; i < former->count; i++) {
+        if (has_throttle(next, &items[i]))
+            continue;
+        struct oci_throttle_device *all = xreallocarray(next->items, next->count + 1, sizeof(*all));
+        all[next->count++] = (struct oci_throttle_device){.major = items[i].major, .minor = items[i].minor};
+        next->items = all;
+    }
+}
+
+static bool has_weight(const struct json_array *list, const struct oci_weight_device *device)
+{
+    const struct oci_weight_device *items = list->items;
+    for (size_t i = 0; i < list->count; i++)
+        if (items[i].major == device->major && items[i].minor == device->minor)
+            return true;
+    return false;
+}
+
+/* The cgroup's own weight. */
+static void lift_weights(struct json_array *next, const struct json_array *former)
+{
+    const struct oci_weight_device *items = former->items;
+    for (size_t i = 0; i < former->count; i++) {
+        if (has_weight(next, &items[i]))
+            continue;
+        struct oci_weight_device *all = xreallocarray(next->items, next->count + 1, sizeof(*all));
+        all[next->count++] = (struct oci_weight_device){
+            .major = items[i].major, .minor = items[i].minor, .weight = xcalloc(1, sizeof(*all->weight))};
+        next->items = all;
+    }
+}
+
+static void lift_devices(struct oci_resources *next, const struct oci_resources *former)
+{
+    lift_weights(&next->block_io.weight_device, &former->block_io.weight_device);
+    lift_throttles(&next->block_io.throttle_read_bps, &former->block_io.throttle_read_bps);
+    lift_throttles(&next->block_io.throttle_write_bps, &former->block_io.throttle_write_bps);
+    lift_throttles(&next->block_io.throttle_read_iops, &former->block_io.throttle_read_iops);
+    lift_throttles(&next->block_io.throttle_write_iops, &former->block_io.throttle_write_iops);
+}
+
 static int set_limits(const struct container_update *u, const struct oci_resources *limits, struct error *err)
 {
     struct runtime_cgroup *cgroup = NULL;
@@ -150,6 +206,14 @@ static int read_next(const struct container_update *u, struct oci_resources *ret
 
 /* ---- the step ---- */
 
+/* A list that is there and empty: since 1.55 that says something. */
+static bool is_cleared(const struct container_update *u, const struct json_field *field)
+{
+    const struct json *value = json_get(u->body, field->name);
+    return field->type == JSON_FIELD_ARRAY && !api_is_before(u->api_version, 55) && value != NULL &&
+           value->kind == JSON_ARRAY && json_count(value) == 0;
+}
+
 /* An update of nothing is one of limits, and writes them again. */
 static int plan(struct container_update *u, struct error *err)
 {
@@ -161,7 +225,7 @@ static int plan(struct container_update *u, struct error *err)
         return r;
     for (size_t i = 0; i < ARRAY_SIZE(updatable); i++) {
         const struct json_field *field = json_table_find(&host_config_table, updatable[i]);
-        if (!is_asked(field, &u->asked))
+        if (!is_asked(field, &u->asked) && !is_cleared(u, field))
             continue;
         json_table_move_field(field, &u->next, &u->asked);
         any = true;
@@ -172,13 +236,18 @@ static int plan(struct container_update *u, struct error *err)
 
 static int apply(struct container_update *u, struct error *err)
 {
-    struct oci_resources limits = {0};
+    struct oci_resources limits = {0}, former = {0};
     if (!u->limits || u->pid == 0)
         return 0;
     int r = read_next(u, &limits, err);
     if (r == 0)
+        r = read_limits(&u->container->host, &former, err);
+    if (r == 0) {
+        lift_devices(&limits, &former);
         r = set_limits(u, &limits, err);
+    }
     oci_resources_release(&limits);
+    oci_resources_release(&former);
     return r;
 }
 
@@ -193,6 +262,7 @@ static void undo(struct container_update *u)
         r = read_limits(&u->container->host, &former, &err);
     if (r == 0) {
         add_unlimited(&former, &limits);
+        lift_devices(&former, &limits);
         r = set_limits(u, &former, &err);
     }
     if (r < 0)

@@ -160,9 +160,12 @@ static int limit_weight_devices(int fd, const struct json_array *devices, struct
     const struct oci_weight_device *items = devices->items;
     for (size_t i = 0; i < devices->count; i++) {
         const char *file = weight_file(fd, "blkio.weight_device", "blkio.bfq.weight_device");
-        int r = items[i].weight == NULL ? 0
-                                        : cgroup_writef(fd, file, err, "%" PRId64 ":%" PRId64 " %" PRId64,
-                                                        items[i].major, items[i].minor, *items[i].weight);
+        int r = 0;
+        if (items[i].weight != NULL && *items[i].weight == 0) /* the cgroup's own */
+            r = cgroup_writef(fd, file, err, "%" PRId64 ":%" PRId64 " default", items[i].major, items[i].minor);
+        else if (items[i].weight != NULL)
+            r = cgroup_writef(fd, file, err, "%" PRId64 ":%" PRId64 " %" PRId64, items[i].major, items[i].minor,
+                              *items[i].weight);
         if (r == 0 && items[i].leaf_weight != NULL && *items[i].leaf_weight != 0)
             r = cgroup_writef(fd, "blkio.leaf_weight_device", err, "%" PRId64 ":%" PRId64 " %" PRId64, items[i].major,
                               items[i].minor, *items[i].leaf_weight);

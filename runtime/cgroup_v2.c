@@ -157,8 +157,11 @@ static int throttle(int fd, const char *key, const struct json_array *devices, s
 {
     const struct oci_throttle_device *items = devices->items;
     for (size_t i = 0; i < devices->count; i++) {
-        int r = cgroup_writef(fd, "io.max", err, "%" PRId64 ":%" PRId64 " %s=%" PRId64, items[i].major, items[i].minor,
-                              key, items[i].rate);
+        char rate[24] = "max"; /* what v1 calls 0 */
+        if (items[i].rate != 0)
+            snprintf(rate, sizeof(rate), "%" PRId64, items[i].rate);
+        int r = cgroup_writef(fd, "io.max", err, "%" PRId64 ":%" PRId64 " %s=%s", items[i].major, items[i].minor, key,
+                              rate);
         if (r < 0)
             return r;
     }
@@ -179,8 +182,12 @@ static int limit_io(int fd, const struct oci_block_io *io, struct error *err)
         if (weights[i].leaf_weight != NULL && *weights[i].leaf_weight != 0)
             return error_set(err, ERROR_NOT_IMPLEMENTED, ENOTSUP, "cgroup v2 has no leaf weight");
         uint64_t weight = weights[i].weight != NULL ? (uint64_t)*weights[i].weight : 0;
-        r = cgroup_writef(fd, bfq ? "io.bfq.weight" : "io.weight", err, "%" PRId64 ":%" PRId64 " %" PRIu64,
-                          weights[i].major, weights[i].minor, bfq ? weight : cgroup_io_weight_from_blkio(weight));
+        const char *file = bfq ? "io.bfq.weight" : "io.weight";
+        if (weight == 0) /* the cgroup's own */
+            r = cgroup_writef(fd, file, err, "%" PRId64 ":%" PRId64 " default", weights[i].major, weights[i].minor);
+        else
+            r = cgroup_writef(fd, file, err, "%" PRId64 ":%" PRId64 " %" PRIu64, weights[i].major, weights[i].minor,
+                              bfq ? weight : cgroup_io_weight_from_blkio(weight));
     }
     r = r < 0 ? r : throttle(fd, "rbps", &io->throttle_read_bps, err);
     r = r < 0 ? r : throttle(fd, "wbps", &io->throttle_write_bps, err);

@@ -113,6 +113,38 @@ host() {
     dory rm -f up4
 }
 
+@test "limits of devices are replaced and, since API 1.55, lifted by an empty list" {
+    [ "$ENV_ENGINE" = dory ] || skip "docker does so since 29.6"
+    device=
+    for node in /dev/*; do
+        [ ! -b "$node" ] || device=$node
+    done
+    [ -n "$device" ] || skip "no block device"
+    number=$((16#$(stat -c %t "$device"))):$((16#$(stat -c %T "$device")))
+    update() { # version body
+        curl -sf --unix-socket "$ENV_DIR/dory.sock" -H 'Content-Type: application/json' -d "$2" "http://d/v$1/containers/up8/update" >/dev/null
+    }
+    throttled() { # v1's file, v2's key
+        limit up8 blkio "blkio.throttle.$1" io.max | grep "^$number " | grep -o "$number [1-9].*\|$2=[1-9][0-9]*" | grep -o '[0-9]*$' || echo none
+    }
+    dory run -d --name up8 --device-read-bps "$device:1mb" busybox sleep 1000
+    [ "$(throttled read_bps_device rbps)" = 1048576 ]
+    update 1.47 '{"BlkioDeviceReadBps":[{"Path":"'"$device"'","Rate":2097152}],"BlkioDeviceWriteIOps":[{"Path":"'"$device"'","Rate":50}]}'
+    [ "$(throttled read_bps_device rbps) $(throttled write_iops_device wiops)" = "2097152 50" ]
+    # Null and what is not there leave it; so did an empty list once.
+    update 1.55 '{"BlkioDeviceReadBps":null,"CpuShares":512}'
+    update 1.54 '{"BlkioDeviceReadBps":[],"CpuShares":300}'
+    [ "$(throttled read_bps_device rbps) $(throttled write_iops_device wiops)" = "2097152 50" ]
+    update 1.55 '{"BlkioDeviceReadBps":[]}'
+    [ "$(throttled read_bps_device rbps) $(throttled write_iops_device wiops)" = "none 50" ]
+    [ "$(dory inspect -f '{{len .HostConfig.BlkioDeviceReadBps}} {{len .HostConfig.BlkioDeviceWriteIOps}}' up8)" = "0 1" ]
+    # What a refused update had lifted comes back.
+    run ! update 1.55 '{"BlkioDeviceWriteIOps":[],"CpuRealtimeRuntime":1000}'
+    [ "$(throttled write_iops_device wiops)" = 50 ]
+    [ "$(dory inspect -f '{{len .HostConfig.BlkioDeviceWriteIOps}}' up8)" = 1 ]
+    dory rm -f up8
+}
+
 @test "the restart policy of a running container" {
     dory run -d --name up5 busybox sleep 1000
     dory update --restart on-failure:3 up5
