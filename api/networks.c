@@ -62,7 +62,7 @@ static int body_container(struct api_request *request, struct engine *engine, co
         return r;
     const char *name = json_get_string(*ret_body, "Container");
     if (!name || !*name)
-        return error_set(err, ERROR_INVALID, 0, "invalid request: Container is empty");
+        return error_set(err, ERROR_INVALID, 0, "invalid name or ID supplied: \"\"");
     return container_find(engine, name, ret, err);
 }
 

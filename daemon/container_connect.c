@@ -21,14 +21,23 @@ static int open_namespace(const struct container *c, int *ret, struct error *err
 static int check_mode(const struct container *c, const struct network_identity *network, struct error *err)
 {
     const char *mode = c->host.network_mode;
-    if (strncmp(mode, "container:", 10) == 0)
+    if (strncmp(mode, "container:", 10) == 0 || strcmp(mode, "host") == 0)
         return error_set(err, ERROR_INVALID, 0,
                          "container sharing network namespace with another container or host cannot be connected to "
                          "any other network");
-    if (strcmp(mode, "host") == 0 || strcmp(network->name, "host") == 0)
+    if (strcmp(network->name, "host") == 0)
         return error_set(err, ERROR_INVALID, 0,
-                         "container cannot be disconnected from host network or connected to host network");
+                         "cannot connect container to host network - container must be created in host network mode");
     return 0;
+}
+
+/* One that is private, or more than one network. Lock held. */
+static bool conflicts_with_none(const struct container *c, const struct network_identity *network)
+{
+    bool none = strcmp(network->name, "none") == 0 && c->network_count > 0;
+    for (size_t i = 0; i < c->network_count; i++)
+        none = none || strcmp(c->networks[i].name, "none") == 0;
+    return none;
 }
 
 /* The container may have ended meanwhile: what it got then goes as the rest went. */
@@ -84,12 +93,12 @@ static int connect_with_turn(struct engine *engine, struct container *c, const s
     CLEANUP_CLOSE int netns_fd = -1;
     CLEANUP_FREE char *own_name = container_slash_name(engine, c);
     pthread_mutex_lock(&c->lock);
-    int r = container_networks_find(c, network->id) != NULL
-                ? error_set(err, ERROR_FORBIDDEN, 0, "endpoint with name %s already exists in network %s", own_name + 1,
-                            network->name)
-                : open_namespace(c, &netns_fd, err);
-    bool none = strcmp(network->name, "none") == 0 || strcmp(c->host.network_mode, "none") == 0;
-    if (r == 0 && none)
+    int r = open_namespace(c, &netns_fd, err);
+    bool there = container_networks_find(c, network->id) != NULL; /* one that is stopped gets other settings there */
+    if (r == 0 && there && netns_fd >= 0)
+        r = error_set(err, ERROR_FORBIDDEN, 0, "endpoint with name %s already exists in network %s", own_name + 1,
+                      network->name);
+    if (r == 0 && !there && conflicts_with_none(c, network))
         r = error_set(err, ERROR_INVALID, 0,
                       "container cannot be connected to multiple networks with one of the networks in private (none) "
                       "mode");
@@ -119,7 +128,7 @@ int container_connect(struct engine *engine, struct container *c, const char *na
     if (r == 0)
         r = endpoint_settings_decode(value, &settings, err);
     if (r == 0)
-        r = container_networks_check(&network, &settings, err);
+        r = container_networks_check(&network, &settings, false, err);
     if (r == 0)
         r = container_turn_begin(c, CONTAINER_NETWORK, c->id, err);
     if (r == 0) {
@@ -130,6 +139,12 @@ int container_connect(struct engine *engine, struct container *c, const char *na
     return r;
 }
 
+/* There is nothing in it but the name of a network. */
+static bool is_bare(const struct network_sandbox *sandbox)
+{
+    return sandbox->count == 1 && !sandbox->endpoints[0].interface[0];
+}
+
 static int disconnect_running(struct engine *engine, struct container *c, int netns_fd, const char *network_id,
                               struct error *err)
 {
@@ -137,7 +152,11 @@ static int disconnect_running(struct engine *engine, struct container *c, int ne
     pthread_mutex_lock(&c->lock);
     network_sandbox_copy(&sandbox, &c->sandbox);
     pthread_mutex_unlock(&c->lock);
-    int r = network_disconnect(engine->networks, c->id, netns_fd, network_id, &sandbox, err);
+    int r = 0;
+    if (is_bare(&sandbox)) /* network none: the manager knows nothing of it */
+        sandbox.count = 0;
+    else
+        r = network_disconnect(engine->networks, c->id, netns_fd, network_id, &sandbox, err);
     if (r == 0)
         publish_late(engine, c, &sandbox);
     container_keep_sandbox(engine, c, &sandbox);
@@ -170,12 +189,20 @@ static int disconnect_with_turn(struct engine *engine, struct container *c, cons
     return 0;
 }
 
+static int check_leaving(const struct container *c, const struct network_identity *network, struct error *err)
+{
+    return strcmp(c->host.network_mode, "host") == 0 && strcmp(network->name, "host") == 0
+               ? error_set(err, ERROR_INVALID, 0,
+                           "cannot disconnect container from host network - container was created in host network mode")
+               : 0;
+}
+
 int container_disconnect(struct engine *engine, struct container *c, const char *name, bool force, struct error *err)
 {
     CLEANUP_NETWORK_IDENTITY struct network_identity network = {0};
     int r = network_registry_find(engine->registry, name, &network, err);
     if (r == 0)
-        r = check_mode(c, &network, err);
+        r = check_leaving(c, &network, err);
     if (r == 0)
         r = container_turn_begin(c, CONTAINER_NETWORK, c->id, err);
     if (r == 0) {

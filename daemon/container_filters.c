@@ -18,8 +18,7 @@ bool filter_labels_match(const struct json *values, const struct strmap *labels)
     return true;
 }
 
-/* Docker matches names and ids as regular expressions as well as by substring. */
-static bool text_matches(const char *text, const char *pattern)
+bool filter_text_matches(const char *text, const char *pattern)
 {
     if (strstr(text, pattern) != NULL)
         return true;
@@ -36,7 +35,7 @@ static bool text_matches(const char *text, const char *pattern)
 static bool name_matches(const char *name, const char *pattern)
 {
     CLEANUP_FREE char *slashed = xasprintf("/%s", name);
-    return text_matches(name, pattern) || text_matches(slashed, pattern);
+    return filter_text_matches(name, pattern) || filter_text_matches(slashed, pattern);
 }
 
 static bool network_matches(const struct container_facts *f, const char *wanted)
@@ -97,7 +96,7 @@ static bool matches_value(const struct container_facts *f, const char *name, con
 {
     int64_t n;
     if (strcmp(name, "id") == 0)
-        return strncmp(f->id, wanted, strlen(wanted)) == 0 || text_matches(f->id, wanted);
+        return strncmp(f->id, wanted, strlen(wanted)) == 0 || filter_text_matches(f->id, wanted);
     if (strcmp(name, "name") == 0)
         return name_matches(f->name, wanted);
     if (strcmp(name, "status") == 0)

@@ -29,6 +29,8 @@ struct container_facts {
 int container_filters_check(const struct json *filters, struct error *err);
 bool container_filters_match(const struct json *filters, const struct container_facts *facts);
 
+/* Names and ids: as a part of the text, or as a regular expression. */
+bool filter_text_matches(const char *text, const char *pattern);
 /* Whether `labels` carries each of the values ("key" or "key=value"). */
 bool filter_labels_match(const struct json *values, const struct strmap *labels);
 

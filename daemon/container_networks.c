@@ -22,12 +22,6 @@ static bool is_none(const char *mode)
 
 /* ---- what is asked for ---- */
 
-static int invalid_settings(struct error *err, const char *network, const char *why)
-{
-    return error_set(err, ERROR_INVALID, 0, "invalid config for network %s: invalid endpoint settings: %s", network,
-                     why);
-}
-
 static bool contains4(const char *subnet, const char *address)
 {
     struct ipam_subnet parsed;
@@ -44,36 +38,67 @@ static bool contains6(const char *subnet, const char *address)
            inet_pton(AF_INET6, address, &number) == 1 && ipam6_contains(&parsed, &number);
 }
 
-static int check_address(const struct network_identity *network, const char *address, bool ipv6, struct error *err)
+static void check_address(const struct network_identity *network, const char *address, bool ipv6, struct strv *wrong)
 {
     const char *subnet = ipv6 ? network->subnet6 : network->subnet;
-    if (!is_set(address) || (ipv6 ? contains6 : contains4)(subnet, address))
-        return 0;
     const struct strv *further = ipv6 ? &network->further6 : &network->further;
+    uint8_t parsed[sizeof(struct in6_addr)];
+    if (!is_set(address))
+        return;
+    if (inet_pton(ipv6 ? AF_INET6 : AF_INET, address, parsed) != 1)
+        strv_addf(wrong, "invalid IPv%d address: %s", ipv6 ? 6 : 4, address);
+    if ((ipv6 ? contains6 : contains4)(subnet, address))
+        return;
     for (size_t i = 0; i < further->count; i++)
         if ((ipv6 ? contains6 : contains4)(further->items[i], address))
-            return 0;
+            return;
     if (network->predefined)
-        return invalid_settings(err, network->name,
-                                "user specified IP address is supported on user defined networks only");
-    if (subnet == NULL)
-        return invalid_settings(err, network->name,
-                                "user specified IP address is supported only when connecting to networks with user "
-                                "configured subnets");
-    CLEANUP_FREE char *why = xasprintf("no configured subnet or ip-range contain the IP address %s", address);
-    return invalid_settings(err, network->name, why);
+        strv_add(wrong, "user specified IP address is supported on user defined networks only");
+    else if (subnet == NULL)
+        strv_add(wrong, "user specified IP address is supported only when connecting to networks with user configured "
+                        "subnets");
+    else
+        strv_addf(wrong, "no configured subnet or ip-range contain the IP address %s", address);
+}
+
+/* Everything at once, as docker has it. */
+static int check_settings(const struct network_identity *network, const struct endpoint_settings *settings,
+                          struct error *err)
+{
+    CLEANUP_STRV struct strv wrong = STRV_INIT;
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    check_address(network, settings->ipam.ipv4, false, &wrong);
+    check_address(network, settings->ipam.ipv6, true, &wrong);
+    if (network->predefined && settings->aliases.count > 0)
+        strv_add(&wrong, "network-scoped aliases are only supported for user-defined networks");
+    for (size_t i = 0; i < wrong.count; i++)
+        strbuf_addf(&text, "\n%s%s", wrong.count > 1 ? "* " : "", wrong.items[i]);
+    return wrong.count == 0 ? 0 : error_set(err, ERROR_INVALID, 0, "invalid endpoint settings:%s", strbuf_str(&text));
+}
+
+static int check_links(const struct strv *links, struct error *err)
+{
+    for (size_t i = 0; i < links->count; i++) {
+        const char *link = links->items[i], *colon = strchr(link, ':');
+        if (link[0] == '\0' || colon == link || (colon != NULL && (colon[1] == '\0' || strchr(colon + 1, ':') != NULL)))
+            return error_set(err, ERROR_INVALID, 0, "bad format for links: %s", link);
+    }
+    return 0;
 }
 
 int container_networks_check(const struct network_identity *network, const struct endpoint_settings *settings,
-                             struct error *err)
+                             bool creating, struct error *err)
 {
-    int r = network->config_only ? error_set(err, ERROR_FORBIDDEN, 0,
-                                             "cannot create endpoint on configuration-only network %s", network->name)
-                                 : check_address(network, settings->ipam.ipv4, false, err);
+    if (network->config_only)
+        return error_set(err, ERROR_FORBIDDEN, 0, "cannot create endpoint on configuration-only network %s",
+                         network->name);
+    int r = check_settings(network, settings, err);
+    if (r < 0)
+        return creating ? error_context(err, "invalid config for network %s", network->name) : r;
+    if (is_set(settings->mac))
+        r = network_check_mac(settings->mac, err);
     if (r == 0)
-        r = check_address(network, settings->ipam.ipv6, true, err);
-    if (r == 0 && network->predefined && settings->aliases.count > 0)
-        r = invalid_settings(err, network->name, "network-scoped aliases are only supported for user-defined networks");
+        r = check_links(&settings->links, err);
     if (r == 0 && network->predefined && settings->links.count > 0)
         r = error_set(err, ERROR_NOT_IMPLEMENTED, 0, "links on network %s are not supported by dory yet",
                       network->name);
@@ -91,8 +116,15 @@ struct endpoint_settings *container_networks_find(const struct container *c, con
 struct endpoint_settings *container_networks_add(struct container *c, const struct network_identity *network,
                                                  struct endpoint_settings *settings)
 {
+    struct endpoint_settings *there = container_networks_find(c, network->id);
     xstrset(&settings->name, network->name);
     xstrset(&settings->network_id, network->id);
+    if (there != NULL) {
+        endpoint_settings_release(there);
+        *there = *settings;
+        *settings = (struct endpoint_settings){0};
+        return there;
+    }
     c->networks = xreallocarray(c->networks, c->network_count + 1, sizeof(*c->networks));
     c->networks[c->network_count] = *settings;
     *settings = (struct endpoint_settings){0};
@@ -164,7 +196,7 @@ static int resolve_mode(struct engine *engine, struct container *c, struct error
         settings.mac = xstrdup(c->config.mac_address);
     if (!network.predefined) /* on the default bridge: links.c */
         strv_copy(&settings.links, &c->host.links);
-    r = container_networks_check(&network, &settings, err);
+    r = container_networks_check(&network, &settings, true, err);
     if (r == 0)
         container_networks_add(c, &network, &settings);
     endpoint_settings_release(&settings);
@@ -199,7 +231,7 @@ static int resolve_endpoint(struct engine *engine, struct container *c, const ch
     if (r == 0)
         r = endpoint_settings_decode(value, &settings, err);
     if (r == 0)
-        r = container_networks_check(&network, &settings, err);
+        r = container_networks_check(&network, &settings, true, err);
     struct endpoint_settings *there = r == 0 ? container_networks_find(c, network.id) : NULL;
     if (r == 0 && there != NULL)
         r = merge(c, there, &settings, err);

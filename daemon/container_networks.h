@@ -5,12 +5,12 @@
 #include "daemon/container.h"
 #include "daemon/network_registry.h"
 
-/* The settings are possible on this network. */
+/* The settings are possible on this network. `creating`: the container, whose request names several networks. */
 int container_networks_check(const struct network_identity *network, const struct endpoint_settings *settings,
-                             struct error *err);
+                             bool creating, struct error *err);
 /* The container's list. Lock held, or the container is not in the index yet. */
 struct endpoint_settings *container_networks_find(const struct container *c, const char *network_id);
-/* Takes over what the settings own. */
+/* Takes over what the settings own; in the place of those that it has for this network. */
 struct endpoint_settings *container_networks_add(struct container *c, const struct network_identity *network,
                                                  struct endpoint_settings *settings);
 void container_networks_remove(struct container *c, const char *network_id);

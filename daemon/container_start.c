@@ -110,8 +110,12 @@ static int step_network(struct start *s, struct error *err)
     struct container *c = s->c;
     const char *mode = c->host.network_mode;
     s->host_network = strcmp(mode, "host") == 0;
-    if (s->host_network)
+    if (s->host_network) {
+        s->sandbox = (struct network_sandbox){.endpoints = xcalloc(1, sizeof(*s->sandbox.endpoints)), .count = 1};
+        network_predefined_id(s->engine->networks, "host", s->sandbox.endpoints[0].network_id);
+        id_generate(s->sandbox.endpoints[0].endpoint_id);
         return 0;
+    }
     if (peer_of(mode) != NULL)
         return join_network(s, peer_of(mode), err);
     CLEANUP_FREE char *name = container_slash_name(s->engine, c);

@@ -1,8 +1,5 @@
 #include "daemon/endpoint_settings.h"
 
-#include <arpa/inet.h>
-#include <string.h>
-
 #include "daemon/network/endpoint_options.h"
 
 #define ROW(holder, kind, json, member, ...)                                                                           \
@@ -41,15 +38,6 @@ static void drop_empty(char **text)
     }
 }
 
-static int check_address(int family, const char *text, struct error *err)
-{
-    uint8_t address[16];
-    if (text && inet_pton(family, text, address) != 1) {
-        return error_set(err, ERROR_INVALID, 0, "invalid IPv%d address: %s", family == AF_INET ? 4 : 6, text);
-    }
-    return 0;
-}
-
 int endpoint_settings_decode(const struct json *value, struct endpoint_settings *ret, struct error *err)
 {
     if (!value || value->kind == JSON_NULL) {
@@ -67,12 +55,10 @@ int endpoint_settings_decode(const struct json *value, struct endpoint_settings 
     drop_empty(&ret->mac);
     struct endpoint_options options;
     r = endpoint_options_parse(&ret->driver_options, &ret->ipam.link_local, &options, err);
-    if (r < 0) {
-        return r;
+    if (r == 0) {
+        endpoint_options_release(&options);
     }
-    endpoint_options_release(&options);
-    r = check_address(AF_INET, ret->ipam.ipv4, err);
-    return r < 0 ? r : check_address(AF_INET6, ret->ipam.ipv6, err);
+    return r;
 }
 
 void endpoint_settings_put_ipam(const struct endpoint_settings *settings, struct json_writer *w)

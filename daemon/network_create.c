@@ -49,29 +49,27 @@ static int check_name(struct engine *engine, const char *name, struct error *err
         return error_set(err, ERROR_INVALID, 0, "invalid network name: %.255s", name);
     if (network_registry_find(engine->registry, name, &existing, NULL) == 0 && existing.predefined &&
         strcmp(existing.name, name) == 0)
-        return error_set(err, ERROR_FORBIDDEN, 0, "operation is not permitted on predefined %s network", name);
+        return error_set(err, ERROR_FORBIDDEN, 0, "operation is not permitted on predefined %s network ", name);
     return strcmp(name, "default") == 0 || strcmp(name, "bridge") == 0 /* also where there is none */ ||
                    strncmp(name, "container:", 10) == 0
-               ? error_set(err, ERROR_FORBIDDEN, 0, "operation is not permitted on predefined %s network", name)
+               ? error_set(err, ERROR_FORBIDDEN, 0, "operation is not permitted on predefined %s network ", name)
                : 0;
 }
 
 static int check_request(const struct create_request *q, struct error *err)
 {
-    const struct {
-        bool asked;
-        const char *what;
-    } rows[] = {
-        {q->ingress, "Ingress (swarm's routing mesh)"},
-        {q->ipam.options.count > 0, "IPAM.Options"},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        if (rows[i].asked)
-            return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "network %s: %s is not supported by dory", q->name,
-                             rows[i].what);
+    if (q->ingress)
+        return error_set(err, ERROR_FORBIDDEN, 0,
+                         "network %s: Ingress (the routing mesh) needs a swarm; this node is not part of one", q->name);
+    if (is_set(q->scope) && strcmp(q->scope, "swarm") == 0)
+        return error_set(err, ERROR_FORBIDDEN, 0, "cannot create a swarm scoped network when swarm is not active");
     if (is_set(q->scope) && strcmp(q->scope, "local") != 0)
         return error_set(err, ERROR_INVALID, 0, "network %s: scope %s needs a swarm; this node is not part of one",
                          q->name, q->scope);
+    if (is_set(q->driver) && strcmp(q->driver, "overlay") == 0)
+        return error_set(err, ERROR_FORBIDDEN, 0,
+                         "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to "
+                         "connect this node to swarm and try again.");
     if (is_set(q->ipam.driver) && strcmp(q->ipam.driver, "default") != 0)
         return error_set(err, ERROR_NOT_FOUND, 0,
                          "could not find plugin %s in v1 plugin registry: plugin \"%s\" not found", q->ipam.driver,
@@ -128,6 +126,9 @@ static int decode(struct engine *engine, const struct json *body, struct network
         config->no_ipv4 = q.ipv4 != NULL && !*q.ipv4;
         config->internal = q.internal;
         config->attachable = q.attachable;
+        const struct json *ipam_options = json_get(json_get(body, "IPAM"), "Options");
+        config->ipam_options_asked = ipam_options != NULL && ipam_options->kind == JSON_OBJECT;
+        strmap_copy(&config->ipam_options, &q.ipam.options);
         strmap_copy(&config->options, &q.options);
         strmap_copy(&config->labels, &q.labels);
     }

@@ -178,7 +178,10 @@ static void write_ipam(struct json_writer *w, const struct network_config *confi
     json_key(w, "IPAM");
     json_begin_object(w);
     json_member_string(w, "Driver", "default");
-    json_member_null(w, "Options");
+    if (config->ipam_options_asked)
+        write_map(w, "Options", &config->ipam_options);
+    else
+        json_member_null(w, "Options");
     json_key(w, "Config");
     if (config->v4.subnet == NULL && config->v6.subnet == NULL) {
         json_put_null(w);
@@ -275,12 +278,12 @@ int engine_network_inspect(struct engine *engine, const char *name, bool status,
 
 /* ---- filters ---- */
 
-/* Any of the values; `part`: a part of the text is enough, as docker has it for names and ids. */
-static bool any_matches(const struct json *values, const char *text, bool part)
+/* Any of the values; `pattern`: a part of the text or a regular expression, as docker has it for names and ids. */
+static bool any_matches(const struct json *values, const char *text, bool pattern)
 {
     for (size_t i = 0; i < json_count(values); i++) {
         const char *value = json_string(json_at(values, i));
-        if (part ? strstr(text, value) != NULL : strcmp(text, value) == 0)
+        if (pattern ? filter_text_matches(text, value) : strcmp(text, value) == 0)
             return true;
     }
     return json_count(values) == 0;
@@ -316,7 +319,7 @@ static bool matches(struct engine *engine, const struct network_config *config, 
                 any_matches(json_get(filters, "scope"), "local", false) &&
                 any_matches(json_get(filters, "type"), predefined ? "builtin" : "custom", false) &&
                 filter_labels_match(json_get(filters, "label"), &config->labels);
-    if (!fits || json_get(filters, "dangling") == NULL)
+    if (!fits || json_count(json_get(filters, "dangling")) == 0)
         return fits;
     return (!predefined && !has_members(engine, config->id)) == dangling;
 }

@@ -233,6 +233,9 @@ static int open_engine(struct boot *boot, struct error *err)
 
     if (r < 0)
         return r;
+    if (boot->options->userland_proxy)
+        log_warn("userland-proxy: there is no proxy: published ports are rules, which do all that it does but serve "
+                 "connections to ::1");
     repairs = image_store_repairs(engine_images(boot->engine));
     for (size_t i = 0; i < repairs->count; i++)
         log_warn("%s", repairs->items[i]);

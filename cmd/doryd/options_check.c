@@ -102,10 +102,6 @@ int daemon_options_check(const struct daemon_options *options, struct error *err
         return r;
     if (options->mtu != 0 && (options->mtu < 68 || options->mtu > 65535))
         return error_set(err, ERROR_INVALID, 0, "invalid default MTU: %" PRId64, options->mtu);
-    if (options->userland_proxy)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                         "userland-proxy: there is no proxy: ports are published by rules alone, also on loopback "
-                         "addresses and for containers (\"userland-proxy\": false)");
     if (options->max_concurrent_downloads < 0)
         return error_set(err, ERROR_INVALID, 0, "invalid max concurrent downloads: %" PRId64,
                          options->max_concurrent_downloads);

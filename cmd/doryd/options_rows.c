@@ -94,7 +94,7 @@ const struct row option_rows[] = {
     {"tlsverify", 0, NULL, ROW_BOOL, AT(tls_verify), "false", 0,
      "Use TLS, and serve nobody without a certificate that tlscacert signed"},
     {"userland-proxy", 0, NULL, ROW_BOOL, AT(userland_proxy), "false", 0,
-     "A proxy for published ports: there is none, ports are rules; only false is taken"},
+     "A proxy for published ports: what docker's does is done by rules, but for connections to ::1"},
     {"userns-remap", 0, NULL, ROW_STRING, AT(userns_remap), NULL, 0,
      "User whose subordinate ids containers have, user[:group]; default: dockremap, made if missing"},
 };

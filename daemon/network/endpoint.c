@@ -16,7 +16,7 @@ int endpoint_parse_mac(const char *text, uint8_t mac[6], struct error *err)
         sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &part[0], &part[1], &part[2], &part[3], &part[4], &part[5], &end) !=
             6 ||
         end != 17) {
-        return error_set(err, ERROR_INVALID, 0, "%s is not a valid mac address", text);
+        return error_set(err, ERROR_INVALID, 0, "invalid MAC address %s", text);
     }
     for (int i = 0; i < 6; i++) {
         mac[i] = part[i];
@@ -26,6 +26,12 @@ int endpoint_parse_mac(const char *text, uint8_t mac[6], struct error *err)
         return error_set(err, ERROR_INVALID, 0, "%s is not the address of one interface", text);
     }
     return 0;
+}
+
+int network_check_mac(const char *text, struct error *err)
+{
+    uint8_t mac[6];
+    return endpoint_parse_mac(text, mac, err);
 }
 
 static int taken_error(int r, const char *text, struct error *err)
@@ -43,7 +49,11 @@ static int take_given4(struct network *network, const char *text, uint32_t *ret,
     if (ipam_parse_address(text, &address) < 0) {
         return error_set(err, ERROR_INVALID, 0, "invalid IPv4 address: %s", text);
     }
-    int r = network->bridge.subnet.prefix ? ipam_take(network_subnet_of(network, address), address) : -ERANGE;
+    struct ipam *ipam = network_subnet_of(network, address);
+    int r = network->bridge.subnet.prefix ? ipam_take(ipam, address) : -ERANGE;
+    if (r == -ERANGE && ipam_overlaps(address, 32, ipam->subnet.network, ipam->subnet.prefix) && ipam->subnet.prefix) {
+        r = -EADDRINUSE; /* the network's own address, or broadcasts' */
+    }
     if (r < 0) {
         return taken_error(r, text, err);
     }

@@ -129,6 +129,9 @@ int network_attach(struct network_manager *manager, const struct network_request
 /* After the container's end: addresses and ports are free again. Never waits for the kernel to tear the veths down. */
 void network_detach(struct network_manager *manager, const char *container_id);
 
+/* "02:42:ac:11:00:02": an address that an interface can have. */
+int network_check_mac(const char *text, struct error *err);
+
 /* One more network for a container that runs, or one less. The sandbox is brought up to date: without ports when there
  * is no network left that publishes them; with `republish` where they cannot follow as they are (network_set_ports
  * publishes them anew, and until then they lead nowhere). Calls for one container must not overlap. */

@@ -96,6 +96,18 @@ static int check_asked4(struct network_manager *manager, const struct network_co
     return r;
 }
 
+/* The gateway has its address first. */
+static int check_auxiliary(const struct network_subnet *v4, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < v4->auxiliary.count; i++) {
+        if (strcmp(v4->auxiliary.items[i].value, v4->gateway) == 0) {
+            r = network_auxiliary_error(&v4->auxiliary, i, err);
+        }
+    }
+    return r;
+}
+
 static int complete_ipv4(struct network_manager *manager, const struct network_config *config,
                          struct network_subnet *v4, struct error *err)
 {
@@ -128,17 +140,20 @@ static int complete_ipv4(struct network_manager *manager, const struct network_c
         ipam_format_address(text, subnet.gateway);
         v4->gateway = xstrdup(text);
         v4->gateway_chosen = !v4->chosen;
-        return 0;
+        return check_auxiliary(v4, err);
     }
     uint32_t gateway;
     if (ipam_parse_address(v4->gateway, &gateway) < 0) {
         return error_set(err, ERROR_INVALID, 0, "invalid gateway address: %s", v4->gateway);
     }
-    if (!ipam_overlaps(gateway, 32, subnet.network, subnet.prefix) || gateway == subnet.network ||
-        gateway == (subnet.network | ~ipam_mask(subnet.prefix))) {
+    if (!ipam_overlaps(gateway, 32, subnet.network, subnet.prefix)) {
         return error_set(err, ERROR_INVALID, 0, "no matching subnet for gateway %s", v4->gateway);
     }
-    return 0;
+    if (gateway == subnet.network || gateway == (subnet.network | ~ipam_mask(subnet.prefix))) {
+        return error_set(err, ERROR_SYSTEM, EADDRINUSE, "failed to allocate gateway (%s): Address already in use",
+                         v4->gateway);
+    }
+    return check_auxiliary(v4, err);
 }
 
 /* Those of one network do not overlap either. */

@@ -32,6 +32,7 @@ static const struct json_field config_rows[] = {
     ROW(network_config, STRMAP, "Options", options),
     ROW(network_config, STRMAP, "Labels", labels),
     ROW(network_config, STRMAP, "IPAMOptions", ipam_options),
+    ROW(network_config, BOOL, "IPAMOptionsAsked", ipam_options_asked, .flags = JSON_OMIT_EMPTY),
     ROW(network_config, BOOL, "ConfigOnly", config_only, .flags = JSON_OMIT_EMPTY),
     ROW(network_config, STRING, "ConfigFrom", config_from, .flags = JSON_OMIT_EMPTY),
     ROW(network_config, BOOL, "InterfaceMade", interface_made),

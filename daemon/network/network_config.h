@@ -30,11 +30,13 @@ struct network_config {
     bool v6_first;                /* the order in which clients named them */
     /* struct network_subnet: more subnets of either family (macvlan and ipvlan only). */
     struct json_array further, further6;
-    struct strmap options, labels, ipam_options;
-    bool config_only;    /* settings for other networks, and no network itself: nothing of it is made */
-    char *config_from;   /* the name of such a one that these settings come from; NULL: none */
-    bool interface_made; /* the interface was not there before the network, and goes with it */
-    char *interface;     /* bridge: its name; macvlan, ipvlan: the parent. Filled by network_complete */
+    struct strmap options, labels;
+    struct strmap ipam_options; /* the default driver has none: kept for clients, as docker does */
+    bool ipam_options_asked;    /* also when there are none */
+    bool config_only;           /* settings for other networks, and no network itself: nothing of it is made */
+    char *config_from;          /* the name of such a one that these settings come from; NULL: none */
+    bool interface_made;        /* the interface was not there before the network, and goes with it */
+    char *interface;            /* bridge: its name; macvlan, ipvlan: the parent. Filled by network_complete */
 };
 
 extern const struct json_table network_config_table;

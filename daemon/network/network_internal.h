@@ -155,6 +155,8 @@ struct ipam *network_subnet_of(const struct network *network, uint32_t address);
 struct ipam6 *network_subnet6_of(const struct network *network, const struct in6_addr *address);
 bool network_overlaps(const struct network *network, const struct ipam_subnet *subnet);
 bool network_overlaps6(const struct network *network, const struct ipam6_subnet *subnet);
+/* The i-th auxiliary address is not to be had: docker's words and status. */
+int network_auxiliary_error(const struct strmap *auxiliary, size_t i, struct error *err);
 /* Without the lock: from a complete configuration. */
 int network_from_config(struct network_manager *manager, const struct network_config *config, struct network **ret,
                         struct error *err);

@@ -131,6 +131,13 @@ static int parse_prefix4(const char *text, uint32_t *ret_network, int *ret_prefi
     return r;
 }
 
+int network_auxiliary_error(const struct strmap *auxiliary, size_t i, struct error *err)
+{
+    return error_set(err, ERROR_SYSTEM, EADDRINUSE,
+                     "failed to allocate secondary ip address (%s:%s): Address already in use", auxiliary->items[i].key,
+                     auxiliary->items[i].value);
+}
+
 /* Subnet, range and the addresses that are never given out. */
 static int init_ipv4(struct ipam *ipam, const struct network_subnet *config, struct error *err)
 {
@@ -156,9 +163,8 @@ static int init_ipv4(struct ipam *ipam, const struct network_subnet *config, str
         const char *text = config->auxiliary.items[i].value;
         if (ipam_parse_address(text, &address) < 0) {
             r = error_set(err, ERROR_INVALID, 0, "invalid auxiliary address: %s", text);
-        } else if (address != subnet.gateway && ipam_take(ipam, address) < 0) {
-            r = error_set(err, ERROR_INVALID, 0, "invalid auxiliary address %s: not a free address of subnet %s", text,
-                          config->subnet);
+        } else if (address != subnet.gateway && ipam_take(ipam, address) < 0) { /* the gateway: of older rows */
+            r = network_auxiliary_error(&config->auxiliary, i, err);
         }
     }
     return r;
@@ -204,8 +210,7 @@ static int init_ipv6(struct ipam6 *ipam, const struct network_subnet *config, st
         struct in6_addr address;
         const char *text = config->auxiliary.items[i].value;
         if (inet_pton(AF_INET6, text, &address) != 1 || ipam6_take(ipam, &address) < 0) {
-            r = error_set(err, ERROR_INVALID, 0, "invalid auxiliary address %s: not a free address of subnet %s", text,
-                          config->subnet);
+            r = network_auxiliary_error(&config->auxiliary, i, err);
         }
     }
     return r;
@@ -239,6 +244,19 @@ static int init_subnets(struct network *network, const struct network_config *co
     return r < 0 || !config->ipv6 ? r : init_further6(network, config, err);
 }
 
+/* The default routes of containers may be told as auxiliary addresses of these names, as for the default bridge. */
+static void set_routes(struct network *network, const struct network_config *config)
+{
+    const char *route = config->no_ipv4 ? NULL : strmap_get(&config->v4.auxiliary, "DefaultGatewayIPv4");
+    const char *route6 = config->ipv6 ? strmap_get(&config->v6.auxiliary, "DefaultGatewayIPv6") : NULL;
+    if (route) {
+        (void)ipam_parse_address(route, &network->gateway); /* checked with the other addresses */
+    }
+    if (route6) {
+        (void)inet_pton(AF_INET6, route6, &network->gateway6);
+    }
+}
+
 int network_from_config(struct network_manager *manager, const struct network_config *config, struct network **ret,
                         struct error *err)
 {
@@ -265,6 +283,9 @@ int network_from_config(struct network_manager *manager, const struct network_co
     }
     network->gateway = network->bridge.subnet.gateway;
     network->gateway6 = network->subnet6.gateway;
+    if (network->driver == &network_bridge) {
+        set_routes(network, config);
+    }
     *ret = network;
     return 0;
 }

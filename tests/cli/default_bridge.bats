@@ -72,8 +72,12 @@ reaches() { # container address
     dory network rm mine >/dev/null
 }
 
-@test "a proxy for published ports is refused by name: there is none" {
-    run -1 doryd --validate --config-file <(echo '{"userland-proxy": true}')
-    [[ $output == *"userland-proxy: there is no proxy: ports are published by rules alone"* ]]
+@test "a proxy for published ports may be asked for: there is none, and the log says so" {
+    run -0 doryd --validate --config-file <(echo '{"userland-proxy": true}')
     run -0 doryd --validate --userland-proxy=false --config-file <(echo '{}')
+    run ! grep -q 'there is no proxy' "$ENV_DIR/doryd.log"
+    env_daemon_kill
+    echo '{"userland-proxy": true}' >"$ENV_DIR/daemon.json"
+    env_daemon_start
+    grep -q 'userland-proxy: there is no proxy: published ports are rules' "$ENV_DIR/doryd.log"
 }

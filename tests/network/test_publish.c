@@ -240,7 +240,7 @@ static void bad_requests_are_named(void **state)
     assert_true(network_attach(manager, &request, "x", &netns, &sandbox, &err) < 0);
     request.mac = "02:42:zz:00:00:01";
     assert_true(network_attach(manager, &request, "x", &netns, &sandbox, &err) < 0);
-    assert_string_equal(err.message, "02:42:zz:00:00:01 is not a valid mac address");
+    assert_string_equal(err.message, "invalid MAC address 02:42:zz:00:00:01");
 }
 
 /* The flow that is in the way is forgotten in the background. */
