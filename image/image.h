@@ -258,11 +258,15 @@ int registry_put_document(const struct registry_config *config, const struct ref
 int registry_search(const struct registry_config *config, const char *term, int64_t limit,
                     const struct registry_auth *auth, struct json **ret, struct error *err);
 
+struct bundle;
 struct image_push_options {
     const struct reference *ref;      /* without a tag: all tags of the repository */
     const struct registry_auth *auth; /* may be NULL */
     const struct registry_config *registries;
-    const char *platform;   /* NULL or "": any. An image of another one is ERROR_NOT_FOUND; needs a tag */
+    const char *platform; /* NULL or "": any. An image of another one is ERROR_NOT_FOUND; needs a tag */
+    /* These instead of the image that has the name in the store (image/bundle.h), whose documents are made, as an index
+     * where they need one. NULL: none. */
+    struct bundle *bundle;
     int concurrent_uploads; /* of layers; 0: 5 */
     image_progress_fn progress;
     image_gone_fn gone; /* may be NULL */

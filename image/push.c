@@ -13,7 +13,6 @@
 #include "image/store.h"
 
 #define MEDIA_DOCKER_CONFIG "application/vnd.docker.container.image.v1+json"
-#define MEDIA_OCI_CONFIG "application/vnd.oci.image.config.v1+json"
 
 static bool is_cancelled(void *data)
 {
@@ -117,7 +116,7 @@ static int put_manifest(struct push *push, const struct push_layers *layers, con
     return 0;
 }
 
-static int put_config(struct push *push, const struct image *image, struct error *err)
+int push_config(struct push *push, const struct image *image, struct error *err)
 {
     int64_t size;
     int rc = registry_has_blob(push->registry, push->client, image->id, &size, err);
@@ -134,7 +133,7 @@ static int push_tag(struct push *push, const struct image *image, const char *ta
     struct push_layers layers CLEANUP(push_layers_release) = {.push = push, .image = image};
     int rc = push_layers_run(&layers, err);
     if (rc == 0)
-        rc = put_config(push, image, err);
+        rc = push_config(push, image, err);
     if (rc == 0)
         rc = put_manifest(push, &layers, tag, err);
     return rc;
@@ -143,7 +142,9 @@ static int push_tag(struct push *push, const struct image *image, const char *ta
 static int push_tags(struct push *push, struct error *err)
 {
     int rc = registry_connect(push->registry, &push->client, err);
-    for (size_t i = 0; rc == 0 && i < push->tags.count; i++)
+    if (rc == 0 && push->options->bundle)
+        rc = push_bundle(push, err);
+    for (size_t i = 0; rc == 0 && !push->options->bundle && i < push->tags.count; i++)
         rc = push_tag(push, push->images[i], push->tags.items[i], err);
     http_client_free(push->client);
     push->client = NULL;
@@ -177,6 +178,14 @@ static int find_one(struct push *push, const struct reference *ref, struct error
     if (rc == 0)
         add_tag(push, image, ref->tag);
     return rc;
+}
+
+static int find_bundle(struct push *push)
+{
+    const struct bundle *bundle = push->options->bundle;
+    for (size_t i = 0; i < bundle->count; i++)
+        add_tag(push, bundle->items[i].image, push->options->ref->tag ? push->options->ref->tag : "latest");
+    return 0;
 }
 
 static int find_all(struct push *push, const struct reference *ref, struct error *err)
@@ -256,6 +265,7 @@ int image_push(struct image_store *store, const struct image_push_options *optio
     bool one = options->platform && *options->platform;
     int rc = ref->digest        ? error_set(&local, ERROR_INVALID, 0, "cannot push a digest reference")
              : one && !ref->tag ? error_set(&local, ERROR_INVALID, 0, "a platform can be chosen of one tag only")
+             : options->bundle  ? find_bundle(&push)
              : ref->tag         ? find_one(&push, ref, &local)
                                 : find_all(&push, ref, &local);
     if (rc == 0)

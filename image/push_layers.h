@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "image/bundle.h"
 #include "image/layer.h"
 #include "image/registry.h"
 #include "image/workers.h"
@@ -23,6 +24,11 @@ struct push {
 
 /* A line for the client, whose leaving ends the push. Thread-safe. */
 void push_progress(struct push *push, const char *id, const char *status, int64_t current, int64_t total);
+
+/* push.c: the image's config is there afterwards. */
+int push_config(struct push *push, const struct image *image, struct error *err);
+/* push_bundle.c: all of options->bundle, under the tag of options->ref. */
+int push_bundle(struct push *push, struct error *err);
 
 /* Repositories of the same registry that have layers of these images, a few. */
 int push_mount_sources(struct push *push, struct strv *ret, struct error *err);

@@ -8,12 +8,10 @@
 #include "archive/tar_writer.h"
 #include "base/memory.h"
 #include "base/strbuf.h"
+#include "image/bundle.h"
 #include "image/layer.h"
 #include "image/manifest.h"
 #include "image/store.h"
-
-#define MEDIA_OCI_CONFIG "application/vnd.oci.image.config.v1+json"
-#define MEDIA_OCI_LAYER "application/vnd.oci.image.layer.v1.tar"
 
 /* One image with the names it is saved under. */
 struct item {

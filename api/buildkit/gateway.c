@@ -26,6 +26,7 @@ int gateway_ping(struct grpc_call *call, void *data, struct error *err)
     struct solve *solve = NULL;
     Bk__PongResponse response = BK__PONG_RESPONSE__INIT;
     Bk__Cap caps[ARRAY_SIZE(names)], *list[ARRAY_SIZE(names)];
+    Bk__Cap attestations = BK__CAP__INIT, outputs = BK__CAP__INIT, *llb_caps[] = {&attestations, &outputs};
     struct service_worker worker;
     Bk__WorkerRecord *workers[] = {&worker.record};
     int r = find_build(call, service, &solve, err);
@@ -41,6 +42,11 @@ int gateway_ping(struct grpc_call *call, void *data, struct error *err)
     service_worker_fill(&worker);
     response.frontend_caps = list;
     response.n_frontend_caps = ARRAY_SIZE(names);
+    attestations.id = (char *)"exporter.image.attestations";
+    outputs.id = (char *)"exporter.multiple";
+    attestations.enabled = outputs.enabled = true;
+    response.llb_caps = llb_caps;
+    response.n_llb_caps = ARRAY_SIZE(llb_caps);
     response.workers = workers;
     response.n_workers = 1;
     return service_reply(call, &response.base, err);

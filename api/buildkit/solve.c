@@ -30,6 +30,7 @@ static void solve_free(struct solve *solve)
     if (solve->request)
         bk__solve_request__free_unpacked(solve->request, NULL);
     error_clear(&solve->returned);
+    solve_release_platforms(solve);
     strmap_release(&solve->response);
     strmap_release(&solve->metadata);
     fd_close(solve->cancel_fd);

@@ -15,6 +15,19 @@
 #define SOLVE_MESSAGES_MAX ((size_t)64 << 20)
 #define SOLVE_HISTORY_MAX 50
 
+/* What of a provenance is asked for. */
+struct solve_provenance {
+    bool max;
+    char *builder_id;  /* NULL: none */
+    char *file, *text; /* the Dockerfile */
+};
+/* One of the platforms that a build is of. */
+struct solve_platform {
+    char *name; /* as it was asked for; "": this machine's */
+    struct build_result result;
+    int64_t started, ended; /* ns */
+};
+
 struct solve {
     int references; /* under the list's lock */
     char *ref;
@@ -49,12 +62,17 @@ struct solve {
 
     /* The result, of the thread that has entered, and after solve_close() of its caller. */
     bool built;
-    struct build_result result;
-    struct cache_set *used; /* what caches that are written to are made of; NULL: none is */
-    int tree_fd;            /* a file with the resulting files as a tar; -1 */
-    struct strmap response; /* exporter_response */
-    struct strmap metadata; /* of a subrequest: result.json ... */
-    unsigned steps, cached; /* that are done */
+    struct build_result result; /* of the first platform */
+    struct solve_platform *platforms;
+    size_t platform_count;
+    struct solve_provenance *provenance; /* NULL: none is wanted */
+    struct strmap arguments;             /* for it: the frontend's */
+    struct strv bases;                   /* for it: images that FROM named */
+    struct cache_set *used;              /* what caches that are written to are made of; NULL: none is */
+    int tree_fd;                         /* a file with the resulting files as a tar; -1 */
+    struct strmap response;              /* exporter_response */
+    struct strmap metadata;              /* of a subrequest: result.json ... */
+    unsigned steps, cached;              /* that are done */
     unsigned total, warnings;
     bool failed, cancelled; /* cancelled: failed for this */
     char *failure;          /* its message */
@@ -128,7 +146,8 @@ Bk__Timestamp solve_timestamp(int64_t ns);
 
 /* solve_progress.c: a build's events as messages; the internal steps (files that travel, exporting). */
 struct solve_progress;
-struct solve_progress *solve_progress_new(struct solve *solve, const char *file); /* file: name of the Dockerfile */
+/* file: name of the Dockerfile. platform: of several, the one with this number (from 0); NULL: there is one. */
+struct solve_progress *solve_progress_new(struct solve *solve, const char *file, const char *platform, unsigned number);
 void solve_progress_free(struct solve_progress *progress);
 extern const struct build_events solve_events; /* data is the progress */
 /* A step that is no instruction. The Dockerfile's own is number 0: warnings belong to it. */
@@ -150,8 +169,12 @@ char *solve_explain_text(const char *message);
 
 /* solve_run.c: the Dockerfile frontend with these options. Fills in the result; blocks as long as it takes. */
 int solve_run(struct solve *solve, Bk__Entry *const *options, size_t count, struct error *err);
+/* solve_run.c: of a solve that ends. */
+void solve_release_platforms(struct solve *solve);
 /* solve_export.c: what the exporters of the request want, before and after the build. */
 int solve_export_check(struct solve *solve, struct error *err);
+/* Can they have what the build is of: solve->platforms and provenance? */
+int solve_export_check_result(struct solve *solve, struct error *err);
 int solve_export_prepare(struct solve *solve, struct build_options *options, struct error *err);
 int solve_export(struct solve *solve, struct error *err);
 

@@ -155,7 +155,8 @@ static void on_asking(const char *image, void *data)
 {
     struct asking *asking = data;
     asking->name = xasprintf("[internal] load metadata for %s", image);
-    solve_step_begin(&asking->step, asking->run->solve, STEP_BASES + asking->count++, asking->name);
+    solve_step_begin(&asking->step, asking->run->solve, asking->run->round * STEP_ROUND + STEP_BASES + asking->count++,
+                     asking->name);
 }
 
 static void on_asked(const struct error *error, void *data)
@@ -198,8 +199,8 @@ static int take_context(struct run *run, const struct build_need *need, struct e
     strv_copy(&follow, &need->paths);
     ignore_file_names(run->options.filename, &follow);
     if (r == 0)
-        r = take_directory(run, STEP_CONTEXT, "[internal] load build context", run->options.context_key, &ignored,
-                           need->all ? NULL : &follow, &run->context, err);
+        r = take_directory(run, run->round * STEP_ROUND + STEP_CONTEXT, "[internal] load build context",
+                           run->options.context_key, &ignored, need->all ? NULL : &follow, &run->context, err);
     return r;
 }
 
@@ -210,8 +211,8 @@ static int take_named(struct run *run, size_t i, const struct build_need *need, 
     CLEANUP_FREE char *step = xasprintf("[context %s] load from client", run->contexts[i].name);
     int r = ask_ignored(run, name, &ignored, err);
     if (r == 0)
-        r = take_directory(run, STEP_NAMED + (unsigned)i, step, name, &ignored, need->all ? NULL : &need->paths,
-                           &run->named[i], err);
+        r = take_directory(run, run->round * STEP_ROUND + STEP_NAMED + (unsigned)i, step, name, &ignored,
+                           need->all ? NULL : &need->paths, &run->named[i], err);
     run->contexts[i].fd = run->named[i].fd;
     return r;
 }
@@ -229,6 +230,21 @@ int run_take_directories(struct run *run, struct error *err)
             r = take_named(run, i, need, err);
     }
     return r;
+}
+
+void run_drop_directories(struct run *run)
+{
+    if (!run->options.context) {
+        source_release(&run->context);
+        run->context = (struct source)SOURCE_INIT;
+    }
+    for (size_t i = 0; i < run->options.contexts.count; i++) {
+        if (!is_local(run->options.contexts.items[i].value))
+            continue;
+        source_release(&run->named[i]);
+        run->named[i] = (struct source)SOURCE_INIT;
+        run->contexts[i].fd = -1;
+    }
 }
 
 int run_take_ignore_file(struct run *run, int *ret_fd, struct error *err)

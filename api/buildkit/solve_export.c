@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include "api/buildkit/grpc.h"
-#include "api/buildkit/solve.h"
+#include "api/buildkit/solve_bundle.h"
 #include "api/images.h"
+#include "base/base64.h"
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/parse.h"
@@ -78,8 +79,9 @@ static const struct {
     {"rewrite-timestamp", {"true"}},       /* SOURCE_DATE_EPOCH always does */
     {"tar", {"true"}},                     /* of an archive: not a directory */
     {"mode", {"copy"}},                    /* of a directory: what is there stays */
-    {"platform-split", {"true", "false"}}, /* there is one platform */
+    {"platform-split", {"true", "false"}}, /* files are of one platform */
     {"name-canonical", {"false"}},
+    {"oci-mediatypes", {"true"}}, /* solve_bundle_is_asked_for() */
     {"force-compression", {"false"}},
 };
 
@@ -105,12 +107,63 @@ int solve_export_check(struct solve *solve, struct error *err)
             return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "exporter \"%.100s\" is not supported", exporter.type);
         for (size_t k = 0; k < exporter.attr_count; k++) {
             const char *key = exporter.attrs[k]->key, *value = exporter.attrs[k]->value;
+            if (solve_bundle_is_annotation(key)) {
+                int r = solve_bundle_check_annotation(key, err);
+                if (r < 0)
+                    return r;
+                continue;
+            }
             if (!is_understood(key, value))
                 return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "exporter %s: %s=%.100s is not supported",
                                  exporter.type, key, value);
         }
     }
     return 0;
+}
+
+static bool is_true(const struct exporter *exporter, const char *key)
+{
+    const char *value = solve_entry(exporter->attrs, exporter->attr_count, key);
+    bool yes = false;
+    return value && parse_bool(value, &yes) == 0 && yes;
+}
+
+/* As a registry's documents instead of the store's image alone. */
+static bool is_bundle(const struct solve *solve, const struct exporter *exporter)
+{
+    enum kind kind = kinds[exporter->place].kind;
+    return (kind == KIND_IMAGE || kind == KIND_ARCHIVE) &&
+           (solve->platform_count > 1 || solve->provenance ||
+            solve_bundle_is_asked_for(exporter->attrs, exporter->attr_count));
+}
+
+static int check_result(const struct solve *solve, const struct exporter *exporter, struct error *err)
+{
+    enum kind kind = kinds[exporter->place].kind;
+    bool push = is_true(exporter, "push"), oci = strcmp(exporter->type, "oci") == 0;
+    if (solve->platform_count > 1 && (kind == KIND_TAR || kind == KIND_LOCAL))
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "exporter %s: files of several platforms are not supported",
+                         exporter->type);
+    if (kind == KIND_ARCHIVE && !oci && (solve->platform_count > 1 || solve->provenance))
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                         "docker exporter does not currently support exporting manifest lists");
+    if (solve->provenance && !push && !oci)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                         "exporter %s: attestations are kept in registries and oci archives, not in the image store: "
+                         "push the image",
+                         exporter->type);
+    return 0;
+}
+
+int solve_export_check_result(struct solve *solve, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; i < exporter_count(solve) && r == 0; i++) {
+        struct exporter exporter;
+        if (exporter_at(solve, i, &exporter))
+            r = check_result(solve, &exporter, err);
+    }
+    return r;
 }
 
 static bool wants(const struct solve *solve, enum kind a, enum kind b)
@@ -175,13 +228,6 @@ int solve_export_prepare(struct solve *solve, struct build_options *options, str
 
 /* ---- images of the store ---- */
 
-static bool is_true(const struct exporter *exporter, const char *key)
-{
-    const char *value = solve_entry(exporter->attrs, exporter->attr_count, key);
-    bool yes = false;
-    return value && parse_bool(value, &yes) == 0 && yes;
-}
-
 static int on_push(const char *id, const char *status, int64_t current, int64_t total, void *data)
 {
     CLEANUP_FREE char *name = id ? xasprintf("%s %s", status, id) : xstrdup(status);
@@ -190,7 +236,17 @@ static int on_push(const char *id, const char *status, int64_t current, int64_t 
     return 0;
 }
 
-static int push(struct solve *solve, struct solve_step *step, const struct reference *ref, struct error *err)
+static void on_pushed(const char *tag, const char *digest, int64_t size, void *data)
+{
+    const struct solve_step *step = data;
+    (void)tag;
+    (void)size;
+    strmap_set(&step->solve->response, "containerimage.digest", digest);
+}
+
+/* bundle NULL: the image that has this name. */
+static int push(struct solve *solve, struct solve_step *step, const struct reference *ref, struct bundle *bundle,
+                struct error *err)
 {
     struct session *session = NULL;
     struct registry_config registries = {0};
@@ -202,7 +258,9 @@ static int push(struct solve *solve, struct solve_step *step, const struct refer
     const struct image_push_options options = {.ref = ref,
                                                .auth = session_credentials(ref->domain, &supply),
                                                .registries = &registries,
+                                               .bundle = bundle,
                                                .progress = on_push,
+                                               .pushed = on_pushed,
                                                .data = step};
     r = image_push(engine_images(solve->engine), &options, err);
     images_release_registries(&registries);
@@ -230,10 +288,107 @@ static int export_image(struct solve *solve, struct solve_step *step, const stru
         solve_step_status(step, id, 0, 0, true);
         strbuf_addf(&all, "%s%s", i > 0 ? "," : "", name);
         if (is_true(exporter, "push"))
-            r = push(solve, step, &names[i], err);
+            r = push(solve, step, &names[i], NULL, err);
     }
     if (r == 0 && count > 0)
         strmap_set(&solve->response, "image.name", strbuf_str(&all));
+    return r;
+}
+
+/* ---- images as a registry's documents ---- */
+
+static void tell_documents(struct solve_step *step, const struct bundle *bundle)
+{
+    for (size_t i = 0; i < bundle->count; i++) {
+        CLEANUP_FREE char *text = xasprintf("exporting manifest %s", bundle->items[i].manifest.digest);
+        solve_step_status(step, text, 0, 0, true);
+        if (bundle->items[i].attested) {
+            CLEANUP_FREE char *attestation =
+                xasprintf("exporting attestation manifest %s", bundle->items[i].attestation.digest);
+            solve_step_status(step, attestation, 0, 0, true);
+        }
+    }
+    if (bundle->index.text.size > 0) {
+        CLEANUP_FREE char *text = xasprintf("exporting manifest list %s", bundle->index.digest);
+        solve_step_status(step, text, 0, 0, true);
+    }
+}
+
+static void answer_bundle(struct solve *solve, const struct bundle *bundle)
+{
+    CLEANUP_STRBUF struct strbuf descriptor = STRBUF_INIT, text = STRBUF_INIT;
+    const char *type;
+    const struct bundle_document *top = bundle_top(bundle, &type);
+    struct json_writer w;
+    json_writer_init(&w, &descriptor);
+    json_begin_object(&w);
+    json_member_string(&w, "mediaType", type);
+    json_member_string(&w, "digest", top->digest);
+    json_member_int(&w, "size", (int64_t)top->text.size);
+    json_end_object(&w);
+    base64_encode(descriptor.data, descriptor.size, false, &text);
+    strmap_set(&solve->response, "containerimage.descriptor", strbuf_str(&text));
+    strmap_set(&solve->response, "containerimage.digest", top->digest);
+}
+
+/* The store has all but attestations: with these the names are the first image's. */
+static int name_bundle(struct solve *solve, struct bundle *bundle, const struct reference *names, size_t count,
+                       bool attested, struct error *err)
+{
+    struct image_store *store = engine_images(solve->engine);
+    int r = attested ? 0 : image_bundle_keep(store, bundle, names, count, err);
+    for (size_t i = 0; i < count && r == 0; i++) {
+        CLEANUP_FREE char *familiar = reference_familiar(&names[i]);
+        if (attested)
+            r = image_tag(store, bundle->items[0].image->id, &names[i], err);
+        if (r == 0)
+            engine_image_event(solve->engine, "tag", bundle->items[0].image->id, familiar);
+    }
+    return r;
+}
+
+static int export_bundle_image(struct solve *solve, struct solve_step *step, const struct exporter *exporter,
+                               struct bundle *bundle, const struct reference *names, size_t count, struct error *err)
+{
+    CLEANUP_STRBUF struct strbuf all = STRBUF_INIT;
+    bool pushes = is_true(exporter, "push");
+    int r = 0;
+    for (size_t i = 0; pushes && i < count && r == 0; i++)
+        r = push(solve, step, &names[i], bundle, err);
+    if (r == 0)
+        r = name_bundle(solve, bundle, names, count, solve->provenance != NULL, err);
+    for (size_t i = 0; i < count && r == 0; i++) {
+        CLEANUP_FREE char *name = reference_full(&names[i]);
+        strbuf_addf(&all, "%s%s", i > 0 ? "," : "", name);
+    }
+    if (r == 0 && count > 0)
+        strmap_set(&solve->response, "image.name", strbuf_str(&all));
+    return r;
+}
+
+static int export_bundle(struct solve *solve, struct solve_step *step, int number, const struct exporter *exporter,
+                         const struct reference *names, size_t count, struct session *session, struct error *err)
+{
+    struct image_store *store = engine_images(solve->engine);
+    CLEANUP_GRPC_CALL struct grpc_call call = GRPC_CALL_INIT;
+    struct solve_bundle b;
+    int r = solve_bundle_fill(&b, solve, count > 0 ? &names[0] : NULL, exporter->attrs, exporter->attr_count, err);
+    if (r == 0 && kinds[exporter->place].kind == KIND_IMAGE) {
+        r = export_bundle_image(solve, step, exporter, &b.bundle, names, count, err);
+        if (r == 0 && b.bundle.items[0].manifest.text.size == 0)
+            r = bundle_make_plain(&b.bundle, store, err);
+    } else if (r == 0) {
+        r = session_send_open(session, number, solve->cancel_fd, &call, err);
+        if (r == 0)
+            r = image_bundle_save(store, &b.bundle, names, count, session_send_bytes, &call, err);
+        if (r == 0)
+            r = session_send_close(&call, err);
+    }
+    if (r == 0) {
+        tell_documents(step, &b.bundle);
+        answer_bundle(solve, &b.bundle);
+    }
+    bundle_release(&b.bundle);
     return r;
 }
 
@@ -294,10 +449,11 @@ static int export_one(struct solve *solve, size_t i, const struct exporter *expo
     if (r == 0 && (kind == KIND_TAR || kind == KIND_LOCAL) && lseek(solve->tree_fd, 0, SEEK_SET) < 0)
         r = error_errno(&error, errno, "lseek");
     if (r == 0) {
-        r = kind == KIND_IMAGE     ? export_image(solve, &step, exporter, names, count, &error)
-            : kind == KIND_ARCHIVE ? export_archive(solve, session, (int)i, names, count, &error)
-            : kind == KIND_TAR     ? export_tar(solve, session, (int)i, &error)
-                                   : export_local(solve, session, (int)i, &error);
+        r = is_bundle(solve, exporter) ? export_bundle(solve, &step, (int)i, exporter, names, count, session, &error)
+            : kind == KIND_IMAGE       ? export_image(solve, &step, exporter, names, count, &error)
+            : kind == KIND_ARCHIVE     ? export_archive(solve, session, (int)i, names, count, &error)
+            : kind == KIND_TAR         ? export_tar(solve, session, (int)i, &error)
+                                       : export_local(solve, session, (int)i, &error);
     }
     solve_step_end(&step, r < 0 ? &error : NULL);
     release_references(names, count);
@@ -315,8 +471,9 @@ int solve_export(struct solve *solve, struct error *err)
         exporter_at(solve, i, &exporter);
         r = export_one(solve, i, &exporter, err);
     }
-    if (r == 0 && *solve->result.image_id) {
-        strmap_set(&solve->response, "containerimage.digest", solve->result.image_id);
+    if (r == 0 && *solve->result.image_id && solve->platform_count == 1) {
+        if (!strmap_get(&solve->response, "containerimage.digest"))
+            strmap_set(&solve->response, "containerimage.digest", solve->result.image_id);
         strmap_set(&solve->response, "containerimage.config.digest", solve->result.image_id);
     }
     return r;

@@ -10,6 +10,8 @@
 #include "image/platform.h"
 #include "image/reference.h"
 
+#define PLATFORMS_MAX 64
+
 struct reader {
     struct solve_options *ret;
     struct error *err;
@@ -60,12 +62,30 @@ static int read_dockerfile_key(struct reader *r, const char *name, const char *v
 
 static int read_platform(struct reader *r, const char *name, const char *value)
 {
-    struct platform platform;
-    if (strchr(value, ','))
-        return error_set(r->err, ERROR_NOT_IMPLEMENTED, 0, "%s=%.200s: several platforms at once are not supported",
-                         name, value);
-    r->ret->build.platform = value;
-    return *value ? platform_parse(value, &platform, r->err) : 0;
+    struct strv *list = &r->ret->platforms;
+    (void)name;
+    strv_clear(list);
+    if (*value)
+        strv_split(list, value, ',');
+    if (list->count > PLATFORMS_MAX)
+        return error_set(r->err, ERROR_INVALID, 0, "more than %d platforms at once", PLATFORMS_MAX);
+    for (size_t i = 0; i < list->count; i++) {
+        struct platform platform;
+        char text[PLATFORM_TEXT_MAX];
+        int failed = platform_parse(list->items[i], &platform, r->err);
+        if (failed < 0)
+            return failed;
+        platform_format(&platform, text);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(list->items[k], text) == 0)
+                return error_set(r->err, ERROR_INVALID, 0, "platform %s is given twice", text);
+        if (list->count > 1) { /* one stays as it was written */
+            free(list->items[i]);
+            list->items[i] = xstrdup(text);
+        }
+    }
+    r->ret->build.platform = list->count > 0 ? list->items[0] : "";
+    return 0;
 }
 
 /* "" is all stages, else their names. */
@@ -215,12 +235,43 @@ static int read_named(struct reader *r, const char *name, const char *value)
     return 0;
 }
 
-/* Attestations are an output of their own. The least provenance, which buildx asks for unasked, goes with images that
- * can carry it, and docker's store without containerd's cannot either. */
+/* The least provenance, which buildx asks for unasked, goes with images that can carry it, and docker's store without
+ * containerd's cannot. Asked for by name it is part of what is pushed or written. */
+static int read_provenance(struct reader *r, const char *name, const char *value)
+{
+    static const char *const known[] = {"type", "mode", "builder-id", "inline-only", "disabled", "version"};
+    CLEANUP_STRV struct strv fields = STRV_INIT;
+    struct strmap *ret = &r->ret->provenance;
+    strv_split(&fields, value, ',');
+    for (size_t i = 0; i < fields.count; i++) {
+        char *equals = strchr(fields.items[i], '=');
+        bool fine = !*fields.items[i];
+        for (size_t k = 0; equals && k < ARRAY_SIZE(known); k++)
+            fine = fine || (strncmp(fields.items[i], known[k], strlen(known[k])) == 0 &&
+                            fields.items[i] + strlen(known[k]) == equals);
+        if (!fine)
+            return error_set(r->err, ERROR_NOT_IMPLEMENTED, 0, "attestations: %s: %.200s is not supported", name,
+                             fields.items[i]);
+        if (equals) {
+            *equals = 0;
+            strmap_set(ret, fields.items[i], equals + 1);
+        }
+    }
+    const char *mode = strmap_get(ret, "mode"), *version = strmap_get(ret, "version");
+    if (mode && strcmp(mode, "min") != 0 && strcmp(mode, "max") != 0)
+        return error_set(r->err, ERROR_INVALID, 0, "%s: mode=%.100s is neither min nor max", name, mode);
+    if (version && strcmp(version, "v0.2") != 0)
+        return error_set(r->err, ERROR_NOT_IMPLEMENTED, 0, "%s: version=%.100s is not supported", name, version);
+    r->ret->attested = !strmap_get(ret, "inline-only") && !strmap_get(ret, "disabled");
+    return 0;
+}
+
 static int read_attestation(struct reader *r, const char *name, const char *value)
 {
-    if (strstr(value, "disabled=true") || strstr(value, "inline-only=true"))
+    if (strstr(value, "disabled=true"))
         return 0;
+    if (strcmp(name, "attest:provenance") == 0)
+        return read_provenance(r, name, value);
     return error_set(r->err, ERROR_NOT_IMPLEMENTED, 0, "attestations (%s=%.200s) are not supported", name, value);
 }
 
@@ -381,6 +432,8 @@ void solve_options_release(struct solve_options *options)
     strmap_release(&options->contexts);
     strv_release(&options->build.no_cache_filter);
     strv_release(&options->build.cache_from);
+    strv_release(&options->platforms);
+    strmap_release(&options->provenance);
     free(options->directory_caches);
     json_free(options->cache_imports);
     host_config_release(&options->build.host);

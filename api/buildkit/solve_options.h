@@ -24,6 +24,9 @@ struct solve_options {
     struct solve_directory_cache *directory_caches;
     size_t directory_cache_count;
     struct json *cache_imports; /* what they point into */
+    struct strv platforms;      /* NULL or one: build.platform is all */
+    struct strmap provenance;   /* what is asked of it: "mode" ... */
+    bool attested;              /* and that it is asked for */
     const char *subrequest;     /* "frontend.targets" ...; NULL: a build */
     int64_t source_date_epoch;
 };

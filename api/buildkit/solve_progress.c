@@ -9,7 +9,8 @@
 #include "base/timestamp.h"
 #include "daemon/build/check.h"
 
-#define STEP_TASKS 15000 /* numbers of what the builder does besides its steps, from here on */
+#define STEP_TASKS (1u << 28) /* numbers of what the builder does besides its steps, from here on */
+#define STEP_TASKS_MAX 4096   /* of each platform */
 #define VERTEX_MAX (7 + DIGEST_HEX_MAX)
 
 struct solve_progress {
@@ -22,6 +23,8 @@ struct solve_progress {
     } * vertexes; /* by the step's id */
     size_t count, capacity;
     struct solve_step task;
+    const char *platform; /* NULL: there is one */
+    unsigned number;      /* of it */
 };
 
 Bk__Timestamp solve_timestamp(int64_t ns)
@@ -116,7 +119,7 @@ static struct vertex *vertex_of(struct solve_progress *p, const struct build_ste
         xgrow((void **)&p->vertexes, p->count, &p->capacity, sizeof(*p->vertexes));
         p->vertexes[p->count++] = (struct vertex){0};
     }
-    vertex_digest(p->solve, "step", (unsigned)step->id, digest);
+    vertex_digest(p->solve, p->platform ? p->platform : "step", (unsigned)step->id, digest);
     return &p->vertexes[step->id];
 }
 
@@ -127,24 +130,25 @@ static bool is_named(const char *stage)
 }
 
 /* Where a step is: "[name 2/3]". */
-static char *step_place(const struct build_step_info *step)
+static char *step_place(const struct solve_progress *p, const struct build_step_info *step)
 {
     int width = snprintf(NULL, 0, "%d", step->places);
     CLEANUP_FREE char *stage = is_named(step->stage) ? xasprintf("%s ", step->stage)
                                : step->only_stage    ? xstrdup("")
                                                      : xasprintf("stage-%s ", step->stage);
-    return xasprintf("[%s%*d/%d]", stage, width, step->place, step->places);
+    return xasprintf("[%s%s%s%*d/%d]", p->platform ? p->platform : "", p->platform ? " " : "", stage, width,
+                     step->place, step->places);
 }
 
 /* "[2/3] ONBUILD RUN true", "[1/3] FROM docker.io/library/busybox:latest". */
-static char *step_name(const struct build_step_info *step)
+static char *step_name(const struct solve_progress *p, const struct build_step_info *step)
 {
-    CLEANUP_FREE char *place = step_place(step);
+    CLEANUP_FREE char *place = step_place(p, step);
     if (step->base)
         return xasprintf("%s FROM %s", place, step->base);
     char *name = xasprintf("%s %s%s", place, step->is_trigger ? "ONBUILD " : "", step->text);
-    for (char *p = name + strlen(name) - strlen(step->text); *p && !strchr(" \t", *p); p++)
-        *p = (char)toupper((unsigned char)*p);
+    for (char *c = name + strlen(name) - strlen(step->text); *c && !strchr(" \t", *c); c++)
+        *c = (char)toupper((unsigned char)*c);
     return name;
 }
 
@@ -156,9 +160,11 @@ static void on_started(const struct build_step_info *step, void *data)
     if (step->place == 0)
         return;
     struct vertex *vertex = vertex_of(p, step, digest);
+    if (step->base && !strv_contains(&p->solve->bases, step->base))
+        strv_add(&p->solve->bases, step->base);
     p->solve->total++;
     free(vertex->name);
-    vertex->name = step_name(step);
+    vertex->name = step_name(p, step);
     vertex->started = timestamp_now();
     tell_vertex(p->solve, digest, vertex, 0, NULL);
 }
@@ -271,7 +277,7 @@ static void on_task(int number, const char *name, bool ended, const struct error
 {
     struct solve_progress *p = data;
     if (!ended)
-        solve_step_begin(&p->task, p->solve, STEP_TASKS + (unsigned)number, name);
+        solve_step_begin(&p->task, p->solve, STEP_TASKS + p->number * STEP_TASKS_MAX + (unsigned)number, name);
     p->task.name = name;
     if (ended)
         solve_step_end(&p->task, error);
@@ -288,11 +294,13 @@ const struct build_events solve_events = {
     .task = on_task,
 };
 
-struct solve_progress *solve_progress_new(struct solve *solve, const char *file)
+struct solve_progress *solve_progress_new(struct solve *solve, const char *file, const char *platform, unsigned number)
 {
     struct solve_progress *p = xcalloc(1, sizeof(*p));
     p->solve = solve;
     p->file = file;
+    p->platform = platform;
+    p->number = number;
     return p;
 }
 

@@ -10,6 +10,7 @@
 #include "api/images.h"
 #include "base/fd.h"
 #include "base/memory.h"
+#include "base/timestamp.h"
 #include "daemon/build/context_sync.h"
 
 #define UPLOAD_PREFIX "http://buildkit-session/"
@@ -196,19 +197,101 @@ static int take_all_named(struct run *run, struct error *err)
 
 /* ---- all ---- */
 
-static int run_build(struct run *run, struct error *err)
+void solve_release_platforms(struct solve *solve)
+{
+    for (size_t i = 0; i < solve->platform_count; i++)
+        free(solve->platforms[i].name);
+    free(TAKE_PTR(solve->platforms));
+    solve->platform_count = 0;
+    if (solve->provenance) {
+        free(solve->provenance->builder_id);
+        free(solve->provenance->file);
+        free(solve->provenance->text);
+        free(TAKE_PTR(solve->provenance));
+    }
+    strmap_release(&solve->arguments);
+    strv_release(&solve->bases);
+}
+
+/* Those that say what is built; with `max` also what it was told. */
+static bool is_argument(const char *key, bool max)
+{
+    static const char *const told[] = {"build-arg:", "label:"};
+    static const char *const others[] = {
+        "attest:",  "context:",           "local-sessionid:", "vcs:",       "cgroup-parent",
+        "platform", "image-resolve-mode", "cache-imports",    "cache-from", "frontend.caps"};
+    for (size_t i = 0; i < ARRAY_SIZE(told); i++)
+        if (strncmp(key, told[i], strlen(told[i])) == 0)
+            return max;
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        if (strncmp(key, others[i], strlen(others[i])) == 0)
+            return false;
+    return true;
+}
+
+/* What the exporters need to know when the options are gone. */
+static void note_result(struct run *run, Bk__Entry *const *options, size_t count)
+{
+    struct solve *solve = run->solve;
+    const struct solve_options *o = &run->options;
+    size_t platforms = o->platforms.count > 0 ? o->platforms.count : 1;
+    const char *mode = strmap_get(&o->provenance, "mode");
+    solve_release_platforms(solve);
+    solve->platforms = xcalloc(platforms, sizeof(*solve->platforms));
+    solve->platform_count = platforms;
+    for (size_t i = 0; i < platforms; i++)
+        solve->platforms[i].name = xstrdup(o->platforms.count > 0 ? o->platforms.items[i] : "");
+    if (!o->attested)
+        return;
+    solve->provenance = xcalloc(1, sizeof(*solve->provenance));
+    solve->provenance->max = mode && strcmp(mode, "max") == 0;
+    solve->provenance->builder_id = xstrdup(strmap_get(&o->provenance, "builder-id"));
+    solve->provenance->file = xstrdup(run->text_name);
+    solve->provenance->text = xstrndup(run->text, run->text_size);
+    for (size_t i = 0; i < count; i++)
+        if (is_argument(options[i]->key, solve->provenance->max))
+            strmap_set(&solve->arguments, options[i]->key, options[i]->value);
+}
+
+static int build_platform(struct run *run, struct solve_platform *platform, struct error *err)
 {
     struct solve *solve = run->solve;
     struct build_options *o = &run->options.build;
     struct build_events events = solve_events;
+    o->platform = platform->name;
     o->context_fd = run->context.fd;
     int r = solve_export_prepare(solve, o, err);
-    if (r == 0) {
-        struct solve_progress *progress = solve_progress_new(solve, run->text_name);
-        events.data = progress;
-        r = build_run(solve->engine, o, &events, &solve->result, err);
-        solve_progress_free(progress);
+    if (r < 0)
+        return r;
+    struct solve_progress *progress =
+        solve_progress_new(solve, run->text_name, solve->platform_count > 1 ? platform->name : NULL, run->round);
+    events.data = progress;
+    platform->started = timestamp_now();
+    r = build_run(solve->engine, o, &events, &platform->result, err);
+    platform->ended = timestamp_now();
+    solve_progress_free(progress);
+    return r;
+}
+
+/* One after the other: what they have in common comes from the cache. */
+static int run_build(struct run *run, struct error *err)
+{
+    struct solve *solve = run->solve;
+    int r = 0;
+    for (size_t i = 0; i < solve->platform_count && r == 0; i++) {
+        struct solve_platform *platform = &solve->platforms[i];
+        run->round = (unsigned)i;
+        run->options.build.platform = platform->name;
+        if (i > 0) {
+            run_drop_directories(run);
+            r = run_take_directories(run, err);
+        }
+        if (r == 0)
+            r = build_platform(run, platform, err);
+        if (r < 0 && solve->platform_count > 1)
+            error_context(err, "%s", platform->name);
     }
+    solve->result = solve->platforms[0].result;
     solve->built = r == 0;
     return r;
 }
@@ -277,6 +360,10 @@ static int prepare(struct run *run, Bk__Entry *const *options, size_t count, str
         r = take_all_named(run, err);
     if (r == 0)
         fill_options(run);
+    if (r == 0 && !run->options.subrequest) {
+        note_result(run, options, count);
+        r = solve_export_check_result(run->solve, err);
+    }
     return r < 0 || run->options.subrequest ? r : run_take_directories(run, err);
 }
 
