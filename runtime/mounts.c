@@ -45,12 +45,9 @@ static int apply_attributes(int fd, const struct mount_options *options)
 }
 
 /* The source as a detached clone; whether it is a directory decides what the target has to be. */
-static int clone_source(struct child *child, const struct oci_mount *mount, const struct mount_options *options,
-                        bool *ret_is_dir, struct error *err)
+static int clone_source(struct child *child, const struct oci_mount *mount, bool *ret_is_dir, struct error *err)
 {
-    CLEANUP_CLOSE int fd = sources_bind(child->sources, mount, options, err);
-    if (fd < 0)
-        return fd;
+    CLEANUP_CLOSE int fd = sources_take(child->sources, mount);
     struct stat st;
     if (fstat(fd, &st) < 0)
         return error_errno(err, errno, "error mounting \"%s\" to rootfs at \"%s\"", mount->source, mount->destination);
@@ -236,7 +233,7 @@ static int mount_bind(struct child *child, const struct oci_mount *mount, const 
                       struct error *err)
 {
     bool is_dir = false;
-    CLEANUP_CLOSE int fd = clone_source(child, mount, options, &is_dir, err);
+    CLEANUP_CLOSE int fd = clone_source(child, mount, &is_dir, err);
     if (fd < 0)
         return fd;
     int r = apply_attributes(fd, options);

@@ -57,6 +57,8 @@ int child_attach_root(struct child *child, struct error *err)
     const struct runtime_options *options = child->options;
     /* A joined mount namespace has others in it, whose mounts stay as they are; its root was found to be private. */
     int r = child->plan->joins_mount ? 0 : set_host_propagation(child->spec, err);
+    if (r == 0)
+        r = sources_open_rest(child->sources, err);
     if (r < 0)
         return r;
     child->root_fd = options->has_rootfs_fd ? options->rootfs_fd : sources_root(child->sources, err);
@@ -181,14 +183,19 @@ int child_pivot(struct child *child, struct error *err)
             return error_errno(err, errno, "cannot change the root");
         return set_root_propagation(child->spec, err);
     }
+    /* What is attached on top of it is not met here. */
+    CLEANUP_CLOSE int old_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (old_fd < 0)
+        return error_errno(err, errno, "cannot open the host's root");
     /* The old root is stacked onto the new one and taken off again: no directory for it is needed (pivot_root(2)). */
     if (syscall(SYS_pivot_root, ".", ".") < 0)
         return error_errno(err, errno, "pivot_root");
     const char *name = child->spec->linux_.rootfs_propagation;
     if (name != NULL && strstr(name, "shared") != NULL) {
-        /* Taking the old tree off must not take it off the host. */
+        /* Taking the old tree off must not take it off the host. It is below the new root now, whose own mounts keep
+         * the propagation that was asked for. */
         struct mount_attr attr = {.propagation = MS_SLAVE};
-        if (mount_setattr(AT_FDCWD, ".", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+        if (mount_setattr(old_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
             return error_errno(err, errno, "cannot detach the host's mounts");
     }
     if (umount2(".", MNT_DETACH) < 0)

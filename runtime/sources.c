@@ -104,6 +104,16 @@ static int open_one(struct sources *sources, size_t i, struct error *err)
     return r < 0 ? r : options.idmap ? map_ids(sources, i, &options, sources->fds[i], err) : 0;
 }
 
+static void make_room(struct sources *sources)
+{
+    size_t count = sources->spec->mounts.count;
+    if (sources->fds != NULL)
+        return;
+    sources->fds = xcalloc(count, sizeof(sources->fds[0]));
+    for (size_t i = 0; i < count; i++)
+        sources->fds[i] = -1;
+}
+
 int sources_open(struct sources *sources, bool all, bool with_root, struct error *err)
 {
     const struct json_array *mounts = &sources->spec->mounts;
@@ -111,11 +121,7 @@ int sources_open(struct sources *sources, bool all, bool with_root, struct error
     for (size_t i = 0; i < mounts->count; i++) {
         if (!all && !mount_is_idmapped(&items[i]))
             continue;
-        if (sources->fds == NULL) {
-            sources->fds = xcalloc(mounts->count, sizeof(sources->fds[0]));
-            for (size_t k = 0; k < mounts->count; k++)
-                sources->fds[k] = -1;
-        }
+        make_room(sources);
         int r = open_one(sources, i, err);
         if (r < 0)
             return r;
@@ -124,6 +130,24 @@ int sources_open(struct sources *sources, bool all, bool with_root, struct error
         return 0;
     sources->root_fd = clone_root(sources, err);
     return sources->root_fd < 0 ? sources->root_fd : cut_off(sources, sources->root_fd, err);
+}
+
+int sources_open_rest(struct sources *sources, struct error *err)
+{
+    const struct json_array *mounts = &sources->spec->mounts;
+    const struct oci_mount *items = mounts->items;
+    int r = 0;
+    for (size_t i = 0; r >= 0 && i < mounts->count; i++) {
+        CLEANUP(mount_options_release) struct mount_options options = {0};
+        if (sources->fds != NULL && sources->fds[i] >= 0)
+            continue;
+        r = mount_options_parse(&items[i], &options, err);
+        if (r < 0 || options.remount || !(options.bind || options.recursive_bind))
+            continue;
+        make_room(sources);
+        r = sources->fds[i] = clone_bind(sources, &items[i], &options, err);
+    }
+    return r < 0 ? r : 0;
 }
 
 void sources_release(struct sources *sources)
@@ -142,11 +166,7 @@ int sources_root(struct sources *sources, struct error *err)
     return sources->root_fd >= 0 ? TAKE_FD(sources->root_fd) : clone_root(sources, err);
 }
 
-int sources_bind(struct sources *sources, const struct oci_mount *mount, const struct mount_options *options,
-                 struct error *err)
+int sources_take(struct sources *sources, const struct oci_mount *mount)
 {
-    size_t i = (size_t)(mount - (const struct oci_mount *)sources->spec->mounts.items);
-    if (sources->fds == NULL || sources->fds[i] < 0)
-        return clone_bind(sources, mount, options, err);
-    return TAKE_FD(sources->fds[i]);
+    return TAKE_FD(sources->fds[mount - (const struct oci_mount *)sources->spec->mounts.items]);
 }

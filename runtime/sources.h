@@ -32,11 +32,14 @@ int sources_propagation(const struct oci_spec *spec, uint64_t *ret, bool *ret_re
 /* In the parent: opens now what the child could not open, which is everything (`all`) or the mapped mounts. with_root:
  * root.path too. */
 int sources_open(struct sources *sources, bool all, bool with_root, struct error *err);
+/* In the child: what the parent has left. It comes before the container's root lies on top of the host's, which ".."
+ * (in a path or in a link: /var/run -> ../run) and recursive clones of "/" would lead into from then on. */
+int sources_open_rest(struct sources *sources, struct error *err);
 void sources_release(struct sources *sources);
 
 /* A descriptor that the caller owns, or -errno. */
 int sources_root(struct sources *sources, struct error *err);
-int sources_bind(struct sources *sources, const struct oci_mount *mount, const struct mount_options *options,
-                 struct error *err);
+/* Of a bind; every one is open by then. The caller owns it. */
+int sources_take(struct sources *sources, const struct oci_mount *mount);
 
 #endif

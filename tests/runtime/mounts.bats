@@ -111,6 +111,48 @@ mount('/private', 'bind', '$T/src', 'rbind', 'rprivate')"
     [ "$private" = 0 ]
 }
 
+@test "the host's root as a mount is the host's, with what is mounted in it, and not the container's" {
+    mkdir -p "$T/src" && mount -t tmpfs none "$T/src" && touch "$T/src/there"
+    ln -s / "$T/link"
+    ln -s "$(realpath --relative-to="$T" /)/$T/src" "$T/upwards"
+    for source in / /proc/../ "$T/link"; do
+        make_config sh -c "ls '/host$T/src' '/plain$T/bundle' /upwards && grep -c ' /host ' /proc/self/mountinfo"
+        edit "
+mount('/host', 'bind', '$source', 'rbind', 'rslave')
+mount('/plain', 'bind', '$source', 'bind', 'ro')
+mount('/upwards', 'bind', '$T/upwards', 'bind')"
+        run_container
+        echo "$source: $output"
+        [ "$status" = 0 ]
+        [ "$(grep -cx there <<<"$output")" = 2 ]
+        grep -x config.json <<<"$output"
+        [ "${lines[-1]}" = 1 ]
+    done
+    umount "$T/src"
+}
+
+@test "what the container mounts in a shared mount is on the host, and the host keeps what it has" {
+    mkdir -p "$T/src" "$T/other" && mount -t tmpfs none "$T/src" && mount --make-shared "$T/src" && mkdir "$T/src/sub"
+    mount -t tmpfs none "$T/other" && mount --make-shared "$T/other" && mkdir "$T/other/sub"
+    mount -t tmpfs kept "$T/other/sub"
+    for kind in shared rshared; do
+        make_config sh -c 'mount -t tmpfs inside /shared/sub && grep " /shared " /proc/self/mountinfo'
+        edit "
+mount('/shared', 'bind', '$T/src', 'rbind', '$kind')
+l['rootfsPropagation'] = '$kind'
+for kind in ('bounding', 'effective', 'permitted'):
+    c['process']['capabilities'].setdefault(kind, []).append('CAP_SYS_ADMIN')"
+        run_container
+        echo "$kind: $status $output"
+        [ "$status" = 0 ]
+        [[ "$output" == *" shared:"* ]]
+        grep "$T/src/sub " /proc/self/mountinfo
+        grep "$T/other/sub " /proc/self/mountinfo
+        umount "$T/src/sub"
+    done
+    umount "$T/other/sub" "$T/other" "$T/src"
+}
+
 @test "what is mounted inside of a shared mount does not reach the host, whoever has opened the source" {
     mkdir -p "$T/src/sub" "$ROOT/tree/inner"
     mount --bind "$T/src" "$T/src"
