@@ -115,12 +115,23 @@ static void write_host(struct json_writer *w)
     json_member_string(w, "Name", name.nodename);
 }
 
+/* URLs of mirrors end in a slash here, as docker's do. */
+static void write_mirrors(struct json_writer *w, const struct strv *mirrors)
+{
+    CLEANUP_STRV struct strv urls = STRV_INIT;
+    for (size_t i = 0; i < mirrors->count; i++) {
+        const char *url = mirrors->items[i];
+        strv_add_take(&urls, xasprintf("%s%s", url, url[0] != '\0' && url[strlen(url) - 1] == '/' ? "" : "/"));
+    }
+    write_strv(w, "Mirrors", &urls);
+}
+
 static void write_registry_entry(struct json_writer *w, const char *name, const struct strv *mirrors, bool secure)
 {
     json_key(w, name);
     json_begin_object(w);
     json_member_string(w, "Name", name);
-    write_strv(w, "Mirrors", mirrors);
+    write_mirrors(w, mirrors);
     json_member_bool(w, "Secure", secure);
     json_member_bool(w, "Official", secure);
     json_end_object(w);
@@ -154,7 +165,7 @@ static void write_registries(struct json_writer *w, const struct daemon_options 
             write_registry_entry(w, insecure->items[i], &none, false);
     }
     json_end_object(w);
-    write_strv(w, "Mirrors", &options->registry_mirrors);
+    write_mirrors(w, &options->registry_mirrors);
     json_end_object(w);
     write_strv(w, "Labels", &options->labels);
 }

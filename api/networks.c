@@ -117,6 +117,7 @@ static int prune(struct api_request *request, struct engine *engine, struct erro
 
 const struct api_route api_network_routes[] = {
     {"GET", "/networks", list, 0},
+    {"GET", "/networks/", list, 0}, /* as docker, here alone */
     {"GET", "/networks/{}", inspect, 0},
     {"POST", "/networks/create", create, API_BODY_JSON},
     {"POST", "/networks/prune", prune, 0},

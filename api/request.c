@@ -166,6 +166,13 @@ int api_query_int(const struct api_request *request, const char *name, int64_t f
     return 0;
 }
 
+/* Whether the text is a whole number, however large. */
+static bool is_integer(const char *text)
+{
+    const char *digits = text + (*text == '-' || *text == '+');
+    return *digits != '\0' && strspn(digits, "0123456789") == strlen(digits);
+}
+
 /* A missing h or w is no number either. */
 int api_query_size(const struct api_request *request, uint16_t *ret_rows, uint16_t *ret_columns, struct error *err)
 {
@@ -176,9 +183,11 @@ int api_query_size(const struct api_request *request, uint16_t *ret_rows, uint16
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         const char *value = api_query(request, rows[i].name);
         int64_t n;
-        if (parse_int64(value != NULL ? value : "", 0, UINT16_MAX, &n) < 0)
-            return error_set(err, ERROR_INVALID, 0, "invalid resize %s \"%.100s\": not a number from 0 to %d",
-                             rows[i].what, value != NULL ? value : "", UINT16_MAX);
+        if (value == NULL)
+            value = "";
+        if (parse_int64(value, 0, UINT16_MAX, &n) < 0)
+            return error_set(err, ERROR_INVALID, 0, "invalid resize %s \"%.100s\": %s", rows[i].what, value,
+                             is_integer(value) ? "value out of range" : "invalid syntax");
         *rows[i].ret = (uint16_t)n;
     }
     return 0;

@@ -261,7 +261,7 @@ int container_find_running(struct engine *engine, const char *name, const char *
         return error_set(err, ERROR_CONFLICT, 0, "container %s is restarting, wait until the container is running",
                          c->id);
     if (!running)
-        return error_set(err, ERROR_CONFLICT, 0, "cannot join %s of a non running container: %s", what, c->id);
+        return error_set(err, ERROR_SYSTEM, 0, "failed to join %s: container %s is not running", what, c->id);
     *ret = TAKE_PTR(c);
     return 0;
 }

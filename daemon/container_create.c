@@ -128,6 +128,36 @@ static int check_mounts(struct engine *engine, const struct container *c, struct
     return 0;
 }
 
+/* What is no absolute path was refused, or is the image's, and refused with the rest. */
+static void clean_working_directory(struct container_config *config)
+{
+    char *clean = mount_clean_path(config->working_dir);
+    if (clean == NULL)
+        return;
+    free(config->working_dir);
+    config->working_dir = clean;
+}
+
+static bool is_beneath(const char *path, const char *directory)
+{
+    size_t size = strlen(directory);
+    return strcmp(directory, "/") == 0 ||
+           (strncmp(path, directory, size) == 0 && (path[size] == '\0' || path[size] == '/'));
+}
+
+/* docker's rule: a bind that has the data root in it, or is of it, follows the host's mounts unless the request says
+ * otherwise. So `-v /:/host` shows what is mounted later, and keeps nothing that was unmounted busy. */
+static void propagate_into_binds(const struct engine *engine, struct container *c)
+{
+    const char *root = engine->options->data_root;
+    for (size_t i = 0; i < c->mount_count; i++) {
+        struct mount_point *m = &c->mounts[i];
+        if (m->type == MOUNT_BIND && m->propagation_default &&
+            (is_beneath(m->source, root) || is_beneath(root, m->source)))
+            xstrset(&m->propagation, "rslave");
+    }
+}
+
 /* Whether it runs is asked when this one starts. */
 static int check_pid_mode(struct engine *engine, const struct container *c, struct error *err)
 {
@@ -146,6 +176,7 @@ static int prepare(struct engine *engine, const struct container_create *request
         return r;
     container_config_merge(&c->config, image ? &image->config : NULL);
     host_config_set_defaults(&c->host, engine->options);
+    clean_working_directory(&c->config);
     r = host_config_validate(&c->host, warnings, err);
     if (r == 0)
         r = runtimes_find(engine->options, c->host.runtime, NULL, err);
@@ -168,6 +199,8 @@ static int prepare(struct engine *engine, const struct container_create *request
         r = volumes_from_collect(engine, c, &inherited, err);
     if (r == 0)
         r = mounts_collect(&c->config, &c->host, &inherited, &c->mounts, &c->mount_count, err);
+    if (r == 0)
+        propagate_into_binds(engine, c);
     if (r == 0)
         r = links_resolve(engine, c, err);
     if (r == 0)

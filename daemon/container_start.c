@@ -93,7 +93,7 @@ static void undo_root(struct start *s)
 
 static int join_network(struct start *s, const char *peer, struct error *err)
 {
-    int r = container_find_running(s->engine, peer, "network", &s->network_peer, err);
+    int r = container_find_running(s->engine, peer, "network namespace", &s->network_peer, err);
     if (r < 0)
         return r;
     char path[64];

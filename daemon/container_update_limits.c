@@ -230,6 +230,8 @@ static int plan(struct container_update *u, struct error *err)
         json_table_move_field(field, &u->next, &u->asked);
         any = true;
     }
+    if (u->next.pids_limit != NULL && *u->next.pids_limit < 0) /* no limit: docker keeps 0 */
+        *u->next.pids_limit = 0;
     u->limits = any || json_count(u->body) == 0;
     return u->limits ? host_config_validate(&u->next, u->warnings, err) : 0;
 }

@@ -78,10 +78,10 @@ int container_userns_shared(struct engine *engine, const struct container *c, st
 {
     if (container_remap(engine, c) == NULL)
         return -ENOENT;
-    CLEANUP_CLOSE int ipc = open_peer(engine, c->host.ipc_mode, "IPC", err);
+    CLEANUP_CLOSE int ipc = open_peer(engine, c->host.ipc_mode, "IPC namespace", err);
     if (ipc < 0 && ipc != -ENOENT)
         return ipc;
-    CLEANUP_CLOSE int pid = open_peer(engine, c->host.pid_mode, "PID", err);
+    CLEANUP_CLOSE int pid = open_peer(engine, c->host.pid_mode, "PID namespace", err);
     if (pid < 0)
         return pid == -ENOENT ? TAKE_FD(ipc) : pid;
     int r = ipc >= 0 ? check_same(ipc, pid, err) : 0;

@@ -79,6 +79,21 @@ static void warn_of_empty_bindings(const struct json *body, struct strv *warning
               ports);
 }
 
+/* Before API 1.44 a container is made on one network, and connected to others afterwards. */
+static int check_endpoints(const struct json *body, int api_version, struct error *err)
+{
+    const struct json *endpoints = json_get(json_get(body, "NetworkingConfig"), "EndpointsConfig");
+    if (!api_is_before(api_version, 44) || endpoints == NULL || endpoints->kind != JSON_OBJECT ||
+        endpoints->object.count < 2)
+        return 0;
+    CLEANUP_STRV struct strv names = STRV_INIT;
+    for (size_t i = 0; i < endpoints->object.count; i++)
+        strv_add(&names, endpoints->object.keys[i]);
+    CLEANUP_FREE char *text = strv_join(&names, ", ");
+    return error_set(err, ERROR_INVALID, 0, "Container cannot be created with multiple network endpoints: %.1500s",
+                     text);
+}
+
 int container_versions_apply(const struct container_create *request, struct container *c, struct strv *warnings,
                              struct error *err)
 {
@@ -97,7 +112,8 @@ int container_versions_apply(const struct container_create *request, struct cont
     if (!api_is_before(api_version, 44) && is_set(c->config.mac_address))
         strv_add(warnings, "The container-wide MacAddress field is now deprecated. It should be specified in "
                            "EndpointsConfig instead.");
-    return check_mounts(host, api_version, err);
+    int r = check_endpoints(request->body, api_version, err);
+    return r < 0 ? r : check_mounts(host, api_version, err);
 }
 
 /* ---- networks ---- */

@@ -199,6 +199,8 @@ int exec_create(struct engine *engine, struct container *c, const struct json *b
     if (r == 0 && c->pid == 0)
         r = error_set(err, ERROR_CONFLICT, 0, "container %s is not running", c->id);
     pthread_mutex_unlock(&c->lock);
+    if (r == 0)
+        r = exec_check_user(exec, err);
     if (r < 0)
         return r;
     id_generate(exec->id);

@@ -19,7 +19,7 @@
 
 struct exec; /* reference counted */
 
-/* POST /containers/{id}/exec. *ret is a reference. */
+/* POST /containers/{id}/exec. *ret is a reference. A user that the container does not know is refused. */
 int exec_create(struct engine *engine, struct container *container, const struct json *body, struct exec **ret,
                 struct error *err);
 /* "No such exec instance: X". *ret is a reference. */

@@ -42,6 +42,8 @@ void exec_list_add(struct engine *engine, struct exec *exec);
 void exec_list_remove(struct engine *engine, struct exec *exec);
 /* Its end: state and exit code. False when it was known already. */
 bool exec_note_end(struct engine *engine, struct exec *exec, int exit_code);
+/* exec_start.c: whether the running container knows the user that the exec asks for. */
+int exec_check_user(struct exec *exec, struct error *err);
 /* Events carry the command after the action ("exec_start: ls -l"), except for "exec_die" and "exec_detach". */
 void exec_event(struct engine *engine, const struct exec *exec, const char *action, const int *exit_code);
 

@@ -134,6 +134,14 @@ static int resolve_identity(struct launch *l, struct error *err)
     return identity_resolve_beneath(user, root_fd, &c->host.group_add, &l->identity, err);
 }
 
+int exec_check_user(struct exec *exec, struct error *err)
+{
+    CLEANUP(launch_release) struct launch l = {.exec = exec};
+    if (exec->config.user == NULL || *exec->config.user == '\0') /* the container's own was found when it started */
+        return 0;
+    return resolve_identity(&l, err);
+}
+
 /* As with docker --privileged gives capabilities; the filter stays the container's. */
 static int resolve_rights(struct engine *engine, struct launch *l, struct error *err)
 {

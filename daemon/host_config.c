@@ -400,6 +400,10 @@ void host_config_set_defaults(struct host_config *host, const struct daemon_opti
     if (host->shm_size == 0 &&
         (options->default_shm_size == NULL || parse_size(options->default_shm_size, false, &host->shm_size) < 0))
         host->shm_size = DEFAULT_SHM_SIZE;
+    if (host->pids_limit != NULL && *host->pids_limit <= 0) { /* no limit, as docker reads it */
+        free(host->pids_limit);
+        host->pids_limit = NULL;
+    }
     default_ulimits(host, &options->default_ulimits);
     if (options->no_new_privileges && !says(&host->security_opt, "no-new-privileges"))
         strv_add(&host->security_opt, "no-new-privileges");

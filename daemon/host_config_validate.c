@@ -227,6 +227,14 @@ static int validate_weight_devices(const struct json_array *list, struct error *
     return 0;
 }
 
+static int validate_annotations(const struct host_config *h, struct error *err)
+{
+    if (strmap_get(&h->annotations, "") != NULL)
+        return error_set(err, ERROR_INVALID, 0,
+                         "invalid Annotations: the empty string is not permitted as an annotation key");
+    return 0;
+}
+
 static int validate_logging(const struct host_config *h, struct error *err)
 {
     struct log_settings settings;
@@ -312,6 +320,8 @@ int host_config_validate(const struct host_config *h, struct strv *warnings, str
         r = validate_lists(h, err);
     if (r == 0)
         r = ulimits_validate(h, err);
+    if (r == 0)
+        r = validate_annotations(h, err);
     uint64_t storage;
     if (r == 0)
         r = host_config_storage_size(h, &storage, err);

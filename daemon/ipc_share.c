@@ -57,7 +57,7 @@ static int join(struct engine *engine, const struct container *c, char **ret_shm
                 struct error *err)
 {
     CLEANUP_CONTAINER struct container *peer = NULL;
-    int r = container_find_running(engine, peer_of(c), "IPC", &peer, err);
+    int r = container_find_running(engine, peer_of(c), "IPC namespace", &peer, err);
     if (r < 0)
         return r;
     if (!is_shareable(peer))

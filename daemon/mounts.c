@@ -213,7 +213,8 @@ int mount_parse_bind(const char *text, struct mount_point *ret, struct error *er
     if (ret->type == MOUNT_BIND) {
         ret->source = mount_clean_path(source);
         ret->create_source = true;
-        if (ret->propagation == NULL)
+        ret->propagation_default = ret->propagation == NULL;
+        if (ret->propagation_default)
             ret->propagation = xstrdup("rprivate");
         return 0;
     }
@@ -248,9 +249,10 @@ static int parse_bind_request(const struct mount_request *q, struct mount_point 
                          q->source);
     const struct bind_options *o = q->bind_options;
     ret->propagation = xstrdup("rprivate");
+    ret->propagation_default = o == NULL || o->propagation == NULL || *o->propagation == '\0';
     if (o == NULL)
         return 0;
-    if (o->propagation != NULL && *o->propagation != '\0') {
+    if (!ret->propagation_default) {
         if (!is_propagation(o->propagation))
             return error_set(err, ERROR_INVALID, 0,
                              "invalid mount config for type \"bind\": invalid propagation mode: %s", o->propagation);
@@ -490,6 +492,10 @@ static int collect_tmpfs(const struct host_config *host, struct mount_list *list
         if (m.destination == NULL)
             return error_set(err, ERROR_INVALID, 0, "invalid mount path: '%s' mount path must be absolute",
                              host->tmpfs.items[i].key);
+        if (strcmp(m.destination, "/") == 0) {
+            free(m.destination);
+            return error_set(err, ERROR_INVALID, 0, "invalid specification: destination can't be '/'");
+        }
         m.tmpfs_options = xstrdup(host->tmpfs.items[i].value ? host->tmpfs.items[i].value : "");
         int r = mount_list_add(list, &m, err);
         if (r < 0)

@@ -24,10 +24,11 @@ struct mount_point {
     char *driver;      /* "local" for volumes */
     char *mode;        /* the options as given, for inspect: "z", "ro", ... */
     bool read_only;
-    char *propagation;  /* "" or rprivate, private, rshared, shared, rslave, slave */
-    bool no_copy;       /* a volume is not filled from the image */
-    bool anonymous;     /* a volume made for this container; removed with it */
-    bool create_source; /* bind: a missing source is made (as -v does; --mount does not) */
+    bool propagation_default; /* the request named none; not kept */
+    char *propagation;        /* "" or rprivate, private, rshared, shared, rslave, slave */
+    bool no_copy;             /* a volume is not filled from the image */
+    bool anonymous;           /* a volume made for this container; removed with it */
+    bool create_source;       /* bind: a missing source is made (as -v does; --mount does not) */
     bool non_recursive;
     bool read_only_non_recursive;
     bool from_mounts;             /* asked for with --mount: bind errors are docker's for --mount */

@@ -90,7 +90,7 @@ static int parse_id(const char *s, uint32_t *ret)
 
 static int range_error(struct error *err)
 {
-    return error_set(err, ERROR_SYSTEM, ERANGE, "uids and gids must be in range 0-%d", ID_MAX);
+    return error_set(err, ERROR_INVALID, ERANGE, "uids and gids must be in range 0-%d", ID_MAX);
 }
 
 static void add_group(struct identity *id, uint32_t gid)
@@ -184,7 +184,8 @@ static int resolve_user(const char *user, const char *passwd, struct identity *i
     if (find_user(passwd, numeric == 0 ? NULL : user, uid, id, ret_name))
         return 0;
     if (numeric < 0)
-        return error_set(err, ERROR_SYSTEM, ENOENT, "unable to find user %s: no matching entries in passwd file", user);
+        return error_set(err, ERROR_INVALID, ENOENT, "unable to find user %s: no matching entries in passwd file",
+                         user);
     id->uid = uid;
     return 0;
 }
@@ -197,8 +198,9 @@ static int resolve_group(const char *name, const char *group, uint32_t *ret, con
     if (numeric == 0 || find_group(group, name, ret))
         return 0;
     if (strcmp(format, "primary") == 0)
-        return error_set(err, ERROR_SYSTEM, ENOENT, "unable to find group %s: no matching entries in group file", name);
-    return error_set(err, ERROR_SYSTEM, ENOENT, "Unable to find group %s", name);
+        return error_set(err, ERROR_INVALID, ENOENT, "unable to find group %s: no matching entries in group file",
+                         name);
+    return error_set(err, ERROR_INVALID, ENOENT, "Unable to find group %s", name);
 }
 
 static int resolve_into(const char *spec, const char *passwd, const char *group, const struct strv *group_add,

@@ -39,6 +39,12 @@ static int parse_pair(const char *entry, const char *value, size_t key_size, str
         ret->systempaths_unconfined = true;
         return 0;
     }
+    if (strncmp(entry, "writable-cgroups", key_size) == 0 && key_size == 16 &&
+        (strcmp(value, "true") == 0 || strcmp(value, "false") == 0)) {
+        ret->writable_cgroups_set = true;
+        ret->writable_cgroups = strcmp(value, "true") == 0;
+        return 0;
+    }
     return error_set(err, ERROR_INVALID, 0, "invalid --security-opt 2: \"%s\"", entry);
 }
 
@@ -48,6 +54,10 @@ int security_options_parse(const struct strv *list, struct security_options *ret
         const char *entry = list->items[i];
         if (strcmp(entry, "no-new-privileges") == 0) {
             ret->no_new_privileges = true;
+            continue;
+        }
+        if (strcmp(entry, "writable-cgroups") == 0) {
+            ret->writable_cgroups_set = ret->writable_cgroups = true;
             continue;
         }
         const char *separator = strpbrk(entry, "=:");

@@ -251,10 +251,11 @@ static void put_device_mounts(struct json_writer *w, const struct spec_input *in
         put_mount(w, in->devices->items[i].path, "bind", in->devices->items[i].host_path, "bind,rprivate");
 }
 
-static void put_mounts(struct json_writer *w, const struct spec_input *in)
+static void put_mounts(struct json_writer *w, const struct spec_input *in, const struct security_options *security)
 {
     const struct container *c = in->container;
     bool privileged = c->host.privileged;
+    bool writable_cgroups = security->writable_cgroups_set ? security->writable_cgroups : privileged;
     json_key(w, "mounts");
     json_begin_array(w);
     put_mount(w, "/proc", "proc", "proc", "nosuid,noexec,nodev");
@@ -262,7 +263,7 @@ static void put_mounts(struct json_writer *w, const struct spec_input *in)
     put_mount(w, "/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
     put_mount(w, "/sys", "sysfs", "sysfs", privileged ? "nosuid,noexec,nodev,rw" : "nosuid,noexec,nodev,ro");
     put_mount(w, "/sys/fs/cgroup", "cgroup", "cgroup",
-              privileged ? "nosuid,noexec,nodev,rw" : "ro,nosuid,noexec,nodev");
+              writable_cgroups ? "nosuid,noexec,nodev,rw" : "ro,nosuid,noexec,nodev");
     if (equals(c->host.ipc_mode, "host")) {
         if (in->host_mqueue && find_mount(c, "/dev/mqueue") == NULL)
             put_mount(w, "/dev/mqueue", "bind", "/dev/mqueue", "rbind,rprivate");
@@ -459,7 +460,7 @@ void spec_generate(const struct spec_input *in, struct strbuf *out)
         if (is_set(c->config.domainname))
             json_member_string(&w, "domainname", c->config.domainname);
     }
-    put_mounts(&w, in);
+    put_mounts(&w, in, &security);
     if (c->host.annotations.count > 0) {
         json_key(&w, "annotations");
         json_begin_object(&w);

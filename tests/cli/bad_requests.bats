@@ -1,0 +1,131 @@
+#!/usr/bin/env bats
+# Requests of creation and others that make no sense are refused in docker's words, and what may be said in several ways is kept
+# in one.
+
+bats_require_minimum_version 1.5.0
+load ../lib/env
+
+setup_file() {
+    env_start
+    env_images busybox
+}
+
+teardown_file() {
+    env_stop
+}
+
+# api METHOD PATH [BODY]: the answer, and its status on the last line
+api() {
+    curl -s -w '\n%{http_code}' --unix-socket "$ENV_DIR/dory.sock" -X "$1" -H 'Content-Type: application/json' \
+        ${3:+-d "$3"} "http://d$2"
+}
+
+# refused STATUS TEXT METHOD PATH [BODY]
+refused() {
+    local expected=$1 text=$2
+    shift 2
+    run api "$@"
+    [ "${lines[-1]}" = "$expected" ] && [[ $output == *"$text"* ]] || {
+        echo "$*: expected $expected $text, got $output"
+        false
+    }
+}
+
+made() { # name, configuration
+    [[ $(api POST "/containers/create?name=$1" "$2") == *$'\n201' ]]
+}
+
+@test "a container is made on one network by clients from before API 1.44" {
+    dory network create one
+    dory network create two
+    body='{"Image":"busybox","HostConfig":{"NetworkMode":"one"},"NetworkingConfig":{"EndpointsConfig":{"one":{},"two":{}}}}'
+    refused 400 "Container cannot be created with multiple network endpoints: " POST /v1.43/containers/create "$body"
+    run api POST "/v1.44/containers/create?name=both" "$body"
+    [ "${lines[-1]}" = 201 ]
+    dory rm both
+    dory network rm one two
+}
+
+@test "an annotation has a name" {
+    refused 400 "invalid Annotations: the empty string is not permitted as an annotation key" \
+        POST /containers/create '{"Image":"busybox","HostConfig":{"Annotations":{"":"value"}}}'
+}
+
+@test "sizes of terminals: what is no number, and what is too large" {
+    dory create --name sized -it busybox
+    refused 400 'invalid resize height \"\": invalid syntax' POST /containers/sized/resize?w=1
+    refused 400 'invalid resize width \"x\": invalid syntax' POST "/containers/sized/resize?h=1&w=x"
+    refused 400 'invalid resize width \"-1\": value out of range' POST "/containers/sized/resize?h=1&w=-1"
+    refused 400 'invalid resize height \"99999999999999999999\": value out of range' \
+        POST "/containers/sized/resize?h=99999999999999999999&w=1"
+    dory rm sized
+}
+
+@test "a tmpfs has a place inside of the root" {
+    for place in / //; do
+        refused 400 "destination can't be '/'" POST /containers/create \
+            "{\"Image\":\"busybox\",\"HostConfig\":{\"Tmpfs\":{\"$place\":\"\"}}}"
+    done
+    refused 400 "mount path must be absolute" POST /containers/create \
+        '{"Image":"busybox","HostConfig":{"Tmpfs":{".":""}}}'
+}
+
+@test "a working directory is kept without slashes and dots that mean nothing" {
+    made work '{"Image":"busybox","WorkingDir":"/tmp/./a/../"}'
+    [ "$(dory inspect -f '{{.Config.WorkingDir}}' work)" = /tmp ]
+    dory rm work
+}
+
+@test "cgroups are writable when that is asked for" {
+    # One of the hierarchies, or the only one.
+    try='d=/sys/fs/cgroup; [ ! -d $d/pids ] || d=$d/pids; mkdir $d/made'
+    made plain "{\"Image\":\"busybox\",\"Cmd\":[\"sh\",\"-c\",\"$try\"],\"HostConfig\":{\"SecurityOpt\":[\"writable-cgroups\"]}}"
+    dory start -a plain
+    dory rm plain
+    dory run --rm --security-opt writable-cgroups=true busybox sh -c "$try"
+    for options in "" "--security-opt writable-cgroups=false" "--privileged --security-opt writable-cgroups=false"; do
+        # shellcheck disable=SC2086
+        run dory run --rm $options busybox sh -c "$try"
+        [ "$status" -ne 0 ]
+        [[ $output == *"Read-only file system"* ]]
+    done
+    run -125 dory run --rm --security-opt writable-cgroups=1 busybox true
+    [[ $output == *'invalid --security-opt 2: "writable-cgroups=1"'* ]]
+}
+
+@test "no limit of processes is none, however it is said" {
+    made free '{"Image":"busybox","Cmd":["sleep","1000"],"HostConfig":{"PidsLimit":-1}}'
+    dory start free
+    [ "$(dory inspect -f '{{json .HostConfig.PidsLimit}}' free)" = null ]
+    dory update --pids-limit 20 free
+    [ "$(dory inspect -f '{{.HostConfig.PidsLimit}}' free)" = 20 ]
+    dory update --pids-limit -1 free
+    [ "$(dory inspect -f '{{.HostConfig.PidsLimit}}' free)" = 0 ]
+    dory exec free sh -c 'for i in $(seq 40); do sleep 1000 & done; jobs | wc -l' >"$BATS_TEST_TMPDIR/count"
+    [ "$(cat "$BATS_TEST_TMPDIR/count")" = 40 ]
+    dory rm -f free
+}
+
+@test "namespaces of a container that does not run cannot be joined" {
+    dory create --name still busybox
+    id=$(dory inspect -f '{{.Id}}' still)
+    run -125 dory run --rm --pid container:still busybox true
+    [[ $output == *"failed to join PID namespace: container $id is not running"* ]]
+    dory rm still
+}
+
+@test "the list of networks is there with a slash, too" {
+    run api GET /networks/
+    [ "${lines[-1]}" = 200 ]
+    [[ $output == *'"Name":"bridge"'* ]]
+}
+
+@test "mirrors are told with a slash at the end" {
+    echo '{"registry-mirrors": ["http://mirror.example:5000", "https://other.example/"]}' >"$ENV_DIR/daemon.json"
+    env_daemon_kill
+    env_daemon_start
+    [ "$(dory info -f '{{json .RegistryConfig.Mirrors}}')" = '["http://mirror.example:5000/","https://other.example/"]' ]
+    echo '{}' >"$ENV_DIR/daemon.json"
+    env_daemon_kill
+    env_daemon_start
+}
