@@ -12,6 +12,7 @@
 #include "daemon/events.h"
 #include "daemon/log_options.h"
 #include "daemon/runtimes.h"
+#include "runtime/features.h"
 
 static void write_strv(struct json_writer *w, const char *key, const struct strv *list)
 {
@@ -189,22 +190,34 @@ static void write_runtime(struct json_writer *w, const struct strmap_entry *entr
     json_end_object(w);
 }
 
-static void write_built_in(const char *name, struct json_writer *w)
+/* Since 1.44 with what it can do. */
+static void write_built_in(const char *name, const struct strbuf *features, int version, struct json_writer *w)
 {
     json_key(w, name);
     json_begin_object(w);
     json_member_string(w, "path", "dory-shim");
+    if (version >= 44) {
+        json_key(w, "status");
+        json_begin_object(w);
+        json_member_string(w, "org.opencontainers.runtime-spec.features", features->data);
+        json_end_object(w);
+    }
     json_end_object(w);
 }
 
-static void write_runtimes(const struct daemon_options *options, struct json_writer *w)
+static void write_runtimes(const struct daemon_options *options, int version, struct json_writer *w)
 {
+    CLEANUP_STRBUF struct strbuf features = STRBUF_INIT;
+    struct json_writer own;
+
+    json_writer_init(&own, &features);
+    runtime_features_write(&own);
     json_key(w, "Runtimes");
     json_begin_object(w);
-    write_built_in(RUNTIME_BUILT_IN, w);
+    write_built_in(RUNTIME_BUILT_IN, &features, version, w);
     for (size_t i = 0; runtimes_aliases[i] != NULL; i++)
         if (strmap_get(&options->runtimes, runtimes_aliases[i]) == NULL)
-            write_built_in(runtimes_aliases[i], w);
+            write_built_in(runtimes_aliases[i], &features, version, w);
     for (size_t i = 0; i < options->runtimes.count; i++)
         write_runtime(w, &options->runtimes.items[i]);
     json_end_object(w);
@@ -403,7 +416,7 @@ int system_info(struct api_request *request, struct engine *engine, struct error
     pthread_rwlock_rdlock((pthread_rwlock_t *)&options->reload);
     write_daemon(&w, options, engine_events(engine), version);
     write_registries(&w, options, version);
-    write_runtimes(options, &w);
+    write_runtimes(options, version, &w);
     pthread_rwlock_unlock((pthread_rwlock_t *)&options->reload);
     if (version >= 49)
         write_firewall(&w);

@@ -109,6 +109,8 @@ create() { # version body: the answer to a container that is made, which is gone
 1.42;/system/df?type=container;keys;["Containers"]
 1.41;/system/df?type=container;has("Images");true
 1.53;/info;has("NRI");false
+1.43;/info;.Runtimes.dory | has("status");false
+1.44;/info;.Runtimes.dory.status["org.opencontainers.runtime-spec.features"] | fromjson | [.ociVersionMax, .linux.cgroup.v2];["1.3.0",true]
 -;/containers/web/json;.NetworkSettings | has("IPAddress");true
 1.51;/containers/web/json;.NetworkSettings | has("Bridge") and has("IPAddress") and has("MacAddress") and has("HairpinMode");true
 EOF
