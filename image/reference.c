@@ -281,6 +281,14 @@ int reference_parse(const char *text, struct reference *ret, struct error *err)
     return 0;
 }
 
+int reference_check(const char *text, struct error *err)
+{
+    struct reference ref = {0};
+    int r = reference_parse(text, &ref, err);
+    reference_release(&ref);
+    return r;
+}
+
 void reference_release(struct reference *ref)
 {
     free(ref->domain);

@@ -22,6 +22,8 @@ struct reference {
 
 /* Docker's wording: `invalid reference format`, `invalid reference format: repository name (X) must be lowercase`. */
 int reference_parse(const char *text, struct reference *ret, struct error *err);
+/* The same for those who only ask whether it is one. */
+int reference_check(const char *text, struct error *err);
 void reference_release(struct reference *ref);
 /* Adds the tag "latest" when there is neither tag nor digest. */
 void reference_default_tag(struct reference *ref);

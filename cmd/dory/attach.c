@@ -1,5 +1,6 @@
 /* attach, and start with its -a and -i. */
 #include "api/client.h"
+#include "cmd/dory/config_file.h"
 #include "cmd/dory/container_wait.h"
 #include "cmd/dory/each.h"
 #include "cmd/dory/session.h"
@@ -47,10 +48,11 @@ static int inspect(struct cli *cli, const char *name, struct json **ret, struct 
 }
 
 /* The session that the container's own configuration allows. */
-static void prepare(struct cli *cli, const struct attach_flags *flags, const struct json *container, bool want_stdin,
+static void prepare(struct cli *cli, struct attach_flags *flags, const struct json *container, bool want_stdin,
                     struct session *ret)
 {
     const struct json *config = json_get(container, "Config");
+    config_file_default(cli, "detachKeys", &flags->detach_keys);
     *ret = (struct session){.client = cli_client(cli),
                             .container = json_get_string(container, "Id"),
                             .tty = json_get_bool(config, "Tty", false),
@@ -86,7 +88,7 @@ static int attached(struct cli *cli, struct session *session, bool start, bool *
 
 static int run_attach(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
-    const struct attach_flags *flags = data;
+    struct attach_flags *flags = data;
     CLEANUP_JSON struct json *container = NULL;
     int r = inspect(cli, arguments->items[0], &container, err);
     if (r < 0)

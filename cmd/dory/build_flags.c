@@ -5,6 +5,7 @@
 
 #include "cmd/dory/build.h"
 #include "cmd/dory/container_flags_check.h"
+#include "cmd/dory/global_flags.h"
 
 static int check_progress(const char *value, struct error *err)
 {
@@ -21,13 +22,6 @@ static int check_call(const char *value, struct error *err)
     if (strcmp(value, "build") == 0 || strcmp(value, "check") == 0)
         return 0;
     return error_set(err, ERROR_INVALID, 0, "must be one of build, check");
-}
-
-static int check_label(const char *value, struct error *err)
-{
-    if (*value == '\0' || *value == '=')
-        return error_set(err, ERROR_INVALID, 0, "invalid label '%s': empty name", value);
-    return 0;
 }
 
 #define AT(member) offsetof(struct build_flags, member)
@@ -124,7 +118,9 @@ const struct option build_options[] = {
 
 void build_flags_defaults(void *flags)
 {
-    ((struct build_flags *)flags)->remove = true;
+    struct build_flags *f = flags;
+    f->remove = true;
+    f->platform = default_platform();
 }
 
 int build_flags_check(const struct build_flags *flags, struct error *err)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/error_words.h"
 #include "base/fd.h"
 #include "base/file.h"
 
@@ -145,7 +146,7 @@ static int open_dockerfile(struct build_source *source, const char *file, char *
         return error_set(err, ERROR_NOT_FOUND, errno,
                          "unable to prepare context: unable to evaluate symlinks in Dockerfile "
                          "path: lstat %s: %s",
-                         given, errno == ENOENT ? "no such file or directory" : strerror(errno));
+                         given, error_words(errno));
     if (fd < 0 || fstat(fd, &st) < 0)
         return error_errno(err, errno, "unable to prepare context: open %s", path);
     if (!S_ISREG(st.st_mode))

@@ -2,6 +2,7 @@
 
 #include "api/client.h"
 #include "cmd/dory/commit.h"
+#include "image/reference.h"
 
 #define AT(member) offsetof(struct commit_flags, member)
 static const struct option commit_options[] = {
@@ -21,7 +22,7 @@ static void defaults(void *data)
     flags->pause = true;
 }
 
-/* NAME[:TAG] in two parameters; the daemon judges them. */
+/* NAME[:TAG] in two parameters. */
 static void add_name(struct strbuf *path, const char *reference)
 {
     const char *colon = strrchr(reference, ':');
@@ -36,6 +37,8 @@ int commit_container(struct cli *cli, const struct commit_flags *flags, const ch
 {
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
     CLEANUP_JSON struct json *answer = NULL;
+    if (reference && reference_check(reference, err) < 0)
+        return -err->errnum;
     strbuf_adds(&path, "/commit");
     client_query_add(&path, "container", container);
     if (reference)

@@ -64,3 +64,9 @@ char *config_file_string(const struct cli *cli, const char *member)
     CLEANUP_JSON struct json *config = config_file_load(cli);
     return xstrdup(json_get_string(config, member));
 }
+
+void config_file_default(const struct cli *cli, const char *member, char **flag)
+{
+    if (!*flag)
+        *flag = config_file_string(cli, member);
+}

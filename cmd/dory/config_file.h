@@ -14,5 +14,7 @@ struct json *config_file_load(const struct cli *cli);
 int config_file_write(const struct cli *cli, const struct json *config, struct error *err);
 /* A string member such as "psFormat", or NULL; the caller frees. */
 char *config_file_string(const struct cli *cli, const char *member);
+/* Sets a flag that was not given to what its member says; NULL stays when there is none. */
+void config_file_default(const struct cli *cli, const char *member, char **flag);
 
 #endif

@@ -8,7 +8,9 @@
 #include <fcntl.h>
 
 #include "api/client.h"
+#include "base/error_words.h"
 #include "base/fd.h"
+#include "image/reference.h"
 
 static int check_pull_policy(const char *policy, struct error *err)
 {
@@ -16,6 +18,14 @@ static int check_pull_policy(const char *policy, struct error *err)
         return 0;
     return error_set(err, ERROR_INVALID, 0,
                      "invalid pull option: '%s': must be one of \"always\", \"missing\" or \"never\"", policy);
+}
+
+/* A name, or the whole ID of an image. */
+static int check_image(const char *image, struct error *err)
+{
+    if (strlen(image) == 64 && strspn(image, "0123456789abcdef") == 64)
+        return 0;
+    return reference_check(image, err);
 }
 
 /* The file must not exist, so that nobody's container is forgotten; it is made before the container is. */
@@ -26,7 +36,8 @@ static int open_cidfile(const char *path, int *ret_fd, struct error *err)
                          "container ID file found, make sure the other container isn't running or delete %s", path);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
-        return error_errno(err, errno, "failed to create the container ID file: open %s", path);
+        return error_set(err, ERROR_SYSTEM, errno, "failed to create the container ID file: open %s: %s", path,
+                         error_words(errno));
     *ret_fd = fd;
     return 0;
 }
@@ -94,6 +105,8 @@ int container_create(struct cli *cli, const struct container_flags *flags, const
     int r = check_pull_policy(flags->pull, err);
     if (r == 0)
         r = container_flags_check(flags, err);
+    if (r == 0)
+        r = check_image(arguments->items[0], err);
     if (r == 0)
         r = container_flags_body(flags, arguments, &body, err);
     if (r == 0 && flags->cidfile)

@@ -5,6 +5,7 @@
 
 #include "base/parse.h"
 #include "cmd/dory/container_flags_check.h"
+#include "cmd/dory/global_flags.h"
 
 #define AT(member) offsetof(struct container_flags, member)
 
@@ -73,6 +74,10 @@ static int check_env(const char *value, struct error *err)
     {                                                                                                                  \
         name, letter, OPTION_LIST, AT(member), "list", help, 0, 0, NULL                                                \
     }
+#define CHECKED(name, letter, member, check, help)                                                                     \
+    {                                                                                                                  \
+        name, letter, OPTION_LIST, AT(member), "list", help, 0, 0, check                                               \
+    }
 #define NUMBER(name, letter, member, help)                                                                             \
     {                                                                                                                  \
         name, letter, OPTION_INT, AT(member), "int", help, 0, 0, NULL                                                  \
@@ -102,7 +107,8 @@ const struct option run_options[] = {
     {"attach", 'a', OPTION_LIST, AT(attach), "list", "Attach to STDIN, STDOUT or STDERR", 0, 0, check_attach},
     {"blkio-weight", 0, OPTION_INT, AT(blkio_weight), "uint16",
      "Block IO (relative weight), between 10 and 1000, or 0 to disable", 0, 0, NULL},
-    LIST("blkio-weight-device", 0, blkio_weight_devices, "Block IO weight (relative device weight)"),
+    CHECKED("blkio-weight-device", 0, blkio_weight_devices, check_device_weight,
+            "Block IO weight (relative device weight)"),
     LIST("cap-add", 0, cap_add, "Add Linux capabilities"),
     LIST("cap-drop", 0, cap_drop, "Drop Linux capabilities"),
     TEXT("cgroup-parent", 0, cgroup_parent, "Optional parent cgroup for the container"),
@@ -118,17 +124,22 @@ const struct option run_options[] = {
     TEXT("cpuset-mems", 0, cpuset_mems, "MEMs in which to allow execution (0-3, 0,1)"),
     TEXT("detach-keys", 0, detach_keys, "Override the key sequence for detaching a container"),
     LIST("device", 0, devices, "Add a host device to the container"),
-    LIST("device-cgroup-rule", 0, device_cgroup_rules, "Add a rule to the cgroup allowed devices list"),
-    LIST("device-read-bps", 0, device_read_bps, "Limit read rate (bytes per second) from a device"),
-    LIST("device-read-iops", 0, device_read_iops, "Limit read rate (IO per second) from a device"),
-    LIST("device-write-bps", 0, device_write_bps, "Limit write rate (bytes per second) to a device"),
-    LIST("device-write-iops", 0, device_write_iops, "Limit write rate (IO per second) to a device"),
+    CHECKED("device-cgroup-rule", 0, device_cgroup_rules, check_device_rule,
+            "Add a rule to the cgroup allowed devices list"),
+    CHECKED("device-read-bps", 0, device_read_bps, check_device_bytes,
+            "Limit read rate (bytes per second) from a device"),
+    CHECKED("device-read-iops", 0, device_read_iops, check_device_rate,
+            "Limit read rate (IO per second) from a device"),
+    CHECKED("device-write-bps", 0, device_write_bps, check_device_bytes,
+            "Limit write rate (bytes per second) to a device"),
+    CHECKED("device-write-iops", 0, device_write_iops, check_device_rate,
+            "Limit write rate (IO per second) to a device"),
     {"disable-content-trust", 0, OPTION_BOOL, AT(content_trust), NULL, "Skip image verification (default true)",
      OPTION_HIDDEN, 0, NULL},
     {"dns", 0, OPTION_LIST, AT(dns), "list", "Set custom DNS servers", 0, 0, check_address},
     LIST("dns-option", 0, dns_options, "Set DNS options"),
     {"dns-opt", 0, OPTION_LIST, AT(dns_options), "list", "Set DNS options", OPTION_HIDDEN, 0, NULL},
-    LIST("dns-search", 0, dns_search, "Set custom DNS search domains"),
+    CHECKED("dns-search", 0, dns_search, check_dns_search, "Set custom DNS search domains"),
     TEXT("domainname", 0, domainname, "Container NIS domain name"),
     {"entrypoint", 0, OPTION_STRING, AT(entrypoint), "string", "Overwrite the default ENTRYPOINT of the image", 0,
      AT(entrypoint_given), NULL},
@@ -155,7 +166,7 @@ const struct option run_options[] = {
     TEXT("ipc", 0, ipc, "IPC mode to use"),
     TEXT("isolation", 0, isolation, "Container isolation technology"),
     BYTES("kernel-memory", 0, kernel_memory, "Kernel memory limit"),
-    LIST("label", 'l', labels, "Set meta data on a container"),
+    CHECKED("label", 'l', labels, check_label, "Set meta data on a container"),
     LIST("label-file", 0, label_files, "Read in a line delimited file of labels"),
     LIST("link", 0, links, "Add link to another container"),
     LIST("link-local-ip", 0, link_local, "Container IPv4/IPv6 link-local addresses"),
@@ -217,6 +228,7 @@ void container_flags_defaults(void *flags)
     f->sig_proxy = true;
     f->pull = xstrdup("missing");
     f->content_trust = true;
+    f->platform = default_platform();
 }
 
 /* ---- ports ---- */
@@ -340,41 +352,4 @@ int port_mappings_parse(struct port_mappings *list, const char *spec, struct err
         add_mapping(list, start + i, protocol, ip, host_port);
     }
     return 0;
-}
-
-/* ---- environment files ---- */
-
-int env_file_read(const char *path, struct strv *env, struct error *err)
-{
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return error_set(err, ERROR_SYSTEM, errno, "open %s: %s", path,
-                         errno == ENOENT ? "no such file or directory" : strerror(errno));
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t n;
-    int r = 0;
-    while (r == 0 && (n = getline(&line, &capacity, file)) >= 0) {
-        while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-            line[--n] = '\0';
-        const char *p = line + strspn(line, " \t");
-        if (!*p || *p == '#')
-            continue;
-        const char *equals = strchr(p, '=');
-        size_t name = equals ? (size_t)(equals - p) : strlen(p);
-        if (name == 0 || strcspn(p, " \t") < name) {
-            r = error_set(err, ERROR_INVALID, 0,
-                          name == 0 ? "poorly formatted environment: no variable name on line '%s'"
-                                    : "poorly formatted environment: variable '%s' contains whitespaces",
-                          p);
-        } else if (equals) {
-            strv_env_set(env, p);
-        } else if (getenv(p)) {
-            CLEANUP_FREE char *entry = xasprintf("%s=%s", p, getenv(p));
-            strv_env_set(env, entry);
-        }
-    }
-    free(line);
-    fclose(file);
-    return r;
 }

@@ -54,9 +54,6 @@ void port_bindings_write(struct json_writer *w, const char *member, const struct
 /* "80", "80-85/udp" of --expose: "80/tcp", ... */
 int expose_parse(struct strv *ports, const char *spec, struct error *err);
 
-/* Reads NAME=value lines; a NAME alone takes the caller's value; # comments. */
-int env_file_read(const char *path, struct strv *env, struct error *err);
-
 /* --restart "on-failure:3" as the member RestartPolicy; NULL writes nothing. */
 struct json_writer;
 int restart_policy_write(struct json_writer *w, const char *policy, struct error *err);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/error_words.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/json_edit.h"
@@ -165,8 +166,7 @@ static int read_archive(const char *path, struct strbuf *out, struct error *err)
     bool in = strcmp(path, "-") == 0;
     CLEANUP_CLOSE int fd = in ? fd_dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "open %s: %s", path,
-                         errno == ENOENT ? "no such file or directory" : strerror(errno));
+        return error_set(err, ERROR_SYSTEM, errno, "open %s: %s", path, error_words(errno));
     char *data = NULL;
     size_t size;
     int r = fd_read_all(fd, ARCHIVE_MAX, &data, &size);

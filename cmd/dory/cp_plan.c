@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error_words.h"
 #include "base/memory.h"
 #include "cmd/dory/paths.h"
 
@@ -36,17 +37,9 @@ void cp_plan_release(struct cp_plan *plan)
     *plan = (struct cp_plan){0};
 }
 
-/* In Go's spelling: "lstat /x: no such file or directory". */
 static int lstat_error(const char *path, int errnum, struct error *err)
 {
-    static const struct {
-        int errnum;
-        const char *text;
-    } texts[] = {{ENOENT, "no such file or directory"}, {ENOTDIR, "not a directory"}, {EACCES, "permission denied"}};
-    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-        if (texts[i].errnum == errnum)
-            return error_set(err, ERROR_INVALID, errnum, "lstat %s: %s", path, texts[i].text);
-    return error_errno(err, errnum, "lstat %s", path);
+    return error_set(err, ERROR_INVALID, errnum, "lstat %s: %s", path, error_words(errnum));
 }
 
 static int absolute(const char *path, char **ret, struct error *err)

@@ -4,12 +4,14 @@
 #include <limits.h>
 #include <sys/ioctl.h>
 
+#include "base/error_words.h"
 #include "base/file.h"
 #include "base/groups.h"
 #include "base/json.h"
 #include "base/parse.h"
 #include "cmd/dory/body_members.h"
 #include "cmd/dory/container_flags.h"
+#include "cmd/dory/env_file.h"
 #include "cmd/dory/network_option.h"
 
 #define SECCOMP_PROFILE_MAX (1 << 20)
@@ -29,7 +31,7 @@ static int put_environment(struct json_writer *w, const struct container_flags *
 {
     CLEANUP_STRV struct strv env = STRV_INIT;
     for (size_t i = 0; i < f->env_files.count; i++) {
-        int r = env_file_read(f->env_files.items[i], &env, err);
+        int r = env_file_read(f->env_files.items[i], true, &env, err);
         if (r < 0)
             return r;
     }
@@ -53,7 +55,7 @@ static int put_labels(struct json_writer *w, const struct container_flags *f, st
 {
     CLEANUP_STRV struct strv all = STRV_INIT;
     for (size_t i = 0; i < f->label_files.count; i++) {
-        int r = env_file_read(f->label_files.items[i], &all, err);
+        int r = env_file_read(f->label_files.items[i], false, &all, err);
         if (r < 0)
             return r;
     }
@@ -210,7 +212,7 @@ void port_bindings_write(struct json_writer *w, const char *member, const struct
 
 int restart_policy_write(struct json_writer *w, const char *policy, struct error *err)
 {
-    if (!policy)
+    if (!policy || !*policy)
         return 0;
     CLEANUP_FREE char *name = xstrdup(policy);
     char *count = strchr(name, ':');
@@ -337,7 +339,8 @@ static int put_security(struct json_writer *w, const struct strv *list, struct e
         CLEANUP_FREE char *text = NULL;
         int r = file_read(AT_FDCWD, option + 8, SECCOMP_PROFILE_MAX, &text, NULL, err);
         if (r < 0)
-            return error_context(err, "opening seccomp profile (%s) failed", option + 8);
+            return error_set(err, ERROR_SYSTEM, r, "opening seccomp profile (%s) failed: open %s: %s", option + 8,
+                             option + 8, error_words(r));
         strv_addf(&out, "seccomp=%s", text);
     }
     put_strings(w, "SecurityOpt", &out);
@@ -504,9 +507,9 @@ static int put_host_config(struct json_writer *w, const struct container_flags *
     if (r == 0)
         r = put_log_config(w, f, err);
     if (r == 0)
-        r = put_entries(w, "Annotations", &f->annotations, "annotation", err);
+        r = put_entries(w, "Annotations", &f->annotations, NULL, err);
     if (r == 0)
-        r = put_entries(w, "StorageOpt", &f->storage_options, "storage-opt", err);
+        r = put_entries(w, "StorageOpt", &f->storage_options, NULL, err);
     if (r == 0)
         r = put_entries(w, "Sysctls", &f->sysctls, "sysctl", err);
     if (r == 0)

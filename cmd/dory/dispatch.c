@@ -1,6 +1,7 @@
 #include "cmd/dory/dispatch.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,6 +66,12 @@ static int report_failure(const char *program, const struct command *command, co
     return status;
 }
 
+void dispatch_end_unread(void)
+{
+    signal(SIGPIPE, SIG_DFL);
+    raise(SIGPIPE);
+}
+
 static int run_found(struct cli *cli, const struct endpoint_choice *choice, const struct command_match *match,
                      void *flags, const struct strv *arguments)
 {
@@ -95,11 +102,13 @@ static int run_found(struct cli *cli, const struct endpoint_choice *choice, cons
         fprintf(stderr, "%s", err.message);
         usage_hint(cli->program, match);
         r = EXIT_CLI;
-    } else if (r < 0) {
+    } else if (r < 0 && !(err.kind == ERROR_CANCELLED && err.errnum == EPIPE)) {
         r = report_failure(cli->program, command, &err);
     }
     client_free(cli->client);
     cli->client = NULL;
+    if (err.kind == ERROR_CANCELLED && err.errnum == EPIPE)
+        dispatch_end_unread();
     return r;
 }
 

@@ -10,5 +10,7 @@
  * commands that need one. Returns the exit status of the program.
  */
 int dispatch(struct cli *cli, const struct endpoint_choice *choice, const struct strv *words);
+/* Nobody reads the output any more: ends the program as a pipe ends those that write into it (SIGPIPE). */
+void dispatch_end_unread(void);
 
 #endif

@@ -108,9 +108,19 @@ int for_each_parallel(struct cli *cli, const struct strv *arguments, each_fn fn,
     return errors.size > 0 ? 1 : 0;
 }
 
+int name_check(const char *kind, const char *name, struct error *err)
+{
+    if (name[strspn(name, " \t\n")] == '\0')
+        return error_set(err, ERROR_INVALID, 0, "invalid %s name or ID: value is empty", kind);
+    return 0;
+}
+
 int container_request(struct cli *cli, const char *method, const char *name, const char *suffix, struct error *err)
 {
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
+    int r = name_check("container", name, err);
+    if (r < 0)
+        return r;
     strbuf_adds(&path, "/containers/");
     client_path_escape(&path, name);
     strbuf_adds(&path, suffix);

@@ -14,6 +14,8 @@ int for_each_argument(struct cli *cli, const struct strv *arguments, each_fn fn,
  * arguments. */
 int for_each_parallel(struct cli *cli, const struct strv *arguments, each_fn fn, void *data);
 
+/* An empty name would ask for something else than is meant: "invalid volume name or ID: value is empty". */
+int name_check(const char *kind, const char *name, struct error *err);
 /* A request with an empty answer: method and path "/containers/" NAME suffix. */
 int container_request(struct cli *cli, const char *method, const char *name, const char *suffix, struct error *err);
 

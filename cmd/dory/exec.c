@@ -4,8 +4,9 @@
 
 #include "api/client.h"
 #include "base/json.h"
-#include "cmd/dory/command.h"
+#include "cmd/dory/config_file.h"
 #include "cmd/dory/container_flags.h"
+#include "cmd/dory/env_file.h"
 #include "cmd/dory/session.h"
 
 struct exec_flags {
@@ -34,7 +35,7 @@ static const struct option exec_options[] = {
 static int collect_env(const struct exec_flags *flags, struct strv *env, struct error *err)
 {
     for (size_t i = 0; i < flags->env_files.count; i++) {
-        int r = env_file_read(flags->env_files.items[i], env, err);
+        int r = env_file_read(flags->env_files.items[i], true, env, err);
         if (r < 0)
             return r;
     }
@@ -136,8 +137,10 @@ static int run_attached(struct cli *cli, struct session *session, struct error *
 
 static int run_exec(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
-    const struct exec_flags *flags = data;
+    struct exec_flags *flags = data;
     CLEANUP_JSON struct json *created = NULL;
+    if (flags->tty && !flags->detach)
+        config_file_default(cli, "detachKeys", &flags->detach_keys);
     struct session session = {.container = arguments->items[0],
                               .tty = flags->tty,
                               .use_stdin = flags->interactive,

@@ -38,6 +38,12 @@ char *global_flags_config(const struct global_flags *flags)
     return xasprintf("%s/.docker", home ? home : "");
 }
 
+char *default_platform(void)
+{
+    const char *platform = getenv("DOCKER_DEFAULT_PLATFORM");
+    return platform && *platform ? xstrdup(platform) : NULL;
+}
+
 static bool is_level(const char *level)
 {
     static const char *const levels[] = {"panic", "fatal", "error", "warn", "warning", "info", "debug", "trace"};
@@ -50,6 +56,9 @@ static bool is_level(const char *level)
 
 int global_flags_apply(const struct global_flags *flags, struct cli *cli, struct error *err)
 {
+    if (flags->hosts.count > 1)
+        return error_set(err, ERROR_INVALID, 0, "invalid argument \"%s\" for \"-H, --host\" flag: specify only one -H",
+                         flags->hosts.items[1]);
     if (flags->log_level && !is_level(flags->log_level))
         return error_set(err, ERROR_SYSTEM, EINVAL, "Unable to parse logging level: %s", flags->log_level);
     cli->debug = flags->debug;

@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "api/client.h"
+#include "base/error_words.h"
 #include "base/fd.h"
-#include "cmd/dory/command.h"
 #include "cmd/dory/container_create.h"
+#include "cmd/dory/global_flags.h"
+#include "image/reference.h"
 
 struct import_flags {
     struct strv changes;
@@ -28,9 +30,7 @@ static int open_source(const char *source, int *ret, struct error *err)
         return *ret < 0 ? error_errno(err, *ret, "dup") : 0;
     }
     *ret = open(source, O_RDONLY | O_CLOEXEC);
-    return *ret < 0 ? error_set(err, ERROR_SYSTEM, errno, "open %s: %s", source,
-                                errno == ENOENT ? "no such file or directory" : strerror(errno))
-                    : 0;
+    return *ret < 0 ? error_set(err, ERROR_SYSTEM, errno, "open %s: %s", source, error_words(errno)) : 0;
 }
 
 static int run_import(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
@@ -41,6 +41,8 @@ static int run_import(struct cli *cli, void *data, const struct strv *arguments,
     CLEANUP_CLOSE int fd = -1;
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
     CLEANUP_CLIENT_RESPONSE struct client_response *response = NULL;
+    if (arguments->count > 1 && reference_check(arguments->items[1], err) < 0)
+        return -err->errnum;
     strbuf_adds(&path, "/images/create");
     client_query_add(&path, "fromSrc", url ? source : "-");
     client_query_add(&path, "repo", arguments->count > 1 ? arguments->items[1] : NULL);
@@ -58,7 +60,13 @@ static int run_import(struct cli *cli, void *data, const struct strv *arguments,
     return r < 0 ? r : progress_show(response, STDOUT_FILENO, false, err);
 }
 
+static void import_defaults(void *flags)
+{
+    ((struct import_flags *)flags)->platform = default_platform();
+}
+
 const struct command command_import = {
+    .defaults = import_defaults,
     .name = "import",
     .aliases = "image import",
     .usage = "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",

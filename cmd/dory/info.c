@@ -101,10 +101,7 @@ static int add_client(const struct cli *cli, struct json *info, struct error *er
     json_begin_object(&w);
     json_member_bool(&w, "Debug", cli->debug);
     json_member_string(&w, "Version", DORY_VERSION);
-    json_member_string(&w, "GitCommit", cli_git_commit());
-    json_member_string(&w, "Os", "linux");
-    json_member_string(&w, "BuildTime", cli_build_time());
-    json_member_string(&w, "Context", cli->context);
+    version_put_build(&w, cli);
     json_key(&w, "Plugins");
     json_begin_array(&w);
     for (size_t i = 0; i < count; i++) {

@@ -1,7 +1,7 @@
 /* inspect of containers, images, networks and volumes, with --format and --size. */
 #include "api/client.h"
 #include "base/json_edit.h"
-#include "cmd/dory/command.h"
+#include "cmd/dory/each.h"
 #include "cmd/dory/template.h"
 
 struct inspect_flags {
@@ -88,7 +88,9 @@ static int fetch(struct cli *cli, const char *type, const char *name, const stru
         client_query_add_bool(&path, "verbose", flags->verbose);
         client_query_add(&path, "platform", flags->platform);
         error_clear(err);
-        int r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, ret, err);
+        int r = name_check(kinds[i].type, name, err);
+        if (r == 0)
+            r = client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, ret, err);
         if (r == 0 || err->kind != ERROR_NOT_FOUND)
             return r;
     }
@@ -97,10 +99,12 @@ static int fetch(struct cli *cli, const char *type, const char *name, const stru
     return error_set(err, ERROR_NOT_FOUND, 0, "Error: No such object: %s", name);
 }
 
-static void list_value(const struct json *value, bool first, struct strbuf *out)
+/* One of the list that is printed without a template: on a line of its own or, for "json", all on one line. */
+static void list_value(const struct json *value, bool first, bool one_line, struct strbuf *out)
 {
-    strbuf_adds(out, first ? "[\n    " : ",\n    ");
-    json_print(value, "    ", 1, out);
+    strbuf_adds(out, first ? "[" : ",");
+    strbuf_adds(out, one_line ? "" : "\n    ");
+    json_print(value, one_line ? "" : "    ", 1, out);
 }
 
 /* All that can be shown is; what could not be found is told behind it, in the order of the arguments. */
@@ -115,8 +119,8 @@ static int inspect_all(struct cli *cli, const char *type, const struct inspect_f
         return r;
     if (flags->size && type && *type && strcmp(type, "container") != 0)
         fprintf(stderr, "WARNING: --size ignored for %s\n", type);
-    if (flags->format && *flags->format &&
-        template_parse(strcmp(flags->format, "json") == 0 ? "{{json .}}" : flags->format, &t, err) < 0) {
+    bool one_line = flags->format && strcmp(flags->format, "json") == 0;
+    if (flags->format && *flags->format && !one_line && template_parse(flags->format, &t, err) < 0) {
         fprintf(stderr, "%s\n", err->message);
         return EXIT_TEMPLATE;
     }
@@ -129,7 +133,7 @@ static int inspect_all(struct cli *cli, const char *type, const struct inspect_f
             if (r == 0)
                 strbuf_addc(&out, '\n');
         } else if (r == 0) {
-            list_value(value, shown++ == 0, &out);
+            list_value(value, shown++ == 0, one_line, &out);
         }
         if (r < 0)
             strbuf_addf(&errors, "%s\n", failure.message);
@@ -137,7 +141,7 @@ static int inspect_all(struct cli *cli, const char *type, const struct inspect_f
     if (t && out.size == 0)
         strbuf_addc(&out, '\n');
     else if (!t)
-        strbuf_adds(&out, shown ? "\n]\n" : "[]\n");
+        strbuf_adds(&out, !shown ? "[]\n" : one_line ? "]\n" : "\n]\n");
     template_free(t);
     fputs(strbuf_str(&out), stdout);
     fflush(stdout);

@@ -44,6 +44,10 @@ static int check_flags(const struct login_flags *flags, struct error *err)
                          "conflicting options: cannot specify both --password and --password-stdin");
     if (flags->password_stdin && (!flags->username || !*flags->username))
         return error_set(err, ERROR_INVALID, 0, "the --password-stdin option requires --username to be set");
+    if (flags->username && !*flags->username)
+        return error_set(err, ERROR_INVALID, 0, "username is empty");
+    if (flags->password_given && !*flags->password)
+        return error_set(err, ERROR_INVALID, 0, "password is empty");
     return 0;
 }
 

@@ -1,7 +1,10 @@
 /* dory: reads the global flags, finds the command and runs it. */
+#include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cmd/dory/dispatch.h"
 #include "cmd/dory/global_flags.h"
@@ -24,6 +27,16 @@ static int run(struct cli *cli, const struct global_flags *flags, const struct s
     return dispatch(cli, &choice, words);
 }
 
+/* A descriptor of our own must not come to be standard input or output because the caller closed that. */
+static void open_closed_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)!open("/dev/null",
+                        O_RDWR); /* becomes fd, the lowest that is free; without /dev/null all stays as it is */
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct global_flags flags = {0};
@@ -35,6 +48,7 @@ int main(int argc, char **argv)
                       .called = argv[0],
                       .arguments = argv + 1};
 
+    open_closed_streams();
     signal(SIGPIPE, SIG_IGN);
     int status = 0;
     int r = options_parse(&parse, argc - 1, argv + 1, &flags, &words, &help, &err);
@@ -55,7 +69,7 @@ int main(int argc, char **argv)
         status = run(&cli, &flags, &words);
     }
     options_release(global_options, &flags);
-    if (fflush(stdout) != 0 && status == 0)
-        status = 1;
-    return status;
+    if (fflush(stdout) != 0 && errno == EPIPE)
+        dispatch_end_unread();
+    return status == 0 && ferror(stdout) ? 1 : status;
 }

@@ -102,13 +102,16 @@ static int remove_one(struct cli *cli, const char *name, void *data, struct erro
 {
     const struct network_flags *flags = data;
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
+    struct error failed = {0};
+    int r = name_check("network", name, err);
+    if (r < 0)
+        return r;
     strbuf_adds(&path, "/networks/");
     client_path_escape(&path, name);
     struct client_request request = {.method = "DELETE", .path = strbuf_str(&path)};
-    struct error failed = {0};
-    int r = client_call(cli_client(cli), &request, NULL, NULL, NULL, &failed);
+    r = client_call(cli_client(cli), &request, NULL, NULL, NULL, &failed);
     if (r < 0 && flags->force && failed.kind == ERROR_NOT_FOUND)
-        return 0;
+        return 1;
     return r < 0 ? error_propagate(err, &failed) : 0;
 }
 

@@ -54,12 +54,17 @@ static int send(struct cli *cli, const char *network, const char *action, const 
 
 static int run_network_connect(struct cli *cli, void *data, const struct strv *arguments, struct error *err)
 {
+    const struct connect_flags *flags = data;
     CLEANUP_STRBUF struct strbuf body = STRBUF_INIT;
     struct json_writer w;
+    for (size_t i = 0; i < flags->driver_options.count; i++) {
+        if (!strchr(flags->driver_options.items[i], '='))
+            return error_set(err, ERROR_INVALID, 0, "invalid key/value pair format in driver options");
+    }
     json_writer_init(&w, &body);
     json_begin_object(&w);
     json_member_string(&w, "Container", arguments->items[1]);
-    put_settings(&w, data);
+    put_settings(&w, flags);
     json_end_object(&w);
     return send(cli, arguments->items[0], "/connect", &body, err);
 }

@@ -1,6 +1,7 @@
 /* network create. */
 #include "api/client.h"
 #include "cmd/dory/command.h"
+#include "cmd/dory/container_flags_check.h"
 
 struct create_flags {
     char *driver, *config_from, *ipam_driver, *scope;
@@ -9,7 +10,7 @@ struct create_flags {
 };
 
 #define AT(member) offsetof(struct create_flags, member)
-static const struct option create_options[] = {
+static const struct option network_create_options[] = {
     {"attachable", 0, OPTION_BOOL, AT(attachable), NULL, "Enable manual container attachment", 0, 0, NULL},
     {"aux-address", 0, OPTION_LIST, AT(auxiliary), "map", "Auxiliary IPv4 or IPv6 addresses used by Network driver", 0,
      0, NULL},
@@ -27,7 +28,7 @@ static const struct option create_options[] = {
     {"ipam-opt", 0, OPTION_LIST, AT(ipam_options), "map", "Set IPAM driver specific options", 0, 0, NULL},
     {"ipv4", 0, OPTION_BOOL, AT(ipv4), NULL, "Enable or disable IPv4 address assignment (default true)", 0, 0, NULL},
     {"ipv6", 0, OPTION_BOOL, AT(ipv6), NULL, "Enable IPv6 networking", 0, 0, NULL},
-    {"label", 0, OPTION_LIST, AT(labels), "list", "Set metadata on a network", 0, 0, NULL},
+    {"label", 0, OPTION_LIST, AT(labels), "list", "Set metadata on a network", 0, 0, check_label},
     {"opt", 'o', OPTION_LIST, AT(options), "map", "Set driver specific options", 0, 0, NULL},
     {"scope", 0, OPTION_STRING, AT(scope), "string", "Control the network's scope", 0, 0, NULL},
     {"subnet", 0, OPTION_LIST, AT(subnets), "strings", "Subnet in CIDR format that represents a network segment", 0, 0,
@@ -171,7 +172,7 @@ const struct command command_network_create = {
     .name = "network create",
     .usage = "[OPTIONS] NETWORK",
     .summary = "Create a network",
-    .options = create_options,
+    .options = network_create_options,
     .flags_size = sizeof(struct create_flags),
     .min_arguments = 1,
     .max_arguments = 1,

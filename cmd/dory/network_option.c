@@ -42,6 +42,8 @@ static int set_network_field(struct network_option *o, const char *key, const ch
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
         if (strcmp(key, fields[i].key) != 0)
             continue;
+        if (fields[i].list == &o->driver_options && !strchr(value, '='))
+            return error_set(err, ERROR_INVALID, 0, "invalid key value pair format in driver options");
         if (fields[i].text)
             xstrset(fields[i].text, value);
         else

@@ -134,7 +134,13 @@ static int parse_long(const struct option_parse *parse, const char *text, const 
         flags = parse->inherited_flags;
     }
     if (!o && size == 4 && memcmp(text, "help", 4) == 0) {
-        *ret_help = true;
+        bool asked = true;
+        if (equals && parse_bool(equals + 1, &asked) < 0)
+            return error_set(
+                err, ERROR_INVALID, 0,
+                "invalid argument \"%s\" for \"--help\" flag: strconv.ParseBool: parsing \"%s\": invalid syntax",
+                equals + 1, equals + 1);
+        *ret_help = *ret_help || asked;
         return 0;
     }
     if (!o)

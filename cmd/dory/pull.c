@@ -1,6 +1,6 @@
 #include "api/client.h"
-#include "cmd/dory/command.h"
 #include "cmd/dory/container_create.h"
+#include "cmd/dory/global_flags.h"
 #include "image/reference.h"
 
 struct pull_flags {
@@ -94,7 +94,13 @@ static int run_pull(struct cli *cli, void *data, const struct strv *arguments, s
     return 0;
 }
 
+static void pull_defaults(void *flags)
+{
+    ((struct pull_flags *)flags)->platform = default_platform();
+}
+
 const struct command command_pull = {
+    .defaults = pull_defaults,
     .name = "pull",
     .place = PLACE_COMMON,
     .aliases = "image pull",

@@ -1,6 +1,7 @@
 #include "api/client.h"
 #include "cmd/dory/command.h"
 #include "cmd/dory/container_create.h"
+#include "image/reference.h"
 
 struct push_flags {
     bool all_tags, quiet, content_trust;
@@ -56,6 +57,8 @@ static int run_push(struct cli *cli, void *data, const struct strv *arguments, s
     bool has_tag = names_tag(reference);
     if (flags->all_tags && (has_tag || strchr(reference, '@') != NULL))
         return error_set(err, ERROR_INVALID, 0, "tag can't be used with --all-tags/-a");
+    if (reference_check(reference, err) < 0)
+        return -err->errnum;
     if (!has_tag && !flags->all_tags && !flags->quiet)
         printf("Using default tag: latest\n");
     fflush(stdout);

@@ -17,6 +17,8 @@ static const struct option rm_options[] = {
 static int rm_one(struct cli *cli, const char *name, void *data, struct error *err)
 {
     const struct rm_flags *flags = data;
+    if (name[strspn(name, "/")] == '\0')
+        return error_set(err, ERROR_INVALID, 0, "container name cannot be empty");
     CLEANUP_STRBUF struct strbuf suffix = STRBUF_INIT;
     client_query_add_bool(&suffix, "force", flags->force);
     client_query_add_bool(&suffix, "link", flags->link);

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "api/client.h"
+#include "cmd/dory/config_file.h"
 #include "cmd/dory/container_create.h"
 #include "cmd/dory/container_wait.h"
 #include "cmd/dory/session.h"
@@ -102,6 +103,8 @@ static int run_run(struct cli *cli, void *data, const struct strv *arguments, st
 {
     struct container_flags *flags = data;
     CLEANUP_FREE char *id = NULL;
+    if (flags->tty && !flags->detach)
+        config_file_default(cli, "detachKeys", &flags->detach_keys);
     struct session session = {
         .tty = flags->tty, .detach_keys = flags->detach_keys, .forward_signals = flags->sig_proxy && !flags->tty};
     choose_streams(flags, &session);

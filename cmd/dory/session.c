@@ -9,6 +9,7 @@
 #include <termios.h>
 
 #include "base/detach_keys.h"
+#include "base/error_words.h"
 #include "base/fd.h"
 #include "base/stream_frame.h"
 
@@ -151,6 +152,11 @@ static bool pump_input(struct session *session)
     return detached;
 }
 
+static int write_failed(int r, struct error *err)
+{
+    return error_set(err, r == -EPIPE ? ERROR_CANCELLED : ERROR_SYSTEM, r, "write: %s", error_words(r));
+}
+
 /* Bytes of the stream to stdout and stderr. `raw`: no frames. */
 static int write_output(struct session_state *state, bool raw, const char *data, size_t size)
 {
@@ -190,7 +196,7 @@ int session_run(struct session *session, bool *ret_detached, struct error *err)
             return 0;
         }
     }
-    return error_errno(err, r, "write");
+    return write_failed(r, err);
 }
 
 void session_release(struct session *session)
@@ -220,6 +226,6 @@ int session_copy_frames(struct client_response *response, bool raw, struct error
             return (int)n;
         int r = write_output(&state, raw, buffer, (size_t)n);
         if (r < 0)
-            return error_errno(err, r, "write");
+            return write_failed(r, err);
     }
 }

@@ -27,7 +27,8 @@ int session_check_tty(const struct session *session, struct error *err);
 int session_attach(struct session *session, struct error *err);
 /* Puts the terminal into raw mode and sends the window size: call once the container runs. */
 void session_started(struct session *session);
-/* Copies until the container's side ends. *ret_detached: the user typed the detach keys. */
+/* Copies until the container's side ends. *ret_detached: the user typed the detach keys. ERROR_CANCELLED with EPIPE:
+ * nobody reads the output any more. */
 int session_run(struct session *session, bool *ret_detached, struct error *err);
 /* Restores the terminal and the signals. */
 void session_release(struct session *session);

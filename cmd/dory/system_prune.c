@@ -64,9 +64,8 @@ static void describe(const struct system_prune_flags *flags, struct strbuf *out)
 static int prune_one(struct cli *cli, const struct prune_kind *kind, const struct strv *filters, int64_t *space,
                      const char *extra, struct error *err)
 {
-    static const char *const names[] = {"until", "label", NULL};
     CLEANUP_STRV struct strv chosen = STRV_INIT;
-    select_filters(filters, names, &chosen);
+    strv_add_all(&chosen, filters);
     strv_add(&chosen, extra);
     return prune_run(cli, kind, &chosen, space, err);
 }

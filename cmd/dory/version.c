@@ -26,27 +26,19 @@ static const struct option version_options[] = {
 #define CLIENT_ARCH "unknown"
 #endif
 
-/* As the daemon tells it, but for the name of its version of the API. */
-static void write_server(struct json_writer *w, const struct json *server, const char *api_name)
+void version_put_build(struct json_writer *w, const struct cli *cli)
 {
-    if (server->kind != JSON_OBJECT) {
-        json_put_value(w, server);
-        return;
-    }
-    json_begin_object(w);
-    for (size_t i = 0; i < server->object.count; i++) {
-        const char *key = server->object.keys[i];
-        json_key(w, strcmp(key, "ApiVersion") == 0 ? api_name : key);
-        json_put_value(w, &server->object.values[i]);
-    }
-    json_end_object(w);
+    json_member_string(w, "DefaultAPIVersion", CLIENT_API_VERSION);
+    json_member_string(w, "GitCommit", cli_git_commit());
+    json_member_string(w, "GoVersion", "");
+    json_member_string(w, "Os", "linux");
+    json_member_string(w, "Arch", CLIENT_ARCH);
+    json_member_string(w, "BuildTime", cli_build_time());
+    json_member_string(w, "Context", cli->context);
 }
 
-/*
- * {"Client":{...},"Server":{...}}, the object that --format sees. A server that is not there is null. Templates call
- * APIVersion what is ApiVersion in JSON.
- */
-static void write_versions(const struct cli *cli, struct strbuf *out, const struct json *server, const char *api_name)
+/* {"Client":{...},"Server":{...}}, the object that --format sees. A server that is not there is null. */
+static void write_versions(const struct cli *cli, struct strbuf *out, const struct json *server)
 {
     const char *api = json_get_string(server, "ApiVersion");
     struct json_writer w;
@@ -55,17 +47,11 @@ static void write_versions(const struct cli *cli, struct strbuf *out, const stru
     json_key(&w, "Client");
     json_begin_object(&w);
     json_member_string(&w, "Version", DORY_VERSION);
-    json_member_string(&w, api_name, api && strverscmp(api, CLIENT_API_VERSION) < 0 ? api : CLIENT_API_VERSION);
-    json_member_string(&w, "DefaultAPIVersion", CLIENT_API_VERSION);
-    json_member_string(&w, "GitCommit", cli_git_commit());
-    json_member_string(&w, "GoVersion", "");
-    json_member_string(&w, "Os", "linux");
-    json_member_string(&w, "Arch", CLIENT_ARCH);
-    json_member_string(&w, "BuildTime", cli_build_time());
-    json_member_string(&w, "Context", cli->context);
+    json_member_string(&w, "ApiVersion", api && strverscmp(api, CLIENT_API_VERSION) < 0 ? api : CLIENT_API_VERSION);
+    version_put_build(&w, cli);
     json_end_object(&w);
     json_key(&w, "Server");
-    write_server(&w, server, api_name);
+    json_put_value(&w, server);
     json_end_object(&w);
 }
 
@@ -139,8 +125,7 @@ static int run_version(struct cli *cli, void *data, const struct strv *arguments
     }
     int status = client_json(cli_client(cli), &(struct client_request){.path = "/version"}, &server, &unreachable);
     static const struct json null = {.kind = JSON_NULL};
-    bool named = custom && strstr(flags->format, "json") == NULL;
-    write_versions(cli, &text, server ? server : &null, named ? "APIVersion" : "ApiVersion");
+    write_versions(cli, &text, server ? server : &null);
     int r = json_parse(strbuf_str(&text), text.size, &versions, err);
     if (r == 0 && custom) {
         struct template_options options = {.typed = true, .type_name = "system.versionInfo"};

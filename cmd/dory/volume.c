@@ -1,5 +1,6 @@
 /* volume create, ls, rm. */
 #include "api/client.h"
+#include "cmd/dory/container_flags_check.h"
 #include "cmd/dory/each.h"
 #include "cmd/dory/filters_query.h"
 #include "cmd/dory/volume_row.h"
@@ -13,7 +14,7 @@ struct volume_flags {
 #define AT(member) offsetof(struct volume_flags, member)
 static const struct option create_volume_options[] = {
     {"driver", 'd', OPTION_STRING, AT(driver), "string", "Specify volume driver name (default \"local\")", 0, 0, NULL},
-    {"label", 0, OPTION_LIST, AT(labels), "list", "Set metadata for a volume", 0, 0, NULL},
+    {"label", 0, OPTION_LIST, AT(labels), "list", "Set metadata for a volume", 0, 0, check_label},
     {"name", 0, OPTION_STRING, AT(name), "string", "Specify volume name", OPTION_HIDDEN, 0, NULL},
     {"opt", 'o', OPTION_LIST, AT(options), "map", "Set driver specific options", 0, 0, NULL},
     {0},
@@ -104,6 +105,9 @@ static int remove_one(struct cli *cli, const char *name, void *data, struct erro
 {
     const struct volume_flags *flags = data;
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
+    int r = name_check("volume", name, err);
+    if (r < 0)
+        return r;
     strbuf_adds(&path, "/volumes/");
     client_path_escape(&path, name);
     client_query_add_bool(&path, "force", flags->force);

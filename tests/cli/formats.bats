@@ -130,6 +130,28 @@ teardown_file() {
         "[] <nil> [] map[app:x com.ex.foo-bar:q]" ]
 }
 
+@test "templates name the fields as Go does, and what answers leave out is there" {
+    dory create --name spelt --cpus 0.5 --dns 10.1.1.1 -p 127.0.0.1:18999:80 busybox >/dev/null
+    id=$(dory inspect -f '{{.Id}}' spelt)
+    [ "$(dory inspect -f '{{.ID}} {{.HostConfig.NanoCPUs}} {{.HostConfig.DNS}} {{.HostConfig.CPUShares}}' spelt)" = "$id 500000000 [10.1.1.1] 0" ]
+    [ "$(dory inspect -f '{{range $port, $hosts := .HostConfig.PortBindings}}{{(index $hosts 0).HostIP}}{{end}}' spelt)" = 127.0.0.1 ]
+    [ "$(dory inspect -f '{{.Config.StopSignal}},{{.Config.Shell}},{{.Config.NetworkDisabled}}' spelt)" = ",[],false" ]
+    [ "$(dory image inspect -f '{{.Variant}}{{.Author}}.{{eq .ID .Id}}' busybox)" = .true ] || [ "$ENV_ENGINE" = docker ]
+    [ "$(dory network inspect -f '{{.ID}}' bridge | wc -c)" -eq 65 ]
+    dory rm spelt >/dev/null
+    [[ $(dory version -f '{{.Client.APIVersion}} {{.Server.APIVersion}} {{.Server.MinAPIVersion}}') =~ ^1\.[0-9]+\ 1\.[0-9]+\ 1\.24$ ]]
+    [[ $(dory info -f '{{.ClientInfo.Arch}} {{.ClientInfo.DefaultAPIVersion}} {{.ServerErrors}} {{.CPUCfsPeriod}}') =~ ^[a-z0-9]+\ 1\.[0-9]+\ \[\]\ (true|false)$ ]]
+}
+
+@test "inspect -f json is the list on one line" {
+    run --separate-stderr dory inspect -f json web labelled nope
+    [ "$status" -eq 1 ]
+    [ "${#lines[@]}" -eq 1 ]
+    [ "$(jq -r '[.[].Name] | join(" ")' <<<"$output")" = "/web labelled" ]
+    run --separate-stderr dory inspect -f json nope
+    [ "$output" = "[]" ]
+}
+
 @test "image ls --tree shows all names of an image, and what is in use" {
     run dory image ls --tree
     [ "$status" -eq 0 ]

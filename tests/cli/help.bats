@@ -70,6 +70,15 @@ EOT
     [ "${stderr_lines[0]}" = "Usage:  $P volume COMMAND" ]
 }
 
+@test "--help may be told not to" {
+    run --separate-stderr dory context show --help=false
+    [ "$status" -eq 0 ]
+    [ "$output" = default ]
+    run --separate-stderr dory ps --help=x
+    [ "$status" -eq 125 ]
+    [ "${stderr_lines[0]}" = 'invalid argument "x" for "--help" flag: strconv.ParseBool: parsing "x": invalid syntax' ]
+}
+
 @test "help of a command shows usage, aliases and its flags by name, wrapped" {
     run --separate-stderr dory ps --help
     [ "$status" -eq 0 ]

@@ -106,6 +106,14 @@ end_collector() {
     dory rm l3
 }
 
+@test "a reader that goes away ends the program quietly" {
+    dory run --name talker busybox sh -c 'yes | head -100000' >/dev/null
+    run bash -c '"$ENV_CLI" logs talker | head -1; echo ${PIPESTATUS[0]}'
+    echo "$output"
+    [ "$output" = $'y\n141' ]
+    dory rm talker >/dev/null
+}
+
 @test "following goes across rotations and the daemon's restart" {
     dory run -d --name l4 --log-opt max-size=20k --log-opt max-file=20 busybox \
         sh -c 'i=0; while [ $i -lt 1000 ]; do i=$((i + 1)); echo $i; done; until [ -e /tmp/go ]; do sleep 0.05; done; while [ $i -lt 2000 ]; do i=$((i + 1)); echo $i; done'

@@ -55,6 +55,11 @@ asks() { # "text" command...: nothing is done without a yes
     [[ $stderr == *"invalid filter 'foo'"* ]]
     [ "$(dory container prune -f --filter until=1h)" = "Total reclaimed space: 0B" ]
     dory rm labelled >/dev/null
+    dory create --name bystander busybox true >/dev/null
+    run --separate-stderr dory system prune -f --filter foo=bar
+    [ "$status" -eq 1 ]
+    [[ $stderr == *"invalid filter 'foo'"* ]]
+    dory rm bystander >/dev/null
     run --separate-stderr dory system prune -f --volumes --filter until=1h
     [ "$status" -eq 1 ]
     [ "$stderr" = 'ERROR: The "until" filter is not supported with "--volumes"' ]

@@ -26,6 +26,25 @@ teardown_file() {
     [ "$output" = 5 ]
 }
 
+@test "standard input that the caller closed is empty" {
+    run timeout 60 bash -c '"$ENV_CLI" run --rm -i busybox wc -c <&-'
+    [ "$status" -eq 0 ]
+    [ "$output" = 0 ]
+    run timeout 60 bash -c '"$ENV_CLI" ps -q -f name=nobody <&- >&-'
+    [ "$status" -eq 0 ] || [ "$ENV_ENGINE" = docker ]
+}
+
+@test "the platform of the environment is that of a flag that is not given" {
+    for command in 'create busybox' 'pull 127.0.0.1:1/any' 'import /dev/null'; do
+        run env DOCKER_DEFAULT_PLATFORM=nonsense timeout 60 "$ENV_CLI" $command
+        echo "$command: $output"
+        [ "$status" -eq 1 ]
+        [[ $output == *'"nonsense": unknown operating system or architecture'* ]]
+    done
+    run env DOCKER_DEFAULT_PLATFORM=nonsense timeout 60 "$ENV_CLI" run --rm --platform "linux/$(dory image inspect -f '{{.Architecture}}' busybox)" busybox echo given
+    [ "$output" = given ]
+}
+
 @test "a megabyte passes through cat unchanged" {
     head -c 1000000 /dev/urandom >"$BATS_TEST_TMPDIR/in"
     dory run --rm -i busybox cat <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out"

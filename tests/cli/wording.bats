@@ -20,7 +20,7 @@ teardown_file() {
 says() { # STATUS "first line of standard error" argument...
     local want=$1 text=$2
     shift 2
-    run --separate-stderr dory "$@" </dev/null
+    run --separate-stderr timeout 60 "$ENV_CLI" "$@" </dev/null
     echo "$* -> $status: $stderr"
     [ "$status" -eq "$want" ]
     [ "${stderr_lines[0]}" = "$text" ]
@@ -49,6 +49,85 @@ says() { # STATUS "first line of standard error" argument...
     [ "${stderr_lines[1]}" = "Usage:  $P create [OPTIONS] IMAGE [COMMAND] [ARG...]" ]
     says 125 'invalid argument "foo" for "--ulimit" flag: invalid ulimit argument: foo' create --ulimit foo busybox
     says 125 'invalid argument "foo" for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR' create -a foo busybox
+}
+
+@test "devices, labels and domains are judged as values of their flag" {
+    says 125 'invalid argument "foo" for "--blkio-weight-device" flag: bad format: foo' create --blkio-weight-device foo busybox
+    says 125 'invalid argument "null:500" for "--blkio-weight-device" flag: bad format for device path: null:500' \
+        create --blkio-weight-device null:500 busybox
+    says 125 'invalid argument "/dev/null:5" for "--blkio-weight-device" flag: invalid weight for device: /dev/null:5' \
+        create --blkio-weight-device /dev/null:5 busybox
+    says 125 'invalid argument "/dev/null:x" for "--device-read-bps" flag: invalid rate for device: /dev/null:x. The correct format is <device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb' \
+        create --device-read-bps /dev/null:x busybox
+    says 125 'invalid argument "/dev/null:-1" for "--device-write-iops" flag: invalid rate for device: /dev/null:-1. The correct format is <device-path>:<number>. Number must be a positive integer' \
+        create --device-write-iops /dev/null:-1 busybox
+    for rule in foo 'c 1:3 rwmr' 'd 1:3 r' 'c 1-3 r' 'c 1:3 '; do
+        says 125 "invalid argument \"$rule\" for \"--device-cgroup-rule\" flag: invalid device cgroup format '$rule'" \
+            create --device-cgroup-rule "$rule" busybox
+    done
+    says 125 "invalid argument \"=x\" for \"-l, --label\" flag: invalid label '=x': empty name" create -l =x busybox
+    says 125 "invalid argument \"\" for \"--label\" flag: invalid label '': empty name" network create --label '' labelled
+    says 125 "invalid argument \"=\" for \"--label\" flag: invalid label '=': empty name" volume create --label = labelled
+    for domain in 'bad!' foo_bar 17 foo- -foo foo..bar ''; do
+        says 125 "invalid argument \"$domain\" for \"--dns-search\" flag: $domain is not a valid domain" create --dns-search "$domain" busybox
+    done
+    for domain in . 1.foo a. foo-bar.example; do
+        run dory create --name searching --dns-search "$domain" busybox
+        [ "$status" -eq 0 ]
+        dory rm searching >/dev/null
+    done
+    says 125 "$P: invalid storage option" create --storage-opt foo busybox
+    says 125 "$P: invalid logging opts for driver none" create --log-driver none --log-opt max-size=1m busybox
+    says 125 "$P: --health-retries cannot be negative" create --health-cmd true --health-retries=-1 busybox
+    says 125 "$P: --health-start-period cannot be negative" create --health-cmd true --health-start-period=-1s busybox
+    says 1 "invalid key/value pair format in driver options" network connect --driver-opt foo bridge web
+    [ "$(dory ps -aq | wc -l)" -eq 1 ]
+}
+
+@test "names of images are judged before the daemon is asked" {
+    says 125 "$P: invalid reference format" run ''
+    says 125 "$P: invalid reference format: repository name (library/BAD) must be lowercase" create BAD
+    says 125 "$P: invalid reference format" run busybox@sha256:abc
+    says 1 "invalid reference format" commit web x:y:z
+    says 1 "invalid reference format: repository name (library/BAD) must be lowercase" push BAD
+    says 1 "invalid reference format: repository name (library/BAD) must be lowercase" import - BAD
+    run dory create --name whole "$(dory inspect -f '{{.ID}}' busybox | cut -d: -f2)"
+    [ "$status" -eq 0 ]
+    dory rm whole
+}
+
+@test "an empty name is none" {
+    says 1 "container name cannot be empty" rm ''
+    says 1 "container name cannot be empty" rm -f /
+    says 1 "invalid container name or ID: value is empty" stop ''
+    says 1 "invalid container name or ID: value is empty" inspect ''
+    says 1 "invalid volume name or ID: value is empty" volume rm ''
+    says 1 "invalid network name or ID: value is empty" network rm ''
+    says 1 "username is empty" login 127.0.0.1:1 -u '' -p ''
+    says 1 "password is empty" login 127.0.0.1:1 -u user -p ''
+}
+
+@test "files of variables and labels" {
+    cd "$BATS_TEST_TMPDIR"
+    printf '\xef\xbb\xbfA=1\r\n# no\n\n \tB=2 \nABSENT\nHOME\nA=3\n' >good
+    run dory create --name filed --env-file good --label-file good busybox
+    [ "$status" -eq 0 ]
+    [ "$(HOME=/h dory inspect -f '{{json .Config.Labels}}' filed)" = '{"A":"3","B":"2 "}' ]
+    dory rm filed >/dev/null
+    run env HOME=/h "$ENV_CLI" run --rm --env-file good busybox sh -c 'echo "$A,$B,$HOME,$ABSENT."'
+    [ "$output" = '3,2 ,/h,.' ]
+    printf 'A=1\nB D=1\n' >bad
+    says 125 "$P: invalid env file (bad): variable 'B D' contains whitespaces" create --env-file bad busybox
+    printf 'A=1\n=1\n' >bad
+    says 125 "$P: invalid env file (bad): no variable name on line '=1'" create --label-file bad busybox
+    printf 'A=1\nB=\xff' >bad
+    says 125 "$P: invalid env file (bad): invalid utf8 bytes at line 2: [66 61 255]" create --env-file bad busybox
+    says 125 "$P: invalid env file (.): read .: is a directory" create --env-file . busybox
+    says 125 "$P: open good/x: not a directory" create --env-file good/x busybox
+    head -c 70000 /dev/zero | tr '\0' x >bad
+    says 125 "$P: invalid env file (bad): bufio.Scanner: token too long" create --env-file bad busybox
+    says 125 "$P: opening seccomp profile (/nonexistent) failed: open /nonexistent: no such file or directory" \
+        create --security-opt seccomp=/nonexistent busybox
 }
 
 @test "options that exclude each other" {

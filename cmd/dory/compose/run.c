@@ -16,6 +16,7 @@
 #include "cmd/dory/container_flags.h"
 #include "cmd/dory/container_wait.h"
 #include "cmd/dory/each.h"
+#include "cmd/dory/env_file.h"
 #include "cmd/dory/session.h"
 
 struct run_flags {
@@ -174,7 +175,7 @@ static int set_environment(const struct app *app, struct json *config, const str
 {
     CLEANUP_STRV struct strv entries = STRV_INIT;
     for (size_t i = 0; i < flags->env_files.count; i++) {
-        int r = env_file_read(flags->env_files.items[i], &entries, err);
+        int r = env_file_read(flags->env_files.items[i], true, &entries, err);
         if (r < 0)
             return r;
     }

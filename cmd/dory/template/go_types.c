@@ -23,6 +23,7 @@ static const struct go_field {
     {"BlkioWeightDevice", GO_SLICE},
     {"CapAdd", GO_SLICE},
     {"CapDrop", GO_SLICE},
+    {"ClientErrors", GO_SLICE},
     {"Cmd", GO_SLICE},
     {"Components", GO_SLICE},
     {"Containers", GO_MAP_OF_POINTERS},
@@ -55,10 +56,12 @@ static const struct go_field {
     {"ReadonlyPaths", GO_SLICE},
     {"RepoDigests", GO_SLICE},
     {"RepoTags", GO_SLICE},
+    {"Runtimes", GO_MAP},
     {"SecondaryIPAddresses", GO_SLICE},
     {"SecondaryIPv6Addresses", GO_SLICE},
     {"SecurityOpt", GO_SLICE},
     {"SecurityOptions", GO_SLICE},
+    {"ServerErrors", GO_SLICE},
     {"Shell", GO_SLICE},
     {"StorageOpt", GO_MAP},
     {"Sysctls", GO_MAP},
@@ -75,6 +78,35 @@ static const char *const optional[] = {"Descriptor", "Health",         "Healthch
                                        "Init",       "OomKillDisable", "PidsLimit",   "SizeRootFs",
                                        "SizeRw",     "StopTimeout",    "UsageData"};
 
+/* Texts and switches that are left out when they are empty or off. */
+static const char *const optional_texts[] = {"Author",   "Comment",    "DockerVersion", "Domainname",
+                                             "Hostname", "MacAddress", "OsVersion",     "StopSignal",
+                                             "User",     "Variant",    "WorkingDir"};
+static const char *const optional_switches[] = {"ArgsEscaped", "NetworkDisabled"};
+
+/* Fields whose name in Go, which templates use, is spelt otherwise than in JSON. */
+static const struct {
+    const char *field, *member;
+} spellings[] = {
+    {"APIVersion", "ApiVersion"},
+    {"BridgeNfIP6tables", "BridgeNfIp6tables"},
+    {"CPUCfsPeriod", "CpuCfsPeriod"},
+    {"CPUCfsQuota", "CpuCfsQuota"},
+    {"CPUPeriod", "CpuPeriod"},
+    {"CPUQuota", "CpuQuota"},
+    {"CPURealtimePeriod", "CpuRealtimePeriod"},
+    {"CPURealtimeRuntime", "CpuRealtimeRuntime"},
+    {"CPUShares", "CpuShares"},
+    {"DNS", "Dns"},
+    {"DNSOptions", "DnsOptions"},
+    {"DNSSearch", "DnsSearch"},
+    {"HTTPProxy", "HttpProxy"},
+    {"HTTPSProxy", "HttpsProxy"},
+    {"HostIP", "HostIp"},
+    {"ID", "Id"},
+    {"NanoCPUs", "NanoCpus"},
+};
+
 static int compare(const void *name, const void *field)
 {
     return strcmp(name, ((const struct go_field *)field)->name);
@@ -86,11 +118,36 @@ enum go_type go_type_of(const char *name)
     return field ? field->type : GO_FIELD;
 }
 
-bool go_type_optional(const char *name)
+static bool go_type_optional(const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(optional); i++) {
         if (strcmp(optional[i], name) == 0)
             return true;
     }
     return go_type_of(name) != GO_FIELD;
+}
+
+const char *go_type_spelling(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(spellings); i++) {
+        if (strcmp(spellings[i].field, name) == 0)
+            return spellings[i].member;
+    }
+    return NULL;
+}
+
+const struct json *go_type_zero(const char *name)
+{
+    static char nothing[1];
+    static const struct json null = {.kind = JSON_NULL}, off = {.kind = JSON_BOOL},
+                             empty = {.kind = JSON_STRING, .string = {nothing, 0}};
+    for (size_t i = 0; i < ARRAY_SIZE(optional_texts); i++) {
+        if (strcmp(optional_texts[i], name) == 0)
+            return &empty;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(optional_switches); i++) {
+        if (strcmp(optional_switches[i], name) == 0)
+            return &off;
+    }
+    return go_type_optional(name) ? &null : NULL;
 }

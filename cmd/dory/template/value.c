@@ -114,10 +114,13 @@ const char *value_type_name(struct value v)
 
 struct value value_member(struct value object, const char *name, bool typed)
 {
-    static const struct json null = {.kind = JSON_NULL};
     const struct json *member = object.json ? json_get(object.json, name) : NULL;
-    if (!member && typed && object.type == GO_FIELD && go_type_optional(name))
-        member = &null;
+    if (!member && typed && object.type == GO_FIELD) {
+        const char *spelling = go_type_spelling(name);
+        member = spelling && object.json ? json_get(object.json, spelling) : NULL;
+        name = member ? spelling : name;
+        member = member ? member : go_type_zero(name);
+    }
     if (!member)
         return NO_VALUE;
     if (object.type == GO_MAP || object.type == GO_MAP_OF_POINTERS)

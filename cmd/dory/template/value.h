@@ -51,8 +51,10 @@ struct value value_element(struct value list, size_t i);
 struct value value_entry(struct value object, size_t i);
 /* The type that a struct's field of that name has in docker's API. */
 enum go_type go_type_of(const char *name);
-/* Is it one that answers leave out when it is empty? */
-bool go_type_optional(const char *name);
+/* What a field that answers leave out when it is empty reads as then; NULL when it is none of these. */
+const struct json *go_type_zero(const char *name);
+/* The member of the JSON that Go's field of this name is, where the two differ ("ID": "Id"); else NULL. */
+const char *go_type_spelling(const char *name);
 /* What an element that is not there reads as: Go's zero value of the map's elements. */
 struct value value_zero_element(struct arena *arena, struct value map);
 /* %v, without the rule for missing values. */
