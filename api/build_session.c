@@ -119,7 +119,7 @@ static int build(struct build_session *session, struct build_result *result, str
     int r = pthread_create(&watcher, NULL, watch_main, session);
     if (r != 0)
         return error_errno(err, r, "start a thread");
-    r = build_run(session->engine, &session->parameters->options, &events, result, err);
+    r = build_session_run(session, &events, result, err);
     if (r == 0 && session->options.tree && build_session_send(session, SESSION_TREE, 0, NULL, 0) < 0)
         r = error_set(err, ERROR_CANCELLED, EPIPE, "the client has gone");
     build_session_agents_close(session);

@@ -22,12 +22,20 @@ struct session_secret {
     char *id;
     char *data; /* base64 */
 };
+struct session_cache {
+    char *type; /* of daemon/build/cache_target.h */
+    struct strmap attributes;
+};
+#define SESSION_PLATFORMS_MAX 64
 struct session_options {
     struct json_array contexts; /* struct session_context; the first is the build's own */
     struct json_array secrets;  /* struct session_secret */
     struct strv ssh;            /* ids of agents that the client has */
     struct strv no_cache_filter;
-    bool dockerfile; /* its text follows */
+    struct strv platforms;    /* none: the query's */
+    struct json_array caches; /* struct session_cache: where the cache is written to */
+    bool push;                /* several platforms are pushed under their names */
+    bool dockerfile;          /* its text follows */
     bool allow_host, allow_insecure;
     bool check;
     bool tree, no_image;
@@ -54,6 +62,9 @@ struct build_session {
     struct strbuf dockerfile;
     char *dockerfile_name;
     int cancel_fd; /* eventfd: the client has gone */
+    /* Of several platforms the one that is built; NULL: there is one. Its steps are numbered behind these. */
+    const char *platform;
+    int steps_before, steps;
     /* Connections to agents; under agent_lock. */
     pthread_mutex_t agent_lock;
     pthread_cond_t agent_changed;
@@ -67,6 +78,9 @@ struct build_session {
 /* build_session.c */
 int build_session_send(struct build_session *session, enum session_type type, unsigned channel, const void *data,
                        size_t size);
+/* build_session_run.c: build_run() with all that the options ask for; the parameters' own options are filled in. */
+int build_session_run(struct build_session *session, const struct build_events *events, struct build_result *result,
+                      struct error *err);
 /* build_session_receive.c: everything until the build can begin. */
 int build_session_receive(struct build_session *session, struct error *err);
 /* build_session_agents.c: a build_suppliers.ssh_agent; frames for them; the end. */

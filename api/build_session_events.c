@@ -3,13 +3,21 @@
 
 #include "api/build_session.h"
 #include "base/base64.h"
+#include "base/memory.h"
 
-static void begin(struct json_writer *w, struct strbuf *out, const char *type, const struct build_step_info *step)
+/* Those of a further platform come behind the others. */
+static int number_of(const struct build_step_info *step, const struct build_session *session)
+{
+    return step->number + session->steps_before;
+}
+
+static void begin(struct json_writer *w, struct strbuf *out, const char *type, const struct build_step_info *step,
+                  const struct build_session *session)
 {
     json_writer_init(w, out);
     json_begin_object(w);
     json_member_string(w, "t", type);
-    json_member_int(w, "n", step ? step->number : 0);
+    json_member_int(w, "n", step ? number_of(step, session) : 0);
 }
 
 static void end(struct json_writer *w, const struct strbuf *out, struct build_session *session)
@@ -19,13 +27,26 @@ static void end(struct json_writer *w, const struct strbuf *out, struct build_se
     build_session_send(session, SESSION_EVENT, 0, out->data, out->size);
 }
 
+/* "linux/arm64 tools", "linux/arm64" where the stage has no name; NULL: there is one platform. */
+static char *stage_of_platform(const struct build_step_info *step, const struct build_session *session)
+{
+    bool named = step->stage[strspn(step->stage, "0123456789")] != 0;
+    return session->platform ? xasprintf("%s%s%s", session->platform, named ? " " : "", named ? step->stage : "")
+                             : NULL;
+}
+
 static void on_started(const struct build_step_info *step, void *data)
 {
+    struct build_session *session = data;
+    CLEANUP_FREE char *of_platform = stage_of_platform(step, session);
+    const char *stage = of_platform ? of_platform : step->stage;
+    if (session->steps < session->steps_before + step->total)
+        session->steps = session->steps_before + step->total;
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     struct json_writer w;
-    begin(&w, &out, "started", step);
-    json_member_int(&w, "of", step->total);
-    json_member_string(&w, "stage", step->stage);
+    begin(&w, &out, "started", step, data);
+    json_member_int(&w, "of", session->steps_before + step->total);
+    json_member_string(&w, "stage", stage);
     json_member_string(&w, "text", step->text);
     json_member_string(&w, "file", step->file);
     json_member_int(&w, "line", step->first_line);
@@ -38,7 +59,7 @@ static void on_cached(const struct build_step_info *step, void *data)
 {
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     struct json_writer w;
-    begin(&w, &out, "cached", step);
+    begin(&w, &out, "cached", step, data);
     end(&w, &out, data);
 }
 
@@ -47,7 +68,7 @@ static void on_progress(const struct build_step_info *step, const char *id, cons
 {
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     struct json_writer w;
-    begin(&w, &out, "progress", step);
+    begin(&w, &out, "progress", step, data);
     if (id)
         json_member_string(&w, "id", id);
     json_member_string(&w, "status", status);
@@ -61,7 +82,7 @@ static void on_log(const struct build_step_info *step, int stream, const char *b
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT, encoded = STRBUF_INIT;
     struct json_writer w;
     base64_encode(bytes, size, false, &encoded); /* it need not be UTF-8 */
-    begin(&w, &out, "log", step);
+    begin(&w, &out, "log", step, data);
     json_member_int(&w, "stream", stream);
     json_member_string(&w, "data", strbuf_str(&encoded));
     end(&w, &out, data);
@@ -71,7 +92,7 @@ static void on_done(const struct build_step_info *step, const char *id, const st
 {
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     struct json_writer w;
-    begin(&w, &out, "done", step);
+    begin(&w, &out, "done", step, data);
     if (error)
         json_member_string(&w, "error", error->message);
     else
@@ -83,7 +104,7 @@ static void on_warning(const struct build_step_info *step, const char *text, voi
 {
     CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
     struct json_writer w;
-    begin(&w, &out, "warning", step);
+    begin(&w, &out, "warning", step, data);
     json_member_string(&w, "text", text);
     if (step) {
         json_member_string(&w, "file", step->file);

@@ -26,12 +26,21 @@ static const struct json_field secret_fields[] = {
 };
 static const struct json_table secret_table = JSON_TABLE(struct session_secret, secret_fields);
 
+static const struct json_field cache_fields[] = {
+    {.name = "type", .type = JSON_FIELD_STRING, .offset = offsetof(struct session_cache, type), .flags = JSON_REQUIRED},
+    {.name = "attributes", .type = JSON_FIELD_STRMAP, .offset = offsetof(struct session_cache, attributes)},
+};
+static const struct json_table cache_table = JSON_TABLE(struct session_cache, cache_fields);
+
 #define AT(member) offsetof(struct session_options, member)
 static const struct json_field option_fields[] = {
     {.name = "contexts", .type = JSON_FIELD_ARRAY, .offset = AT(contexts), .table = &context_table},
     {.name = "secrets", .type = JSON_FIELD_ARRAY, .offset = AT(secrets), .table = &secret_table},
     {.name = "ssh", .type = JSON_FIELD_STRV, .offset = AT(ssh)},
     {.name = "noCacheFilter", .type = JSON_FIELD_STRV, .offset = AT(no_cache_filter)},
+    {.name = "platforms", .type = JSON_FIELD_STRV, .offset = AT(platforms)},
+    {.name = "caches", .type = JSON_FIELD_ARRAY, .offset = AT(caches), .table = &cache_table},
+    {.name = "push", .type = JSON_FIELD_BOOL, .offset = AT(push)},
     {.name = "dockerfile", .type = JSON_FIELD_BOOL, .offset = AT(dockerfile)},
     {.name = "allowHost", .type = JSON_FIELD_BOOL, .offset = AT(allow_host)},
     {.name = "allowInsecure", .type = JSON_FIELD_BOOL, .offset = AT(allow_insecure)},

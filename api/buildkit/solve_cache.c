@@ -5,8 +5,8 @@
 
 #include "api/images.h"
 #include "base/memory.h"
-#include "base/parse.h"
 #include "daemon/build/cache_export.h"
+#include "daemon/build/cache_target.h"
 #include "daemon/engine.h"
 #include "image/reference.h"
 
@@ -14,92 +14,12 @@
 
 /* ---- what is asked for ---- */
 
-static int refuse(const Bk__CacheEntry *entry, const Bk__Entry *attr, struct error *err)
+static int read_target(const Bk__CacheEntry *entry, struct cache_target *ret, struct error *err)
 {
-    return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "cache export of type %.100s: %.100s=%.100s is not supported",
-                     entry->type, attr->key, attr->value);
-}
-
-static int read_bool(const Bk__CacheEntry *entry, const Bk__Entry *attr, bool *ret, struct error *err)
-{
-    return parse_bool(attr->value, ret) == 0
-               ? 0
-               : error_set(err, ERROR_INVALID, 0, "cache export of type %.100s: failed to parse %s=%.100s", entry->type,
-                           attr->key, attr->value);
-}
-
-static int read_mode(const Bk__CacheEntry *entry, const Bk__Entry *attr, struct solve_cache_target *ret,
-                     struct error *err)
-{
-    ret->max = strcmp(attr->value, "max") == 0;
-    return ret->max || strcmp(attr->value, "min") == 0
-               ? 0
-               : error_set(err, ERROR_INVALID, 0,
-                           "cache export of type %.100s: mode=%.100s is neither "
-                           "min nor max",
-                           entry->type, attr->value);
-}
-
-static int read_attribute(const Bk__CacheEntry *entry, const Bk__Entry *attr, struct solve_cache_target *ret,
-                          bool *ret_manifest_given, struct error *err)
-{
-    const char *key = attr->key;
-    bool yes = false;
-    int r;
-    if (strcmp(key, ret->kind == CACHE_LOCAL ? "dest" : "ref") == 0) {
-        ret->where = attr->value;
-        return 0;
-    }
-    if (strcmp(key, "mode") == 0)
-        return read_mode(entry, attr, ret, err);
-    if (strcmp(key, "compression") == 0)
-        return strcmp(attr->value, "gzip") == 0 ? 0 : refuse(entry, attr, err);
-    if (strcmp(key, "ignore-error") == 0)
-        return read_bool(entry, attr, &ret->ignore_error, err);
-    if (ret->kind == CACHE_LOCAL && (strcmp(key, "tag") == 0 || strcmp(key, "reset") == 0))
-        return 0; /* the client's own business */
-    if (strcmp(key, "oci-mediatypes") == 0) {
-        r = read_bool(entry, attr, &yes, err);
-        ret->docker_types = !yes;
-        return r;
-    }
-    if (strcmp(key, "image-manifest") == 0) {
-        *ret_manifest_given = true;
-        return read_bool(entry, attr, &ret->image_manifest, err);
-    }
-    if (strcmp(key, "force-compression") == 0) {
-        r = read_bool(entry, attr, &yes, err);
-        return r == 0 && yes ? refuse(entry, attr, err) : r;
-    }
-    return refuse(entry, attr, err);
-}
-
-int solve_cache_target_read(const Bk__CacheEntry *entry, struct solve_cache_target *ret, struct error *err)
-{
-    bool given = false;
-    *ret = (struct solve_cache_target){0};
-    if (strcmp(entry->type, "inline") == 0) /* every image serves as cache: its history says what its layers are of */
-        return 0;
-    if (strcmp(entry->type, "registry") != 0 && strcmp(entry->type, "local") != 0)
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                         "cache export of type %.100s is not supported: only inline, registry and local are",
-                         entry->type);
-    ret->kind = strcmp(entry->type, "local") == 0 ? CACHE_LOCAL : CACHE_REGISTRY;
-    for (size_t i = 0; i < entry->n_attrs; i++) {
-        int r = read_attribute(entry, entry->attrs[i], ret, &given, err);
-        if (r < 0)
-            return r;
-    }
-    if (!given)
-        ret->image_manifest = !ret->docker_types;
-    if (ret->image_manifest && ret->docker_types)
-        return error_set(err, ERROR_INVALID, 0,
-                         "invalid configuration for remote cache, OCI mediatypes are required for image-manifest cache "
-                         "format");
-    if (!ret->where || !*ret->where)
-        return error_set(err, ERROR_INVALID, 0, "%s cache exporter requires %s", entry->type,
-                         ret->kind == CACHE_LOCAL ? "dest" : "ref");
-    return 0;
+    CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
+    for (size_t i = 0; i < entry->n_attrs; i++)
+        strmap_set(&attributes, entry->attrs[i]->key, entry->attrs[i]->value);
+    return cache_target_read(entry->type, &attributes, ret, err);
 }
 
 int solve_cache_prepare(struct solve *solve, struct error *err)
@@ -107,8 +27,8 @@ int solve_cache_prepare(struct solve *solve, struct error *err)
     const Bk__CacheOptions *cache = solve->request->cache;
     bool wanted = false;
     for (size_t i = 0; cache && i < cache->n_exports; i++) {
-        struct solve_cache_target target;
-        int r = solve_cache_target_read(cache->exports[i], &target, err);
+        CLEANUP_CACHE_TARGET struct cache_target target = {0};
+        int r = read_target(cache->exports[i], &target, err);
         if (r < 0)
             return r;
         wanted = wanted || target.kind != CACHE_INLINE;
@@ -133,7 +53,7 @@ static bool is_cancelled(void *data)
 }
 
 static int open_registry(struct solve *solve, struct solve_step *step, const struct session_supply *supply,
-                         const struct solve_cache_target *target, const struct registry_config *registries,
+                         const struct cache_target *target, const struct registry_config *registries,
                          struct cache_place **ret, struct error *err)
 {
     struct reference ref = {0};
@@ -149,8 +69,7 @@ static int open_registry(struct solve *solve, struct solve_step *step, const str
     return r;
 }
 
-static int write_to(struct solve *solve, struct solve_step *step, const struct solve_cache_target *target,
-                    struct error *err)
+static int write_to(struct solve *solve, struct solve_step *step, const struct cache_target *target, struct error *err)
 {
     struct registry_config registries = {0};
     struct session *session = NULL;
@@ -186,10 +105,10 @@ static int write_to(struct solve *solve, struct solve_step *step, const struct s
 
 static int export_one(struct solve *solve, size_t i, struct error *err)
 {
-    struct solve_cache_target target;
+    CLEANUP_CACHE_TARGET struct cache_target target = {0};
     struct solve_step step;
     struct error error = {0};
-    int r = solve_cache_target_read(solve->request->cache->exports[i], &target, err);
+    int r = read_target(solve->request->cache->exports[i], &target, err);
     if (r < 0 || target.kind == CACHE_INLINE)
         return r;
     solve_step_begin(&step, solve, STEP_CACHE + (unsigned)i,

@@ -5,15 +5,6 @@
 
 #include "api/buildkit/solve.h"
 
-/* Where a request has its cache written to. */
-struct solve_cache_target {
-    enum { CACHE_INLINE, CACHE_REGISTRY, CACHE_LOCAL } kind;
-    const char *where; /* a reference, or a directory of the client's */
-    bool max, docker_types, image_manifest, ignore_error;
-};
-/* ERROR_NOT_IMPLEMENTED names the type or the attribute that is not done. Points into the entry. */
-int solve_cache_target_read(const Bk__CacheEntry *entry, struct solve_cache_target *ret, struct error *err);
-
 /* Before the build: all targets can be read. Makes solve->used where there is something to write. */
 int solve_cache_prepare(struct solve *solve, struct error *err);
 /* After the build: writes. */

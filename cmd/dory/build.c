@@ -71,6 +71,8 @@ static int write_metadata(const struct build_flags *flags, const struct build_ou
 static int push_all(struct cli *cli, const struct build_flags *flags, bool push, struct error *err)
 {
     int r = 0;
+    if (build_is_of_several(flags))
+        return 0; /* the daemon has done it, with their index */
     for (size_t i = 0; push && i < flags->tags.count && r == 0; i++)
         r = image_push_command(cli, flags->tags.items[i], flags->quiet, err);
     return r;
@@ -160,6 +162,9 @@ static int prepare(struct build_flags *flags, const char *context, struct build_
         r = read_output(flags, output, err);
     if (r == 0)
         r = build_source_open(context, flags->file, keeps_git(flags), source, err);
+    if (r == 0 && build_is_of_several(flags) && output->kind != OUTPUT_IMAGE)
+        r = error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                      "--platform %s: files and archives of several platforms are not supported", flags->platform);
     return r < 0 ? r : remove_iidfile(flags, err);
 }
 

@@ -5,6 +5,7 @@
 #ifndef DORY_CMD_DORY_BUILD_H
 #define DORY_CMD_DORY_BUILD_H
 
+#include "base/json.h"
 #include "base/strbuf.h"
 #include "cmd/dory/command.h"
 
@@ -26,6 +27,11 @@ void build_flags_defaults(void *flags);
 int build_flags_check(const struct build_flags *flags, struct error *err);
 /* --cache-from's values become names of images; what is none is refused by name. */
 int build_cache_from_read(struct strv *sources, struct error *err);
+
+/* --cache-to's values for a session: a member "caches". What cannot be read is refused. */
+int build_cache_to_write(struct json_writer *w, const struct strv *targets, struct error *err);
+/* --platform names several. */
+bool build_is_of_several(const struct build_flags *flags);
 
 /* The query of POST /build ("/build?t=...") as docker's API documents it.
  * dockerfile: the file's name within the context, or NULL. */

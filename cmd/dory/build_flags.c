@@ -130,17 +130,6 @@ int build_flags_check(const struct build_flags *flags, struct error *err)
             return error_set(err, ERROR_INVALID, 0, "invalid build argument \"%s\": empty name",
                              flags->build_args.items[i]);
     }
-    for (size_t i = 0; i < flags->cache_to.count; i++) {
-        if (strcmp(flags->cache_to.items[i], "type=inline") != 0)
-            return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                             "--cache-to %s is not supported: an image serves as a "
-                             "cache by its history and layers, so "
-                             "push it and name it with --cache-from",
-                             flags->cache_to.items[i]);
-    }
-    if (flags->platform && strchr(flags->platform, ','))
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                         "--platform %s is not supported: a build makes an image of one platform", flags->platform);
     for (size_t i = 0; i < flags->allow.count; i++) {
         const char *name = flags->allow.items[i];
         if (strcmp(name, "network.host") != 0 && strcmp(name, "security.insecure") != 0)
@@ -151,6 +140,20 @@ int build_flags_check(const struct build_flags *flags, struct error *err)
     return 0;
 }
 
+bool build_is_of_several(const struct build_flags *flags)
+{
+    return flags->platform && strchr(flags->platform, ',');
+}
+
+/* Every image is a cache: nothing has to be done. */
+static bool is_inline(const struct strv *targets)
+{
+    for (size_t i = 0; i < targets->count; i++)
+        if (strcmp(targets->items[i], "type=inline") != 0)
+            return false;
+    return true;
+}
+
 int build_flags_check_classic(const struct build_flags *flags, struct error *err)
 {
     const struct {
@@ -159,6 +162,8 @@ int build_flags_check_classic(const struct build_flags *flags, struct error *err
     } own[] = {
         {"allow", flags->allow.count > 0},
         {"build-context", flags->build_contexts.count > 0},
+        {"cache-to", flags->cache_to.count > 0 && !is_inline(&flags->cache_to)},
+        {"platform", build_is_of_several(flags)},
         {"call", flags->call != NULL && strcmp(flags->call, "build") != 0},
         {"check", flags->check},
         {"no-cache-filter", flags->no_cache_filter.count > 0},

@@ -138,7 +138,7 @@ void build_query(const struct build_flags *flags, const struct build_source *sou
     query_number(path, "shmsize", flags->shm_size);
     client_query_add_bool(path, "squash", flags->squash);
     client_query_add(path, "networkmode", flags->network);
-    client_query_add(path, "platform", flags->platform);
+    client_query_add(path, "platform", build_is_of_several(flags) ? NULL : flags->platform);
     client_query_add(path, "target", flags->target);
     client_query_add(path, "isolation", flags->isolation);
     query_list(path, "securityopt", &flags->security_options);

@@ -165,6 +165,17 @@ static void write_list(struct json_writer *w, const char *name, const struct str
     json_end_array(w);
 }
 
+/* One is the query's. */
+static void write_platforms(struct json_writer *w, const struct build_flags *flags, const struct build_output *output)
+{
+    CLEANUP_STRV struct strv platforms = STRV_INIT;
+    if (!build_is_of_several(flags))
+        return;
+    strv_split(&platforms, flags->platform, ',');
+    write_list(w, "platforms", &platforms);
+    json_member_bool(w, "push", flags->push || (output && output->push));
+}
+
 static int send_options(struct session *session, const struct build_output *output, struct error *err)
 {
     const struct build_flags *flags = session->flags;
@@ -180,6 +191,7 @@ static int send_options(struct session *session, const struct build_output *outp
         json_put_string(&w, session->ssh.sockets.items[i].key);
     json_end_array(&w);
     write_list(&w, "noCacheFilter", &flags->no_cache_filter);
+    write_platforms(&w, flags, output);
     json_member_bool(&w, "dockerfile", session->source->dockerfile_read);
     json_member_bool(&w, "allowHost", strv_contains(&flags->allow, "network.host"));
     json_member_bool(&w, "allowInsecure", strv_contains(&flags->allow, "security.insecure"));
@@ -189,6 +201,8 @@ static int send_options(struct session *session, const struct build_output *outp
                      (tree && flags->tags.count == 0 && !flags->load) || (output && output->kind == OUTPUT_NONE));
     json_key(&w, "secrets");
     int r = build_secrets_write(&w, &flags->secrets, err);
+    if (r == 0 && flags->cache_to.count > 0)
+        r = build_cache_to_write(&w, &flags->cache_to, err);
     json_end_object(&w);
     if (r == 0 && text.size > SESSION_FRAME_MAX)
         r = error_set(err, ERROR_INVALID, E2BIG, "the secrets are larger than %zu bytes together", SESSION_FRAME_MAX);
