@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/strbuf.h"
+#include "base/strv.h"
 
 #define CLIENT_DEFAULT_HOST "unix:///run/dory.sock"
 /* Longest status line plus headers that is accepted, and the longest body that is read whole. */
@@ -131,6 +132,8 @@ int client_dial(struct client *client, int *ret_fd, struct error *err);
 
 /* Appends "?name=value" or "&name=value" to a path under construction, escaped. NULL value: nothing. */
 void client_query_add(struct strbuf *path, const char *name, const char *value);
+/* Every value of lists with commas between, one by one. */
+void client_query_add_listed(struct strbuf *path, const char *name, const struct strv *lists);
 void client_query_add_bool(struct strbuf *path, const char *name, bool value); /* "1" when true, else nothing */
 void client_query_add_int(struct strbuf *path, const char *name, int64_t value);
 /* Appends one segment of a path, escaped ("/" stays, as image names need). */

@@ -26,6 +26,17 @@ void client_query_add(struct strbuf *path, const char *name, const char *value)
     escape(path, value, "");
 }
 
+void client_query_add_listed(struct strbuf *path, const char *name, const struct strv *lists)
+{
+    for (size_t i = 0; i < lists->count; i++) {
+        CLEANUP_STRV struct strv values = STRV_INIT;
+
+        strv_split(&values, lists->items[i], ',');
+        for (size_t k = 0; k < values.count; k++)
+            client_query_add(path, name, values.items[k]);
+    }
+}
+
 void client_query_add_bool(struct strbuf *path, const char *name, bool value)
 {
     if (value)

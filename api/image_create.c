@@ -296,12 +296,11 @@ static int load_progress(const char *id, const char *status, int64_t current, in
 int images_load(struct api_request *request, struct engine *engine, struct error *err)
 {
     struct images_stream stream = {.request = request, .quiet = api_query_bool(request, "quiet", false)};
-    CLEANUP_FREE char *platform = NULL;
-    CLEANUP_STRV struct strv ids = STRV_INIT;
+    CLEANUP_STRV struct strv ids = STRV_INIT, platforms = STRV_INIT;
     struct error error = {0};
-    int r = images_platform(request, &platform, &error);
+    int r = images_platforms(request, "platform", &platforms, &error);
     const struct image_load_options options = {
-        .platform = platform, .ids = &ids, .progress = load_progress, .data = &stream};
+        .platforms = &platforms, .ids = &ids, .progress = load_progress, .data = &stream};
 
     if (r == 0) {
         r = image_load(engine_images(engine), api_body_fd(request), &options, &error);

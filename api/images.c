@@ -252,10 +252,10 @@ static int save_write(void *data, const void *bytes, size_t size, struct error *
 static int save_names(struct api_request *request, struct engine *engine, const struct strv *names, struct error *err)
 {
     CLEANUP_STRV struct strv ids = STRV_INIT;
-    CLEANUP_FREE char *platform = NULL;
+    CLEANUP_STRV struct strv platforms = STRV_INIT;
     struct save_answer answer = {.request = request};
-    int r = images_platform(request, &platform, err);
-    const struct image_save_options options = {.names = names, .platform = platform, .ids = &ids};
+    int r = images_platforms(request, "platform", &platforms, err);
+    const struct image_save_options options = {.names = names, .platforms = &platforms, .ids = &ids};
 
     if (r == 0)
         r = image_save(engine_images(engine), &options, save_write, &answer, err);

@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 #include "image/digest.h"
-#include "image/store.h"
+#include "image/index.h"
 
 #define YOUNG_SECONDS 60
 #define DIRECTORIES "SELECT dir FROM layer UNION SELECT id FROM rootfs UNION SELECT dir FROM init_layer"
@@ -260,7 +260,9 @@ static int check_rows(struct image_store *store, struct store_check *check, stru
         r = check_blobs(store, check, "index", "SELECT digest FROM image_index",
                         "DELETE FROM image_index WHERE digest = ?", &manifests, err);
     }
-    return r;
+    /* What only a removed image's names stood for; the files are known from before, and go with those. */
+    struct strv CLEANUP_STRV blobs = STRV_INIT;
+    return r == 0 && check->repair ? index_drop_unused(store, &blobs, err) : r;
 }
 
 /* Layers that only a removed image had. */

@@ -126,8 +126,9 @@ typedef int (*image_progress_fn)(const char *id, const char *status, int64_t cur
 typedef bool (*image_gone_fn)(void *data);
 
 struct image_load_options {
-    const char *platform; /* of images in an index: NULL or "": this machine's */
-    struct strv *ids;     /* the id of each image is added once it is in the store; may be NULL */
+    /* Which of the archive's platforms: each must be there, else ERROR_NOT_FOUND. NULL or empty: all of them. */
+    const struct strv *platforms;
+    struct strv *ids; /* the id of each image is added once it is in the store; may be NULL */
     image_progress_fn progress;
     void *data;
 };
@@ -137,8 +138,9 @@ struct image_load_options {
 int image_load(struct image_store *store, int fd, const struct image_load_options *options, struct error *err);
 
 struct image_save_options {
-    const struct strv *names;   /* a name without a tag means all its tags; an id is saved without names */
-    const char *platform;       /* NULL or "": any. An image of another one is ERROR_NOT_FOUND */
+    const struct strv *names; /* a name without a tag means all its tags; an id is saved without names */
+    /* Of what the names stand for; each must be there, else ERROR_NOT_FOUND. NULL or empty: all that is here. */
+    const struct strv *platforms;
     struct strv *ids;           /* the ids of what is saved are added, before the first byte; may be NULL */
     const struct reference *as; /* with a tag each: what a single image is called in the archive besides */
     size_t as_count;

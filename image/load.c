@@ -265,6 +265,7 @@ static void load_release(struct load *load)
         load_file_free(file);
     }
     map_release(&load->files);
+    free(load->platforms);
     malloc_trim(0);
 }
 
@@ -272,10 +273,10 @@ int image_load(struct image_store *store, int fd, const struct image_load_option
 {
     struct load load = {.store = store, .options = options};
     int r = 0;
-    if (options->platform != NULL && options->platform[0] != 0) {
-        r = platform_parse(options->platform, &load.platform, err);
-    } else {
-        platform_host(&load.platform);
+    for (size_t i = 0; r == 0 && options->platforms != NULL && i < options->platforms->count; i++) {
+        load.platforms = xreallocarray(load.platforms, i + 1, sizeof(*load.platforms));
+        load.platform_count = i + 1;
+        r = platform_parse(options->platforms->items[i], &load.platforms[i], err);
     }
     if (r == 0) {
         r = read_archive(&load, fd, err);

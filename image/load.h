@@ -7,6 +7,7 @@
 
 /* Limits of an archive apart from its layers. */
 #define LOAD_FILES_MAX 20000
+#define LOAD_MANIFESTS_MAX 20000
 #define LOAD_FILE_MAX (8 * 1024 * 1024)
 #define LOAD_MEMORY_MAX (64 * 1024 * 1024)
 
@@ -23,9 +24,11 @@ struct load_file {
 struct load {
     struct image_store *store;
     const struct image_load_options *options;
-    struct platform platform; /* wanted */
-    struct map files;         /* path -> struct load_file */
+    struct platform *platforms; /* wanted; none: all that the archive has */
+    size_t platform_count;
+    struct map files; /* path -> struct load_file */
     size_t memory;
+    size_t manifests;          /* that were looked at: indexes may name the same ones over and over */
     struct load_file *open[2]; /* ingests not finished yet, oldest first */
 };
 

@@ -20,6 +20,9 @@ struct found {
     size_t ref_count;
     const char *manifest;
     size_t manifest_size;
+    const char *index; /* NULL: it is in none */
+    size_t index_size;
+    bool quiet; /* another platform of the same name was told */
 };
 
 static void found_release(struct found *found)
@@ -73,12 +76,14 @@ static int found_commit(struct load *load, const struct found *found, struct err
         .layer_count = found->layer_count,
         .manifest = found->manifest,
         .manifest_size = found->manifest_size,
+        .index = found->index,
+        .index_size = found->index_size,
         .refs = found->refs,
         .ref_count = found->ref_count,
     };
     int r = 0;
     digest_of(found->config, found->config_size, id);
-    for (size_t i = 0; r == 0 && i < found->ref_count; i++) {
+    for (size_t i = 0; r == 0 && found->index == NULL && i < found->ref_count; i++) {
         r = report_replaced(load, &found->refs[i], id, err);
     }
     if (r == 0) {
@@ -87,7 +92,7 @@ static int found_commit(struct load *load, const struct found *found, struct err
     if (r == 0 && load->options->ids != NULL) {
         strv_add(load->options->ids, id);
     }
-    return r < 0 ? r : report_loaded(load, found, id, err);
+    return r < 0 || found->quiet ? r : report_loaded(load, found, id, err);
 }
 
 static int found_add_ref(struct found *found, const char *name, struct error *err)
@@ -135,19 +140,24 @@ static int docker_layers(struct load *load, const struct json *list, struct foun
     return 0;
 }
 
+static int no_platform(const struct platform *platform, struct error *err)
+{
+    char text[PLATFORM_TEXT_MAX];
+    platform_format(platform, text);
+    return error_set(err, ERROR_NOT_FOUND, 0, "requested platform (%s) not found in the archive", text);
+}
+
 /* Asked for by the user; otherwise an image of another machine is loaded as well. */
 static int check_platform(const struct load *load, const struct image *image, struct error *err)
 {
     struct platform have = {0};
-    char text[PLATFORM_TEXT_MAX];
-    if (load->options->platform == NULL || load->options->platform[0] == 0) {
-        return 0;
-    }
     platform_set(&have, image->os, image->architecture, image->variant);
-    platform_format(&load->platform, text);
-    return platform_distance(&load->platform, &have) >= 0
-               ? 0
-               : error_set(err, ERROR_NOT_FOUND, 0, "requested platform (%s) not found in the archive", text);
+    for (size_t i = 0; i < load->platform_count; i++) {
+        if (platform_distance(&load->platforms[i], &have) >= 0) {
+            return 0;
+        }
+    }
+    return load->platform_count == 0 ? 0 : no_platform(&load->platforms[0], err);
 }
 
 /* Docker's own words for layers that are not what the config says. */
@@ -249,34 +259,117 @@ static int oci_layers(struct load *load, const struct manifest *manifest, struct
     return 0;
 }
 
-/* A manifest by digest, or the one of an index that suits this machine. `name` may be NULL. */
-static int oci_image(struct load *load, const char *digest, const char *media_type, const char *name, int depth,
-                     struct error *err)
+/* What index.json or an index in the archive names. */
+struct oci_item {
+    const char *digest, *media_type;
+    const char *name;  /* may be NULL */
+    const char *index; /* the index that it is of, if it is */
+    size_t index_size;
+    bool quiet; /* as in struct found */
+    int depth;
+};
+
+static int oci_index(struct load *load, const struct manifest *list, const struct oci_item *item, const char *text,
+                     size_t size, struct error *err);
+
+static int oci_image(struct load *load, const struct oci_item *item, struct error *err)
 {
     struct manifest CLEANUP_MANIFEST manifest = {0};
-    struct found CLEANUP_FOUND found = {0};
-    int r = oci_text(load, digest, &found.manifest, &found.manifest_size, err);
+    struct found CLEANUP_FOUND found = {.index = item->index, .index_size = item->index_size, .quiet = item->quiet};
+    if (load->manifests++ >= LOAD_MANIFESTS_MAX) {
+        return error_set(err, ERROR_INVALID, EFBIG, "invalid archive: too many manifests");
+    }
+    int r = oci_text(load, item->digest, &found.manifest, &found.manifest_size, err);
     if (r == 0) {
-        r = manifest_parse(media_type, found.manifest, found.manifest_size, &manifest, err);
+        r = manifest_parse(item->media_type, found.manifest, found.manifest_size, &manifest, err);
     }
     if (r < 0) {
         return r;
     }
     if (manifest.kind == MANIFEST_LIST) {
-        const struct descriptor *chosen;
-        r = depth < INDEX_DEPTH_MAX ? manifest_choose(&manifest, &load->platform, &chosen, err)
-                                    : error_set(err, ERROR_INVALID, EINVAL, "invalid archive: too many indexes");
-        return r < 0 ? r : oci_image(load, chosen->digest, chosen->media_type, name, depth + 1, err);
+        return item->depth < INDEX_DEPTH_MAX
+                   ? oci_index(load, &manifest, item, found.manifest, found.manifest_size, err)
+                   : error_set(err, ERROR_INVALID, EINVAL, "invalid archive: too many indexes");
     }
     found.config_digest = manifest.config.digest;
     r = oci_text(load, manifest.config.digest, &found.config, &found.config_size, err);
     if (r == 0) {
         r = oci_layers(load, &manifest, &found, err);
     }
-    if (r == 0 && name != NULL) {
-        r = found_add_ref(&found, name, err);
+    if (r == 0 && item->name != NULL) {
+        r = found_add_ref(&found, item->name, err);
     }
     return r < 0 ? r : found_commit(load, &found, err);
+}
+
+static bool is_here(struct load *load, const struct descriptor *member)
+{
+    CLEANUP_FREE char *path = xasprintf("blobs/sha256/%s", digest_hex(member->digest));
+    return load_find(load, path) != NULL;
+}
+
+/* A member for this system: what has another one, or none that is known (attestations), is no image for us. Where that
+ * is not told the manifest tells what it is: a signature, for one. */
+static bool is_image(struct load *load, const struct descriptor *member)
+{
+    struct manifest CLEANUP_MANIFEST manifest = {0};
+    const char *text;
+    size_t size;
+    if (member->has_platform) {
+        return strcmp(member->platform.os, "linux") == 0;
+    }
+    return oci_text(load, member->digest, &text, &size, NULL) == 0 &&
+           manifest_parse(member->media_type, text, size, &manifest, NULL) == 0;
+}
+
+/* Marks the members to load: what was asked for, or all that the archive has. */
+static int oci_choose(struct load *load, const struct manifest *list, bool *wanted, struct error *err)
+{
+    struct manifest here = {.kind = MANIFEST_LIST};
+    const struct descriptor *chosen;
+    CLEANUP_FREE size_t *positions = xcalloc(list->count + 1, sizeof(*positions));
+    CLEANUP_FREE struct descriptor *items = xcalloc(list->count + 1, sizeof(*items));
+    here.items = items; /* borrowed: never released as a manifest */
+    for (size_t i = 0; i < list->count; i++) {
+        if (is_here(load, &list->items[i]) && is_image(load, &list->items[i])) {
+            positions[here.count] = i;
+            items[here.count++] = list->items[i];
+            wanted[i] = load->platform_count == 0;
+        }
+    }
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < load->platform_count; i++) {
+        if (manifest_choose(&here, &load->platforms[i], &chosen, NULL) < 0) {
+            r = no_platform(&load->platforms[i], err);
+        } else {
+            wanted[positions[chosen - items]] = true;
+        }
+    }
+    return r < 0 || here.count > 0
+               ? r
+               : error_set(err, ERROR_INVALID, EINVAL, "invalid archive: none of the images of an index is in it");
+}
+
+static int oci_index(struct load *load, const struct manifest *list, const struct oci_item *item, const char *text,
+                     size_t size, struct error *err)
+{
+    CLEANUP_FREE bool *wanted = xcalloc(list->count + 1, sizeof(*wanted));
+    bool quiet = item->quiet;
+    int r = oci_choose(load, list, wanted, err);
+    for (size_t i = 0; r == 0 && i < list->count; i++) {
+        if (wanted[i]) {
+            const struct oci_item member = {.digest = list->items[i].digest,
+                                            .media_type = list->items[i].media_type,
+                                            .name = item->name,
+                                            .index = text,
+                                            .index_size = size,
+                                            .quiet = quiet,
+                                            .depth = item->depth + 1};
+            r = oci_image(load, &member, err);
+            quiet = item->name != NULL;
+        }
+    }
+    return r;
 }
 
 /* What the index calls the image: containerd's annotation is always a whole name; the specification's own one may be a
@@ -306,18 +399,37 @@ static int oci_images(struct load *load, const struct load_file *file, struct er
     for (size_t i = 0; r == 0 && i < json_count(list); i++) {
         const struct json *item = json_at(list, i);
         const char *digest = json_get_string(item, "digest");
+        const struct oci_item named = {
+            .digest = digest, .media_type = json_get_string(item, "mediaType"), .name = oci_name(item)};
         r = digest != NULL && digest_is_valid(digest)
-                ? oci_image(load, digest, json_get_string(item, "mediaType"), oci_name(item), 0, err)
+                ? oci_image(load, &named, err)
                 : error_set(err, ERROR_INVALID, EINVAL, "invalid index.json: manifests[%zu]: no digest", i);
     }
     return r;
+}
+
+/* An archive of both forms: does the OCI one say more, for docker's has one platform of a name? */
+static bool names_indexes(const struct load_file *oci)
+{
+    CLEANUP_JSON struct json *index = NULL;
+    if (oci == NULL || oci->data == NULL || json_parse(oci->data, oci->size, &index, NULL) < 0) {
+        return false;
+    }
+    const struct json *list = json_get(index, "manifests");
+    for (size_t i = 0; i < json_count(list); i++) {
+        const char *type = json_get_string(json_at(list, i), "mediaType");
+        if (type != NULL && (strcmp(type, MEDIA_OCI_INDEX) == 0 || strcmp(type, MEDIA_DOCKER_LIST) == 0)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 int load_images(struct load *load, struct error *err)
 {
     const struct load_file *docker = load_find(load, "manifest.json");
     const struct load_file *oci = load_find(load, "index.json");
-    if (docker != NULL && docker->data != NULL) {
+    if (docker != NULL && docker->data != NULL && !names_indexes(oci)) {
         return docker_images(load, docker, err);
     }
     if (oci != NULL && oci->data != NULL) {

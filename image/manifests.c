@@ -72,7 +72,8 @@ static int set_images(struct image_store *store, const char *index, struct image
 {
     struct db_statement *s;
     bool row = true;
-    int r = db_query(store->db, "SELECT position, image FROM index_image WHERE idx = ?", &s, err);
+    int r = db_query(store->db, "SELECT position, image, os, architecture, variant FROM index_image WHERE idx = ?", &s,
+                     err);
     if (r == 0) {
         db_bind_text(s, 1, index);
     }
@@ -80,8 +81,10 @@ static int set_images(struct image_store *store, const char *index, struct image
         size_t position = (size_t)db_int(s, 0);
         CLEANUP_FREE char *id = xstrdup(db_text(s, 1));
         if (position < manifests->count) {
-            r = image_get(store, id, &manifests->items[position].image, err);
-            set_content(&manifests->items[position]);
+            struct image_manifest *item = &manifests->items[position];
+            platform_set(&item->platform, db_text(s, 2), db_text(s, 3), db_text(s, 4));
+            r = image_get(store, id, &item->image, err);
+            set_content(item);
         }
     }
     return r;
@@ -147,6 +150,7 @@ static int from_manifest(struct image_store *store, const struct image *image, s
     ret->size = self.size;
     struct image_manifest *item = add(ret, &self);
     item->image = image_ref((struct image *)image);
+    platform_set(&item->platform, image->os, image->architecture, image->variant);
     set_content(item);
     return 0;
 }

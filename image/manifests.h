@@ -4,14 +4,16 @@
 
 #include "base/json.h"
 #include "image/image.h"
+#include "image/platform.h"
 
 struct image_manifest {
     char digest[DIGEST_TEXT_MAX];
     char *media_type;
-    int64_t size;            /* bytes of the document */
-    const struct json *item; /* what the index says of it; NULL: it stands alone */
-    struct image *image;     /* NULL: it is not here */
-    int64_t content;         /* bytes of what is kept of it in the form of blobs: manifest and config */
+    int64_t size;             /* bytes of the document */
+    const struct json *item;  /* what the index says of it; NULL: it stands alone */
+    struct image *image;      /* NULL: it is not here */
+    struct platform platform; /* of what is here: as the index says, else as the config does */
+    int64_t content;          /* bytes of what is kept of it in the form of blobs: manifest and config */
 };
 
 struct image_manifests {

@@ -5,42 +5,15 @@
  */
 #include <errno.h>
 
-#include "archive/tar_writer.h"
 #include "base/memory.h"
-#include "base/strbuf.h"
-#include "image/bundle.h"
-#include "image/layer.h"
-#include "image/manifest.h"
-#include "image/store.h"
-
-/* One image with the names it is saved under. */
-struct item {
-    struct image *image;
-    struct strv names; /* full, "docker.io/library/busybox:latest" */
-    struct strbuf manifest;
-    char digest[DIGEST_TEXT_MAX]; /* of the manifest */
-};
-
-struct save {
-    struct image_store *store;
-    struct item *items;
-    size_t count, capacity;
-    struct map layers; /* diffID -> size of its tar, as a heap int64_t; each is pinned */
-    struct map written;
-    struct tar_writer *writer;
-};
+#include "image/save.h"
 
 static void save_release(struct save *save)
 {
     size_t i = 0;
     const char *diff_id;
     void *size;
-    for (size_t k = 0; k < save->count; k++) {
-        image_unref(save->items[k].image);
-        strv_release(&save->items[k].names);
-        strbuf_release(&save->items[k].manifest);
-    }
-    free(save->items);
+    save_entries_release(save);
     while (map_next(&save->layers, &i, &diff_id, &size)) {
         image_layer_unpin(save->store, diff_id);
         free(size);
@@ -48,84 +21,6 @@ static void save_release(struct save *save)
     map_release(&save->layers);
     map_release(&save->written);
     tar_writer_free(save->writer);
-}
-
-/* ---- What is saved ---- */
-
-static struct item *add_item(struct save *save, struct image *image)
-{
-    for (size_t i = 0; i < save->count; i++) {
-        if (strcmp(save->items[i].image->id, image->id) == 0) {
-            return &save->items[i];
-        }
-    }
-    xgrow((void **)&save->items, save->count, &save->capacity, sizeof(*save->items));
-    save->items[save->count] = (struct item){.image = image_ref(image)};
-    return &save->items[save->count++];
-}
-
-static void add_name(struct item *item, const struct reference *ref)
-{
-    CLEANUP_FREE char *name = reference_full(ref);
-    if (ref->tag != NULL && ref->digest == NULL && !strv_contains(&item->names, name)) {
-        strv_add(&item->names, name);
-    }
-}
-
-/* Every tag of a repository. *ret_found: there is one at all. */
-static int add_repository(struct save *save, const struct reference *ref, bool *ret_found, struct error *err)
-{
-    struct image **images = NULL;
-    size_t count = 0;
-    int r = image_list(save->store, &images, &count, err);
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        for (size_t k = 0; k < images[i]->repo_tags.count; k++) {
-            struct reference tag = {0};
-            if (!strv_contains(&images[i]->second_names, images[i]->repo_tags.items[k]) &&
-                reference_parse(images[i]->repo_tags.items[k], &tag, NULL) == 0 &&
-                strcmp(tag.domain, ref->domain) == 0 && strcmp(tag.path, ref->path) == 0) {
-                add_name(add_item(save, images[i]), &tag);
-                *ret_found = true;
-            }
-            reference_release(&tag);
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        image_unref(images[i]);
-    }
-    free(images);
-    return r;
-}
-
-/* As docker: a name without tag means all of its tags; an id brings no names along. */
-static int add_by_name(struct save *save, const char *name, struct error *err)
-{
-    CLEANUP_IMAGE struct image *image = NULL;
-    struct reference ref = {0};
-    bool found = false, parsed = reference_parse(name, &ref, NULL) == 0;
-    int r = parsed && ref.tag == NULL && ref.digest == NULL ? add_repository(save, &ref, &found, err) : 0;
-    if (r == 0 && !found) {
-        r = image_lookup(save->store, name, &image, err);
-    }
-    if (r == 0 && !found) {
-        char id[DIGEST_TEXT_MAX];
-        struct item *item = add_item(save, image);
-        if (parsed && ref.tag != NULL && image_resolve(save->store, &ref, id) && strcmp(id, image->id) == 0) {
-            add_name(item, &ref);
-        }
-    }
-    reference_release(&ref);
-    return r;
-}
-
-static int check_platform(const struct image *image, const char *wanted, struct error *err)
-{
-    bool suits = true;
-    int r = image_has_platform(image, wanted, &suits, err);
-    if (r < 0 || suits) {
-        return r;
-    }
-    return error_set(err, ERROR_NOT_FOUND, 0, "image %s has no platform %s", image->id, wanted);
 }
 
 /* Sizes first: what cannot be written must be known before the first byte is. */
@@ -147,50 +42,14 @@ static int pin_layers(struct save *save, const struct image *image, struct error
     return r;
 }
 
-static int64_t layer_size(const struct save *save, const char *diff_id)
-{
-    return *(const int64_t *)map_get(&save->layers, diff_id);
-}
-
 /* ---- Documents ---- */
 
-static void write_descriptor(struct json_writer *w, const char *media_type, const char *digest, int64_t size)
+static void index_entry(struct json_writer *w, const struct save_entry *entry, const char *name)
 {
     json_begin_object(w);
-    json_member_string(w, "mediaType", media_type);
-    json_member_string(w, "digest", digest);
-    json_member_int(w, "size", size);
-    json_end_object(w);
-}
-
-static void make_manifest(const struct save *save, struct item *item)
-{
-    const struct image *image = item->image;
-    struct json_writer w;
-    json_writer_init(&w, &item->manifest);
-    json_begin_object(&w);
-    json_key(&w, "schemaVersion");
-    json_put_int(&w, 2);
-    json_member_string(&w, "mediaType", MEDIA_OCI_MANIFEST);
-    json_key(&w, "config");
-    write_descriptor(&w, MEDIA_OCI_CONFIG, image->id, (int64_t)strlen(image->config_text));
-    json_key(&w, "layers");
-    json_begin_array(&w);
-    for (size_t i = 0; i < image->diff_ids.count; i++) {
-        const char *diff_id = image->diff_ids.items[i];
-        write_descriptor(&w, MEDIA_OCI_LAYER, diff_id, layer_size(save, diff_id));
-    }
-    json_end_array(&w);
-    json_end_object(&w);
-    digest_of(item->manifest.data, item->manifest.size, item->digest);
-}
-
-static void index_entry(struct json_writer *w, const struct item *item, const char *name)
-{
-    json_begin_object(w);
-    json_member_string(w, "mediaType", MEDIA_OCI_MANIFEST);
-    json_member_string(w, "digest", item->digest);
-    json_member_int(w, "size", (int64_t)item->manifest.size);
+    json_member_string(w, "mediaType", entry->media_type);
+    json_member_string(w, "digest", entry->digest);
+    json_member_int(w, "size", entry->size);
     if (name != NULL) {
         json_key(w, "annotations");
         json_begin_object(w);
@@ -211,12 +70,12 @@ static void make_index(const struct save *save, struct strbuf *out)
     json_key(&w, "manifests");
     json_begin_array(&w);
     for (size_t i = 0; i < save->count; i++) {
-        const struct item *item = &save->items[i];
-        for (size_t k = 0; k < item->names.count; k++) {
-            index_entry(&w, item, item->names.items[k]);
+        const struct save_entry *entry = &save->entries[i];
+        for (size_t k = 0; k < entry->names.count; k++) {
+            index_entry(&w, entry, entry->names.items[k]);
         }
-        if (item->names.count == 0) {
-            index_entry(&w, item, NULL);
+        if (entry->names.count == 0) {
+            index_entry(&w, entry, NULL);
         }
     }
     json_end_array(&w);
@@ -231,19 +90,20 @@ static char *familiar(const char *full)
     return text;
 }
 
-static void docker_entry(struct json_writer *w, const struct save *save, const struct item *item)
+/* A docker archive has one image under a name. */
+static void docker_entry(struct json_writer *w, const struct save *save, const struct save_entry *entry)
 {
-    const struct image *image = item->image;
+    const struct image *image = save->parts[entry->parts[entry->first]].image;
     CLEANUP_FREE char *config = xasprintf("blobs/sha256/%s", digest_hex(image->id));
     json_begin_object(w);
     json_member_string(w, "Config", config);
     json_key(w, "RepoTags");
-    if (item->names.count == 0) {
+    if (entry->names.count == 0) {
         json_put_null(w);
     } else {
         json_begin_array(w);
-        for (size_t i = 0; i < item->names.count; i++) {
-            CLEANUP_FREE char *name = familiar(item->names.items[i]);
+        for (size_t i = 0; i < entry->names.count; i++) {
+            CLEANUP_FREE char *name = familiar(entry->names.items[i]);
             json_put_string(w, name);
         }
         json_end_array(w);
@@ -260,7 +120,7 @@ static void docker_entry(struct json_writer *w, const struct save *save, const s
     for (size_t i = 0; i < image->diff_ids.count; i++) {
         const char *diff_id = image->diff_ids.items[i];
         json_key(w, diff_id);
-        write_descriptor(w, MEDIA_OCI_LAYER, diff_id, layer_size(save, diff_id));
+        save_write_descriptor(w, MEDIA_OCI_LAYER, diff_id, save_layer_size(save, diff_id));
     }
     json_end_object(w);
     json_end_object(w);
@@ -272,7 +132,7 @@ static void make_docker_manifest(const struct save *save, struct strbuf *out)
     json_writer_init(&w, out);
     json_begin_array(&w);
     for (size_t i = 0; i < save->count; i++) {
-        docker_entry(&w, save, &save->items[i]);
+        docker_entry(&w, save, &save->entries[i]);
     }
     json_end_array(&w);
 }
@@ -319,19 +179,28 @@ static int put_layer(struct save *save, const char *diff_id, struct error *err)
     if (is_written(save, diff_id)) {
         return 0;
     }
-    int r = put_file(save, path, layer_size(save, diff_id), err);
+    int r = put_file(save, path, save_layer_size(save, diff_id), err);
     return r < 0 ? r : image_layer_tar_write(save->store, diff_id, to_archive, save->writer, err);
 }
 
-static int put_image(struct save *save, struct item *item, struct error *err)
+static int put_part(struct save *save, const struct save_part *part, struct error *err)
 {
-    const struct image *image = item->image;
+    const struct image *image = part->image;
     int r = put_blob(save, image->id, image->config_text, strlen(image->config_text), err);
     if (r == 0) {
-        r = put_blob(save, item->digest, item->manifest.data, item->manifest.size, err);
+        r = put_blob(save, part->digest, part->manifest.data, part->manifest.size, err);
     }
     for (size_t i = 0; r == 0 && i < image->diff_ids.count; i++) {
         r = put_layer(save, image->diff_ids.items[i], err);
+    }
+    return r;
+}
+
+static int put_entry(struct save *save, const struct save_entry *entry, struct error *err)
+{
+    int r = entry->index.size > 0 ? put_blob(save, entry->digest, entry->index.data, entry->index.size, err) : 0;
+    for (size_t i = 0; r == 0 && i < entry->part_count; i++) {
+        r = put_part(save, &save->parts[entry->parts[i]], err);
     }
     return r;
 }
@@ -346,8 +215,7 @@ static int write_archive(struct save *save, struct error *err)
         r = put_directory(save, "blobs/sha256/", err);
     }
     for (size_t i = 0; r == 0 && i < save->count; i++) {
-        make_manifest(save, &save->items[i]);
-        r = put_image(save, &save->items[i], err);
+        r = put_entry(save, &save->entries[i], err);
     }
     make_index(save, &index);
     make_docker_manifest(save, &docker);
@@ -366,25 +234,27 @@ static int write_archive(struct save *save, struct error *err)
 int image_save(struct image_store *store, const struct image_save_options *options, tar_sink_fn sink, void *data,
                struct error *err)
 {
-    struct save save CLEANUP(save_release) = {.store = store};
+    struct save save CLEANUP(save_release) = {.store = store, .options = options};
     int r = 0;
     for (size_t i = 0; r == 0 && i < options->names->count; i++) {
-        r = add_by_name(&save, options->names->items[i], err);
+        r = save_add(&save, options->names->items[i], err);
     }
     for (size_t i = 0; r == 0 && save.count == 1 && i < options->as_count; i++) {
-        add_name(&save.items[0], &options->as[i]);
+        save_add_name(&save.entries[0], &options->as[i]);
     }
-    for (size_t i = 0; r == 0 && i < save.count; i++) {
-        r = check_platform(save.items[i].image, options->platform, err);
-        if (r == 0) {
-            r = pin_layers(&save, save.items[i].image, err);
-        }
+    for (size_t i = 0; r == 0 && i < save.part_count; i++) {
+        r = pin_layers(&save, save.parts[i].image, err);
+    }
+    if (r == 0) {
+        r = save_make_documents(&save, err);
     }
     if (r < 0) {
         return r;
     }
-    for (size_t i = 0; options->ids != NULL && i < save.count; i++) {
-        strv_add(options->ids, save.items[i].image->id);
+    for (size_t i = 0; options->ids != NULL && i < save.part_count; i++) {
+        if (!strv_contains(options->ids, save.parts[i].image->id)) {
+            strv_add(options->ids, save.parts[i].image->id);
+        }
     }
     save.writer = tar_writer_new(sink, data);
     return write_archive(&save, err);

@@ -79,7 +79,8 @@ const struct command command_import = {
 };
 
 struct load_flags {
-    char *input, *platform;
+    char *input;
+    struct strv platforms;
     bool quiet;
 };
 
@@ -87,8 +88,10 @@ struct load_flags {
 #define AT(member) offsetof(struct load_flags, member)
 static const struct option load_options[] = {
     {"input", 'i', OPTION_STRING, AT(input), "string", "Read from tar archive file, instead of STDIN", 0, 0, NULL},
-    {"platform", 0, OPTION_STRING, AT(platform), "string",
-     "Load only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")", 0, 0, NULL},
+    {"platform", 0, OPTION_LIST, AT(platforms), "strings",
+     "Load only the given platform(s). Formatted as a comma-separated list of \"os[/arch[/variant]]\" (e.g., "
+     "\"linux/amd64,linux/arm64/v8\")",
+     0, 0, NULL},
     {"quiet", 'q', OPTION_BOOL, AT(quiet), NULL, "Suppress the load output", 0, 0, NULL},
     {0},
 };
@@ -107,7 +110,7 @@ static int run_load(struct cli *cli, void *data, const struct strv *arguments, s
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
     strbuf_adds(&path, "/images/load");
     client_query_add_bool(&path, "quiet", flags->quiet || !isatty(STDOUT_FILENO));
-    client_query_add(&path, "platform", flags->platform);
+    client_query_add_listed(&path, "platform", &flags->platforms);
     struct client_request request = {.method = "POST", .path = strbuf_str(&path), .stream_body = true, .body_fd = fd};
     r = client_send(cli_client(cli), &request, &response, err);
     return r < 0 ? r : progress_show(response, STDOUT_FILENO, false, err);

@@ -24,8 +24,7 @@ static int remove_one(struct cli *cli, const char *name, const struct rmi_flags 
     client_path_escape(&path, name);
     client_query_add_bool(&path, "force", flags->force);
     client_query_add_bool(&path, "noprune", flags->no_prune);
-    for (size_t i = 0; i < flags->platforms.count; i++)
-        client_query_add(&path, "platforms", flags->platforms.items[i]);
+    client_query_add_listed(&path, "platforms", &flags->platforms);
     struct client_request request = {.method = "DELETE", .path = strbuf_str(&path)};
     int r = client_json(cli_client(cli), &request, &rows, err);
     if (r < 0)

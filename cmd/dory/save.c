@@ -3,14 +3,17 @@
 #include "cmd/dory/output_file.h"
 
 struct save_flags {
-    char *output, *platform;
+    char *output;
+    struct strv platforms;
 };
 
 #define AT(member) offsetof(struct save_flags, member)
 static const struct option save_options[] = {
     {"output", 'o', OPTION_STRING, AT(output), "string", "Write to a file, instead of STDOUT", 0, 0, NULL},
-    {"platform", 0, OPTION_STRING, AT(platform), "string",
-     "Save only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")", 0, 0, NULL},
+    {"platform", 0, OPTION_LIST, AT(platforms), "strings",
+     "Save only the given platform(s). Formatted as a comma-separated list of \"os[/arch[/variant]]\" (e.g., "
+     "\"linux/amd64,linux/arm64/v8\")",
+     0, 0, NULL},
     {0},
 };
 
@@ -25,7 +28,7 @@ static int run_save(struct cli *cli, void *data, const struct strv *arguments, s
     strbuf_adds(&path, "/images/get");
     for (size_t i = 0; i < arguments->count; i++)
         client_query_add(&path, "names", arguments->items[i]);
-    client_query_add(&path, "platform", flags->platform);
+    client_query_add_listed(&path, "platform", &flags->platforms);
     struct client_request request = {.path = strbuf_str(&path)};
     r = client_send(cli_client(cli), &request, &response, err);
     return r < 0 ? r : output_copy(response, flags->output, err);

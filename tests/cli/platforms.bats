@@ -4,16 +4,12 @@
 bats_require_minimum_version 1.5.0
 load ../lib/env
 load ../lib/clients
+load ../lib/platforms
 
 setup_file() {
     env_start
     registry_start
-    case $(uname -m) in
-    x86_64) OWN=amd64 ;;
-    aarch64) OWN=arm64 ;;
-    *) OWN=$(uname -m) ;;
-    esac
-    export OWN
+    own_platform
     put app:1="$OWN+s390x+riscv64" app:2="$OWN+s390x,oci" foreign:1=s390x+riscv64,oci "single:1=$OWN"
 }
 
@@ -22,30 +18,9 @@ teardown_file() {
     env_stop
 }
 
-put() { # images, as tests/lib/registry_images.py has them
-    /usr/bin/python3 "$ENV_SOURCE/tests/lib/registry_images.py" "$REGISTRY" "$@"
-}
-
 teardown() {
     dory ps -aq | xargs -r dory rm -f >/dev/null
     dory images -aq | sort -u | xargs -r dory rmi -f >/dev/null
-}
-
-api() { # path, arguments of curl
-    local path=$1
-    shift
-    curl -s --unix-socket "$ENV_DIR/dory.sock" "$@" "http://d$path"
-}
-
-id() { # name, platform
-    dory image inspect ${2:+--platform "$2"} -f '{{.Id}}' "$1"
-}
-
-platform_of() { # name, platform: the platform that the image's file names
-    local c
-    c=$(dory create --pull never ${2:+--platform "$2"} "$1")
-    dory cp "$c:/platform" - | tar -xO
-    dory rm "$c" >/dev/null
 }
 
 blobs() {

@@ -8,7 +8,8 @@ setup_file() {
     env_start
     registry_start
     env_images busybox
-    /usr/bin/python3 "$ENV_SOURCE/tests/lib/registry_images.py" "$REGISTRY" app:1=amd64 app:2=amd64/v2,oci other:3=amd64/v3
+    /usr/bin/python3 "$ENV_SOURCE/tests/lib/registry_images.py" "$REGISTRY" app:1=amd64 app:2=amd64/v2,oci other:3=amd64/v3 \
+        many:1=amd64+s390x+riscv64,oci
     dory save -o "$ENV_DIR/busybox.tar" busybox
     dory run --name maker busybox sh -c 'seq 1000 >/numbers; mkdir /d; ln /numbers /d/again'
     dory export maker >"$ENV_DIR/tree.tar"
@@ -40,7 +41,7 @@ assert len(path) == 1, path
 db = sqlite3.connect("file:%s?mode=ro" % path[0], uri=True)
 column = lambda sql: {row[0] for row in db.execute(sql)}
 dirs = column("SELECT dir FROM layer UNION SELECT id FROM rootfs UNION SELECT dir FROM init_layer")
-blobs = {d[7:] for d in column("SELECT id FROM image UNION SELECT digest FROM image_blob")}
+blobs = {d[7:] for d in column("SELECT id FROM image UNION SELECT digest FROM image_blob UNION SELECT digest FROM image_index")}
 bad = []
 for what, there, wanted in (("overlay", set(os.listdir(root + "/overlay")), dirs),
                             ("blobs", set(os.listdir(root + "/image/blobs/sha256")), blobs)):
@@ -50,6 +51,11 @@ bad += ["layer %s belongs to nothing" % d for d in column(
     "SELECT diff_id FROM layer WHERE diff_id NOT IN (SELECT diff_id FROM image_layer)"
     " AND NOT EXISTS (SELECT 1 FROM rootfs WHERE instr(lowers, layer.dir) > 0)")]
 bad += ["image %s lacks a layer" % i for i in column("SELECT image FROM image_layer WHERE diff_id NOT IN (SELECT diff_id FROM layer)")]
+bad += ["index %s has no name" % i for i in column("SELECT digest FROM image_index WHERE digest NOT IN (SELECT idx FROM name_index)")]
+bad += ["index %s has nothing of it here" % i for i in column("SELECT digest FROM image_index WHERE digest NOT IN (SELECT idx FROM index_image)")]
+bad += ["%s means an image that its index has not" % n for n in column(
+    "SELECT n.name FROM name_index n JOIN image_name i ON i.name = n.name"
+    " WHERE i.image NOT IN (SELECT image FROM index_image m WHERE m.idx = n.idx)")]
 print("\n".join(bad))
 sys.exit(bool(bad))
 PY
@@ -61,7 +67,7 @@ PY
         local n=$1
         while [ ! -e "$BATS_TEST_TMPDIR/stop" ]; do
             n=$((n + 1))
-            case $((n % 7)) in
+            case $((n % 9)) in
             0) dory pull -q "$REGISTRY/app:1" && dory rmi "$REGISTRY/app:1" ;;
             1) dory import "$ENV_DIR/tree.tar" "imported:$1" ;;
             2) dory load -q -i "$ENV_DIR/busybox.tar" ;;
@@ -69,6 +75,8 @@ PY
             4) dory rmi "made:$1" "imported:$1" ;;
             5) dory pull -q "$REGISTRY/app:2" && dory pull -q "$REGISTRY/other:3" ;;
             6) dory tag busybox "$REGISTRY/pushed:$1" && dory push -q "$REGISTRY/pushed:$1" && dory rmi "$REGISTRY/pushed:$1" "$REGISTRY/app:2" ;;
+            7) dory pull -q --platform linux/amd64 "$REGISTRY/many:1" && dory pull -q --platform linux/s390x "$REGISTRY/many:1" ;;
+            8) dory tag "$REGISTRY/many:1" "many:$1" && dory rmi --platform linux/s390x "many:$1" && dory rmi "many:$1" "$REGISTRY/many:1" ;;
             esac
         done >/dev/null 2>&1
     }
