@@ -4,7 +4,12 @@
 #include <sys/socket.h>
 
 #include "api/request.h"
+#include "base/condition.h"
 #include "base/log.h"
+#include "base/timestamp.h"
+
+/* How long a stream's end waits for the rest of the request's body, which should be there; else the connection ends. */
+#define RECEIVE_PATIENCE_NS INT64_C(1000000000)
 
 const char *const api_common_headers[] = {
     "Api-Version", API_VERSION_MAX, "Docker-Experimental",           "false", "Ostype",
@@ -141,6 +146,13 @@ int request_send(struct api_request *request, const void *data, size_t size)
     return request->broken ? -EPIPE : 0;
 }
 
+static bool wants_to_keep(const struct api_request *request)
+{
+    const char *connection = api_header(request, "Connection");
+
+    return connection && strcasecmp(connection, "keep-alive") == 0;
+}
+
 int api_stream_begin(struct api_request *request, int status, const char *content_type)
 {
     CLEANUP_STRBUF struct strbuf head = STRBUF_INIT;
@@ -149,12 +161,14 @@ int api_stream_begin(struct api_request *request, int status, const char *conten
         return -EALREADY;
     request->streaming = true;
     request->chunked = !request->http10;
+    request->keep =
+        request->chunked && !request->hasty && strcmp(request->method, "HEAD") != 0 && wants_to_keep(request);
     strbuf_addf(&head, "HTTP/1.1 %d %s\r\n", status, api_status_reason(status));
     for (const char *const *h = api_common_headers; *h; h += 2)
         strbuf_addf(&head, "%s: %s\r\n", h[0], h[1]);
     for (size_t i = 0; i < request->reply_headers.count; i++)
         strbuf_addf(&head, "%s: %s\r\n", request->reply_headers.items[i].key, request->reply_headers.items[i].value);
-    strbuf_addf(&head, "Content-Type: %s\r\nConnection: close\r\n%s\r\n", content_type,
+    strbuf_addf(&head, "Content-Type: %s\r\n%s%s\r\n", content_type, request->keep ? "" : "Connection: close\r\n",
                 request->chunked ? "Transfer-Encoding: chunked\r\n" : "");
     return request_send(request, head.data, head.size);
 }
@@ -199,6 +213,7 @@ int request_reply_now(struct api_request *request)
 
     request->reply_body = (struct strbuf)STRBUF_INIT;
     request->replied = false;
+    request->hasty = true;
     api_stream_begin(request, request->status, type ? type : "text/plain");
     if (body.size > 0)
         api_stream_write(request, body.data, body.size);
@@ -206,8 +221,25 @@ int request_reply_now(struct api_request *request)
     return request->broken ? -EPIPE : 0;
 }
 
+/* The client's next request may follow the last chunk at once: it must not meet a thread that still reads this one. */
+static bool wait_until_received(struct api_request *request)
+{
+    int64_t end = timestamp_monotonic() + RECEIVE_PATIENCE_NS;
+    int r = 0;
+
+    pthread_mutex_lock(&request->lock);
+    while (!request->received && r == 0)
+        r = condition_wait_until(&request->changed, &request->lock, end);
+    bool received = request->received;
+    pthread_mutex_unlock(&request->lock);
+    return received;
+}
+
 void request_stream_end(struct api_request *request)
 {
+    if (request->keep && !wait_until_received(request))
+        request->keep = false;
     if (request->chunked && strcmp(request->method, "HEAD") != 0)
         request_send(request, "0\r\n\r\n", 5);
+    request->ended = !request->broken;
 }

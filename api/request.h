@@ -6,7 +6,10 @@
  * it. Handlers that read their body while it arrives, and those that may take an upgraded connection, run in a thread
  * of their own; the connection's thread then feeds the body or waits for the decision. A reply that is complete goes
  * through libmicrohttpd, so that the connection is kept; streams are written straight to the socket by the handler's
- * thread, and the connection ends with them.
+ * thread, and the connection ends with them, unless the client says "Connection: keep-alive": then the socket starts
+ * anew as a connection of libmicrohttpd's. (Clients whose connection is a process, docker-py's over ssh, end it when
+ * they read "Connection: close", and lose what has not come yet. What a client sent behind such a request without
+ * waiting for the answer is lost: no client of this API does that.)
  */
 #ifndef DORY_API_REQUEST_H
 #define DORY_API_REQUEST_H
@@ -61,6 +64,9 @@ struct api_request {
     struct strmap reply_headers;
     bool streaming; /* straight on the socket */
     bool chunked;
+    bool keep;       /* the connection stays after the stream; in the end: it may be handed back */
+    bool ended;      /* the stream is whole */
+    bool hasty;      /* answered before the request's end */
     bool broken;     /* the client is gone */
     int patience_ms; /* a client that takes nothing for so long is gone; 0: never */
     int hangup_epoll;
@@ -68,6 +74,7 @@ struct api_request {
     /* a handler in a thread of its own */
     bool threaded;
     bool started;              /* the headers were seen */
+    bool received;             /* under the lock: the whole request was read, so that nothing reads the socket now */
     int body_write, body_read; /* socket pair */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -92,7 +99,7 @@ int request_socket(const struct api_request *request);
 int request_send(struct api_request *request, const void *data, size_t size);
 /* Sends a whole reply straight to the socket: for when libmicrohttpd would first want the rest of the body. */
 int request_reply_now(struct api_request *request);
-/* Ends a stream that was begun: the last chunk. */
+/* Ends a stream that was begun: the last chunk. `keep` is what becomes of the connection from now on. */
 void request_stream_end(struct api_request *request);
 
 /* 500 for ERROR_SYSTEM and so on. */

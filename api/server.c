@@ -185,6 +185,22 @@ static enum MHD_Result queue_upgrade(struct api_request *request, struct MHD_Con
     return result;
 }
 
+/* The stream is over: its socket becomes a new connection where the client wants that. The old one ends in every case.
+ */
+static enum MHD_Result end_stream(struct api_request *request, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_DAEMON);
+    const struct sockaddr address = {.sa_family = AF_UNIX};
+    int fd;
+
+    if (!request->keep || !request->ended || !info)
+        return MHD_NO;
+    fd = hijack_take_socket(request->connection_socket);
+    if (fd >= 0 && MHD_add_connection(info->daemon, fd, &address, sizeof(address.sa_family)) != MHD_YES)
+        log_error("a connection could not be kept: %m"); /* it was closed */
+    return MHD_NO;
+}
+
 /* The handler runs in its own thread: waits for what it decides. */
 static enum MHD_Result finish_threaded(struct api_request *request, struct MHD_Connection *connection)
 {
@@ -197,8 +213,10 @@ static enum MHD_Result finish_threaded(struct api_request *request, struct MHD_C
     pthread_mutex_unlock(&request->lock);
     if (phase == REQUEST_UPGRADE)
         return queue_upgrade(request, connection);
-    if (phase == REQUEST_TAKEN || request->streaming)
-        return MHD_NO; /* the socket was taken, or the stream ends with the connection */
+    if (phase == REQUEST_TAKEN)
+        return MHD_NO; /* the socket was taken */
+    if (request->streaming)
+        return end_stream(request, connection);
     return queue_reply(request, connection);
 }
 
@@ -207,6 +225,10 @@ static enum MHD_Result finish(struct api_request *request, struct MHD_Connection
     bool own_thread = request->route && request->route->flags & API_HIJACK;
     int r;
 
+    pthread_mutex_lock(&request->lock);
+    request->received = true;
+    pthread_cond_broadcast(&request->changed);
+    pthread_mutex_unlock(&request->lock);
     if (own_thread && !request->threaded) {
         r = start_handler(request);
         if (r < 0) {
@@ -220,7 +242,7 @@ static enum MHD_Result finish(struct api_request *request, struct MHD_Connection
         return finish_threaded(request, connection);
     }
     request_handle(request);
-    return request->streaming ? MHD_NO : queue_reply(request, connection);
+    return request->streaming ? end_stream(request, connection) : queue_reply(request, connection);
 }
 
 /* The body reaches its handler through a socket pair rather than a pipe: closing an end while something lies unread in
@@ -416,8 +438,8 @@ int api_server_listen(struct api_server *server, const char *host, const struct 
 static struct MHD_Daemon *start_daemon(struct api_server *server, int fd)
 {
     const unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-                           MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG |
-                           (fd < 0 ? MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC : 0);
+                           MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG | MHD_USE_ITC /* connections are added */ |
+                           (fd < 0 ? MHD_USE_NO_LISTEN_SOCKET : 0);
 
     /* The option must not be there at all without a socket. */
     const struct MHD_OptionItem listen[] = {{fd < 0 ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, fd, NULL},

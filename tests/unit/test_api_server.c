@@ -120,6 +120,23 @@ static int count_body(struct api_request *request, struct engine *engine, struct
     return api_reply_text(request, 200, "text/plain", text);
 }
 
+/* As a build: streams while it reads; "early": before, "fail": without an end. */
+static int sum_body(struct api_request *request, struct engine *engine, struct error *err)
+{
+    char buffer[4096], text[32];
+    ssize_t n;
+    int size = 0, r = api_stream_begin(request, 200, "text/plain");
+
+    (void)engine;
+    while (r == 0 && !api_query_bool(request, "early", false) &&
+           (n = read(api_body_fd(request), buffer, sizeof(buffer))) > 0)
+        size += (int)n;
+    if (r == 0 && api_query_bool(request, "fail", false))
+        return error_set(err, ERROR_SYSTEM, 0, "no more");
+    snprintf(text, sizeof(text), "%d", size);
+    return r < 0 ? r : api_stream_write(request, text, strlen(text));
+}
+
 const struct api_route api_system_routes[] = {
     {"GET", "/ok", answer_ok, 0},
     {"POST", "/body", answer_body, API_BODY_JSON},
@@ -128,6 +145,7 @@ const struct api_route api_system_routes[] = {
     {"GET", "/stream", stream, API_STREAM},
     {"POST", "/echo", echo, API_HIJACK},
     {"POST", "/count", count_body, API_BODY_STREAM},
+    {"POST", "/sum", sum_body, API_BODY_STREAM},
     {0},
 };
 const struct api_route api_container_routes[] = {{0}}, api_stream_routes[] = {{0}}, api_image_routes[] = {{0}};
@@ -322,6 +340,40 @@ static void a_stream_is_chunked_and_ends_with_its_connection(void **state)
     assert_non_null(strstr(answer, "\r\n\r\n10\r\n0123456789abcde\n\r\n10\r\n0123456789abcde\n\r\n0\r\n\r\n"));
 }
 
+#define KEEP "Connection: keep-alive\r\nHost: x\r\n\r\n"
+
+static void a_client_that_says_keep_alive_keeps_its_connection_after_streams(void **state)
+{
+    CLEANUP_CLOSE int fd = dial(*state);
+
+    for (int round = 0; round < 20; round++) {
+        CLEANUP_FREE char *answer = talk(fd, "GET /stream?n=1 HTTP/1.1\r\n" KEEP, "\r\n0\r\n\r\n");
+        CLEANUP_FREE char *sum = talk(fd, "POST /sum HTTP/1.1\r\nContent-Length: 5\r\n" KEEP "12345", "\r\n0\r\n\r\n");
+        CLEANUP_FREE char *whole = talk(fd, "GET /ok HTTP/1.1\r\n" KEEP, "\r\n\r\nOK");
+
+        assert_null(strstr(answer, "Connection: close"));
+        assert_non_null(strstr(answer, "\r\n\r\n10\r\n0123456789abcde\n\r\n0\r\n\r\n"));
+        assert_non_null(strstr(sum, "\r\n\r\n1\r\n5\r\n0\r\n\r\n"));
+        assert_non_null(strstr(whole, "HTTP/1.1 200 OK"));
+    }
+}
+
+static void a_stream_that_failed_or_came_before_the_body_ends_its_connection(void **state)
+{
+    CLEANUP_FREE char *failed = ask(*state, "POST /sum?fail=1 HTTP/1.1\r\nContent-Length: 1\r\n" KEEP "1", NULL);
+    CLEANUP_FREE char *early =
+        ask(*state, "POST /sum?early=1 HTTP/1.1\r\nContent-Length: 9\r\n" KEEP "1", "\r\n0\r\n\r\n");
+    CLEANUP_CLOSE int fd = dial(*state);
+    CLEANUP_FREE char *answer =
+        talk(fd, "POST /sum?early=1 HTTP/1.1\r\nContent-Length: 2\r\n" KEEP "1", "\r\n0\r\n\r\n");
+    CLEANUP_FREE char *rest = talk(fd, "2GET /ok HTTP/1.1\r\n" KEEP, NULL);
+
+    assert_non_null(strstr(failed, "HTTP/1.1 200 OK"));
+    assert_null(strstr(failed, "\r\n0\r\n"));
+    assert_non_null(strstr(early, "\r\n\r\n1\r\n0\r\n0\r\n\r\n"));
+    assert_string_equal(rest, "");
+}
+
 static void http_1_0_gets_a_stream_without_chunks(void **state)
 {
     CLEANUP_FREE char *answer = ask(*state, "GET /stream?n=2 HTTP/1.0\r\n" END, NULL);
@@ -473,6 +525,8 @@ int main(void)
         cmocka_unit_test(a_body_over_the_limit_is_refused),
         cmocka_unit_test(headers_over_the_limit_are_refused),
         cmocka_unit_test(a_stream_is_chunked_and_ends_with_its_connection),
+        cmocka_unit_test(a_client_that_says_keep_alive_keeps_its_connection_after_streams),
+        cmocka_unit_test(a_stream_that_failed_or_came_before_the_body_ends_its_connection),
         cmocka_unit_test(http_1_0_gets_a_stream_without_chunks),
         cmocka_unit_test(a_slow_reader_loses_nothing_of_a_stream),
         cmocka_unit_test(the_end_of_a_client_is_noticed_by_a_waiting_handler),
