@@ -1,4 +1,5 @@
-"""Figures of an engine over its API: engine.py SOCKET NAME [SCALE] prints one "key value" per line.
+"""Figures of an engine over its API: engine.py SOCKET NAME PART [SCALE] prints one "key value" per line, as soon as it is
+known. PART is exec, competing, parallel or listing.
 
 Everything that is measured goes over raw HTTP on the Unix socket, the same bytes for every engine, so that no client's
 speed is measured. SCALE (1.0) shrinks the counts. Needs an image busybox:latest."""
@@ -9,8 +10,9 @@ import sys
 import threading
 import time
 
-path, name = sys.argv[1], sys.argv[2]
-scale = float(sys.argv[3]) if len(sys.argv) > 3 else 1.0
+path, name, part = sys.argv[1], sys.argv[2], sys.argv[3]
+scale = float(sys.argv[4]) if len(sys.argv) > 4 else 1.0
+sys.stdout.reconfigure(line_buffering=True)
 
 
 def connect():
@@ -143,6 +145,7 @@ def parallel(c, count):
     ids = [create(c, ["sleep", "10000"]) for _ in range(count)]
     began = time.monotonic()
     each(count, count, lambda c, i: c.call("POST", f"/containers/{ids[i]}/start"))
+    print("start_together", count)
     print("start_together_ms", round((time.monotonic() - began) * 1000, 1))
     times = []
     for _ in range(3):
@@ -163,6 +166,7 @@ def start_once(c):
 
 def competing(c):
     idle = statistics.median(start_once(c) for _ in range(int(20 * scale) or 3))
+    print("start_idle_ms", round(idle, 2))
     stop = threading.Event()
 
     def noise():
@@ -177,17 +181,20 @@ def competing(c):
     stop.set()
     for t in threads:
         t.join()
-    print("start_idle_ms", round(idle, 2))
     print("start_busy_ms", round(busy, 2))
 
 
 c = Connection()
 try:
-    execs(c)
-    competing(c)
-    parallel(c, int(100 * scale) or 4)
-    remove_all()
-    c = Connection()
-    listing(c, int((1000 if name == "dory" else 300) * scale) or 10)
+    if part == "exec":
+        execs(c)
+    elif part == "competing":
+        competing(c)
+    elif part == "parallel":
+        parallel(c, int(100 * scale) or 4)
+    elif part == "listing":
+        listing(c, int((1000 if name == "dory" else 300) * scale) or 10)
+    else:
+        sys.exit(f"engine.py: there is no part {part!r}")
 finally:
     remove_all()
