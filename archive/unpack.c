@@ -340,10 +340,10 @@ static int set_directory_times(struct unpack *unpack, struct error *err)
         int parent_fd = place.path[0] == 0 ? unpack->root_fd : parent_get(unpack, place.parent, false, &ignored);
         const char *name = place.path[0] == 0 ? "." : place.name;
         struct timespec times[2] = {time, time};
-        if (parent_fd < 0) {
-            continue; /* replaced by a later entry */
-        }
-        if (utimensat(parent_fd, name, times, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT) {
+        /* What is no directory any more was replaced, by a later entry or by somebody else. */
+        int CLEANUP_CLOSE fd =
+            parent_fd < 0 ? -1 : openat(parent_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0 && utimensat(fd, "", times, AT_EMPTY_PATH) < 0) {
             return unpack_errno(err, errno, "chtimes", place.path);
         }
     }
