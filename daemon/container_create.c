@@ -172,6 +172,9 @@ static int prepare(struct engine *engine, const struct container_create *request
 {
     CLEANUP(mount_points_release) struct json_array inherited = {0};
     int r = container_config_validate(&c->config, &c->host, err);
+    bool shared = c->host.network_mode != NULL && strncmp(c->host.network_mode, "container:", 10) == 0;
+    if (r == 0 && shared && c->config.exposed_ports.count > 0) /* what the image exposes counts for nothing there */
+        r = error_set(err, ERROR_INVALID, 0, "conflicting options: port exposing and the container type network mode");
     if (r < 0)
         return r;
     container_config_merge(&c->config, image ? &image->config : NULL);
@@ -472,8 +475,8 @@ int container_rename(struct engine *engine, struct container *c, const char *nam
         r = error_set(err, ERROR_INVALID, 0, "Renaming a container with the same name as its current name");
     else if (!name_is_valid(wanted))
         r = error_set(err, ERROR_INVALID, 0,
-                      "Error when allocating new name: Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] "
-                      "are allowed",
+                      "Error when allocating new name: Invalid container name (/%s), only "
+                      "[a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
                       wanted);
     if (r == 0) {
         pthread_mutex_lock(&engine->index_lock);

@@ -1,5 +1,6 @@
 /* The end of a container's process: its status, the restart policy, --rm, and taking down what it used. */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -135,13 +136,17 @@ static bool record_exit(struct engine *engine, struct container *c, const struct
     return restart;
 }
 
-static void publish_exit(struct engine *engine, struct container *c, const struct shim_exit *exit)
+static void publish_exit(struct engine *engine, struct container *c, const struct shim_exit *exit, int64_t ran)
 {
-    char code[12];
+    CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
+    char code[12], seconds[24];
     snprintf(code, sizeof(code), "%d", exit->status);
+    snprintf(seconds, sizeof(seconds), "%" PRId64, ran > 0 ? ran / INT64_C(1000000000) : 0);
+    strmap_set(&attributes, "execDuration", seconds);
+    strmap_set(&attributes, "exitCode", code);
     if (exit->oom_killed)
         container_event(engine, c, "oom", NULL, NULL);
-    container_event(engine, c, "die", "exitCode", code);
+    container_event_with(engine, c, "die", &attributes);
     container_network_event(engine, c, "disconnect");
 }
 
@@ -183,7 +188,7 @@ void container_process_exit(struct engine *engine, struct container *c, const st
     if (has_volumes) /* before anybody hears that it is gone and removes one */
         mount_sources_unmount(engine, c, mounts, mount_count);
     /* "die" comes before the "stop" of whoever waited. */
-    publish_exit(engine, c, exit);
+    publish_exit(engine, c, exit, ran);
     pthread_mutex_lock(&c->lock);
     container_wake_exit(c);
     pthread_mutex_unlock(&c->lock);

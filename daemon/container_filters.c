@@ -112,7 +112,7 @@ static bool matches_value(const struct container_facts *f, const char *name, con
     if (strcmp(name, "publish") == 0)
         return port_matches(f->published, wanted);
     if (strcmp(name, "expose") == 0)
-        return port_matches(f->exposed, wanted) || port_matches(f->published, wanted);
+        return port_matches(f->exposed, wanted) || port_matches(f->ports, wanted);
     if (strcmp(name, "health") == 0)
         return strcmp(wanted, f->health != NULL ? f->health : "none") == 0;
     if (strcmp(name, "isolation") == 0)

@@ -21,8 +21,9 @@ struct container_facts {
     size_t mount_count;
     const struct endpoint_settings *networks; /* names and ids of its networks */
     size_t network_count;
-    const struct strv *published, *exposed; /* "80/tcp", "80-90/tcp" */
-    int64_t before, since;                  /* creation times that "before" and "since" name; 0: none */
+    /* "80/tcp", "80-90/tcp": the container's that are to be published and exposed, and the host's that are published */
+    const struct strv *ports, *exposed, *published;
+    int64_t before, since; /* creation times that "before" and "since" name; 0: none */
 };
 
 /* Values that make no sense (status=foo, exited=x, health=bad): 400 in docker's words. */

@@ -293,11 +293,17 @@ static bool matches(const struct container_list *request, const struct container
     if (request->filters == NULL)
         return true;
     CLEANUP_STRV struct strv ancestors = STRV_INIT;
+    CLEANUP_STRV struct strv ports = STRV_INIT;
     CLEANUP_STRV struct strv published = STRV_INIT;
     add_ancestors(c, image, &ancestors);
     for (size_t i = 0; i < c->port_count; i++) {
         const struct network_port *p = &c->ports[i];
-        strv_addf(&published, "%u-%u/%s", p->container_port, p->container_port + p->more, p->protocol);
+        strv_addf(&ports, "%u-%u/%s", p->container_port, p->container_port + p->more, p->protocol);
+    }
+    for (size_t i = 0; container_state_is_running(c->state) && i < c->sandbox.port_count; i++) {
+        const struct network_port *p = &c->sandbox.ports[i];
+        if (p->host_port)
+            strv_addf(&published, "%u-%u/%s", p->host_port, p->host_port + p->more, p->protocol);
     }
     struct container_facts facts = {.id = c->id,
                                     .health = health_status_name(c->health.status),
@@ -311,6 +317,7 @@ static bool matches(const struct container_list *request, const struct container
                                     .mount_count = c->mount_count,
                                     .networks = c->networks,
                                     .network_count = c->network_count,
+                                    .ports = &ports,
                                     .published = &published,
                                     .exposed = &c->config.exposed_ports,
                                     .before = before,

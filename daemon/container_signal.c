@@ -174,8 +174,10 @@ int container_restart(struct engine *engine, struct container *c, const struct c
 int container_kill(struct engine *engine, struct container *c, const char *text, struct error *err)
 {
     int signal = text == NULL || *text == '\0' ? SIGKILL : signal_parse(text);
-    if (signal < 0)
-        return error_set(err, ERROR_INVALID, 0, "invalid signal: %s", text);
+    if (signal < 0) {
+        CLEANUP_FREE char *name = container_slash_name(engine, c);
+        return error_set(err, ERROR_INVALID, 0, "cannot kill container: %s: invalid signal: %s", name + 1, text);
+    }
     int own = stop_signal(c, NULL, NULL);
     enum container_state next;
     pthread_mutex_lock(&c->lock);

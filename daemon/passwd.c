@@ -190,17 +190,14 @@ static int resolve_user(const char *user, const char *passwd, struct identity *i
     return 0;
 }
 
-static int resolve_group(const char *name, const char *group, uint32_t *ret, const char *format, struct error *err)
+static int resolve_group(const char *name, const char *group, uint32_t *ret, struct error *err)
 {
     int numeric = parse_id(name, ret);
     if (numeric == -ERANGE)
         return range_error(err);
     if (numeric == 0 || find_group(group, name, ret))
         return 0;
-    if (strcmp(format, "primary") == 0)
-        return error_set(err, ERROR_INVALID, ENOENT, "unable to find group %s: no matching entries in group file",
-                         name);
-    return error_set(err, ERROR_INVALID, ENOENT, "Unable to find group %s", name);
+    return error_set(err, ERROR_INVALID, ENOENT, "unable to find group %s: no matching entries in group file", name);
 }
 
 static int resolve_into(const char *spec, const char *passwd, const char *group, const struct strv *group_add,
@@ -214,7 +211,7 @@ static int resolve_into(const char *spec, const char *passwd, const char *group,
     if (r < 0)
         return r;
     if (*group_name != '\0') {
-        r = resolve_group(group_name, group, &id->gid, "primary", err);
+        r = resolve_group(group_name, group, &id->gid, err);
         if (r < 0)
             return r;
     }
@@ -223,7 +220,7 @@ static int resolve_into(const char *spec, const char *passwd, const char *group,
         add_memberships(group, user_name, id);
     for (size_t i = 0; group_add != NULL && i < group_add->count; i++) {
         uint32_t gid;
-        r = resolve_group(group_add->items[i], group, &gid, "additional", err);
+        r = resolve_group(group_add->items[i], group, &gid, err);
         if (r < 0)
             return r;
         add_group(id, gid);

@@ -108,6 +108,9 @@ teardown() {
     refused 125 "Minimum memory limit allowed is 6MB" --rm -m 5m busybox true
     refused 125 "unable to find user nosuch: no matching entries in passwd file" --rm -u nosuch busybox true
     refused 125 "unable to find group nosuch: no matching entries in group file" --rm -u 0:nosuch busybox true
+    refused 125 "unable to find group nosuch: no matching entries in group file" --rm --group-add nosuch busybox true
+    refused 125 "conflicting options: port exposing and the container type network mode" --rm --network container:x --expose 80 busybox true
+    refused 125 "invalid hostname format: a b" --rm -h 'a b' busybox true
     refused 125 'invalid mount config for type "bind": bind source path does not exist: /no/such' \
         --rm --mount type=bind,src=/no/such,dst=/x busybox true
     refused 125 "invalid volume specification: '/a:/b:/c:/d'" --rm -v /a:/b:/c:/d busybox true

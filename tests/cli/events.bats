@@ -38,6 +38,7 @@ history() { # format filter...
     [ "$(history '{{.Actor.Attributes.oldName}} {{.Actor.Attributes.name}}' event=rename label=role=test)" = "/life lived" ]
     [ "$(history '{{.Actor.Attributes.height}} {{.Actor.Attributes.width}}' event=resize label=role=test)" = "10 20" ]
     [ "$(history '{{.Actor.Attributes.exitCode}}' event=die label=role=test | head -1)" = 137 ]
+    [ "$(history '{{.Actor.Attributes.execDuration}}' event=die label=role=test | grep -c '^[0-9][0-9]*$')" -eq 2 ]
     [ "$(history '{{.Actor.Attributes.signal}} {{.Actor.Attributes.image}}' event=kill label=role=test | tail -1)" = "9 busybox" ]
 }
 

@@ -54,6 +54,16 @@ state_is() {
     dory rm -f psone
 }
 
+@test "ps --filter publish asks for the host's port, expose for the container's" {
+    dory run -d --name pspub -p 127.0.0.1::80 busybox sleep 1000 >/dev/null
+    port=$(dory port pspub 80 | sed 's/.*://')
+    [ "$(dory ps --filter "publish=$port" --format '{{.Names}}')" = pspub ]
+    [ "$(dory ps --filter "publish=$((port - 1))-$((port + 1))/tcp" --filter name=pspub --format '{{.Names}}')" = pspub ]
+    [ -z "$(dory ps -q --filter publish=80 --filter name=pspub)$(dory ps -q --filter "publish=$port/udp")" ]
+    [ "$(dory ps --filter expose=80 --format '{{.Names}}')" = pspub ]
+    dory rm -f pspub
+}
+
 @test "stop sends the stop signal, then kills" {
     dory run -d --name st1 busybox sh -c 'trap "exit 5" TERM; while :; do sleep 0.05; done'
     sleep 0.2
@@ -81,7 +91,7 @@ state_is() {
     [[ $output == *"is not running"* ]]
     run dory kill -s NOSUCH k1
     [ "$status" -eq 1 ]
-    [[ $output == *"nvalid signal: NOSUCH"* ]]
+    [[ $output == *"cannot kill container: k1: invalid signal: NOSUCH" ]]
     dory rm k1
 }
 

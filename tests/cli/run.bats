@@ -166,6 +166,9 @@ teardown_file() {
     [[ $output == *"nameserver 9.9.9.9"* ]]
     [[ $output == *"search example.org"* ]]
     [[ $output == *$'\tmyhost'* ]]
+    run dory run --rm -h 'odd_host!' busybox hostname
+    [ "$status" -eq 0 ]
+    [ "$output" = 'odd_host!' ]
 }
 
 @test "entrypoint replaces the image's command" {

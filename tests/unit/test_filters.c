@@ -20,11 +20,13 @@ static bool container_matches(const char *filters)
     CLEANUP_JSON struct json *tree = parse(filters);
     CLEANUP_STRMAP struct strmap labels = STRMAP_INIT;
     CLEANUP_STRV struct strv ancestors = STRV_INIT;
+    CLEANUP_STRV struct strv ports = STRV_INIT;
     CLEANUP_STRV struct strv published = STRV_INIT;
     CLEANUP_STRV struct strv exposed = STRV_INIT;
     strmap_set(&labels, "app", "web");
     strv_add(&ancestors, "busybox");
-    strv_add(&published, "80/tcp");
+    strv_add(&ports, "80/tcp");
+    strv_add(&published, "8080/tcp");
     strv_add(&exposed, "53/udp");
     struct mount_point mounts[] = {{.type = MOUNT_VOLUME, .name = (char *)"data", .destination = (char *)"/srv"}};
     static struct endpoint_settings network = {.name = (char *)"bridge", .network_id = (char *)"0123"};
@@ -39,6 +41,7 @@ static bool container_matches(const char *filters)
                                     .mount_count = 1,
                                     .networks = &network,
                                     .network_count = 1,
+                                    .ports = &ports,
                                     .published = &published,
                                     .exposed = &exposed,
                                     .before = strstr(filters, "before") ? 150 : 0,
@@ -77,9 +80,11 @@ static void every_filter_of_docker_ps(void **state)
     assert_false(container_matches("{\"volume\":[\"other\"]}"));
     assert_true(container_matches("{\"network\":[\"bridge\"]}"));
     assert_false(container_matches("{\"network\":[\"host\"]}"));
-    assert_true(container_matches("{\"publish\":[\"80\"]}"));
-    assert_true(container_matches("{\"publish\":[\"79-81/tcp\"]}"));
-    assert_false(container_matches("{\"publish\":[\"80/udp\"]}"));
+    assert_true(container_matches("{\"publish\":[\"8080\"]}"));
+    assert_true(container_matches("{\"publish\":[\"8079-8081/tcp\"]}"));
+    assert_false(container_matches("{\"publish\":[\"8080/udp\"]}"));
+    assert_false(container_matches("{\"publish\":[\"80\"]}"));
+    assert_true(container_matches("{\"expose\":[\"80\"]}"));
     assert_true(container_matches("{\"expose\":[\"53/udp\"]}"));
     assert_true(container_matches("{\"before\":[\"x\"]}"));
     assert_true(container_matches("{\"since\":[\"x\"]}"));

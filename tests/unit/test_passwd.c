@@ -126,7 +126,7 @@ static void group_add_takes_names_and_numbers(void **state)
     strv_add(&add, "nosuch");
     struct error err = {0};
     assert_true(identity_resolve("4242", passwd, group, &add, &id, &err) < 0);
-    assert_string_equal(err.message, "Unable to find group nosuch");
+    assert_string_equal(err.message, "unable to find group nosuch: no matching entries in group file");
 }
 
 static void no_files_mean_numbers_only(void **state)
