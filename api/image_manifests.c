@@ -59,13 +59,13 @@ static void write_platform(struct json_writer *w, const char *key, const struct 
 }
 
 /* item: what an index says of it beyond that, or NULL. What is not of its type there is left out. */
-static void write_descriptor(struct json_writer *w, const char *media_type, const char *digest, int64_t size,
-                             const struct json *item)
+static void write_descriptor(struct json_writer *w, const char *key, const char *media_type, const char *digest,
+                             int64_t size, const struct json *item)
 {
     static const char *const texts[] = {"data", "artifactType"};
     const struct json *platform = json_get(item, "platform");
 
-    json_key(w, "Descriptor");
+    json_key(w, key);
     json_begin_object(w);
     json_member_string(w, "mediaType", media_type);
     json_member_string(w, "digest", digest);
@@ -81,10 +81,21 @@ static void write_descriptor(struct json_writer *w, const char *media_type, cons
 void images_write_descriptor(struct json_writer *w, const struct image_manifests *manifests)
 {
     if (manifests->digest[0])
-        write_descriptor(w, manifests->media_type, manifests->digest, manifests->size,
+        write_descriptor(w, "Descriptor", manifests->media_type, manifests->digest, manifests->size,
                          manifests->count == 1 && strcmp(manifests->digest, manifests->items[0].digest) == 0
                              ? manifests->items[0].item
                              : NULL);
+}
+
+void images_write_instead(struct json_writer *w, const struct image_pushed_instead *what)
+{
+    const struct image_manifests *index = what->index;
+
+    json_begin_object(w);
+    json_member_bool(w, "manifestPushedInsteadOfIndex", true);
+    write_descriptor(w, "originalIndex", index->media_type, index->digest, index->size, NULL);
+    write_descriptor(w, "selectedManifest", what->media_type, what->digest, what->size, what->item);
+    json_end_object(w);
 }
 
 /* ---- manifests ---- */
@@ -146,7 +157,7 @@ static void write_manifest(struct json_writer *w, const struct image_manifest *m
 
     json_begin_object(w);
     json_member_string(w, "ID", manifest->digest);
-    write_descriptor(w, manifest->media_type, manifest->digest, manifest->size, manifest->item);
+    write_descriptor(w, "Descriptor", manifest->media_type, manifest->digest, manifest->size, manifest->item);
     json_member_bool(w, "Available", manifest->image != NULL);
     json_key(w, "Size");
     json_begin_object(w);

@@ -25,6 +25,24 @@ static void on_pushed(const char *tag, const char *digest, int64_t size, void *d
     images_stream_send(data, &line);
 }
 
+/* Docker's command makes a note of it. */
+static void on_instead(const struct image_pushed_instead *what, void *data)
+{
+    CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+    struct json_writer w;
+
+    json_writer_init(&w, &line);
+    json_begin_object(&w);
+    json_key(&w, "progressDetail");
+    json_begin_object(&w);
+    json_end_object(&w);
+    json_key(&w, "aux");
+    images_write_instead(&w, what);
+    json_end_object(&w);
+    strbuf_adds(&line, "\r\n");
+    images_stream_send(data, &line);
+}
+
 static int push(struct engine *engine, const struct reference *ref, const struct registry_auth *auth,
                 const char *platform, struct images_stream *stream, struct error *err)
 {
@@ -37,6 +55,7 @@ static int push(struct engine *engine, const struct reference *ref, const struct
                                          .progress = images_stream_progress,
                                          .gone = images_stream_gone,
                                          .pushed = on_pushed,
+                                         .instead = on_instead,
                                          .data = stream};
     CLEANUP_FREE char *name = ref->tag ? reference_familiar(ref) : reference_familiar_name(ref);
     CLEANUP_FREE char *name_only = reference_familiar_name(ref);

@@ -71,6 +71,8 @@ int64_t images_layers_size(struct image *const *images, size_t count);
 
 /* image_manifests.c: the member Descriptor, if there is one, and the member Manifests */
 void images_write_descriptor(struct json_writer *w, const struct image_manifests *manifests);
+/* What a push tells of an image that it sent in the place of an index. */
+void images_write_instead(struct json_writer *w, const struct image_pushed_instead *what);
 void images_write_manifests(struct json_writer *w, const struct image_manifests *manifests, struct engine *engine);
 /* Of an image with all platforms of its index that are here: bytes of its layers, number of containers. */
 int64_t images_whole_size(const struct image *image, const struct image_manifests *manifests);

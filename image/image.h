@@ -261,6 +261,14 @@ int registry_search(const struct registry_config *config, const char *term, int6
                     const struct registry_auth *auth, struct json **ret, struct error *err);
 
 struct bundle;
+struct image_manifests;
+/* Of an index not all is here or there, and one image of it was pushed. */
+struct image_pushed_instead {
+    const struct image_manifests *index;
+    const struct json *item; /* what it says of the image */
+    const char *media_type, *digest;
+    int64_t size;
+};
 struct image_push_options {
     const struct reference *ref;      /* without a tag: all tags of the repository */
     const struct registry_auth *auth; /* may be NULL */
@@ -274,6 +282,7 @@ struct image_push_options {
     image_gone_fn gone; /* may be NULL */
     /* A tag is there, under this digest; size of the manifest. May be NULL. */
     void (*pushed)(const char *tag, const char *digest, int64_t size, void *data);
+    void (*instead)(const struct image_pushed_instead *what, void *data); /* after that; may be NULL */
     void *data;
 };
 /* Docker's progress lines: "The push refers to repository [X]", "Preparing", "Pushing", "Pushed", "Layer already

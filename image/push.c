@@ -87,33 +87,54 @@ static bool manifest_fits(const struct push_manifest *known, const struct image 
     return fits;
 }
 
-static int put_manifest(struct push *push, const struct push_layers *layers, const char *tag, struct error *err)
+void pushed_manifest_release(struct pushed_manifest *manifest)
+{
+    free(manifest->media_type);
+    free(manifest->text);
+    *manifest = (struct pushed_manifest){0};
+}
+
+/* The one that the image came with, if its layers are the ones that are there now. */
+static void choose_manifest(const struct push_layers *layers, struct pushed_manifest *ret)
 {
     CLEANUP_STRBUF struct strbuf made = STRBUF_INIT;
     const struct push_manifest *known = NULL;
-    char digest[DIGEST_TEXT_MAX];
     for (size_t i = 0; !known && i < layers->known_count; i++)
         if (manifest_fits(&layers->known[i], layers->image, layers->items, layers->count))
             known = &layers->known[i];
-    const char *media_type =
-        known ? known->manifest.media_type : write_manifest(layers->image, layers->items, layers->count, &made);
-    const char *text = known ? known->text : made.data;
-    size_t size = known ? known->size : made.size;
-    int rc = registry_put_manifest(push->registry, push->client, tag, media_type, text, size, err);
+    if (known) {
+        ret->media_type = xstrdup(known->manifest.media_type);
+        ret->text = xstrndup(known->text, known->size);
+        ret->size = known->size;
+    } else {
+        ret->media_type = xstrdup(write_manifest(layers->image, layers->items, layers->count, &made));
+        ret->size = made.size;
+        ret->text = strbuf_take(&made);
+    }
+    digest_of(ret->text, ret->size, ret->digest);
+}
+
+static int put_manifest(struct push *push, const struct push_layers *layers, const char *tag,
+                        struct pushed_manifest *ret, struct error *err)
+{
+    choose_manifest(layers, ret);
+    int rc = registry_put_manifest(push->registry, push->client, tag ? tag : ret->digest, ret->media_type, ret->text,
+                                   ret->size, err);
     if (rc < 0)
         return rc;
-    digest_of(text, size, digest);
     struct reference names[] = {
-        {.domain = push->options->ref->domain, .path = push->options->ref->path, .digest = digest}};
-    const struct image_commit keep = {.manifest = text, .manifest_size = size, .refs = names, .ref_count = 1};
-    rc = image_add_manifest(push->store, layers->image->id, &keep, err);
-    if (rc < 0)
-        return rc;
+        {.domain = push->options->ref->domain, .path = push->options->ref->path, .digest = ret->digest}};
+    const struct image_commit keep = {
+        .manifest = ret->text, .manifest_size = ret->size, .refs = names, .ref_count = tag ? 1 : 0};
+    return image_add_manifest(push->store, layers->image->id, &keep, err);
+}
+
+void push_report(struct push *push, const char *tag, const char *digest, size_t size)
+{
     CLEANUP_FREE char *line = xasprintf("%s: digest: %s size: %zu", tag, digest, size);
     push_progress(push, NULL, line, -1, -1);
     if (push->options->pushed)
         push->options->pushed(tag, digest, (int64_t)size, push->options->data);
-    return 0;
 }
 
 int push_config(struct push *push, const struct image *image, struct error *err)
@@ -128,14 +149,26 @@ int push_config(struct push *push, const struct image *image, struct error *err)
 
 /* ---- one tag ---- */
 
-static int push_tag(struct push *push, const struct image *image, const char *tag, struct error *err)
+int push_image(struct push *push, const struct image *image, const char *tag, struct pushed_manifest *ret,
+               struct error *err)
 {
     struct push_layers layers CLEANUP(push_layers_release) = {.push = push, .image = image};
     int rc = push_layers_run(&layers, err);
     if (rc == 0)
         rc = push_config(push, image, err);
     if (rc == 0)
-        rc = put_manifest(push, &layers, tag, err);
+        rc = put_manifest(push, &layers, tag, ret, err);
+    return rc;
+}
+
+static int push_tag(struct push *push, size_t n, struct error *err)
+{
+    CLEANUP_PUSHED_MANIFEST struct pushed_manifest pushed = {0};
+    if (push->manifests[n].index)
+        return push_index(push, n, err);
+    int rc = push_image(push, push->images[n], push->tags.items[n], &pushed, err);
+    if (rc == 0)
+        push_report(push, push->tags.items[n], pushed.digest, pushed.size);
     return rc;
 }
 
@@ -145,7 +178,7 @@ static int push_tags(struct push *push, struct error *err)
     if (rc == 0 && push->options->bundle)
         rc = push_bundle(push, err);
     for (size_t i = 0; rc == 0 && !push->options->bundle && i < push->tags.count; i++)
-        rc = push_tag(push, push->images[i], push->tags.items[i], err);
+        rc = push_tag(push, i, err);
     http_client_free(push->client);
     push->client = NULL;
     return rc;
@@ -157,27 +190,37 @@ static void add_tag(struct push *push, struct image *image, const char *tag)
 {
     push->images = xreallocarray(push->images, push->tags.count + 1, sizeof(*push->images));
     push->images[push->tags.count] = image_ref(image);
+    push->manifests = xreallocarray(push->manifests, push->tags.count + 1, sizeof(*push->manifests));
+    push->manifests[push->tags.count] = (struct image_manifests){0};
     strv_add(&push->tags, tag);
+}
+
+/* With the index that the name stands for, if it does. */
+static int add_named(struct push *push, struct image *image, const char *name, const char *tag, struct error *err)
+{
+    add_tag(push, image, tag);
+    return image_manifests_get(push->store, image, name, false, &push->manifests[push->tags.count - 1], err);
 }
 
 static int find_one(struct push *push, const struct reference *ref, struct error *err)
 {
     CLEANUP_IMAGE struct image *image = NULL;
     CLEANUP_FREE char *name = reference_familiar(ref);
+    const char *platform = push->options->platform;
     char id[DIGEST_TEXT_MAX];
     if (!image_resolve(push->store, ref, id))
         return error_set(err, ERROR_NOT_FOUND, 0, "An image does not exist locally with the tag: %s", name);
-    int rc = image_lookup(push->store, id, &image, err);
-    bool suits = true;
-    if (rc == 0)
-        rc = image_has_platform(image, push->options->platform, &suits, err);
-    if (rc == 0 && !suits)
+    int rc = image_lookup_platform(push->store, name, platform, true, &image, err);
+    if (rc < 0 && err->kind == ERROR_NOT_FOUND && platform && *platform)
         return error_set(err, ERROR_NOT_FOUND, 0,
                          "image with reference %s was found but does not provide the specified platform (%s)", name,
-                         push->options->platform);
-    if (rc == 0)
-        add_tag(push, image, ref->tag);
-    return rc;
+                         platform);
+    if (rc < 0)
+        return rc;
+    if (!platform || !*platform)
+        return add_named(push, image, name, ref->tag, err);
+    add_tag(push, image, ref->tag);
+    return 0;
 }
 
 static int find_bundle(struct push *push)
@@ -194,12 +237,12 @@ static int find_all(struct push *push, const struct reference *ref, struct error
     size_t count = 0;
     int rc = image_list(push->store, &images, &count, err);
     for (size_t i = 0; rc == 0 && i < count; i++) {
-        for (size_t k = 0; k < images[i]->repo_tags.count; k++) {
+        for (size_t k = 0; rc == 0 && k < images[i]->repo_tags.count; k++) {
             struct reference tag = {0};
             if (!strv_contains(&images[i]->second_names, images[i]->repo_tags.items[k]) &&
                 reference_parse(images[i]->repo_tags.items[k], &tag, NULL) == 0 &&
                 strcmp(tag.domain, ref->domain) == 0 && strcmp(tag.path, ref->path) == 0)
-                add_tag(push, images[i], tag.tag);
+                rc = add_named(push, images[i], images[i]->repo_tags.items[k], tag.tag, err);
             reference_release(&tag);
         }
     }
@@ -278,9 +321,12 @@ int image_push(struct image_store *store, const struct image_push_options *optio
         if (rc < 0 && push.cancelled)
             rc = error_set(&local, ERROR_CANCELLED, 0, "context canceled");
     }
-    for (size_t i = 0; i < push.tags.count; i++)
+    for (size_t i = 0; i < push.tags.count; i++) {
         image_unref(push.images[i]);
+        image_manifests_release(&push.manifests[i]);
+    }
     free(push.images);
+    free(push.manifests);
     strv_release(&push.tags);
     pthread_mutex_destroy(&push.progress_mutex);
     malloc_trim(0);

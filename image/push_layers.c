@@ -98,6 +98,16 @@ static bool share_a_layer(const struct image *a, const struct image *b)
     return false;
 }
 
+/* Any platform of what a tag stands for. */
+static bool shares_a_layer(const struct push *push, size_t tag, const struct image *image)
+{
+    const struct image_manifests *manifests = &push->manifests[tag];
+    bool shares = share_a_layer(push->images[tag], image);
+    for (size_t i = 0; !shares && i < manifests->count; i++)
+        shares = manifests->items[i].image && share_a_layer(manifests->items[i].image, image);
+    return shares;
+}
+
 int push_mount_sources(struct push *push, struct strv *ret, struct error *err)
 {
     struct image **all = NULL;
@@ -105,7 +115,7 @@ int push_mount_sources(struct push *push, struct strv *ret, struct error *err)
     int rc = image_list(push->store, &all, &count, err);
     for (size_t i = 0; rc == 0 && i < push->tags.count; i++)
         for (size_t k = 0; k < count; k++)
-            if (share_a_layer(push->images[i], all[k]))
+            if (shares_a_layer(push, i, all[k]))
                 add_sources(push, all[k], ret);
     for (size_t i = 0; i < count; i++)
         image_unref(all[i]);

@@ -6,6 +6,7 @@
 
 #include "image/bundle.h"
 #include "image/layer.h"
+#include "image/manifests.h"
 #include "image/registry.h"
 #include "image/workers.h"
 
@@ -13,7 +14,8 @@ struct push {
     struct image_store *store;
     const struct image_push_options *options;
     struct strv tags;
-    struct image **images; /* one for each tag */
+    struct image **images;             /* one for each tag */
+    struct image_manifests *manifests; /* what each tag stands for */
     const struct strv *mount_from;
     struct registry *registry;
     struct http_client *client; /* for what is not a layer */
@@ -25,6 +27,22 @@ struct push {
 /* A line for the client, whose leaving ends the push. Thread-safe. */
 void push_progress(struct push *push, const char *id, const char *status, int64_t current, int64_t total);
 
+/* A manifest as it is in the registry. */
+struct pushed_manifest {
+    char *media_type, *text;
+    size_t size;
+    char digest[DIGEST_TEXT_MAX];
+};
+void pushed_manifest_release(struct pushed_manifest *manifest);
+#define CLEANUP_PUSHED_MANIFEST CLEANUP(pushed_manifest_release)
+/* push.c: layers, config and the manifest by its digest are there afterwards, under the tag where one is given. The
+ * manifest is kept with the image, and in the second case named. The caller releases. */
+int push_image(struct push *push, const struct image *image, const char *tag, struct pushed_manifest *ret,
+               struct error *err);
+/* Tells what a tag is now. */
+void push_report(struct push *push, const char *tag, const char *digest, size_t size);
+/* push_index.c: an index with its images, under the tag number n. */
+int push_index(struct push *push, size_t n, struct error *err);
 /* push.c: the image's config is there afterwards. */
 int push_config(struct push *push, const struct image *image, struct error *err);
 /* push_bundle.c: all of options->bundle, under the tag of options->ref. */

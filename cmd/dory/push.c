@@ -25,6 +25,19 @@ static bool names_tag(const char *reference)
     return colon != NULL && strchr(colon, '/') == NULL;
 }
 
+/* One image stands for an index there: docker's command tells it likewise, whatever is quiet. */
+static void take_note(const struct json *aux, void *data)
+{
+    struct strbuf *note = data;
+    const char *index = json_get_string(json_get(aux, "originalIndex"), "digest");
+    const char *chosen = json_get_string(json_get(aux, "selectedManifest"), "digest");
+    if (json_get_bool(aux, "manifestPushedInsteadOfIndex", false) && index && chosen)
+        strbuf_addf(note,
+                    "Info -> Not all multiplatform-content is present and only the available single-platform image was "
+                    "pushed\n        %s -> %s\n",
+                    index, chosen);
+}
+
 static int push(struct cli *cli, const char *reference, const struct push_flags *flags, struct error *err)
 {
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
@@ -41,8 +54,15 @@ static int push(struct cli *cli, const char *reference, const struct push_flags 
     client_query_add(&path, "platform", flags->platform);
     const char *const headers[] = {auth ? auth : "X-Registry-Auth: e30=", NULL};
     struct client_request request = {.method = "POST", .path = strbuf_str(&path), .headers = headers};
+    CLEANUP_STRBUF struct strbuf note = STRBUF_INIT;
+    struct progress_stream stream = {
+        .output_fd = STDOUT_FILENO, .quiet = flags->quiet, .aux = take_note, .data = &note};
     int r = client_send(cli_client(cli), &request, &response, err);
-    return r < 0 ? r : progress_show(response, STDOUT_FILENO, flags->quiet, err);
+    if (r == 0)
+        r = progress_follow(response, &stream, err);
+    if (note.size > 0)
+        fprintf(stderr, "%s", note.data);
+    return r;
 }
 
 int image_push_command(struct cli *cli, const char *reference, bool quiet, struct error *err)
