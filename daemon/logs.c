@@ -11,6 +11,7 @@
 #include "base/timestamp.h"
 #include "daemon/logs_file.h"
 #include "daemon/logs_record.h"
+#include "daemon/logs_seek.h"
 
 /* A follower looks up this often even when nothing was said: should the shim have died without closing the log, or the
  * host have no inotify watch left. */
@@ -109,6 +110,8 @@ static int read_files(struct log_read *job, int *fds, size_t count)
         r = fstat(fds[index], &st) < 0 ? -errno : 0;
         offset = r < 0 ? 0 : st.st_size;
     }
+    if (job->options->tail < 0 && job->options->since && count > 0)
+        r = logs_seek_since(fds[0], job->options->since, &offset);
     for (size_t i = index; i < count && r >= 0 && !job->done; i++) {
         switch_file(job, TAKE_FD(fds[i]), offset);
         offset = 0;
@@ -121,7 +124,8 @@ static int read_history(struct log_read *job)
 {
     int *fds;
     size_t count;
-    int r = logs_files_open(&job->path, &fds, &count);
+    const struct logs_wanted wanted = {.tail = job->options->tail, .since = job->options->since};
+    int r = logs_files_open(&job->path, &wanted, &fds, &count);
 
     if (r < 0)
         return r;

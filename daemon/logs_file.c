@@ -8,11 +8,13 @@
 #include "base/fd.h"
 #include "base/memory.h"
 #include "daemon/logs_inflate.h"
+#include "daemon/logs_seek.h"
 
 #define BLOCK 65536
 /* Rotations that may come between while the files are opened. */
 #define TRIES 20
 #define TRY_PAUSE_NS 500000
+#define COARSE_SECONDS 2
 
 int logs_path_open(const char *path, struct logs_path *ret)
 {
@@ -105,12 +107,44 @@ static bool is_hole(const struct logs_path *path, size_t i)
     return i > 0 && i + 1 < LOGS_FILES_MAX && look_at(path, i + 1, -1) != PLACE_EMPTY;
 }
 
-/* All that there are, newest first. 1: complete; 0: a rotation came in between. patient: it may still end; otherwise
+/* Whether the file at a place was last written to before `since`. The clock of modification times is coarse, and one
+ * that was put aside was written to before that. */
+static bool is_before(const struct logs_path *path, size_t i, int64_t since)
+{
+    CLEANUP_FREE char *name = numbered_name(path, i, "");
+    CLEANUP_FREE char *compressed = numbered_name(path, i, ".gz");
+    struct stat st;
+
+    if (fstatat(path->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+        fstatat(path->dir_fd, compressed, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    return (int64_t)st.st_mtim.tv_sec + COARSE_SECONDS < since / 1000000000;
+}
+
+/* The files that are open, newest first, are enough. */
+static bool is_enough(const struct logs_path *path, const struct logs_wanted *wanted, const int *fds, size_t count,
+                      size_t next)
+{
+    int64_t lines = wanted ? wanted->tail : -1;
+    bool found = lines == 0;
+    off_t offset;
+
+    if (!wanted || count == 0)
+        return false;
+    for (size_t i = 0; i < count && lines > 0 && !found; i++) {
+        if (logs_seek_tail(fds[i], &lines, &offset, &found) < 0)
+            return false;
+    }
+    return found || (wanted->since > 0 && is_before(path, next, wanted->since));
+}
+
+/* All that are wanted, newest first. 1: complete; 0: a rotation came in between. patient: it may still end; otherwise
  * the gap that it left is passed over. */
-static int open_all(const struct logs_path *path, bool patient, int **fds, size_t *count)
+static int open_all(const struct logs_path *path, const struct logs_wanted *wanted, bool patient, int **fds,
+                    size_t *count)
 {
     size_t capacity = 0, first = 0;
-    for (size_t i = 0; i < LOGS_FILES_MAX; i++) {
+    for (size_t i = 0; i < LOGS_FILES_MAX && !is_enough(path, wanted, *fds, *count, i); i++) {
         int fd = open_numbered(path, i);
 
         if (fd == -ENOENT && i == 0) {
@@ -137,12 +171,12 @@ static int open_all(const struct logs_path *path, bool patient, int **fds, size_
     return 1;
 }
 
-int logs_files_open(const struct logs_path *path, int **ret_fds, size_t *ret_count)
+int logs_files_open(const struct logs_path *path, const struct logs_wanted *wanted, int **ret_fds, size_t *ret_count)
 {
     for (int try = 0;; try++) {
         int *fds = NULL;
         size_t count = 0;
-        int r = open_all(path, try < TRIES - 1, &fds, &count);
+        int r = open_all(path, wanted, try < TRIES - 1, &fds, &count);
 
         if (r > 0) {
             reverse(fds, count);
@@ -176,7 +210,7 @@ int logs_file_next(const struct logs_path *path, int fd)
         if (place == LOGS_FILES_MAX) {
             int *fds;
             size_t count;
-            int r = logs_files_open(path, &fds, &count);
+            int r = logs_files_open(path, NULL, &fds, &count);
 
             if (r < 0 || count == 0)
                 return r < 0 ? r : -ENOENT;
@@ -198,49 +232,13 @@ int logs_file_next(const struct logs_path *path, int fd)
     return -ENOENT;
 }
 
-/* Goes backwards through one file. Returns true when *lines newlines were found; then *ret_offset is behind the one
- * before them. */
-static int tail_of_file(int fd, int64_t *lines, off_t *ret_offset, bool *ret_found)
-{
-    CLEANUP_FREE char *block = xmalloc(BLOCK);
-    struct stat st;
-    off_t position;
-    bool at_end = true; /* the newline that ends the last line does not begin one */
-
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    *ret_found = false;
-    *ret_offset = 0;
-    for (position = st.st_size; position > 0;) {
-        size_t size = position < BLOCK ? (size_t)position : BLOCK;
-        char *p, *end;
-        ssize_t n = pread(fd, block, size, position - (off_t)size);
-
-        if (n != (ssize_t)size)
-            return n < 0 ? -errno : -EIO;
-        position -= (off_t)size;
-        for (end = block + size; (p = memrchr(block, '\n', (size_t)(end - block))); end = p) {
-            if (!at_end && --*lines == 0) {
-                *ret_offset = position + (p - block) + 1;
-                *ret_found = true;
-                return 0;
-            }
-            at_end = false;
-        }
-    }
-    /* The first line of the file has no newline before it. */
-    if (!at_end && --*lines == 0)
-        *ret_found = true;
-    return 0;
-}
-
 int logs_files_tail(const int *fds, size_t count, int64_t lines, size_t *ret_index, off_t *ret_offset)
 {
     *ret_index = 0;
     *ret_offset = 0;
     for (size_t i = count; i > 0; i--) {
         bool found;
-        int r = tail_of_file(fds[i - 1], &lines, ret_offset, &found);
+        int r = logs_seek_tail(fds[i - 1], &lines, ret_offset, &found);
 
         if (r < 0)
             return r;

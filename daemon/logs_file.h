@@ -26,8 +26,15 @@ struct logs_path {
 int logs_path_open(const char *path, struct logs_path *ret);
 void logs_path_release(struct logs_path *path);
 
-/* Descriptors of all files, oldest first; the caller closes them and frees the list. No files: count 0. */
-int logs_files_open(const struct logs_path *path, int **ret_fds, size_t *ret_count);
+/* Which files are worth opening: rotated ones have to be inflated for that. */
+struct logs_wanted {
+    int64_t tail;  /* the files that have so many lines together; -1: all */
+    int64_t since; /* what was last written to before that (ns since the epoch) is left out; 0: nothing */
+};
+
+/* Descriptors of the files, oldest first; the caller closes them and frees the list. No files: count 0. wanted may be
+ * NULL: all. */
+int logs_files_open(const struct logs_path *path, const struct logs_wanted *wanted, int **ret_fds, size_t *ret_count);
 /* After the end of the file behind fd, when it has been put aside: its successor. -ENOENT: it is still the current one
  * (or there is none yet). Without a file (-1), or after one that was dropped: the oldest there is. */
 int logs_file_next(const struct logs_path *path, int fd);

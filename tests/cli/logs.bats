@@ -114,6 +114,25 @@ end_collector() {
     dory rm talker >/dev/null
 }
 
+@test "of a large file little is read for --tail and --since" {
+    ours
+    dory run --name large --log-opt max-size=-1 busybox seq 1 1000000 >/dev/null
+    [ "$(stat -c %s "$(log_dir large)"/*-json.log)" -gt 70000000 ]
+    read_by() { # command...: the bytes that the daemon has read meanwhile; what the command says is in said
+        local before after
+        before=$(awk '$1 == "rchar:" {print $2}' "/proc/$(env_daemon_pid)/io")
+        "$@" >"$ENV_DIR/said"
+        after=$(awk '$1 == "rchar:" {print $2}' "/proc/$(env_daemon_pid)/io")
+        echo $((after - before))
+    }
+    [ "$(read_by dory logs --tail 10 large)" -lt 3000000 ]
+    [ "$(cat "$ENV_DIR/said")" = "$(seq 999991 1000000)" ]
+    time=$(dory logs --tail 1000 -t large | head -1 | cut -d' ' -f1)
+    [ "$(read_by dory logs -t --since "$time" large)" -lt 8000000 ]
+    dory logs -t large | awk -v t="$time" '$1 >= t' | cmp - "$ENV_DIR/said"
+    dory rm large
+}
+
 @test "following goes across rotations and the daemon's restart" {
     dory run -d --name l4 --log-opt max-size=20k --log-opt max-file=20 busybox \
         sh -c 'i=0; while [ $i -lt 1000 ]; do i=$((i + 1)); echo $i; done; until [ -e /tmp/go ]; do sleep 0.05; done; while [ $i -lt 2000 ]; do i=$((i + 1)); echo $i; done'

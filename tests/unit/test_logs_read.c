@@ -7,6 +7,7 @@
 #include "daemon/logs.h"
 #include "daemon/logs_file.h"
 #include "daemon/logs_record.h"
+#include "daemon/logs_seek.h"
 #include "daemon/shim_log.h"
 #include "tests/unit/base_test.h"
 
@@ -210,6 +211,83 @@ static void streams_and_times_are_chosen(void **state)
     assert_reads(*state, o, "o2\ne3\no4\n");
     o.tail = 2; /* before the times are looked at, as docker does */
     assert_reads(*state, o, "o4\n");
+}
+
+/* A file of 30,000 lines, some 2.7 MB. */
+static void since_begins_near_the_time_and_is_exact(void **state)
+{
+    struct log_writer *w = open_writer(*state, 0, 0);
+    static const int times[] = {0, 1, 100, 14999, 29990};
+    CLEANUP_CLOSE int fd = -1;
+    off_t offset;
+
+    write_lines(w, 0, 30000);
+    log_writer_close(w);
+    fd = openat(((struct scratch *)*state)->fd, "log", O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
+        CLEANUP_STRBUF struct strbuf expected = STRBUF_INIT;
+        struct logs_options o = all;
+        off_t record = lseek(fd, 0, SEEK_END) / 30000 * times[i]; /* about */
+
+        o.since = T0 + times[i] * SECOND;
+        for (int k = times[i]; k < 30000; k++)
+            strbuf_addf(&expected, "%c%d\n", k % 2 ? 'e' : 'o', k);
+        assert_reads(*state, o, expected.data);
+        assert_int_equal(logs_seek_since(fd, o.since, &offset), 0);
+        assert_in_range(record - offset + 1024 * 1024, 0, 2 * 1024 * 1024);
+    }
+    /* One that is later than all: the end, or near it. */
+    assert_int_equal(logs_seek_since(fd, T0 + 40000 * SECOND, &offset), 0);
+    assert_in_range(lseek(fd, 0, SEEK_END) - offset, 1, 1024 * 1024);
+}
+
+/* The one stream's line begins before, and ends behind, much of the other's. */
+static void since_finds_a_record_between_later_and_earlier_ones(void **state)
+{
+    struct log_writer *w = open_writer(*state, 0, 0);
+    CLEANUP_STRBUF struct strbuf expected = STRBUF_INIT;
+    struct logs_options o = all;
+
+    assert_int_equal(log_writer_add(w, LOG_STDOUT, "begun", 5, T0), 0);
+    for (int i = 0; i < 20000; i++) {
+        CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+
+        strbuf_addf(&line, "%d\n", i);
+        assert_int_equal(log_writer_add(w, LOG_STDERR, line.data, line.size, T0 + i * SECOND), 0);
+        if (i >= 12345)
+            strbuf_addf(&expected, "e%d\n", i);
+        if (i % 100 == 0) /* what ends here has begun a hundred lines before */
+            assert_int_equal(log_writer_add(w, LOG_STDOUT, "\nbegun", 6, T0 + i * SECOND), 0);
+        if (i % 100 == 0 && i - 100 >= 12345)
+            strbuf_adds(&expected, "obegun\n");
+    }
+    log_writer_close(w);
+    o.since = T0 + 12345 * SECOND;
+    assert_reads(*state, o, expected.data);
+}
+
+/* A rotated file has to be inflated to be read: this one cannot be. */
+static void a_file_that_nothing_was_asked_of_is_not_opened(void **state)
+{
+    struct scratch *s = *state;
+    struct log_writer *w = open_writer(s, 0, 0);
+    struct logs_options o = all;
+    CLEANUP_FREE char *path = log_path(s);
+    struct seen seen = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    const struct timespec old[2] = {{.tv_sec = T0 / SECOND}, {.tv_sec = T0 / SECOND}};
+
+    write_lines(w, 100, 104);
+    log_writer_close(w);
+    assert_int_equal(file_write_atomic(s->fd, "log.1.gz", "\x1f\x8b damaged", 10, 0600, NULL), 0);
+    assert_int_equal(utimensat(s->fd, "log.1.gz", old, 0), 0);
+    assert_true(logs_read(path, &o, on_record, NULL, -1, &seen, NULL) < 0);
+    o.tail = 3;
+    assert_reads(s, o, "e101\no102\ne103\n");
+    o.tail = -1;
+    o.since = T0 + 102 * SECOND;
+    assert_reads(s, o, "o102\ne103\n");
+    strbuf_release(&seen.text);
 }
 
 static void damaged_lines_are_passed_over(void **state)
@@ -497,6 +575,9 @@ int main(void)
         IN_SCRATCH(tail_goes_back_across_rotated_files),
         IN_SCRATCH(tail_of_a_large_file_is_exact),
         IN_SCRATCH(streams_and_times_are_chosen),
+        IN_SCRATCH(since_begins_near_the_time_and_is_exact),
+        IN_SCRATCH(since_finds_a_record_between_later_and_earlier_ones),
+        IN_SCRATCH(a_file_that_nothing_was_asked_of_is_not_opened),
         IN_SCRATCH(damaged_lines_are_passed_over),
         IN_SCRATCH(partial_records_come_without_a_newline),
         IN_SCRATCH(details_stand_before_the_text),
