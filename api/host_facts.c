@@ -1,5 +1,6 @@
 #include "api/host_facts.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sched.h>
@@ -146,4 +147,17 @@ const char *host_file_system(const char *path)
         }
     }
     return "<unknown>";
+}
+
+int64_t host_count_entries(const char *path)
+{
+    DIR *dir = opendir(path);
+    int64_t count = 0;
+
+    if (!dir)
+        return 0;
+    for (const struct dirent *entry; (entry = readdir(dir));)
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
 }

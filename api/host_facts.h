@@ -17,8 +17,9 @@ void host_os_release(char **ret_name, char **ret_version);
 /* One value of an os-release text, quotes removed; NULL when absent. Pure. The caller frees. */
 char *host_os_release_value(const char *text, const char *key);
 
-int64_t host_memory(void); /* bytes */
-int64_t host_cpus(void);   /* that this process may use */
+int64_t host_memory(void);                    /* bytes */
+int64_t host_cpus(void);                      /* that this process may use */
+int64_t host_count_entries(const char *path); /* of a directory, such as /proc/self/fd; 0: there is none */
 bool host_ip_forwarding(void);
 /* Docker's name of the file system a path is on: "extfs", "xfs", ... */
 const char *host_file_system(const char *path);

@@ -204,6 +204,7 @@ static int pull(struct api_request *request, struct engine *engine, struct error
             .gone = images_stream_gone,
             .data = &stream,
             .concurrent_downloads = (int)engine_options(engine)->max_concurrent_downloads,
+            .attempts = (int)engine_options(engine)->max_download_attempts,
             .keep_seconds = engine_options(engine)->keep_downloads,
         };
         CLEANUP_FREE char *name = all ? reference_familiar_name(&ref) : reference_familiar(&ref);

@@ -1,5 +1,4 @@
 /* GET /info. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/utsname.h>
 
@@ -298,19 +297,6 @@ static void write_proxy(struct json_writer *w, const char *key, const char *vari
     json_member_string(w, key, masked ? masked : value);
 }
 
-static int64_t count_entries(const char *path)
-{
-    DIR *dir = opendir(path);
-    int64_t count = 0;
-
-    if (!dir)
-        return 0;
-    for (const struct dirent *entry; (entry = readdir(dir));)
-        count += entry->d_name[0] != '.';
-    closedir(dir);
-    return count;
-}
-
 /* "base=10.10.0.0/16,size=24" as {"Base", "Size"}. */
 static void write_address_pools(struct json_writer *w, const struct strv *pools)
 {
@@ -371,8 +357,8 @@ static void write_daemon(struct json_writer *w, const struct daemon_options *opt
                          int version)
 {
     json_member_bool(w, "Debug", options->debug || strcmp(options->log_level, "debug") == 0);
-    json_member_int(w, "NFd", count_entries("/proc/self/fd"));
-    json_member_int(w, "NGoroutines", count_entries("/proc/self/task")); /* threads */
+    json_member_int(w, "NFd", host_count_entries("/proc/self/fd"));
+    json_member_int(w, "NGoroutines", host_count_entries("/proc/self/task")); /* threads */
     json_member_int(w, "NEventsListener", (int64_t)events_subscribers(events));
     if (version < 50) {
         json_member_bool(w, "BridgeNfIptables", bridge_filtering("bridge-nf-call-iptables"));

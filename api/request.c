@@ -7,9 +7,12 @@
 #include <sys/socket.h>
 
 #include "api/filters.h"
+#include "api/metrics.h"
+#include "api/server_private.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "base/timestamp.h"
 
 struct api_request *request_new(struct api_server *server, struct engine *engine, const char *target)
 {
@@ -90,10 +93,15 @@ void request_handle(struct api_request *request)
     struct error error = {0};
     int r;
 
-    if (request->route)
+    if (request->route) {
+        int64_t begun = timestamp_monotonic();
+
         r = request->route->handler(request, request->engine, &error);
-    else
+        if (r >= 0)
+            metrics_observe(api_server_metrics(request->server), request->route, timestamp_monotonic() - begun);
+    } else {
         r = error_propagate(&error, &request->early);
+    }
     if (r < 0 && error.kind == ERROR_NONE)
         error_errno(&error, r, "%s %s", request->method, request->target_text);
     if (r < 0 && request->replied && error.kind != ERROR_CANCELLED)

@@ -12,10 +12,13 @@
 #include "api/buildkit/buildkit.h"
 #include "api/hijack.h"
 #include "api/listen_tls.h"
+#include "api/metrics.h"
 #include "api/request.h"
 #include "api/server_private.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "daemon/engine.h"
+#include "daemon/options.h"
 
 /* Per connection: the request line and all headers have to fit. libmicrohttpd clears all of it for every request. */
 #define CONNECTION_MEMORY ((size_t)32 * 1024)
@@ -41,7 +44,13 @@ struct api_server {
     pthread_cond_t idle;
     size_t handlers; /* threads of handlers */
     struct buildkit *buildkit;
+    struct metrics *metrics;
 };
+
+struct metrics *api_server_metrics(struct api_server *server)
+{
+    return server->metrics;
+}
 
 struct buildkit *api_server_buildkit(struct api_server *server)
 {
@@ -401,6 +410,7 @@ int api_server_new(struct api_server **ret, struct error *err)
 
     (void)err;
     server->buildkit = buildkit_new();
+    server->metrics = metrics_new();
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->idle, NULL);
     *ret = server;
@@ -465,12 +475,17 @@ static int start_listener(struct api_server *server, struct listener *listener, 
 
 int api_server_start(struct api_server *server, struct engine *engine, struct error *err)
 {
+    const char *address = engine_options(engine)->metrics;
+
+    int r = address ? metrics_listen(server->metrics, engine, address, err) : 0;
+
+    if (r < 0)
+        return r;
     server->engine = engine;
     for (size_t i = 0; i < server->count; i++) {
         struct listener *listener = &server->listeners[i];
 
-        int r = start_listener(server, listener, err);
-
+        r = start_listener(server, listener, err);
         if (r < 0) {
             api_server_stop(server);
             return r;
@@ -489,6 +504,7 @@ void api_server_stop(struct api_server *server)
             MHD_stop_daemon(server->listeners[i].daemon);
         server->listeners[i].daemon = NULL;
     }
+    metrics_stop(server->metrics);
     buildkit_stop(server->buildkit);
     pthread_mutex_lock(&server->lock);
     while (server->handlers > 0)
@@ -510,6 +526,7 @@ void api_server_free(struct api_server *server)
         free(listener->host);
     }
     buildkit_free(server->buildkit);
+    metrics_free(server->metrics);
     pthread_mutex_destroy(&server->lock);
     pthread_cond_destroy(&server->idle);
     free(server);

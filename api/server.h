@@ -27,6 +27,7 @@ struct engine;
 struct api_request;
 struct api_server;
 struct server_tls;
+struct metrics;
 
 typedef int (*api_handler)(struct api_request *request, struct engine *engine, struct error *err);
 

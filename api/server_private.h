@@ -18,6 +18,9 @@ struct api_server;
 struct buildkit;
 struct buildkit *api_server_buildkit(struct api_server *server);
 
+struct metrics;
+struct metrics *api_server_metrics(struct api_server *server);
+
 #define LISTEN_SOCKETS_MAX 16
 
 /* Listening sockets for a host text as api_server_listen() takes it; "fd://" may stand for several. group: who may use

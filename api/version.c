@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+const char api_git_commit[] = DORY_GIT_COMMIT;
+
 const char *system_architecture(const char *machine)
 {
     static const struct {

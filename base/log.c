@@ -15,8 +15,14 @@ static const char *const names[] = {
     [LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_FATAL] = "fatal",
 };
 
-/* The one setting that is the whole process's: there is one standard error. */
+/* The settings that are the whole process's: there is one standard error. */
 static _Atomic int threshold = LOG_LEVEL_INFO;
+static _Atomic bool as_json;
+
+void log_set_json(bool json)
+{
+    atomic_store_explicit(&as_json, json, memory_order_relaxed);
+}
 
 void log_set_level(enum log_level level)
 {
@@ -53,9 +59,11 @@ void log_write(enum log_level level, const char *format, ...)
     char when[TIMESTAMP_MAX];
     timestamp_format_fixed(when, timestamp_now());
     CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
-    strbuf_addf(&line, "time=\"%s\" level=%s msg=", when, names[level]);
+    bool json = atomic_load_explicit(&as_json, memory_order_relaxed);
+    strbuf_addf(&line, json ? "{\"level\":\"%2$s\",\"time\":\"%1$s\",\"msg\":" : "time=\"%1$s\" level=%2$s msg=", when,
+                names[level]);
     json_quote(&line, strbuf_str(&message), message.size);
-    strbuf_addc(&line, '\n');
+    strbuf_adds(&line, json ? "}\n" : "\n");
     /* One write per line keeps the lines of several threads apart. */
     fd_write_all(STDERR_FILENO, line.data, line.size);
     errno = saved;

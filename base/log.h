@@ -8,6 +8,8 @@
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR, LOG_LEVEL_FATAL };
 
 void log_set_level(enum log_level level);
+/* Lines are logfmt, or, with `json`, objects with the same three members. */
+void log_set_json(bool json);
 /* "debug" "info" "warn" "error" "fatal"; -EINVAL otherwise. */
 int log_parse_level(const char *name, enum log_level *ret);
 /* Whether lines of this level are written: for callers whose text costs something to make. */

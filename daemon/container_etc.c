@@ -50,6 +50,7 @@ int container_etc_write(struct engine *engine, struct container *c, const struct
         .domainname = c->config.domainname,
         .addresses = &addresses,
         .gateway = gateway ? host_gateway(engine, gateway, bridge) : NULL,
+        .gateways = &options->host_gateway,
         .extra_hosts = hosts,
         .host_network = strcmp(c->host.network_mode, "host") == 0,
         .resolver = container_uses_resolver(c),

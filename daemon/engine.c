@@ -399,6 +399,10 @@ void engine_counts(struct engine *engine, struct engine_counts *ret)
         pthread_mutex_unlock(&list[i]->lock);
     }
     engine_snapshot_free(list, count);
+    ret->events = events_total(engine->events);
+    ret->event_subscribers = (int64_t)events_subscribers(engine->events);
+    ret->health_checks = engine->health_checks;
+    ret->failed_health_checks = engine->failed_health_checks;
 }
 
 int64_t engine_image_containers(struct engine *engine, const char *image_id)

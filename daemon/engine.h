@@ -46,6 +46,8 @@ const char *engine_id(struct engine *engine);
 
 struct engine_counts {
     int64_t containers, running, paused, stopped;
+    /* since the daemon's start, but for the subscribers */
+    int64_t events, event_subscribers, health_checks, failed_health_checks;
 };
 void engine_counts(struct engine *engine, struct engine_counts *ret);
 

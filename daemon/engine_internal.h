@@ -39,6 +39,7 @@ struct engine {
     struct volumes *volumes;
     struct exec_table *execs;
     struct health_monitor *health;
+    _Atomic int64_t health_checks, failed_health_checks;
     struct build_service *builds;
     struct worker *cleaner; /* takes down what ended containers leave */
     struct worker *timer;   /* restarts */

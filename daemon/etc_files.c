@@ -10,6 +10,12 @@
 
 static const char *const fallback_nameservers[] = {"8.8.8.8", "8.8.4.4"};
 
+static void add_host_gateways(const struct etc_files *f, const char *name, size_t name_size, struct strbuf *out)
+{
+    for (size_t i = 0; i < f->gateways->count; i++)
+        strbuf_addf(out, "%s\t%.*s\n", f->gateways->items[i], (int)name_size, name);
+}
+
 static void add_extra_hosts(const struct etc_files *f, struct strbuf *out)
 {
     for (size_t i = 0; f->extra_hosts != NULL && i < f->extra_hosts->count; i++) {
@@ -18,6 +24,10 @@ static void add_extra_hosts(const struct etc_files *f, struct strbuf *out)
         if (entry[name] == '\0')
             continue;
         const char *address = entry + name + 1;
+        if (strcmp(address, "host-gateway") == 0 && f->gateways != NULL && f->gateways->count > 0) {
+            add_host_gateways(f, entry, name, out);
+            continue;
+        }
         if (strcmp(address, "host-gateway") == 0)
             address = f->gateway != NULL && *f->gateway != '\0' ? f->gateway : "127.0.0.1";
         size_t length = strlen(address); /* "[::1]" stands for an IPv6 address, too */

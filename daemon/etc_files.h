@@ -12,6 +12,7 @@ struct etc_files {
     const char *hostname, *domainname;
     const struct strv *addresses; /* of the container; may be NULL */
     const char *gateway;          /* what host-gateway stands for; may be NULL */
+    const struct strv *gateways;  /* the same, several addresses, instead of that; may be NULL or empty */
     const struct strv *extra_hosts;
     bool resolver;     /* the daemon's resolver in the container's namespace answers, and asks the servers below */
     bool host_network; /* the host's own hosts and resolv.conf are the starting point */

@@ -21,6 +21,7 @@ struct events {
     pthread_mutex_t lock;
     struct shared_event *kept[EVENTS_KEPT]; /* ring */
     size_t first, count;
+    int64_t total;
     struct events_subscription *subscriptions;
 };
 
@@ -95,6 +96,7 @@ void events_publish(struct events *events, const char *type, const char *action,
         strmap_copy(&e->event.attributes, attributes);
     pthread_mutex_lock(&events->lock);
     keep(events, e);
+    events->total++;
     for (struct events_subscription *s = events->subscriptions; s != NULL; s = s->next) {
         if (!event_matches(&e->event, s->filters))
             continue;
@@ -103,6 +105,14 @@ void events_publish(struct events *events, const char *type, const char *action,
     }
     shared_unref(e);
     pthread_mutex_unlock(&events->lock);
+}
+
+int64_t events_total(struct events *events)
+{
+    pthread_mutex_lock(&events->lock);
+    int64_t total = events->total;
+    pthread_mutex_unlock(&events->lock);
+    return total;
 }
 
 void events_publish_prune(struct events *events, const char *type, int64_t reclaimed)

@@ -52,6 +52,8 @@ struct events_subscription;
  * borrowed until events_unsubscribe. */
 struct events_subscription *events_subscribe(struct events *events, int64_t since, int64_t until,
                                              const struct json *filters);
+/* How many were published. */
+int64_t events_total(struct events *events);
 /* How many there are. */
 size_t events_subscribers(struct events *events);
 void events_unsubscribe(struct events_subscription *subscription);

@@ -114,6 +114,8 @@ static void record(struct watch *w, int exit_code, const char *output)
     struct health_result result = {
         .start = w->begun, .end = timestamp_now(), .exit_code = exit_code, .output = xstrdup(output)};
     bool changed = false, restart = false;
+    engine->health_checks++;
+    engine->failed_health_checks += exit_code != 0;
     pthread_mutex_lock(&c->lock);
     if (c->pid != 0 && c->started == w->started && c->health.status != HEALTH_NONE) {
         changed = health_state_add(&c->health, c->config.healthcheck, w->begun - c->started, &result);

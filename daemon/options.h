@@ -23,8 +23,16 @@ struct daemon_options {
     char *tls_ca, *tls_cert, *tls_key;
     char *pidfile;
     char *log_level;
+    char *log_format; /* text or json */
+    bool raw_logs;    /* always so */
+    char *metrics;    /* "host:port" where metrics are served; NULL: nowhere */
     bool debug;
-    char *bridge; /* dory0 */
+    struct strmap features;                    /* "buildkit": "true"; nothing else can be chosen */
+    struct strmap proxies;                     /* "http-proxy", "https-proxy", "no-proxy": over the environment's */
+    char *http_proxy, *https_proxy, *no_proxy; /* the same, as flags */
+    struct strv host_gateway;                  /* addresses that host-gateway stands for; empty: the bridge's */
+    bool ip_forward_no_drop;                   /* always so */
+    char *bridge;                              /* dory0 */
     char *bip;
     char *fixed_cidr;
     bool ipv6; /* on the default bridge */
@@ -58,6 +66,7 @@ struct daemon_options {
     struct strv labels;
     int64_t shutdown_timeout;
     int64_t max_concurrent_downloads, max_concurrent_uploads;
+    int64_t max_download_attempts;
     int64_t keep_downloads; /* seconds */
     char *max_layer_size;   /* "256g": see struct image_limits */
     int64_t max_layer_entries;

@@ -197,6 +197,7 @@ struct image_pull_options {
     const char *platform;     /* NULL: this machine's */
     bool all_tags;            /* every tag of the repository; ref has none */
     int concurrent_downloads; /* of layers; 0: 3 */
+    int attempts;             /* per request, for failures that may pass; 0: those of struct registry_options */
     int64_t keep_seconds;     /* what came before the client or the connection went is kept so long for another pull */
     struct strbuf *config;    /* not NULL: the image's config is all that is wanted, and nothing is stored */
     image_progress_fn progress;

@@ -301,7 +301,7 @@ static int pull_from_endpoint(struct pull *pull, const struct registry_endpoint 
         .endpoint = endpoint,
         .ref = pull->options->ref,
         .auth = pull->options->auth,
-        .attempts = endpoint->mirror ? ATTEMPTS_OF_MIRROR : 0,
+        .attempts = endpoint->mirror ? ATTEMPTS_OF_MIRROR : pull->options->attempts,
         .cancelled = is_cancelled,
         .data = pull,
     };

@@ -59,9 +59,36 @@ static int set_log_level(struct boot *boot, struct error *err)
 {
     enum log_level level;
 
+    log_set_json(strcmp(boot->options->log_format, "json") == 0);
+
     if (log_parse_level(boot->options->log_level, &level) < 0)
         return error_set(err, ERROR_INVALID, 0, "invalid logging level: %s", boot->options->log_level);
     log_set_level(level);
+    return 0;
+}
+
+/* What talks to registries, and what builds run, reads the environment. */
+static int set_proxies(struct boot *boot, struct error *err)
+{
+    const struct daemon_options *options = boot->options;
+    const struct {
+        const char *key, *flag, *upper, *lower;
+    } rows[] = {{"http-proxy", options->http_proxy, "HTTP_PROXY", "http_proxy"},
+                {"https-proxy", options->https_proxy, "HTTPS_PROXY", "https_proxy"},
+                {"no-proxy", options->no_proxy, "NO_PROXY", "no_proxy"}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *file = strmap_get(&options->proxies, rows[i].key);
+        const char *value = rows[i].flag ? rows[i].flag : file;
+
+        if (rows[i].flag && file)
+            return error_set(err, ERROR_INVALID, 0,
+                             "the following directives are specified both as a flag and in the configuration file: "
+                             "%s: (from flag: %s, from file: %s)",
+                             rows[i].key, rows[i].flag, file);
+        if (value && (setenv(rows[i].upper, value, 1) < 0 || setenv(rows[i].lower, value, 1) < 0))
+            return error_errno(err, errno, "%s", rows[i].upper);
+    }
     return 0;
 }
 
@@ -305,6 +332,7 @@ static const struct {
 } steps[] = {
     {"process limits", raise_limits, NULL},
     {"log level", set_log_level, NULL},
+    {"proxies", set_proxies, NULL},
     {"shim", find_shim, NULL},
     {"TLS", prepare_tls, forget_tls},
     {"user namespaces", open_remap, close_remap},

@@ -1,3 +1,4 @@
+#include "cmd/doryd/options_refused.h"
 #include "cmd/doryd/options_rows.h"
 
 #include <errno.h>
@@ -136,7 +137,8 @@ void invocation_release(struct invocation *invocation)
 static const struct row *find_flag(const char *name, size_t size)
 {
     for (size_t i = 0; i < option_row_count; i++) {
-        if (strlen(option_rows[i].flag) == size && strncmp(option_rows[i].flag, name, size) == 0)
+        if (!(option_rows[i].flags & ROW_JSON_ONLY) && strlen(option_rows[i].flag) == size &&
+            strncmp(option_rows[i].flag, name, size) == 0)
             return &option_rows[i];
     }
     return NULL;
@@ -205,8 +207,13 @@ static int take_flag(struct daemon_options *options, struct invocation *invocati
             xstrset(&invocation->config_file, value);
         return value ? 0 : error_set(err, ERROR_INVALID, 0, "flag needs an argument: --config-file");
     }
-    if (!row && is_long)
+    if (!row && is_long) {
+        const struct refused *refused = refused_flag(argument + 2, size);
+
+        if (refused)
+            return refused_take(refused, flag_value(flags, value, refused->is_bool), err);
         return error_set(err, ERROR_INVALID, 0, "unknown flag: %.*s", (int)size + 2, argument);
+    }
     if (!row)
         return error_set(err, ERROR_INVALID, 0, "unknown shorthand flag: '%c' in %s", argument[1], argument);
     value = flag_value(flags, value, row->type == ROW_BOOL);
@@ -316,6 +323,25 @@ static int set_json_runtimes(struct daemon_options *options, const struct row *r
     return value->kind == JSON_OBJECT ? 0 : wrong_type(row, "an object of runtimes", err);
 }
 
+static int set_json_map(struct daemon_options *options, const struct row *row, const struct json *value,
+                        struct error *err)
+{
+    bool switches = row->flags & ROW_BOOLS;
+
+    for (size_t i = 0; i < value->object.count; i++) {
+        const struct json *item = &value->object.values[i];
+        const char *text = !switches                 ? json_string(item)
+                           : item->kind != JSON_BOOL ? NULL
+                           : item->boolean           ? "true"
+                                                     : "false";
+
+        if (!text)
+            return wrong_type(row, switches ? "an object of true and false" : "an object of strings", err);
+        strmap_set(field(options, row), value->object.keys[i], text);
+    }
+    return 0;
+}
+
 static int set_json(struct daemon_options *options, const struct row *row, const struct json *value, struct error *err)
 {
     switch (row->type) {
@@ -344,14 +370,7 @@ static int set_json(struct daemon_options *options, const struct row *row, const
     case ROW_MAP:
         if (value->kind != JSON_OBJECT)
             return wrong_type(row, "an object of strings", err);
-        for (size_t i = 0; i < value->object.count; i++) {
-            const char *text = json_string(&value->object.values[i]);
-
-            if (!text)
-                return wrong_type(row, "an object of strings", err);
-            strmap_set(field(options, row), value->object.keys[i], text);
-        }
-        return 0;
+        return set_json_map(options, row, value, err);
     }
     return 0;
 }
@@ -387,10 +406,18 @@ static int check_keys(const struct daemon_options *options, const struct json *t
     for (size_t i = 0; i < tree->object.count; i++) {
         const struct row *row = find_key(tree->object.keys[i]);
 
-        if (!row)
+        const struct refused *refused = row ? NULL : refused_key(tree->object.keys[i]);
+
+        if (refused) {
+            int r = refused_take_json(refused, &tree->object.values[i], err);
+
+            if (r < 0)
+                return r;
+        } else if (!row) {
             strv_add(&unknown, tree->object.keys[i]);
-        else if (given && given[row - option_rows])
+        } else if (given && given[row - option_rows]) {
             describe_conflict(options, row, &tree->object.values[i], &conflicts);
+        }
     }
     if (unknown.count > 0) {
         list = strv_join(&unknown, ", ");
@@ -420,8 +447,11 @@ int daemon_options_read_json(struct daemon_options *options, const char *text, s
     if (tree->kind != JSON_OBJECT)
         return error_set(err, ERROR_INVALID, 0, "not a JSON object");
     r = check_keys(options, tree, given, err);
-    for (size_t i = 0; r == 0 && i < tree->object.count; i++)
-        r = set_json(options, find_key(tree->object.keys[i]), &tree->object.values[i], err);
+    for (size_t i = 0; r == 0 && i < tree->object.count; i++) {
+        const struct row *row = find_key(tree->object.keys[i]);
+
+        r = row ? set_json(options, row, &tree->object.values[i], err) : 0; /* else it says what is so anyway */
+    }
     return r;
 }
 

@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -71,6 +72,59 @@ static int check_mirrors(const struct strmap *mirrors, struct error *err)
     return 0;
 }
 
+static int check_features(const struct strmap *features, struct error *err)
+{
+    for (size_t i = 0; i < features->count; i++) {
+        const char *name = features->items[i].key;
+        bool on, is_buildkit = strcmp(name, "buildkit") == 0;
+
+        if (parse_bool(features->items[i].value, &on) < 0)
+            return error_set(err, ERROR_INVALID, 0, "features: %s: \"%s\" is neither true nor false", name,
+                             features->items[i].value);
+        if (on && !is_buildkit)
+            return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "features: %s is not supported", name);
+        if (!on && is_buildkit)
+            return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "features: buildkit cannot be switched off");
+    }
+    return 0;
+}
+
+static int check_proxies(const struct strmap *proxies, struct error *err)
+{
+    static const char *const names[] = {"http-proxy", "https-proxy", "no-proxy"};
+
+    for (size_t i = 0; i < proxies->count; i++) {
+        bool known = false;
+
+        for (size_t k = 0; k < ARRAY_SIZE(names); k++)
+            known = known || strcmp(names[k], proxies->items[i].key) == 0;
+        if (!known)
+            return error_set(err, ERROR_INVALID, 0,
+                             "the following directives don't match any configuration option: proxies.%s",
+                             proxies->items[i].key);
+    }
+    return 0;
+}
+
+static int check_host_gateway(const struct strv *addresses, struct error *err)
+{
+    unsigned count4 = 0, count6 = 0;
+
+    for (size_t i = 0; i < addresses->count; i++) {
+        struct in6_addr address;
+
+        if (inet_pton(AF_INET, addresses->items[i], &address) == 1)
+            count4++;
+        else if (inet_pton(AF_INET6, addresses->items[i], &address) == 1)
+            count6++;
+        else
+            return error_set(err, ERROR_INVALID, 0, "host-gateway-ip: \"%s\" is no IP address", addresses->items[i]);
+    }
+    return count4 < 2 && count6 < 2 ? 0
+                                    : error_set(err, ERROR_INVALID, 0,
+                                                "only one IPv4 and one IPv6 host gateway IP address can be specified");
+}
+
 int daemon_options_check(const struct daemon_options *options, struct error *err)
 {
     enum log_level level;
@@ -102,6 +156,22 @@ int daemon_options_check(const struct daemon_options *options, struct error *err
         return r;
     if (options->mtu != 0 && (options->mtu < 68 || options->mtu > 65535))
         return error_set(err, ERROR_INVALID, 0, "invalid default MTU: %" PRId64, options->mtu);
+    r = check_features(&options->features, err);
+    if (r == 0)
+        r = check_proxies(&options->proxies, err);
+    if (r == 0)
+        r = check_host_gateway(&options->host_gateway, err);
+    if (r < 0)
+        return r;
+    if (strcmp(options->log_format, "text") != 0 && strcmp(options->log_format, "json") != 0)
+        return error_set(err, ERROR_INVALID, 0, "invalid log format: %s", options->log_format);
+    if (!options->ip_forward_no_drop)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                         "ip-forward-no-drop: the policy for forwarded packets is not the daemon's to change "
+                         "(\"ip-forward-no-drop\": true)");
+    if (options->max_download_attempts < 1)
+        return error_set(err, ERROR_INVALID, 0, "invalid max download attempts: %" PRId64,
+                         options->max_download_attempts);
     if (options->max_concurrent_downloads < 0)
         return error_set(err, ERROR_INVALID, 0, "invalid max concurrent downloads: %" PRId64,
                          options->max_concurrent_downloads);

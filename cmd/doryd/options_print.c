@@ -6,6 +6,8 @@ void daemon_options_print_help(FILE *out)
     for (size_t i = 0; i < option_row_count; i++) {
         CLEANUP_FREE char *left = xasprintf("%s %s", option_rows[i].flag, option_type_name(&option_rows[i]));
 
+        if (option_rows[i].flags & ROW_JSON_ONLY)
+            continue;
         if (option_rows[i].letter)
             fprintf(out, "  -%c, ", option_rows[i].letter);
         else
@@ -30,8 +32,8 @@ void daemon_options_print_man(FILE *out)
         fprintf(out, ".TP\n");
         if (option_rows[i].letter)
             fprintf(out, "\\fB\\-%c\\fR, ", option_rows[i].letter);
-        fprintf(out, "\\fB\\-\\-%s\\fR \\fI%s\\fR\n%s.", option_rows[i].flag, option_type_name(&option_rows[i]),
-                option_rows[i].help);
+        fprintf(out, "\\fB%s%s\\fR \\fI%s\\fR\n%s.", option_rows[i].flags & ROW_JSON_ONLY ? "" : "\\-\\-",
+                option_rows[i].flag, option_type_name(&option_rows[i]), option_rows[i].help);
         if (option_rows[i].initial)
             fprintf(out, " Default: %s.", option_rows[i].initial);
         if (!(option_rows[i].flags & ROW_NO_JSON))

@@ -10,7 +10,9 @@ enum row_type { ROW_STRING, ROW_LIST, ROW_BOOL, ROW_INT, ROW_MAP, ROW_ULIMITS, R
 enum row_flags {
     ROW_RELOAD = 1 << 0,  /* SIGHUP may change it */
     ROW_NO_JSON = 1 << 1, /* a flag only */
-    ROW_POOLS = 1 << 2,   /* a list of {"base", "size"} in daemon.json, "base=...,size=..." as flags */
+    ROW_BOOLS = 1 << 3,   /* a map whose values are true and false */
+    ROW_JSON_ONLY = 1 << 4,
+    ROW_POOLS = 1 << 2, /* a list of {"base", "size"} in daemon.json, "base=...,size=..." as flags */
 };
 
 struct row {

@@ -37,7 +37,8 @@ static int begin_pull(struct engine *engine, const struct build_options *options
                                                 : NULL,
                                     .registries = options->registries != NULL ? options->registries : &none,
                                     .platform = platform != NULL && platform[0] != 0 ? platform : NULL,
-                                    .concurrent_downloads = (int)engine_options(engine)->max_concurrent_downloads};
+                                    .concurrent_downloads = (int)engine_options(engine)->max_concurrent_downloads,
+                                    .attempts = (int)engine_options(engine)->max_download_attempts};
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "cmd/doryd/options.c"
 #include "cmd/doryd/options_check.c"
 #include "cmd/doryd/options_print.c"
+#include "cmd/doryd/options_refused.c"
 #include "cmd/doryd/options_rows.c"
 
 static void expect_json(const char *text, const char *message)
