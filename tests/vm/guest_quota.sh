@@ -75,4 +75,19 @@ check "and not those that do" has "8+0 records out"
 
 kill $daemon
 wait $daemon
+
+# Overlayfs takes layers whose ids are mapped since Linux 6.15.
+case $(uname -r) in
+[2-5].* | 6.[0-9].* | 6.1[0-4].*)
+    mkdir -p /etc
+    echo mapped:x:1000:1000::/:/bin/sh >/etc/passwd
+    echo mapped:x:1000: >/etc/group
+    echo mapped:100000:65536 >/etc/subuid
+    cp /etc/subuid /etc/subgid
+    echo '{"iptables": false, "userns-remap": "mapped"}' >/run/daemon.json
+    out=$(timeout 300 doryd --data-root /run/quota/mapped --exec-root /run/mapped -H unix:///run/mapped.sock --pidfile /run/mapped.pid \
+        --config-file /run/daemon.json --bridge none --cgroup-parent /doryd 2>&1)
+    check "userns-remap is refused by a kernel before 6.15, in words" has "roots with mapped ids need overlayfs of Linux 6.15 or later"
+    ;;
+esac
 umount /run/quota
