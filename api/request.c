@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "api/authz.h"
 #include "api/filters.h"
 #include "api/metrics.h"
 #include "api/server_private.h"
@@ -13,6 +14,8 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/timestamp.h"
+#include "daemon/engine.h"
+#include "daemon/options.h"
 
 struct api_request *request_new(struct api_server *server, struct engine *engine, const char *target)
 {
@@ -88,20 +91,56 @@ void request_route(struct api_request *request)
     request->route = api_find_route(request->method, request->target.path, &request->path_values, &request->early);
 }
 
+/* Those of this moment; nearly always none. */
+static void copy_plugins(const struct api_request *request, struct strv *ret)
+{
+    struct daemon_options *options = (struct daemon_options *)engine_options(request->engine);
+
+    pthread_rwlock_rdlock(&options->reload);
+    strv_copy(ret, &options->authz_plugins);
+    pthread_rwlock_unlock(&options->reload);
+}
+
+static int run_handler(struct api_request *request, const struct strv *plugins, struct error *err)
+{
+    int64_t begun = timestamp_monotonic();
+    int r = plugins->count > 0 ? authz_request(request, plugins, err) : 0;
+
+    if (r < 0)
+        return r;
+    if (!request->route)
+        return error_propagate(err, &request->early);
+    r = request->route->handler(request, request->engine, err);
+    if (r >= 0)
+        metrics_observe(api_server_metrics(request->server), request->route, timestamp_monotonic() - begun);
+    return r;
+}
+
+/* What the plugins do not let out is taken back, unless it is out already. */
+static void authorize_reply(struct api_request *request, const struct strv *plugins)
+{
+    struct error error = {0};
+
+    if (authz_response(request, plugins, &error) == 0)
+        return;
+    if (request->streaming || request->threaded) {
+        log_warn("%s %s: %s", request->method, request->target_text, error.message);
+        return;
+    }
+    strbuf_clear(&request->reply_body);
+    strmap_release(&request->reply_headers);
+    request->replied = false;
+    api_reply_error(request, &error);
+}
+
 void request_handle(struct api_request *request)
 {
+    CLEANUP_STRV struct strv plugins = STRV_INIT;
     struct error error = {0};
     int r;
 
-    if (request->route) {
-        int64_t begun = timestamp_monotonic();
-
-        r = request->route->handler(request, request->engine, &error);
-        if (r >= 0)
-            metrics_observe(api_server_metrics(request->server), request->route, timestamp_monotonic() - begun);
-    } else {
-        r = error_propagate(&error, &request->early);
-    }
+    copy_plugins(request, &plugins);
+    r = run_handler(request, &plugins, &error);
     if (r < 0 && error.kind == ERROR_NONE)
         error_errno(&error, r, "%s %s", request->method, request->target_text);
     if (r < 0 && request->replied && error.kind != ERROR_CANCELLED)
@@ -112,6 +151,8 @@ void request_handle(struct api_request *request)
         error_set(&error, ERROR_SYSTEM, 0, "%s %s was not answered", request->method, request->target_text);
         api_reply_error(request, &error);
     }
+    if (plugins.count > 0)
+        authorize_reply(request, &plugins);
     if (request->streaming && r >= 0) /* after a failure the body has no end, so that nobody takes it for whole */
         request_stream_end(request);
 }

@@ -12,7 +12,8 @@
 struct userns_remap;
 
 struct daemon_options {
-    /* SIGHUP replaces insecure_registries, registry_mirrors, mirrors, labels, runtimes, default_runtime and log_level
+    /* SIGHUP replaces insecure_registries, registry_mirrors, mirrors, labels, runtimes, default_runtime, authz_plugins,
+     * features and log_level
      * under it: read them with it held for reading. Everything else is a plain value or never changes. */
     pthread_rwlock_t reload;
     char *data_root;   /* /var/lib/dory */
@@ -23,9 +24,10 @@ struct daemon_options {
     char *tls_ca, *tls_cert, *tls_key;
     char *pidfile;
     char *log_level;
-    char *log_format; /* text or json */
-    bool raw_logs;    /* always so */
-    char *metrics;    /* "host:port" where metrics are served; NULL: nowhere */
+    char *log_format;          /* text or json */
+    bool raw_logs;             /* always so */
+    struct strv authz_plugins; /* in the order in which they are asked */
+    char *metrics;             /* "host:port" where metrics are served; NULL: nowhere */
     bool debug;
     struct strmap features;                    /* "buildkit": "true"; nothing else can be chosen */
     struct strmap proxies;                     /* "http-proxy", "https-proxy", "no-proxy": over the environment's */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "api/authz.h"
 #include "api/server.h"
 #include "base/fd.h"
 #include "base/file.h"
@@ -275,6 +276,11 @@ static void close_engine(struct boot *boot)
     boot->engine = NULL;
 }
 
+static int check_plugins(struct boot *boot, struct error *err)
+{
+    return authz_check(&boot->options->authz_plugins, err);
+}
+
 /* Bound before the engine opens, so that an address in use is found early and clients may already queue. */
 static void close_sockets(struct boot *boot)
 {
@@ -336,6 +342,7 @@ static const struct {
     {"shim", find_shim, NULL},
     {"TLS", prepare_tls, forget_tls},
     {"user namespaces", open_remap, close_remap},
+    {"authorization plugins", check_plugins, NULL},
     {"data root", make_data_root, unlock_data_root},
     {"exec root", make_exec_root, NULL},
     {"pid file", write_pidfile, remove_pidfile},

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+#include "api/authz.h"
 #include "base/log.h"
 #include "cmd/doryd/boot.h"
 #include "cmd/doryd/options.h"
@@ -62,6 +63,8 @@ static void reload(struct daemon_options *options, int argc, char **argv)
     daemon_options_init(&fresh);
     r = daemon_options_load(&fresh, &invocation, argc, argv, &error);
     invocation_release(&invocation);
+    if (r == 0)
+        r = authz_check(&fresh.authz_plugins, &error);
     if (r < 0) {
         log_error("the settings are kept as they are: %s", error.message);
         daemon_options_release(&fresh);

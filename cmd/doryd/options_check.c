@@ -163,6 +163,9 @@ int daemon_options_check(const struct daemon_options *options, struct error *err
         r = check_host_gateway(&options->host_gateway, err);
     if (r < 0)
         return r;
+    if (options->authz_plugins.count > 0 && (options->tls || options->tls_verify))
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                         "authorization-plugins: who a certificate is for is not told to plugins yet: not with tls");
     if (strcmp(options->log_format, "text") != 0 && strcmp(options->log_format, "json") != 0)
         return error_set(err, ERROR_INVALID, 0, "invalid log format: %s", options->log_format);
     if (!options->ip_forward_no_drop)

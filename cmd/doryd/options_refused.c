@@ -14,7 +14,6 @@ static const struct refused refused_rows[] = {
     {"allow-direct-routing", NULL, true,
      "addresses of containers are reached directly with the network option gateway_mode_ipv4=nat-unprotected or "
      "routed"},
-    {"authorization-plugin", "authorization-plugins", false, "there are no plugins that authorize"},
     {NULL, "builder", false, "what builds have cached is kept until builder prune removes it"},
     {"cdi-spec-dir", "cdi-spec-dirs", false, "devices by the Container Device Interface are not there"},
     {"containerd", NULL, false, NO_CONTAINERD},

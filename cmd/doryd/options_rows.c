@@ -4,6 +4,8 @@
 const struct row option_rows[] = {
     {"add-runtime", 0, "runtimes", ROW_RUNTIMES, AT(runtimes), NULL, ROW_RELOAD,
      "OCI runtime that containers may ask for, name=path"},
+    {"authorization-plugin", 0, "authorization-plugins", ROW_LIST, AT(authz_plugins), NULL, ROW_RELOAD,
+     "Plugin that is asked whether a request may be handled, and its answer sent"},
     {"bip", 0, NULL, ROW_STRING, AT(bip), NULL, 0, "Address of the default bridge in CIDR form"},
     {"bip6", 0, NULL, ROW_STRING, AT(bip6), NULL, 0, "IPv6 address of the default bridge in CIDR form"},
     {"bridge", 'b', NULL, ROW_STRING, AT(bridge), "dory0", 0,

@@ -27,7 +27,7 @@ validate() { # json, option...
 @test "flags of dockerd 28 are there, or refused with a reason; those that switch off what is not there are taken" {
     local help flag
     help=$("$DORY_BIN/doryd" --help)
-    for flag in add-runtime bip bip6 bridge cgroup-parent config-file data-root debug default-address-pool default-cgroupns-mode \
+    for flag in add-runtime authorization-plugin bip bip6 bridge cgroup-parent config-file data-root debug default-address-pool default-cgroupns-mode \
         default-gateway default-gateway-v6 default-ipc-mode default-runtime default-shm-size default-ulimit dns dns-opt dns-search exec-opt exec-root \
         feature fixed-cidr fixed-cidr-v6 group help host host-gateway-ip http-proxy https-proxy icc init init-path insecure-registry ip ip-forward \
         ip-forward-no-drop ip-masq ip6tables iptables ipv6 label live-restore log-driver log-format log-level log-opt max-concurrent-downloads \
@@ -36,7 +36,7 @@ validate() { # json, option...
         [[ $help == *"--$flag "* ]] || { echo "--$flag"; return 1; }
     done
     local text='{}'
-    for flag in authorization-plugin cdi-spec-dir containerd containerd-namespace containerd-plugins-namespace cpu-rt-period cpu-rt-runtime default-network-opt \
+    for flag in cdi-spec-dir containerd containerd-namespace containerd-plugins-namespace cpu-rt-period cpu-rt-runtime default-network-opt \
         network-control-plane-mtu node-generic-resource swarm-default-advertise-addr userland-proxy-path; do
         validate "$text" "--$flag" 1
         [[ $status -eq 1 && $output == *"$flag is not supported: "?* ]] || { echo "$flag: $output"; return 1; }
