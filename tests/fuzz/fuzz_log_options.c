@@ -68,6 +68,16 @@ static void messages(const uint8_t *data, size_t size)
         abort();
 }
 
+/* What a server says: an answer that is taken lies within it. */
+static void answers(const uint8_t *data, size_t size)
+{
+    const char *text = (const char *)data, *id;
+    size_t id_size, used;
+    if (fluentd_take_ack(text, size, &id, &id_size, &used) > 0 &&
+        (used > size || id < text || id_size > size || id + id_size != text + used))
+        abort();
+}
+
 static void configuration(const uint8_t *data, size_t size)
 {
     struct log_sink_config config = {0};
@@ -83,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (*text != '\0')
         settings(text);
     messages(data, size);
+    answers(data, size);
     configuration(data, size);
     return 0;
 }
