@@ -81,7 +81,7 @@ static int attached(struct cli *cli, struct session *session, bool start, bool *
     }
     session_release(session);
     if (r == 0 && !*ret_detached)
-        r = container_wait_end(&wait, &status, err);
+        r = container_wait_end_session(cli_client(cli), session->container, &wait, &status, err);
     container_wait_release(&wait);
     return r < 0 ? r : status;
 }

@@ -15,6 +15,10 @@ int container_wait_begin(struct client *client, const char *id, const char *cond
                          struct error *err);
 /* Blocks; *ret_status is the container's exit status. */
 int container_wait_end(struct container_wait *wait, int *ret_status, struct error *err);
+/* The same for a session that has ended: when the daemon went meanwhile, which a session survives, the next one is
+ * asked for the status of `id`, if it comes in the next 20 seconds. */
+int container_wait_end_session(struct client *client, const char *id, struct container_wait *wait, int *ret_status,
+                               struct error *err);
 void container_wait_release(struct container_wait *wait);
 
 #endif

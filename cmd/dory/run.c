@@ -85,7 +85,7 @@ static int run_attached(struct cli *cli, const struct container_flags *flags, st
     session_release(session);
     int status = 0;
     if (r == 0 && !detached)
-        r = container_wait_end(&wait, &status, err);
+        r = container_wait_end_session(cli_client(cli), session->container, &wait, &status, err);
     container_wait_release(&wait);
     return r < 0 ? r : status;
 }

@@ -73,7 +73,7 @@ teardown_file() {
     [ "$(dory info -f '{{.NEventsListener}}')" = $((before + 1)) ]
     kill "$listener"
     wait "$listener" || true
-    [ "$(dory info -f '{{.BridgeNfIptables}}')" = "$([ "$(cat /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null)" = 1 ] && echo true || echo false)" ]
+    [ "$(curl -sf --unix-socket "$ENV_DIR/dory.sock" http://d/v1.47/info | jq .BridgeNfIptables)" = "$([ "$(cat /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null)" = 1 ] && echo true || echo false)" ]
     dory create --name listed -v listed:/v busybox
     [ "$(curl -sf --unix-socket "$ENV_DIR/dory.sock" 'http://d/containers/json?all=1' | jq -r '.[] | select(.Names[0] == "/listed") | .Mounts[0].Source')" = "$ENV_DIR/data/volumes/listed/_data" ]
     [ "$(dory ps -a --filter name=listed --format '{{.Mounts}}')" = listed ]

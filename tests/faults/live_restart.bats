@@ -73,6 +73,10 @@ signals="KILL TERM"
         done
         [ "$(dory wait "run$signal" "tty$signal" | paste -sd,)" = 6,8 ]
         # The clients ask for the status when their stream has ended: the new daemon knows it.
+        wait "$run" && s=0 || s=$?
+        [ "$s" = 6 ]
+        wait "$tty" && s=0 || s=$?
+        [ "$s" = 8 ]
         wait "$exec" && s=0 || s=$?
         [ "$s" = 7 ]
         wait "$execty" && s=0 || s=$?
