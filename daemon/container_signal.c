@@ -52,14 +52,13 @@ static int send_signal(struct engine *engine, struct container *c, int signal, s
     struct shim *shim = running_shim(c);
     if (shim == NULL)
         return -ESRCH;
-    int r = shim_signal(shim, signal, err);
-    shim_unref(shim);
-    if (r < 0)
-        return r;
+    /* Told before it is done: what it ends may be told by another thread at once, and "kill" comes before "die". */
     char number[12];
     snprintf(number, sizeof(number), "%d", signal);
     container_event(engine, c, "kill", "signal", number);
-    return 0;
+    int r = shim_signal(shim, signal, err);
+    shim_unref(shim);
+    return r;
 }
 
 /* A frozen process does not see signals: it goes on so that it can end. */
