@@ -99,8 +99,8 @@ static void fill_options(struct build_session *session, struct build_context *co
     o->allow_security_insecure = session->options.allow_insecure;
     o->check_only = session->options.check;
     o->no_image = session->options.no_image;
-    o->tree = session->options.tree ? send_tree : NULL;
-    o->tree_data = session;
+    session->tree = session->options.tree ? tar_writer_new(send_tree, session) : NULL;
+    o->tree = session->tree;
     o->cancel_fd = session->cancel_fd;
     o->suppliers = (struct build_suppliers){.secret = build_session_secret,
                                             .ssh_agent = build_session_agent,
@@ -120,6 +120,8 @@ static int build(struct build_session *session, struct build_result *result, str
     if (r != 0)
         return error_errno(err, r, "start a thread");
     r = build_session_run(session, &events, result, err);
+    if (r == 0 && session->tree)
+        r = tar_writer_finish(session->tree, err);
     if (r == 0 && session->options.tree && build_session_send(session, SESSION_TREE, 0, NULL, 0) < 0)
         r = error_set(err, ERROR_CANCELLED, EPIPE, "the client has gone");
     build_session_agents_close(session);
@@ -164,6 +166,7 @@ static void release(struct build_session *session)
         build_files_release(&session->contexts[i].files);
     }
     free(session->contexts);
+    tar_writer_free(session->tree);
     const struct session_secret *secrets = session->options.secrets.items;
     for (size_t i = 0; i < session->options.secrets.count; i++) {
         if (secrets[i].data)

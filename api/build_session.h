@@ -59,6 +59,7 @@ struct build_session {
     pthread_mutex_t send_lock;
     struct session_options options;
     struct session_files *contexts; /* one for each of options.contexts */
+    struct tar_writer *tree;        /* options.tree: to the client */
     struct strbuf dockerfile;
     char *dockerfile_name;
     int cancel_fd; /* eventfd: the client has gone */

@@ -143,6 +143,8 @@ static int run_several(struct build_session *session, const struct build_events 
     for (size_t i = 0; i < platforms->count && r == 0; i++) {
         o->platform = session->platform = platforms->items[i];
         session->steps_before = session->steps;
+        CLEANUP_FREE char *directory = platform_directory(platforms->items[i]);
+        o->tree_name = directory;
         r = build_run(session->engine, o, events, result, err);
         memcpy(ids[i], result->image_id, sizeof(*ids));
         warnings += result->warnings;
@@ -150,7 +152,8 @@ static int run_several(struct build_session *session, const struct build_events 
             error_context(err, "%s", platforms->items[i]);
     }
     o->tag_count = tags;
-    if (r == 0)
+    o->tree_name = NULL;
+    if (r == 0 && !o->no_image)
         r = name_all(session, ids, platforms->count, err);
     memcpy(result->image_id, ids[0], sizeof(*ids));
     result->warnings = warnings;
@@ -174,8 +177,6 @@ static int check_platforms(const struct build_session *session, struct error *er
                 platform_distance(&other, &platform) == 0)
                 return error_set(err, ERROR_INVALID, 0, "platform %s is given twice", platforms->items[i]);
     }
-    if (platforms->count > 1 && (session->options.tree || session->options.no_image))
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "files of several platforms are not supported");
     return 0;
 }
 

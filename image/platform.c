@@ -149,3 +149,15 @@ int platform_distance(const struct platform *want, const struct platform *have)
         return OTHER_ARCHITECTURE;
     return -1;
 }
+
+char *platform_directory(const char *text)
+{
+    struct platform platform;
+    char name[PLATFORM_TEXT_MAX] = "";
+    if (platform_parse(text, &platform, NULL) == 0)
+        platform_format(&platform, name);
+    for (char *p = name; *p; p++)
+        if (*p == '/')
+            *p = '_';
+    return xstrdup(name);
+}

@@ -20,6 +20,8 @@ void platform_host(struct platform *ret);
 int platform_parse(const char *text, struct platform *ret, struct error *err);
 /* From the members of a manifest list or a config; NULL counts as empty. Parts that are too long match nothing. */
 void platform_set(struct platform *platform, const char *os, const char *architecture, const char *variant);
+/* "linux_arm64": of files of this platform beside those of others. Of a text that is none, "". The caller frees. */
+char *platform_directory(const char *text);
 void platform_format(const struct platform *platform, char text[PLATFORM_TEXT_MAX]);
 /*
  * How well an image of platform `have` runs where `want` is asked for: 0 is exact, larger is worse, negative is not at

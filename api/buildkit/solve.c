@@ -31,6 +31,7 @@ static void solve_free(struct solve *solve)
         bk__solve_request__free_unpacked(solve->request, NULL);
     error_clear(&solve->returned);
     solve_release_platforms(solve);
+    tar_writer_free(solve->tree);
     strmap_release(&solve->response);
     strmap_release(&solve->metadata);
     fd_close(solve->cancel_fd);

@@ -23,7 +23,8 @@ struct solve_provenance {
 };
 /* One of the platforms that a build is of. */
 struct solve_platform {
-    char *name; /* as it was asked for; "": this machine's */
+    char *name;      /* as it was asked for; "": this machine's */
+    char *directory; /* of its files */
     struct build_result result;
     int64_t started, ended; /* ns */
 };
@@ -70,6 +71,7 @@ struct solve {
     struct strv bases;                   /* for it: images that FROM named */
     struct cache_set *used;              /* what caches that are written to are made of; NULL: none is */
     int tree_fd;                         /* a file with the resulting files as a tar; -1 */
+    struct tar_writer *tree;             /* into it */
     struct strmap response;              /* exporter_response */
     struct strmap metadata;              /* of a subrequest: result.json ... */
     unsigned steps, cached;              /* that are done */
@@ -175,7 +177,8 @@ void solve_release_platforms(struct solve *solve);
 int solve_export_check(struct solve *solve, struct error *err);
 /* Can they have what the build is of: solve->platforms and provenance? */
 int solve_export_check_result(struct solve *solve, struct error *err);
-int solve_export_prepare(struct solve *solve, struct build_options *options, struct error *err);
+/* Before the build of platform number i; fills in what they want of it. */
+int solve_export_prepare(struct solve *solve, size_t i, struct build_options *options, struct error *err);
 int solve_export(struct solve *solve, struct error *err);
 
 #endif

@@ -79,7 +79,7 @@ static const struct {
     {"rewrite-timestamp", {"true"}},       /* SOURCE_DATE_EPOCH always does */
     {"tar", {"true"}},                     /* of an archive: not a directory */
     {"mode", {"copy"}},                    /* of a directory: what is there stays */
-    {"platform-split", {"true", "false"}}, /* files are of one platform */
+    {"platform-split", {"true", "false"}}, /* is_split() */
     {"name-canonical", {"false"}},
     {"oci-mediatypes", {"true"}}, /* solve_bundle_is_asked_for() */
     {"force-compression", {"false"}},
@@ -140,10 +140,11 @@ static bool is_bundle(const struct solve *solve, const struct exporter *exporter
 static int check_result(const struct solve *solve, const struct exporter *exporter, struct error *err)
 {
     enum kind kind = kinds[exporter->place].kind;
+    const char *split = solve_entry(exporter->attrs, exporter->attr_count, "platform-split");
     bool push = is_true(exporter, "push"), oci = strcmp(exporter->type, "oci") == 0;
-    if (solve->platform_count > 1 && (kind == KIND_TAR || kind == KIND_LOCAL))
-        return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "exporter %s: files of several platforms are not supported",
-                         exporter->type);
+    if (solve->platform_count > 1 && strcmp(split ? split : "", "false") == 0)
+        return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
+                         "exporter %s: platform-split=false is not supported with several platforms", exporter->type);
     if (kind == KIND_ARCHIVE && !oci && (solve->platform_count > 1 || solve->provenance))
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
                          "docker exporter does not currently support exporting manifest lists");
@@ -212,18 +213,35 @@ static int read_names(const struct exporter *exporter, struct reference **ret, s
     return 0;
 }
 
-int solve_export_prepare(struct solve *solve, struct build_options *options, struct error *err)
+/* Each platform's files in a directory of its own. */
+static bool is_split(const struct solve *solve)
+{
+    bool split = solve->platform_count > 1;
+    for (size_t i = 0; i < exporter_count(solve); i++) {
+        struct exporter exporter;
+        split = split || (exporter_at(solve, i, &exporter) && is_true(&exporter, "platform-split"));
+    }
+    return split;
+}
+
+int solve_export_prepare(struct solve *solve, size_t i, struct build_options *options, struct error *err)
 {
     bool image = wants(solve, KIND_IMAGE, KIND_ARCHIVE), tree = wants(solve, KIND_TAR, KIND_LOCAL);
     options->no_image = !image && tree;
     if (!tree)
         return 0;
-    int root = image_store_root_fd(engine_images(solve->engine));
-    fd_close(solve->tree_fd);
-    solve->tree_fd = openat(root, "tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    options->tree = write_tree;
-    options->tree_data = solve;
-    return solve->tree_fd < 0 ? error_errno(err, errno, "keep the build's files") : 0;
+    if (i == 0) {
+        int root = image_store_root_fd(engine_images(solve->engine));
+        fd_close(solve->tree_fd);
+        tar_writer_free(TAKE_PTR(solve->tree));
+        solve->tree_fd = openat(root, "tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (solve->tree_fd < 0)
+            return error_errno(err, errno, "keep the build's files");
+        solve->tree = tar_writer_new(write_tree, solve);
+    }
+    options->tree = solve->tree;
+    options->tree_name = is_split(solve) ? solve->platforms[i].directory : NULL;
+    return 0;
 }
 
 /* ---- images of the store ---- */
@@ -466,6 +484,8 @@ int solve_export(struct solve *solve, struct error *err)
     int r = 0;
     if (!solve->built)
         return 0;
+    if (solve->tree)
+        r = tar_writer_finish(solve->tree, err);
     for (size_t i = 0; i < exporter_count(solve) && r == 0; i++) {
         struct exporter exporter;
         exporter_at(solve, i, &exporter);

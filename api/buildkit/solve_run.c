@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/timestamp.h"
 #include "daemon/build/context_sync.h"
+#include "image/platform.h"
 
 #define UPLOAD_PREFIX "http://buildkit-session/"
 
@@ -199,8 +200,10 @@ static int take_all_named(struct run *run, struct error *err)
 
 void solve_release_platforms(struct solve *solve)
 {
-    for (size_t i = 0; i < solve->platform_count; i++)
+    for (size_t i = 0; i < solve->platform_count; i++) {
         free(solve->platforms[i].name);
+        free(solve->platforms[i].directory);
+    }
     free(TAKE_PTR(solve->platforms));
     solve->platform_count = 0;
     if (solve->provenance) {
@@ -239,8 +242,11 @@ static void note_result(struct run *run, Bk__Entry *const *options, size_t count
     solve_release_platforms(solve);
     solve->platforms = xcalloc(platforms, sizeof(*solve->platforms));
     solve->platform_count = platforms;
-    for (size_t i = 0; i < platforms; i++)
-        solve->platforms[i].name = xstrdup(o->platforms.count > 0 ? o->platforms.items[i] : "");
+    for (size_t i = 0; i < platforms; i++) {
+        const char *name = o->platforms.count > 0 ? o->platforms.items[i] : "";
+        solve->platforms[i].name = xstrdup(name);
+        solve->platforms[i].directory = platform_directory(*name ? name : "linux"); /* the rest is this machine's */
+    }
     if (!o->attested)
         return;
     solve->provenance = xcalloc(1, sizeof(*solve->provenance));
@@ -258,9 +264,8 @@ static int build_platform(struct run *run, struct solve_platform *platform, stru
     struct solve *solve = run->solve;
     struct build_options *o = &run->options.build;
     struct build_events events = solve_events;
-    o->platform = platform->name;
     o->context_fd = run->context.fd;
-    int r = solve_export_prepare(solve, o, err);
+    int r = solve_export_prepare(solve, run->round, o, err);
     if (r < 0)
         return r;
     struct solve_progress *progress =
@@ -281,7 +286,7 @@ static int run_build(struct run *run, struct error *err)
     for (size_t i = 0; i < solve->platform_count && r == 0; i++) {
         struct solve_platform *platform = &solve->platforms[i];
         run->round = (unsigned)i;
-        run->options.build.platform = platform->name;
+        run->options.build.platform = *platform->name ? platform->name : NULL;
         if (i > 0) {
             run_drop_directories(run);
             r = run_take_directories(run, err);

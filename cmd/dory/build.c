@@ -162,9 +162,9 @@ static int prepare(struct build_flags *flags, const char *context, struct build_
         r = read_output(flags, output, err);
     if (r == 0)
         r = build_source_open(context, flags->file, keeps_git(flags), source, err);
-    if (r == 0 && build_is_of_several(flags) && output->kind != OUTPUT_IMAGE)
-        r = error_set(err, ERROR_NOT_IMPLEMENTED, 0,
-                      "--platform %s: files and archives of several platforms are not supported", flags->platform);
+    if (r == 0 && build_is_of_several(flags) && output->kind == OUTPUT_ARCHIVE)
+        r = error_set(err, ERROR_NOT_IMPLEMENTED, 0, "--platform %s: archives of several platforms are not supported",
+                      flags->platform);
     return r < 0 ? r : remove_iidfile(flags, err);
 }
 

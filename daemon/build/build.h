@@ -143,10 +143,10 @@ struct build_options {
     const struct registry_config *registries; /* may be NULL */
     struct build_suppliers suppliers;
 
-    /* Besides the image in the store: the files of the result as a tar. NULL: not wanted. */
-    tar_sink_fn tree;
-    void *tree_data;
-    bool no_image; /* only the tree is wanted */
+    /* Besides the image in the store: the files of the result, which the caller finishes. NULL: not wanted. */
+    struct tar_writer *tree;
+    const char *tree_name; /* of a directory in it that has them; NULL: its top */
+    bool no_image;         /* only the tree is wanted */
 
     bool check_only; /* the rules of --check are looked at and findings told of, nothing is built */
     bool in_order;   /* events of a step come after all of the steps before it */

@@ -148,17 +148,12 @@ static void tell_image(struct build *build)
 
 static int send_tree(struct build *build, const struct build_state *state, struct error *err)
 {
-    const struct pack_options options = {.contents_only = true};
-    if (state->base == NULL && state->layer_count == 0) {
-        CLEANUP_TAR_WRITER struct tar_writer *empty = tar_writer_new(build->options->tree, build->options->tree_data);
-        return tar_writer_finish(empty, err);
-    }
+    const struct build_options *o = build->options;
+    const struct pack_options options = {.contents_only = true, .name = o->tree_name != NULL ? o->tree_name : ""};
+    if (state->base == NULL && state->layer_count == 0)
+        return 0;
     CLEANUP_CLOSE int view = build_state_view(build, state, false, err);
-    if (view < 0)
-        return view;
-    CLEANUP_TAR_WRITER struct tar_writer *writer = tar_writer_new(build->options->tree, build->options->tree_data);
-    int r = pack_tree(writer, view, &options, err);
-    return r < 0 ? r : tar_writer_finish(writer, err);
+    return view < 0 ? view : pack_tree(o->tree, view, &options, err);
 }
 
 /* ---- The cache ---- */

@@ -63,10 +63,22 @@ END
     echo "$output"
     [[ $output == *"linux/$OTHER"*"only-$OTHER"* ]]
     run -1 dory image inspect "$REGISTRY/both:2"
-    run -1 dory build --platform "$BOTH" -o "$C/out" "$C"
-    [[ $output == *"files and archives of several platforms are not supported"* ]]
+    run -1 dory build --platform "$BOTH" -o "type=oci,dest=$C/archive.tar" "$C"
+    [[ $output == *"archives of several platforms are not supported"* ]]
     run -1 dory build --platform "linux/$OWN,linux/$OWN" "$C"
     [[ $output == *"linux/$OWN is given twice"* ]]
+}
+
+@test "files of each platform are in its directory" {
+    printf 'FROM scratch\nARG TARGETPLATFORM\nARG TARGETARCH\nCOPY only-$TARGETARCH /only\n' >"$C/Dockerfile"
+    echo "$OWN" >"$C/only-$OWN"
+    echo "$OTHER" >"$C/only-$OTHER"
+    dory build --platform "$BOTH" -o "$C/out" "$C"
+    [ "$(cat "$C/out/linux_$OWN/only" "$C/out/linux_$OTHER/only" | xargs)" = "$OWN $OTHER" ]
+    dory build --platform "$BOTH" -o - "$C" >"$C/out.tar"
+    [ "$(tar -tf "$C/out.tar" | grep -c '/only$')" = 2 ]
+    dory build -o "$C/one" "$C"
+    [ "$(cat "$C/one/only")" = "$OWN" ]
 }
 
 @test "--cache-to a registry, and --cache-from it on a machine that has nothing" {

@@ -186,7 +186,7 @@ file() {
     dory pull -q "$REGISTRY/proven:2"
     [ "$(file "$REGISTRY/proven:2" "linux/$OWN" /only)" = "$OWN" ]
     # An archive has it as well.
-    build --provenance=true -o "type=oci,dest=$C.tar" "$C"
+    build --attest type=provenance,mode=min -o "type=oci,dest=$C.tar" "$C"
     tar -xOf "$C.tar" "blobs/sha256/$(tar -xOf "$C.tar" index.json | jq -r '.manifests[0].digest' | cut -d: -f2)" |
         jq -e '.manifests[1].annotations."vnd.docker.reference.type" == "attestation-manifest"'
     # Not asked for it is not there, as with docker's own store.
@@ -202,6 +202,23 @@ file() {
     tar -tf "$C.tar" | grep -qx index.json
 }
 
+@test "files of several platforms are beside each other, in a directory and in a tar" {
+    build --platform "$BOTH" -o "type=local,dest=$C.out" -o "type=tar,dest=$C.tar" "$C"
+    [ "$(ls "$C.out" | sort | xargs)" = "$(printf 'linux_%s\n' "$OWN" "$OTHER" | sort | xargs)" ]
+    mkdir "$C.unpacked"
+    tar -C "$C.unpacked" -xf "$C.tar"
+    for arch in "$OWN" "$OTHER"; do
+        [ "$(cat "$C.out/linux_$arch/only")" = "$arch" ]
+        [ "$(cat "$C.out/linux_$arch/for")" = "for $arch" ]
+        diff -r "$C.out/linux_$arch" "$C.unpacked/linux_$arch"
+    done
+    # One alone is at the top, unless it is to be in its directory, too.
+    build -o "type=local,dest=$C.one" "$C"
+    [ "$(cat "$C.one/only")" = "$OWN" ]
+    build -o "type=local,dest=$C.split,platform-split=true" "$C"
+    [ "$(cat "$C.split/linux_$OWN/only")" = "$OWN" ]
+}
+
 @test "what is not done is refused by name" {
     run -1 build --sbom=true -t "$REGISTRY/refused:1" --push "$C"
     echo "$output"
@@ -209,8 +226,8 @@ file() {
     run -1 build --provenance=true -t refused "$C"
     echo "$output"
     [[ $output == *"attestations are kept in registries and oci archives"* ]]
-    run -1 build --platform "$BOTH" -o "type=local,dest=$C.out" "$C"
-    [[ $output == *"files of several platforms are not supported"* ]]
+    run -1 build --platform "$BOTH" -o "type=local,dest=$C.out,platform-split=false" "$C"
+    [[ $output == *"platform-split=false is not supported"* ]]
     run -1 build --platform "$BOTH" -o "type=docker,dest=$C.tar" "$C"
     echo "$output"
     [[ $output == *"manifest lists"* ]]
