@@ -166,21 +166,35 @@ int images_attestations(struct api_request *request, struct engine *engine, stru
     return r < 0 ? r : error_set(err, ERROR_NOT_IMPLEMENTED, 0, "attestations of images are not kept");
 }
 
-/* One row; the newest one is the image itself. */
-static void write_history(struct json_writer *w, const struct image *image, const struct image_history *row,
-                          int64_t size, bool newest)
+/* One row; `of` is the image whose newest row it is, or NULL. */
+static void write_history(struct json_writer *w, const struct image *of, const struct image_history *row, int64_t size)
 {
     json_begin_object(w);
     json_member_string(w, "Comment", row->comment);
     json_member_int(w, "Created", row->created / NS_PER_S);
     json_member_string(w, "CreatedBy", row->created_by);
-    json_member_string(w, "Id", newest ? image->id : "<missing>");
+    json_member_string(w, "Id", of != NULL ? of->id : "<missing>");
     json_member_int(w, "Size", size);
-    if (newest && image->repo_tags.count > 0)
-        write_names(w, "Tags", &image->repo_tags);
+    if (of != NULL && of->repo_tags.count > 0)
+        write_names(w, "Tags", &of->repo_tags);
     else
         json_member_null(w, "Tags");
     json_end_object(w);
+}
+
+/* The image that `child` was made from and whose rows are its older ones, as far as it is still here. */
+static struct image *history_parent(struct engine *engine, const struct image *child)
+{
+    struct image *parent = NULL;
+
+    if (child->parent == NULL || *child->parent == '\0' ||
+        image_lookup(engine_images(engine), child->parent, &parent, NULL) < 0)
+        return NULL;
+    if (parent->history_count >= child->history_count) {
+        image_unref(parent);
+        return NULL;
+    }
+    return parent;
 }
 
 int images_history(struct api_request *request, struct engine *engine, struct error *err)
@@ -196,11 +210,21 @@ int images_history(struct api_request *request, struct engine *engine, struct er
     json_writer_init(&w, &out);
     json_begin_array(&w);
     layer = image->diff_ids.count;
+    CLEANUP_IMAGE struct image *next = NULL; /* the ancestor whose rows come next */
     for (size_t i = image->history_count; i > 0; i--) {
         const struct image_history *row = &image->history[i - 1];
         int64_t size = !row->empty_layer && layer > 0 ? image->layer_sizes[--layer] : 0;
+        const struct image *of = i == image->history_count ? image : next;
 
-        write_history(&w, image, row, size, i == image->history_count);
+        if (of != NULL && of->history_count != i)
+            of = NULL;
+        write_history(&w, of, row, size);
+        if (of != NULL) {
+            struct image *parent = history_parent(engine, of);
+
+            image_unref(next);
+            next = parent;
+        }
     }
     json_end_array(&w);
     return api_reply_json(request, 200, &out);

@@ -24,8 +24,8 @@
 #define CONNECTION_MEMORY ((size_t)32 * 1024)
 #define CONNECTIONS_MAX 4096
 /* How much of a body is still taken in after the handler has answered, so that the client reads the answer instead of
- * a reset. */
-#define DRAIN_MAX ((size_t)1024 * 1024)
+ * a reset: docker's client does not look for one when it cannot write on (an import with a wrong --change). */
+#define DRAIN_MAX ((size_t)256 * 1024 * 1024)
 #define LISTENERS_MAX 32
 /* The memory of answers from that size on goes back to the system at once. */
 #define LARGE_REPLY ((size_t)256 * 1024)

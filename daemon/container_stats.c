@@ -67,12 +67,17 @@ static void put_cpu(struct json_writer *w, const char *key, const struct stats_s
     json_end_object(w);
 }
 
-static void put_memory(struct json_writer *w, const struct runtime_stats_detail *d)
+/* Nothing of a container that does not run. */
+static void put_memory(struct json_writer *w, const struct runtime_stats_detail *d, bool running)
 {
     const struct runtime_stats *s = &d->sum;
     uint64_t limit = s->memory_limit == 0 || s->memory_limit > host_memory() ? host_memory() : s->memory_limit;
     json_key(w, "memory_stats");
     json_begin_object(w);
+    if (!running) {
+        json_end_object(w);
+        return;
+    }
     member_uint(w, "usage", s->memory_usage);
     if (!d->v2)
         member_uint(w, "max_usage", s->memory_max_usage);
@@ -261,7 +266,7 @@ int container_stats(struct engine *engine, struct container *c, struct stats_sam
     json_end_object(&w);
     put_cpu(&w, "cpu_stats", &now);
     put_cpu(&w, "precpu_stats", previous ? previous : &zero);
-    put_memory(&w, &stats);
+    put_memory(&w, &stats, pid != 0);
     json_member_string(&w, "name", name);
     json_member_string(&w, "id", c->id);
     json_member_string(&w, "os_type", "linux");

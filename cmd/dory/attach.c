@@ -104,6 +104,7 @@ static int run_attach(struct cli *cli, void *data, const struct strv *arguments,
     struct session session;
     prepare(cli, flags, container, !flags->no_stdin, &session);
     bool detached = false;
+    session.redraw = true;
     r = attached(cli, &session, false, &detached, err);
     return detached ? error_set(err, ERROR_CANCELLED, 0, "read escape sequence") : r;
 }

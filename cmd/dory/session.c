@@ -81,7 +81,7 @@ int session_attach(struct session *session, struct error *err)
 }
 
 /* A window that vanished or a container that ended meanwhile is no reason to complain. */
-static void send_size(struct session *session)
+static void send_size(struct session *session, unsigned more)
 {
     struct winsize size;
     if (!session->tty || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row == 0)
@@ -89,7 +89,7 @@ static void send_size(struct session *session)
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
     strbuf_adds(&path, session->exec ? "/exec/" : "/containers/");
     client_path_escape(&path, session->exec ? session->exec : session->container);
-    strbuf_addf(&path, "/resize?h=%d&w=%d", size.ws_row, size.ws_col);
+    strbuf_addf(&path, "/resize?h=%u&w=%u", size.ws_row + more, size.ws_col + more);
     struct client_request request = {.method = "POST", .path = strbuf_str(&path)};
     client_call(session->client, &request, NULL, NULL, NULL, NULL);
 }
@@ -102,13 +102,15 @@ void session_started(struct session *session)
         cfmakeraw(&raw);
         state->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
     }
-    send_size(session);
+    if (session->redraw)
+        send_size(session, 1);
+    send_size(session, 0);
 }
 
 static void forward_signal(struct session *session, int signal)
 {
     if (signal == SIGWINCH) {
-        send_size(session);
+        send_size(session, 0);
         return;
     }
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;

@@ -15,6 +15,7 @@ struct session {
     const char *exec;      /* id of an exec that attaching starts; NULL: the container itself */
     bool tty, use_stdin, use_stdout, use_stderr, forward_signals;
     const char *detach_keys; /* NULL: the default */
+    bool redraw; /* what runs in the terminal already shall draw itself again: it is told of another size first */
     struct client_stream stream;
     /* private */
     struct session_state *state;

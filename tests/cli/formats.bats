@@ -185,6 +185,12 @@ teardown_file() {
     [ "$(dory history -q --no-trunc busybox | head -1)" = "$(dory inspect -f '{{.Id}}' busybox)" ]
     [[ $(dory history -H=false --format '{{.Size}} {{.CreatedAt}} {{.CreatedSince}}' busybox) =~ ^[0-9]+\ [0-9-]{10}T[0-9:]{8}(Z|[+-][0-9:]{5})\ [0-9-]{10}T ]]
     [ "$(dory history --format json busybox | jq -r .Comment)" = "$(dory history --format '{{.Comment}}' busybox)" ]
+    # The rows of the image that it was made from carry that one's name.
+    dory create --name historic busybox >/dev/null
+    id=$(dory commit -m second historic historic:2)
+    [ "$(dory history -q --no-trunc historic:2)" = "$id"$'\n'"$(dory inspect -f '{{.Id}}' busybox)" ]
+    dory rm historic >/dev/null
+    dory rmi historic:2 >/dev/null
     run --separate-stderr dory history nope
     [ "$status" -eq 1 ]
     [[ $stderr == *"No such image: nope:latest" ]]

@@ -52,6 +52,23 @@ on_terminal() {
     [ "$(dory pull -q "$REGISTRY/big:1")" = "$REGISTRY/big:1" ]
 }
 
+@test "what runs in a terminal is drawn again for who attaches, also when the size is the same" {
+    dory run -dt --name drawn busybox sh -c 'trap "stty size" WINCH; while :; do sleep 0.1; done' >/dev/null
+    for ((i = 0; i < 600; i++)); do
+        curl -s --unix-socket "$ENV_DIR/dory.sock" -X POST "http://d/containers/drawn/resize?h=40&w=80"
+        [[ $(dory logs drawn) != *"40 80"* ]] || break
+        sleep 0.1
+        curl -s --unix-socket "$ENV_DIR/dory.sock" -X POST "http://d/containers/drawn/resize?h=10&w=20"
+        sleep 0.1
+    done
+    [[ $(dory logs drawn) == *"40 80"* ]]
+    on_terminal --columns 80 --until "40 80" "$ENV_CLI" attach drawn
+    echo "$status: $output"
+    [ "$status" -ne 99 ]
+    [[ $output == *"40 80"* ]]
+    dory rm -f drawn >/dev/null
+}
+
 @test "stats is drawn again and again on a terminal, until it is interrupted" {
     on_terminal --until $'\e[H' --times 3 "$ENV_CLI" stats
     [ "$status" -eq 130 ]

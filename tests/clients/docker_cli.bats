@@ -152,6 +152,16 @@ clis() {
     done
 }
 
+@test "what is refused before its upload ends is told, not that the pipe broke" {
+    truncate -s 20M "$BATS_FILE_TMPDIR/zeros"
+    for docker in $(clis); do
+        run "$docker" import -c 'FOO x' "$BATS_FILE_TMPDIR/zeros"
+        echo "$output"
+        [ "$status" -eq 1 ]
+        [[ $output == *"FOO is not a valid change command"* ]]
+    done
+}
+
 @test "what is missing says so" {
     for docker in $(clis); do
         run "$docker" swarm init
