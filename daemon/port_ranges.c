@@ -3,24 +3,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/parse.h"
 #include "daemon/host_config.h"
 
+/* In any case; "" is tcp. NULL: there is none of that name. */
+static const char *find_protocol(const char *name)
+{
+    static const char *const names[] = {"tcp", "udp", "sctp"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcasecmp(name, names[i]) == 0)
+            return names[i];
+    return *name ? NULL : "tcp";
+}
+
 int port_range_parse(const char *text, struct port_range *ret, struct error *err)
 {
     size_t size = strcspn(text, "/");
-    const char *protocol = text[size] ? text + size + 1 : "tcp";
-    if (strcmp(protocol, "tcp") != 0 && strcmp(protocol, "udp") != 0 && strcmp(protocol, "sctp") != 0)
-        return error_set(err, ERROR_INVALID, 0, "invalid proto: %s", protocol);
+    const char *protocol = find_protocol(text[size] ? text + size + 1 : "");
+    if (protocol == NULL)
+        return error_set(err, ERROR_INVALID, 0, "invalid proto: %s", text + size + 1);
     char numbers[PORT_NAME_SIZE];
-    int64_t first, last;
+    uint64_t first, last = 0;
     snprintf(numbers, sizeof(numbers), "%.*s", size < sizeof(numbers) ? (int)size : 0, text);
     char *dash = strchr(numbers, '-');
     if (dash != NULL)
         *dash++ = '\0';
-    if (parse_int64(numbers, 1, UINT16_MAX, &first) < 0 ||
-        (dash != NULL && parse_int64(dash, first, UINT16_MAX, &last) < 0))
+    if (parse_uint64(numbers, UINT16_MAX, &first) < 0 || first == 0 ||
+        (dash != NULL && (parse_uint64(dash, UINT16_MAX, &last) < 0 || last < first)))
         return error_set(err, ERROR_INVALID, 0, "invalid port specification: \"%s\"", text);
     *ret = (struct port_range){.first = (uint16_t)first, .last = dash ? (uint16_t)last : (uint16_t)first};
     snprintf(ret->protocol, sizeof(ret->protocol), "%s", protocol);

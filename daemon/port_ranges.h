@@ -11,7 +11,7 @@
 
 #define PORT_NAME_SIZE 24
 
-/* "80/tcp", "80", "8000-8010/udp". */
+/* "80/tcp", "80", "8000-8010/UDP". */
 struct port_range {
     uint16_t first, last;
     char protocol[5];

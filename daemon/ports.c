@@ -24,8 +24,9 @@ static int parse_host_port(const char *text, uint16_t *ret_first, uint16_t *ret_
     char *dash = strchr(numbers, '-');
     if (dash != NULL)
         *dash++ = '\0';
-    int64_t first, last;
-    if (parse_int64(numbers, 0, 65535, &first) < 0 || (dash != NULL && parse_int64(dash, first, 65535, &last) < 0))
+    uint64_t first, last = 0;
+    if (parse_uint64(numbers, UINT16_MAX, &first) < 0 ||
+        (dash != NULL && (parse_uint64(dash, UINT16_MAX, &last) < 0 || last < first)))
         return error_set(err, ERROR_INVALID, 0, "invalid port specification: \"%s\"", text);
     *ret_first = (uint16_t)first;
     *ret_last = dash ? (uint16_t)last : (uint16_t)first;

@@ -89,6 +89,18 @@ static int parse_port6(const struct gateways *g, const struct network_port *port
     return 0;
 }
 
+/* "::ffff:127.0.0.1" is an address of IPv4. */
+static bool is_mapped(const char *text, uint32_t *ret)
+{
+    struct in6_addr address;
+    if (inet_pton(AF_INET6, text, &address) != 1 || !IN6_IS_ADDR_V4MAPPED(&address)) {
+        return false;
+    }
+    memcpy(ret, address.s6_addr + 12, sizeof(*ret));
+    *ret = ntohl(*ret);
+    return true;
+}
+
 static int parse_port(const struct gateways *g, const struct network_port *port, struct meaning *ret, struct error *err)
 {
     bool ipv4 = endpoint_publishes(g->v4), ipv6 = endpoint_publishes(g->v6) && !g->v6->network->no_rules6;
@@ -109,10 +121,11 @@ static int parse_port(const struct gateways *g, const struct network_port *port,
     ret->request6.ipv6 = true;
     ret->request4.routed = ipv4 && g->v4->network->gateway_mode == GATEWAY_ROUTED;
     ret->request6.routed = ipv6 && g->v6->network->gateway_mode6 == GATEWAY_ROUTED;
-    if (strchr(port->host_address, ':')) {
+    if (strchr(port->host_address, ':') && !is_mapped(port->host_address, &ret->request4.host_address)) {
         return parse_port6(g, port, ret, err);
     }
-    if (port->host_address[0] && ipam_parse_address(port->host_address, &ret->request4.host_address) < 0) {
+    if (port->host_address[0] && !strchr(port->host_address, ':') &&
+        ipam_parse_address(port->host_address, &ret->request4.host_address) < 0) {
         return error_set(err, ERROR_INVALID, 0, "invalid IP address: %s", port->host_address);
     }
     ret->v4 = ipv4;

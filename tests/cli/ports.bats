@@ -64,6 +64,17 @@ host_port() { # container: of its port 80
     [[ "$(dory network inspect -f '{{(index .IPAM.Config 0).Subnet}}' one)" == 10.219.*/26 ]] # the daemon's pool
 }
 
+@test "a host address of IPv4 may be written as one of IPv6, and protocols in capitals" {
+    run curl -s -X POST -H 'Content-Type: application/json' --unix-socket "$ENV_DIR/dory.sock" 'http://d/containers/create?name=written' \
+        -d '{"Image":"busybox","Cmd":["sleep","1000"],"ExposedPorts":{"80/TCP":{}},"HostConfig":{"PortBindings":{"80/TCP":[{"HostIp":"::ffff:127.0.0.1"}]}}}'
+    [[ "$output" == *'"Id"'* ]]
+    dory start written
+    [[ "$(dory port written)" == "80/tcp -> 127.0.0.1:"* ]]
+    run curl -s -X POST -H 'Content-Type: application/json' --unix-socket "$ENV_DIR/dory.sock" 'http://d/containers/create' \
+        -d '{"Image":"busybox","HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"+80"}]}}}'
+    [[ "$output" == *'invalid port specification: \"+80\"'* ]]
+}
+
 @test "ports follow the network that is the way out" {
     dory network create --subnet "$SUBNET.0/24" bb >/dev/null
     dory network create --subnet "$OTHER.0/24" aa >/dev/null

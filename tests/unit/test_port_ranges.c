@@ -24,13 +24,17 @@ static void a_range_has_its_numbers_and_its_protocol(void **state)
     assert_int_equal(port_range_parse("8000-65535/sctp", &r, &err), 0);
     assert_int_equal(r.last, 65535);
     assert_string_equal(r.protocol, "sctp");
+    assert_int_equal(port_range_parse("53/UDP", &r, &err), 0);
+    assert_string_equal(r.protocol, "udp");
+    assert_int_equal(port_range_parse("53/", &r, &err), 0);
+    assert_string_equal(r.protocol, "tcp");
     static const char *const wrong[] = {"",          "/tcp",
                                         "0/tcp",     "65536/tcp",
                                         "80-79/tcp", "80/icmp",
                                         "80/tcp ",   "-80/tcp",
                                         "80-/udp",   "a",
                                         "1-2-3/tcp", " 80/tcp",
-                                        "80/",       "000000000000000000000000000000000000000080/tcp"};
+                                        "+80/tcp",   "000000000000000000000000000000000000000080/tcp"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         if (port_range_parse(wrong[i], &r, &err) == 0) {
             fail_msg("\"%s\" was taken", wrong[i]);
