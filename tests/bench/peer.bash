@@ -56,7 +56,7 @@ peer_stop() {
     env_wait_gone "$DK_PID" || true
     iptables-restore <"$DK/iptables"
     ip link del "$DK_BRIDGE" 2>/dev/null || true
-    umount -R -l "$DK/run" 2>/dev/null || true
+    awk -v below="$DK/" 'index($2, below) == 1 {print $2}' /proc/mounts | sort -r | while read -r i; do umount -l "$i" || true; done
     find /sys/fs/cgroup -depth -type d -path "*/$DK_BRIDGE*" -exec rmdir {} + 2>/dev/null || true
     rm -rf "$DK" 2>/dev/null || true
     DK=
