@@ -252,3 +252,21 @@ blobs() {
         [[ $output == *"$app"*"linux/$OWN"*"linux/s390x"* ]]
     done
 }
+
+@test "services of one image name for two platforms have each its own, and stay when nothing changes" {
+    local app=$REGISTRY/app:1 before
+    mkdir "$BATS_TEST_TMPDIR/two"
+    cat >"$BATS_TEST_TMPDIR/two/compose.yaml" <<END
+services:
+  own: {image: "$app", command: [/x]}
+  other: {image: "$app", command: [/x], platform: linux/s390x}
+END
+    cd "$BATS_TEST_TMPDIR/two"
+    dory compose create
+    [ "$(dory inspect -f '{{.Image}}' two-own-1)" = "$(id "$app" "linux/$OWN")" ]
+    [ "$(dory inspect -f '{{.Image}}' two-other-1)" = "$(id "$app" linux/s390x)" ]
+    before=$(dory ps -aq --no-trunc | sort)
+    run -0 dory compose create
+    [[ $output != *Pull* && $output != *Recreate* ]]
+    [ "$(dory ps -aq --no-trunc | sort)" = "$before" ]
+}

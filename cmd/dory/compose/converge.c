@@ -385,13 +385,15 @@ static int find_images(struct app *app, struct error *err)
 {
     for (size_t i = 0; i < app->count; i++) { /* asked first, as the answers move while they come */
         CLEANUP_FREE char *name = model_image(&app->project, app->services[i].name);
-        int r = compose_images_get(app->cli, &app->images, name, NULL, err);
+        int r = compose_images_get(app->cli, &app->images, name,
+                                   compose_platform(&app->project, app->services[i].config), NULL, err);
         if (r < 0)
             return r;
     }
     for (size_t i = 0; i < app->count; i++) {
         CLEANUP_FREE char *name = model_image(&app->project, app->services[i].name);
-        compose_images_get(app->cli, &app->images, name, &app->services[i].image, NULL);
+        compose_images_get(app->cli, &app->images, name, compose_platform(&app->project, app->services[i].config),
+                           &app->services[i].image, NULL);
     }
     return 0;
 }

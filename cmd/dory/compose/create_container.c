@@ -253,13 +253,10 @@ static int post_create(struct cli *cli, const struct creation *creation, const c
                        struct json **ret, struct error *err)
 {
     const struct app_service *service = creation->container->service;
-    const char *platform = json_get_string(service->config, "platform");
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
-    if (!platform)
-        platform = strv_env_get(&creation->app->project.environment, "DOCKER_DEFAULT_PLATFORM");
     strbuf_adds(&path, "/containers/create");
     client_query_add(&path, "name", name);
-    client_query_add(&path, "platform", platform);
+    client_query_add(&path, "platform", compose_platform(&creation->app->project, service->config));
     struct client_request request = {
         .method = "POST", .path = strbuf_str(&path), .body = body->data, .body_size = body->size};
     return client_json(cli_client(cli), &request, ret, err);

@@ -166,7 +166,7 @@ static int collect_images(struct app *app, const struct down_flags *flags, bool 
         CLEANUP_FREE char *name = model_image(&app->project, services->object.keys[i]);
         if (!all && json_get_string(&services->object.values[i], "image"))
             continue;
-        r = compose_images_get(app->cli, &app->images, name, &image, err);
+        r = compose_images_get(app->cli, &app->images, name, NULL, &image, err);
         if (r == 0 && image->id)
             add_image_name(names, name);
     }

@@ -15,6 +15,7 @@ void compose_images_release(struct compose_images *images)
 {
     for (size_t i = 0; i < images->count; i++) {
         free(images->items[i].name);
+        free(images->items[i].platform);
         free(images->items[i].id);
         json_free(images->items[i].inspect);
     }
@@ -22,7 +23,13 @@ void compose_images_release(struct compose_images *images)
     *images = (struct compose_images){0};
 }
 
-static int inspect(struct cli *cli, struct compose_image *image, struct error *err)
+const char *compose_platform(const struct compose_project *project, const struct json *service)
+{
+    const char *platform = json_get_string(service, "platform");
+    return platform ? platform : strv_env_get(&project->environment, "DOCKER_DEFAULT_PLATFORM");
+}
+
+static int inspect_platform(struct cli *cli, struct compose_image *image, const char *platform, struct error *err)
 {
     CLEANUP_STRBUF struct strbuf path = STRBUF_INIT;
     struct error failure = {0};
@@ -33,6 +40,7 @@ static int inspect(struct cli *cli, struct compose_image *image, struct error *e
     strbuf_adds(&path, "/images/");
     client_path_escape(&path, image->name);
     strbuf_adds(&path, "/json");
+    client_query_add(&path, "platform", platform);
     int r =
         client_json(cli_client(cli), &(struct client_request){.path = strbuf_str(&path)}, &image->inspect, &failure);
     if (r == 0)
@@ -40,24 +48,36 @@ static int inspect(struct cli *cli, struct compose_image *image, struct error *e
     return r == 0 || failure.kind == ERROR_NOT_FOUND ? 0 : error_propagate(err, &failure);
 }
 
-static struct compose_image *find(struct compose_images *images, const char *name)
+/* What is there for another platform is told, too: it may run all the same, which the creation says. */
+static int inspect(struct cli *cli, struct compose_image *image, struct error *err)
+{
+    int r = inspect_platform(cli, image, image->platform, err);
+    return r == 0 && !image->id && image->platform ? inspect_platform(cli, image, NULL, err) : r;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static struct compose_image *find(struct compose_images *images, const char *name, const char *platform)
 {
     for (size_t i = 0; i < images->count; i++) {
-        if (strcmp(images->items[i].name, name) == 0)
+        if (strcmp(images->items[i].name, name) == 0 && is_same(images->items[i].platform, platform))
             return &images->items[i];
     }
     return NULL;
 }
 
-int compose_images_get(struct cli *cli, struct compose_images *images, const char *name,
+int compose_images_get(struct cli *cli, struct compose_images *images, const char *name, const char *platform,
                        const struct compose_image **ret, struct error *err)
 {
-    struct compose_image *image = find(images, name);
+    struct compose_image *image = find(images, name, platform);
     int r = 0;
     if (!image) {
         xgrow((void **)&images->items, images->count, &images->capacity, sizeof(*images->items));
         image = &images->items[images->count++];
-        *image = (struct compose_image){.name = xstrdup(name)};
+        *image = (struct compose_image){.name = xstrdup(name), .platform = xstrdup(platform)};
         r = inspect(cli, image, err);
     }
     if (ret)
@@ -66,10 +86,11 @@ int compose_images_get(struct cli *cli, struct compose_images *images, const cha
 }
 
 /* Asks again after a pull or a build. */
-static int refresh(struct cli *cli, struct compose_images *images, const char *name, struct error *err)
+static int refresh(struct cli *cli, struct compose_images *images, const char *name, const char *platform,
+                   struct error *err)
 {
-    struct compose_image *image = find(images, name);
-    return image ? inspect(cli, image, err) : compose_images_get(cli, images, name, NULL, err);
+    struct compose_image *image = find(images, name, platform);
+    return image ? inspect(cli, image, err) : compose_images_get(cli, images, name, platform, NULL, err);
 }
 
 /* ---- pulling ---- */
@@ -211,7 +232,7 @@ struct pulls {
 static void add_pull(struct pulls *pulls, const char *event, const char *image, const char *platform, bool optional)
 {
     for (size_t i = 0; i < pulls->count; i++) {
-        if (strcmp(pulls->items[i].image, image) == 0)
+        if (strcmp(pulls->items[i].image, image) == 0 && is_same(pulls->items[i].platform, platform))
             return;
     }
     xgrow((void **)&pulls->items, pulls->count, &pulls->capacity, sizeof(*pulls->items));
@@ -225,10 +246,8 @@ static int collect_pulls(struct cli *cli, const struct compose_project *project,
     const struct json *service = compose_service(project, name), *volumes = json_get(service, "volumes");
     const struct compose_image *image;
     CLEANUP_FREE char *reference = model_image(project, name);
-    const char *platform = json_get_string(service, "platform");
-    if (!platform)
-        platform = strv_env_get(&project->environment, "DOCKER_DEFAULT_PLATFORM");
-    int r = compose_images_get(cli, images, reference, &image, err);
+    const char *platform = compose_platform(project, service);
+    int r = compose_images_get(cli, images, reference, platform, &image, err);
     if (r == 0 && !fits_platform(service, image)) {
         free(((struct compose_image *)image)->id);
         ((struct compose_image *)image)->id = NULL;
@@ -240,7 +259,7 @@ static int collect_pulls(struct cli *cli, const struct compose_project *project,
                    *source = json_get_string(json_at(volumes, i), "source");
         if (!type || !source || strcmp(type, "image") != 0)
             continue;
-        r = compose_images_get(cli, images, source, &image, err);
+        r = compose_images_get(cli, images, source, NULL, &image, err);
         CLEANUP_FREE char *event = xasprintf("%s:volume %zu", name, i);
         if (r == 0 && !image->id)
             add_pull(pulls, event, source, NULL, false);
@@ -276,7 +295,7 @@ static int pull_required(struct cli *cli, const struct compose_project *project,
         r = pull_all(cli, policy, board, &pulls, err);
     for (size_t i = 0; i < pulls.count; i++) {
         if (r == 0 && !board->dry_run)
-            r = refresh(cli, images, pulls.items[i].image, err);
+            r = refresh(cli, images, pulls.items[i].image, pulls.items[i].platform, err);
         free(pulls.items[i].event);
         free(pulls.items[i].image);
     }
@@ -325,15 +344,17 @@ static int build_required(struct cli *cli, const struct compose_project *project
     for (size_t i = 0; r == 0 && i < order.count; i++) {
         const struct compose_image *image;
         CLEANUP_FREE char *name = model_image(project, order.items[i]);
-        r = compose_images_get(cli, images, name, &image, err);
-        if (r < 0 || !must_build(compose_service(project, order.items[i]), image))
+        const struct json *service = compose_service(project, order.items[i]);
+        const char *platform = compose_platform(project, service);
+        r = compose_images_get(cli, images, name, platform, &image, err);
+        if (r < 0 || !must_build(service, image))
             continue;
         if (!board->dry_run)
             r = compose_build_service(cli, project, order.items[i], &options, NULL, err);
         if (r == 0)
             board_event(board, order.items[i], BOARD_DONE, "Built");
         if (r == 0 && !board->dry_run)
-            r = refresh(cli, images, name, err);
+            r = refresh(cli, images, name, platform, err);
     }
     board_finish(board);
     return r;

@@ -31,9 +31,10 @@ void compose_build_dependencies(const struct json *service, struct strv *out);
 void compose_build_arguments(const struct compose_project *project, const struct json *build, const struct strv *given,
                              struct strv *out);
 
-/* An image of the daemon. */
+/* An image of the daemon. A name may stand for several platforms: it is the one that is asked for, if that is there. */
 struct compose_image {
-    char *name, *id; /* id NULL: the daemon has none of that name */
+    char *name, *platform; /* platform NULL: any */
+    char *id;              /* NULL: the daemon has none of that name */
     struct json *inspect;
 };
 struct compose_images {
@@ -42,8 +43,10 @@ struct compose_images {
 };
 #define CLEANUP_COMPOSE_IMAGES CLEANUP(compose_images_release)
 void compose_images_release(struct compose_images *images);
-/* Asks the daemon, or what it said before. *ret lives until the next call. */
-int compose_images_get(struct cli *cli, struct compose_images *images, const char *name,
+/* The platform that a service asks for: its own, or DOCKER_DEFAULT_PLATFORM; NULL: none. */
+const char *compose_platform(const struct compose_project *project, const struct json *service);
+/* Asks the daemon, or what it said before. platform may be NULL. *ret lives until the next call. */
+int compose_images_get(struct cli *cli, struct compose_images *images, const char *name, const char *platform,
                        const struct compose_image **ret, struct error *err);
 
 struct compose_images_policy {

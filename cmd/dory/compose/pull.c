@@ -178,7 +178,7 @@ static int is_present(struct cli *cli, struct compose_images *images, const char
 {
     const struct compose_image *image;
     CLEANUP(reference_release) struct reference reference = {0};
-    int r = compose_images_get(cli, images, name, &image, err);
+    int r = compose_images_get(cli, images, name, NULL, &image, err);
     if (r < 0)
         return r;
     *ret = false;

@@ -306,7 +306,9 @@ static int ensure_image(struct app *app, const struct run_flags *flags, struct a
     CLEANUP_FREE char *image = model_image(&app->project, service->name);
     strv_add(&names, service->name);
     int r = compose_images_ensure(app->cli, &app->project, &names, &policy, &app->board, &app->images, err);
-    return r < 0 ? r : compose_images_get(app->cli, &app->images, image, &service->image, err);
+    return r < 0 ? r
+                 : compose_images_get(app->cli, &app->images, image, compose_platform(&app->project, service->config),
+                                      &service->image, err);
 }
 
 /* Behind those that it depends on, for which app_take_services() left room. */
