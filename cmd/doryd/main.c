@@ -2,12 +2,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 
 #include "api/authz.h"
 #include "base/log.h"
 #include "cmd/doryd/boot.h"
 #include "cmd/doryd/options.h"
 #include "cmd/doryd/version.h"
+#include "daemon/engine.h"
+#include "daemon/events.h"
 #include "daemon/userns_remap.h"
 
 /* One more is the first that asks; who insists does not want to wait for containers. */
@@ -49,8 +52,22 @@ static void allow_insisting(const sigset_t *set)
     pthread_sigmask(SIG_UNBLOCK, set, NULL);
 }
 
-static void reload(struct daemon_options *options, int argc, char **argv)
+/* As docker's event "reload", whose attributes are the settings. */
+static void tell_reload(const struct boot *boot)
 {
+    CLEANUP_STRMAP struct strmap attributes = STRMAP_INIT;
+    struct utsname host = {0};
+
+    daemon_options_describe(boot->options, &attributes);
+    uname(&host);
+    strmap_set(&attributes, "name", host.nodename);
+    strmap_sort(&attributes);
+    events_publish(engine_events(boot->engine), "daemon", "reload", engine_id(boot->engine), &attributes);
+}
+
+static void reload(const struct boot *boot, int argc, char **argv)
+{
+    struct daemon_options *options = boot->options;
     CLEANUP_STRV struct strv ignored = STRV_INIT;
     CLEANUP_FREE char *names = NULL, *root = NULL;
     struct daemon_options fresh = {0};
@@ -80,6 +97,7 @@ static void reload(struct daemon_options *options, int argc, char **argv)
             log_warn("these settings need a restart of the daemon: %s", names);
         if (log_parse_level(options->log_level, &level) == 0)
             log_set_level(level);
+        tell_reload(boot);
         log_info("Got signal to reload configuration, reloaded");
     }
     boot_notify("READY=1");
@@ -96,7 +114,7 @@ static int serve(struct daemon_options *options, int argc, char **argv, struct e
     if (r < 0)
         return r;
     while (sigwait(&signals, &number) == 0 && number == SIGHUP)
-        reload(options, argc, argv);
+        reload(&boot, argc, argv);
     log_info("Processing signal '%s'", strsignal(number));
     allow_insisting(&signals);
     boot_down(&boot);

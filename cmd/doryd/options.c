@@ -525,3 +525,38 @@ void daemon_options_reload(struct daemon_options *options, struct daemon_options
     pthread_rwlock_unlock(&options->reload);
     daemon_options_release(from);
 }
+
+static char *describe(const struct daemon_options *options, const struct row *row)
+{
+    CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+    const struct strmap *map = const_field(options, row);
+    const struct strv *list = const_field(options, row);
+    struct json_writer w;
+
+    if (row->type == ROW_STRING || row->type == ROW_BOOL || row->type == ROW_INT)
+        return get_text(options, row);
+    json_writer_init(&w, &text);
+    if (row->type == ROW_LIST) {
+        json_begin_array(&w);
+        for (size_t i = 0; i < list->count; i++)
+            json_put_string(&w, list->items[i]);
+        json_end_array(&w);
+    } else {
+        json_begin_object(&w);
+        for (size_t i = 0; i < map->count; i++)
+            json_member_string(&w, map->items[i].key, map->items[i].value);
+        json_end_object(&w);
+    }
+    return strbuf_take(&text);
+}
+
+void daemon_options_describe(const struct daemon_options *options, struct strmap *ret)
+{
+    for (size_t i = 0; i < option_row_count; i++) {
+        if (option_rows[i].flags & ROW_RELOAD) {
+            CLEANUP_FREE char *text = describe(options, &option_rows[i]);
+
+            strmap_set(ret, option_key(&option_rows[i]), text);
+        }
+    }
+}

@@ -39,6 +39,9 @@ int daemon_options_check(const struct daemon_options *options, struct error *err
  * but cannot change are added to ignored. */
 void daemon_options_reload(struct daemon_options *options, struct daemon_options *from, struct strv *ignored);
 
+/* What a reload may change, by its key in daemon.json: text, numbers and switches as they are, the rest as JSON. */
+void daemon_options_describe(const struct daemon_options *options, struct strmap *ret);
+
 void daemon_options_print_help(FILE *out);
 void daemon_options_print_man(FILE *out);
 

@@ -130,6 +130,41 @@ metric() { # name{labels}
     [[ $output == *"metrics-addr 127.0.0.1:$METRICS_PORT"*"in use"* ]]
 }
 
+@test "SIGHUP takes what may change, names the rest, and is an event" {
+    since=$(date +%s)
+    jq '. + {"labels": ["a=b"], "max-concurrent-downloads": 7, "mtu": 1400, "shutdown-timeout": 9}' "$ENV_DIR/daemon.json" >"$ENV_DIR/new.json"
+    cp "$ENV_DIR/daemon.json" "$ENV_DIR/former.json"
+    cp "$ENV_DIR/new.json" "$ENV_DIR/daemon.json"
+    kill -HUP "$(env_daemon_pid)"
+    local end=$((SECONDS + 60)) event=
+    until [ -n "$event" ]; do
+        [ $SECONDS -lt $end ]
+        event=$(dory events --since "$since" --until "$(date +%s.%N)" --filter type=daemon --filter event=reload --format '{{json .}}')
+    done
+    [ "$(jq -r '[.Action, .Actor.ID, .Actor.Attributes.labels, .Actor.Attributes["max-concurrent-downloads"], .Actor.Attributes["shutdown-timeout"],
+        .Actor.Attributes["live-restore"], .Actor.Attributes.features, .Actor.Attributes.name] | join(" ")' <<<"$event")" = \
+        "reload $(dory info -f '{{.ID}}') [\"a=b\"] 7 9 true {\"buildkit\":\"true\",\"cdi\":\"false\"} $(hostname)" ]
+    [ "$(jq -r '.Actor.Attributes | has("mtu")' <<<"$event")" = false ]
+    [ "$(dory info -f '{{json .Labels}}')" = '["a=b"]' ]
+    grep -q 'these settings need a restart of the daemon: mtu"' "$ENV_DIR/doryd.log"
+    # One that cannot be read changes nothing.
+    echo '{"labels": ' >"$ENV_DIR/daemon.json"
+    kill -HUP "$(env_daemon_pid)"
+    end=$((SECONDS + 60))
+    until grep -q 'the settings are kept as they are' "$ENV_DIR/doryd.log"; do
+        [ $SECONDS -lt $end ]
+        sleep 0.05
+    done
+    [ "$(dory info -f '{{json .Labels}}')" = '["a=b"]' ]
+    cp "$ENV_DIR/former.json" "$ENV_DIR/daemon.json"
+    kill -HUP "$(env_daemon_pid)"
+    end=$((SECONDS + 60))
+    until [ "$(dory info -f '{{json .Labels}}')" = '[]' ]; do
+        [ $SECONDS -lt $end ]
+        sleep 0.05
+    done
+}
+
 @test "pulls go through the proxy, with as many attempts as the settings say, and not where none is wanted" {
     [ "$(dory info -f '{{.HttpProxy}} {{.NoProxy}}')" = "http://127.0.0.1:$PROXY_PORT 127.0.0.1,localhost" ]
     cat >"$ENV_DIR/proxy.py" <<'P'
