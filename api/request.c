@@ -164,9 +164,8 @@ int request_socket(const struct api_request *request)
 
 bool request_wants_upgrade(const struct api_request *request)
 {
-    const char *connection = api_header(request, "Connection");
-
-    return !request->http10 && connection && strcasestr(connection, "upgrade") && api_header(request, "Upgrade");
+    /* As docker: without "Connection: Upgrade", too. */
+    return !request->http10 && api_header(request, "Upgrade") != NULL;
 }
 
 const char *api_path(const struct api_request *request, size_t i)

@@ -18,8 +18,20 @@ static const struct api_route *const tables[] = {
     api_missing_routes,
 };
 
+/* As docker's: every path may be asked, and nothing is told. */
+static int options(struct api_request *request, struct engine *engine, struct error *err)
+{
+    (void)engine;
+    (void)err;
+    return api_reply_empty(request, 200);
+}
+
+static const struct api_route options_route = {"OPTIONS", "/", options, 0};
+
 const struct api_route *api_find_route(const char *method, const char *path, struct strv *values, struct error *err)
 {
+    if (strcmp(method, "OPTIONS") == 0)
+        return &options_route;
     if (strcmp(method, "HEAD") == 0)
         method = "GET";
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {

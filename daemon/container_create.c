@@ -50,8 +50,8 @@ static int check_name(struct engine *engine, const char *name, struct error *err
 
 static int decode_body(const struct container_create *request, struct container *c, struct error *err)
 {
-    if (request->body == NULL || request->body->kind != JSON_OBJECT)
-        return error_set(err, ERROR_INVALID, 0, "Config cannot be empty in order to create a container");
+    if (request->body == NULL || request->body->kind != JSON_OBJECT || request->body->object.count == 0)
+        return error_set(err, ERROR_INVALID, 0, "config cannot be empty in order to create a container");
     int r = json_table_decode(&container_config_table, request->body, &c->config, err);
     const struct json *host = json_get(request->body, "HostConfig");
     if (r == 0 && host != NULL && host->kind != JSON_NULL)

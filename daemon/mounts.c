@@ -476,8 +476,8 @@ static int collect_asked(const struct host_config *host, struct mount_list *list
             json_table_release(&mount_point_table, &m);
             return r;
         }
-        if (m.type == MOUNT_VOLUME && !m.anonymous)
-            m.mode = xstrdup("z");
+        if (m.type == MOUNT_VOLUME)
+            m.mode = xstrdup("z"); /* here of the others, too */
         r = mount_list_add(list, &m, err);
         if (r < 0)
             return r;

@@ -129,3 +129,30 @@ made() { # name, configuration
     env_daemon_kill
     env_daemon_start
 }
+
+@test "a body that says nothing is not a container" {
+    for body in '{}' null; do
+        refused 400 "config cannot be empty in order to create a container" POST /containers/create "$body"
+    done
+    refused 400 "no image specified" POST /containers/create '{"Cmd":["true"]}'
+}
+
+@test "OPTIONS of every path is answered, and an upgrade is one without Connection, too" {
+    run api OPTIONS /
+    [ "${lines[-1]}" = 200 ]
+    run api OPTIONS /no/such/path
+    [ "${lines[-1]}" = 200 ]
+    dory run -di --name echo busybox cat
+    # The stream that follows has no end: curl is done when it has the status.
+    run curl -s -o /dev/null -w '%{http_code}' -m 60 --unix-socket "$ENV_DIR/dory.sock" -X POST -H 'Upgrade: tcp' \
+        "http://d/containers/echo/attach?logs=1&stdout=1"
+    [ "$output" = 101 ]
+    dory rm -f echo
+}
+
+@test "volumes have docker's mode for labels, whichever way they are mounted" {
+    dory create --name modes -v named:/a --mount type=volume,dst=/b --mount type=volume,src=other,dst=/c -v /d busybox
+    [ "$(dory inspect -f '{{range .Mounts}}{{.Destination}}{{.Mode}} {{end}}' modes)" = "/az /bz /cz /d " ]
+    dory rm -v modes
+    dory volume rm named other
+}
