@@ -84,9 +84,12 @@ static int prepare(struct engine *engine, const struct json *filters, struct que
         else
             return error_set(err, ERROR_INVALID, 0, "invalid filter 'dangling=[%s]'", text);
     }
-    if (json_count(until) > 0 &&
-        timestamp_parse_human(json_string(json_at(until, 0)), timestamp_now(), &ret->until) < 0)
-        return error_set(err, ERROR_INVALID, 0, "invalid filter 'until=[%s]'", json_string(json_at(until, 0)));
+    for (size_t i = 0; i < json_count(until); i++) { /* the earliest counts */
+        int64_t at;
+        if (timestamp_parse_human(json_string(json_at(until, i)), timestamp_now(), &at) < 0)
+            return error_set(err, ERROR_INVALID, 0, "invalid filter 'until=[%s]'", json_string(json_at(until, i)));
+        ret->until = i == 0 || at < ret->until ? at : ret->until;
+    }
     r = created_of(engine, json_get(filters, "before"), &ret->before, err);
     return r < 0 ? r : created_of(engine, json_get(filters, "since"), &ret->since, err);
 }
@@ -158,7 +161,7 @@ static bool image_matches(const struct image *image, const struct query *query)
         return false;
     if ((query->before > 0 && image->created >= query->before) || (query->since > 0 && image->created <= query->since))
         return false;
-    if (query->until > 0 && image->created > query->until)
+    if (query->until > 0 && image->created >= query->until)
         return false;
     return labels_match(image, query->labels);
 }

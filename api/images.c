@@ -17,12 +17,13 @@ static int tag(struct api_request *request, struct engine *engine, struct error 
 
     if (r == 0 && ref.digest)
         r = error_set(err, ERROR_INVALID, 0, "refusing to create a tag with a digest reference");
+    if (r == 0 && (name = reference_familiar(&ref)) != NULL && strncmp(name, "sha256:", 7) == 0)
+        r = error_set(err, ERROR_INVALID, 0, "refusing to create an ambiguous tag using digest algorithm as name");
     if (r == 0)
         r = image_lookup(engine_images(engine), api_path(request, 0), &image, err);
     if (r == 0)
         r = image_tag(engine_images(engine), api_path(request, 0), &ref, err);
     if (r == 0) {
-        name = reference_familiar(&ref);
         engine_image_event(engine, "tag", image->id, name);
         r = api_reply_empty(request, 201);
     }
@@ -138,16 +139,13 @@ static bool prune_matches(const struct image *image, const struct prune *prune)
     return true;
 }
 
-/* All names of one image that no container uses; what cannot be removed stays, as docker leaves it. */
-static void prune_one(struct engine *engine, const struct image *image, struct json_writer *w)
+static void prune_name(struct engine *engine, const struct image *image, const char *name,
+                       const struct image_remove_options *how, struct json_writer *w)
 {
-    static const struct image_remove_options force = {.force = true, .spare_used = true};
     struct image_removed *rows = NULL;
     size_t count = 0;
 
-    if (engine_image_containers(engine, image->id) > 0)
-        return;
-    if (engine_image_remove(engine, image->id, &force, &rows, &count, NULL) < 0)
+    if (engine_image_remove(engine, name, how, &rows, &count, NULL) < 0)
         return;
     publish_removed(engine, image->id, rows, count);
     for (size_t i = 0; i < count; i++) {
@@ -157,6 +155,29 @@ static void prune_one(struct engine *engine, const struct image *image, struct j
         json_end_object(w);
     }
     image_removed_free(rows, count);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* All names of one image that no container uses; what cannot be removed stays, as docker leaves it. Of one that is used
+ * the last name stays. */
+static void prune_one(struct engine *engine, const struct image *image, struct json_writer *w)
+{
+    static const struct image_remove_options force = {.force = true, .spare_used = true}, plain = {0};
+    CLEANUP_STRV struct strv names = STRV_INIT;
+
+    if (engine_image_containers(engine, image->id) == 0) {
+        prune_name(engine, image, image->id, &force, w);
+        return;
+    }
+    strv_copy(&names, &image->repo_tags);
+    if (names.count > 1)
+        qsort(names.items, names.count, sizeof(*names.items), by_text);
+    for (size_t i = 0; i + 1 < names.count; i++)
+        prune_name(engine, image, names.items[i], &plain, w);
 }
 
 /* Bytes of all layers, each counted once. */

@@ -155,6 +155,7 @@ static void write_registries(struct json_writer *w, const struct daemon_options 
         if (strchr(insecure->items[i], '/'))
             json_put_string(w, insecure->items[i]);
     }
+    json_put_string(w, "::1/128");
     json_put_string(w, "127.0.0.0/8");
     json_end_array(w);
     json_key(w, "IndexConfigs");

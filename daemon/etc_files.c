@@ -58,6 +58,8 @@ void etc_hosts_text(const struct etc_files *f, struct strbuf *out)
         const char *address = f->addresses->items[i];
         if (f->domainname != NULL && *f->domainname != '\0')
             strbuf_addf(out, "%s\t%s.%s %s\n", address, f->hostname, f->domainname, f->hostname);
+        else if (strchr(f->hostname, '.') != NULL) /* its first part is a name, too */
+            strbuf_addf(out, "%s\t%s %.*s\n", address, f->hostname, (int)strcspn(f->hostname, "."), f->hostname);
         else
             strbuf_addf(out, "%s\t%s\n", address, f->hostname);
     }

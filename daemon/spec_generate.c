@@ -280,11 +280,11 @@ static void put_mounts(struct json_writer *w, const struct spec_input *in, const
         }
     }
     put_device_mounts(w, in);
-    put_etc_mounts(w, in);
     if (in->init_path != NULL)
         put_mount(w, SPEC_INIT_TARGET, "bind", in->init_path, "bind,rprivate,ro");
     for (size_t i = 0; i < c->mount_count; i++)
         put_mount_point(w, &c->mounts[i], in->sources ? in->sources[i] : NULL);
+    put_etc_mounts(w, in); /* on top of what is mounted on /etc */
     json_end_array(w);
 }
 

@@ -90,6 +90,44 @@ static int choose_architectures(const struct json *profile, struct oci_seccomp *
     return 0;
 }
 
+static struct json *member(struct json *object, const char *key)
+{
+    for (size_t i = 0; object->kind == JSON_OBJECT && i < object->object.count; i++)
+        if (strcmp(object->object.keys[i], key) == 0)
+            return &object->object.values[i];
+    return NULL;
+}
+
+/* {"name": "x"}, as profiles were written once, becomes {"names": ["x"]}. */
+static int widen_name(struct json *rule, size_t i, struct error *err)
+{
+    struct json *name = member(rule, "name"), *names = member(rule, "names");
+    if (name == NULL || name->kind != JSON_STRING || name->string.size == 0)
+        return 0;
+    if (names != NULL && names->kind != JSON_NULL && !(names->kind == JSON_ARRAY && names->array.count == 0))
+        return error_set(err, ERROR_INVALID, 0, "syscalls[%zu]: both 'name' and 'names' are specified, use either one",
+                         i);
+    if (names == NULL)
+        xstrset(&rule->object.keys[name - rule->object.values], "names");
+    struct json *items = xmalloc(sizeof(*items));
+    *items = *name;
+    *name = (struct json){.kind = JSON_NULL};
+    names = names != NULL ? names : name;
+    if (names->kind == JSON_ARRAY)
+        free(names->array.items);
+    *names = (struct json){.kind = JSON_ARRAY, .array = {.items = items, .count = 1}};
+    return 0;
+}
+
+static int widen_names(struct json *profile, struct error *err)
+{
+    struct json *rules = member(profile, "syscalls");
+    int r = 0;
+    for (size_t i = 0; r == 0 && rules != NULL && rules->kind == JSON_ARRAY && i < rules->array.count; i++)
+        r = widen_name(&rules->array.items[i], i, err);
+    return r;
+}
+
 /* Takes out the rules whose conditions fail; the profile is the tree that `out` was decoded from. */
 static void choose_rules(const struct json *profile, uint64_t capabilities, struct oci_seccomp *out)
 {
@@ -117,6 +155,7 @@ int runtime_seccomp_parse_docker(const char *text, size_t size, uint64_t capabil
     json_table_release(&oci_seccomp_table, ret);
     CLEANUP_JSON struct json *profile = NULL;
     int r = json_parse(text, size, &profile, err);
+    r = r < 0 ? r : widen_names(profile, err);
     r = r < 0 ? r : json_table_decode(&oci_seccomp_table, profile, ret, err);
     r = r < 0 ? r : choose_architectures(profile, ret, err);
     if (r < 0) {

@@ -156,3 +156,41 @@ made() { # name, configuration
     dory rm -v modes
     dory volume rm named other
 }
+
+@test "an exposed port has no place in the network of another container, unless it is the image's" {
+    printf 'FROM busybox\nEXPOSE 80\n' | dory build -q -t exposes - >/dev/null
+    dory run -d --name peer busybox sleep 1000
+    run -125 dory run --rm --network container:peer --expose 81 busybox true
+    [[ $output == *"conflicting options: port exposing and the container type network mode"* ]]
+    dory run --rm --network container:peer exposes true
+    dory rm -f peer
+}
+
+@test "a tag is not to be taken for a digest" {
+    run -1 dory tag busybox sha256:some
+    [[ $output == *"refusing to create an ambiguous tag using digest algorithm as name"* ]]
+}
+
+@test "of several times the images from before the earliest are listed" {
+    first=$(dory inspect -f '{{.Created}}' busybox)
+    dory create --name source busybox
+    dory commit source made:1
+    second=$(dory inspect -f '{{.Created}}' made:1)
+    [ "$(dory images -q --filter "until=$second" made:1 | wc -l)" = 0 ]
+    [ "$(dory images --format '{{.Repository}}:{{.Tag}}' --filter "until=$(date -d '+1 minute' -Is)" --filter "until=$second" busybox)" = busybox:latest ]
+    [ "$(dory images -q --filter "until=$second" --filter "until=$first" busybox | wc -l)" = 0 ]
+    dory rm source
+    dory rmi made:1
+}
+
+@test "of an image that a container uses a prune leaves one name" {
+    printf 'FROM busybox\nLABEL one=name\n' | dory build -q -t used:b - >/dev/null
+    dory tag used:b used:a
+    dory tag used:b used:c
+    dory create --name user used:a
+    run dory image prune -a -f --filter label=one=name
+    [[ $output == *"untagged: used:a"*"untagged: used:b"* && $output != *deleted* ]]
+    [ "$(dory images --format '{{.Tag}}' used)" = c ]
+    dory rm user
+    dory rmi used:c
+}

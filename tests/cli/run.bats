@@ -278,6 +278,23 @@ teardown_file() {
     [ "$output" = $'Seccomp:\t0\nmany\nmounted\nwritable' ]
 }
 
+@test "a volume on /etc does not hide the container's own files there; a host name with dots has a short form" {
+    [ "$(dory run --rm -v /etc --dns 192.0.2.7 busybox grep -c '^nameserver 192.0.2.7' /etc/resolv.conf)" = 1 ]
+    run dory run --rm -v /etc --hostname name.of.this busybox cat /etc/hosts /etc/hostname
+    [[ $output == *$'\tname.of.this name\n'* ]]
+    [ "${lines[-1]}" = name.of.this ]
+}
+
+@test "a seccomp profile in the old form, with one name" {
+    echo '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"name":"chmod","action":"SCMP_ACT_ERRNO"},{"name":"fchmodat","action":"SCMP_ACT_ERRNO"}]}' >"$BATS_TEST_TMPDIR/old"
+    run -1 dory run --rm --security-opt "seccomp=$BATS_TEST_TMPDIR/old" busybox chmod 400 /bin
+    [[ $output == *"Operation not permitted"* ]]
+    dory run --rm --security-opt "seccomp=$BATS_TEST_TMPDIR/old" busybox true
+    echo '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"name":"chmod","names":["chown"],"action":"SCMP_ACT_ERRNO"}]}' >"$BATS_TEST_TMPDIR/both"
+    run -125 dory run --rm --security-opt "seccomp=$BATS_TEST_TMPDIR/both" busybox true
+    [[ $output == *"both 'name' and 'names' are specified"* ]]
+}
+
 @test "what docker masks is masked and what it makes read-only is" {
     # The last: how often processors were throttled.
     run dory run --rm busybox sh -c 'cat /proc/keys /proc/timer_list /proc/interrupts | wc -c

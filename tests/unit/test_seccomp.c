@@ -193,6 +193,9 @@ static void malformed_profiles_are_refused(void **state)
         "{\"index\":6,\"value\":0,\"op\":\"SCMP_CMP_EQ\"}]}]}",
         "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\","
         "\"errnoRet\":70000}]}",
+        "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"name\":\"read\",\"names\":[\"write\"],"
+        "\"action\":\"SCMP_ACT_ERRNO\"}]}",
+        "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"name\":7,\"action\":\"SCMP_ACT_ERRNO\"}]}",
     };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         struct oci_seccomp profile = {0};
@@ -212,9 +215,28 @@ static void malformed_profiles_are_refused(void **state)
     assert_true(runtime_seccomp_parse_docker("{}", 2, 0, &profile, &err) < 0);
 }
 
+static void one_name_is_the_old_form_of_names(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":["
+                               "{\"name\":\"chmod\",\"action\":\"SCMP_ACT_ERRNO\"},"
+                               "{\"name\":\"chown\",\"names\":[],\"action\":\"SCMP_ACT_ERRNO\"},"
+                               "{\"names\":null,\"name\":\"read\",\"action\":\"SCMP_ACT_ERRNO\"}]}";
+    struct oci_seccomp profile = {0};
+    struct error err = {0};
+    assert_int_equal(runtime_seccomp_parse_docker(text, strlen(text), 0, &profile, &err), 0);
+    const struct oci_seccomp_rule *rules = profile.syscalls.items;
+    assert_int_equal(profile.syscalls.count, 3);
+    assert_string_equal(rules[0].names.items[0], "chmod");
+    assert_string_equal(rules[1].names.items[0], "chown");
+    assert_string_equal(rules[2].names.items[0], "read");
+    json_table_release(&oci_seccomp_table, &profile);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_name_is_the_old_form_of_names),
         cmocka_unit_test(the_default_profile_allows_work_and_refuses_the_kernels_dark_corners),
         cmocka_unit_test(arguments_decide_on_clone_personality_and_socket),
         cmocka_unit_test(capabilities_open_what_they_are_for),
