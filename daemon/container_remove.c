@@ -158,12 +158,12 @@ int container_remove(struct engine *engine, struct container *c, const struct co
     pthread_mutex_unlock(&c->lock);
     if (r < 0)
         return r;
-    r = container_turn_begin(c, event, event == CONTAINER_REMOVE ? name : c->id, err);
+    r = container_turn_begin(c, event, event == CONTAINER_REMOVE ? name + 1 : c->id, err);
     if (r < 0)
         return r;
     pthread_mutex_lock(&c->lock);
     /* It may have ended, with --rm, since. */
-    r = container_state_next(c->state, event, event == CONTAINER_REMOVE ? name : c->id, &next, err);
+    r = container_state_next(c->state, event, event == CONTAINER_REMOVE ? name + 1 : c->id, &next, err);
     bool frozen = c->state == CONTAINER_PAUSED;
     if (r == 0) {
         c->state = next;

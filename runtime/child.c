@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/beneath.h"
+#include "base/error_words.h"
 #include "base/fd.h"
 #include "base/memory.h"
 #include "base/parse.h"
@@ -107,8 +108,11 @@ int child_enter_cwd(struct child *child, struct error *err)
 {
     const char *cwd = child->spec->process.cwd;
     CLEANUP_CLOSE int fd = beneath_open(child->root_fd, cwd, O_PATH | O_DIRECTORY, 0);
-    if (fd < 0 || fchdir(fd) < 0)
-        return error_errno(err, fd < 0 ? fd : errno, "chdir to cwd (\"%s\") set in config.json failed", cwd);
+    if (fd < 0 || fchdir(fd) < 0) {
+        int errnum = fd < 0 ? -fd : errno;
+        return error_set(err, errnum == ENOENT ? ERROR_NOT_FOUND : ERROR_SYSTEM, errnum,
+                         "chdir to cwd (\"%s\") set in config.json failed: %s", cwd, error_words(errnum));
+    }
     char buf[4096];
     long n = syscall(SYS_getcwd, buf, sizeof(buf));
     if (n > 0 && buf[0] != '/')

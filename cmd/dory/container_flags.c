@@ -55,7 +55,7 @@ static int check_attach(const char *value, struct error *err)
     return 0;
 }
 
-static int check_env(const char *value, struct error *err)
+int check_env(const char *value, struct error *err)
 {
     if (value[0] == '\0' || value[0] == '=')
         return error_set(err, ERROR_INVALID, 0, "invalid environment variable: %s", value);

@@ -8,6 +8,7 @@ int container_flags_check(const struct container_flags *flags, struct error *err
 /* Of single values, for the table of flags. */
 int check_address(const char *value, struct error *err);
 int check_sysctl(const char *value, struct error *err);
+int check_env(const char *value, struct error *err);
 int check_label(const char *value, struct error *err);
 int check_dns_search(const char *value, struct error *err);
 int check_device_rule(const char *value, struct error *err);

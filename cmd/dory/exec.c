@@ -5,7 +5,7 @@
 #include "api/client.h"
 #include "base/json.h"
 #include "cmd/dory/config_file.h"
-#include "cmd/dory/container_flags.h"
+#include "cmd/dory/container_flags_check.h"
 #include "cmd/dory/env_file.h"
 #include "cmd/dory/session.h"
 
@@ -20,7 +20,7 @@ static const struct option exec_options[] = {
     {"detach", 'd', OPTION_BOOL, AT(detach), NULL, "Detached mode: run command in the background", 0, 0, NULL},
     {"detach-keys", 0, OPTION_STRING, AT(detach_keys), "string", "Override the key sequence for detaching a container",
      0, 0, NULL},
-    {"env", 'e', OPTION_LIST, AT(env), "list", "Set environment variables", 0, 0, NULL},
+    {"env", 'e', OPTION_LIST, AT(env), "list", "Set environment variables", 0, 0, check_env},
     {"env-file", 0, OPTION_LIST, AT(env_files), "list", "Read in a file of environment variables", 0, 0, NULL},
     {"interactive", 'i', OPTION_BOOL, AT(interactive), NULL, "Keep STDIN open even if not attached", 0, 0, NULL},
     {"privileged", 0, OPTION_BOOL, AT(privileged), NULL, "Give extended privileges to the command", 0, 0, NULL},
@@ -41,8 +41,6 @@ static int collect_env(const struct exec_flags *flags, struct strv *env, struct 
     }
     for (size_t i = 0; i < flags->env.count; i++) {
         const char *item = flags->env.items[i], *value = strchr(item, '=') ? NULL : getenv(item);
-        if (*item == '\0' || *item == '=')
-            return error_set(err, ERROR_INVALID, 0, "invalid environment variable: %s", item);
         if (value)
             strv_addf(env, "%s=%s", item, value);
         else

@@ -8,44 +8,45 @@ struct update_flags {
     char *cpuset_cpus, *cpuset_mems, *restart;
     int64_t blkio_weight, cpu_period, cpu_quota, cpu_rt_period, cpu_rt_runtime, cpu_shares, cpus, kernel_memory, memory,
         memory_reservation, memory_swap, pids_limit;
-    bool pids_limit_given;
+    bool given, pids_limit_given; /* any flag but pids-limit; that one */
     struct strv publish_add, publish_rm, mount_add;
 };
 
 #define AT(member) offsetof(struct update_flags, member)
 #define NUMBER(name, letter, member, help)                                                                             \
     {                                                                                                                  \
-        name, letter, OPTION_INT, AT(member), "int", help, 0, 0, NULL                                                  \
+        name, letter, OPTION_INT, AT(member), "int", help, 0, AT(given), NULL                                          \
     }
 
 static const struct option update_options[] = {
     {"blkio-weight", 0, OPTION_INT, AT(blkio_weight), "uint16",
-     "Block IO (relative weight), between 10 and 1000, or 0 to disable", 0, 0, NULL},
+     "Block IO (relative weight), between 10 and 1000, or 0 to disable", 0, AT(given), NULL},
     NUMBER("cpu-period", 0, cpu_period, "Limit CPU CFS (Completely Fair Scheduler) period"),
     NUMBER("cpu-quota", 0, cpu_quota, "Limit CPU CFS (Completely Fair Scheduler) quota"),
     NUMBER("cpu-rt-period", 0, cpu_rt_period, "Limit the CPU real-time period in microseconds"),
     NUMBER("cpu-rt-runtime", 0, cpu_rt_runtime, "Limit the CPU real-time runtime in microseconds"),
     NUMBER("cpu-shares", 'c', cpu_shares, "CPU shares (relative weight)"),
-    {"cpus", 0, OPTION_CPUS, AT(cpus), "decimal", "Number of CPUs", 0, 0, NULL},
-    {"cpuset-cpus", 0, OPTION_STRING, AT(cpuset_cpus), "string", "CPUs in which to allow execution (0-3, 0,1)", 0, 0,
-     NULL},
-    {"cpuset-mems", 0, OPTION_STRING, AT(cpuset_mems), "string", "MEMs in which to allow execution (0-3, 0,1)", 0, 0,
-     NULL},
-    {"kernel-memory", 0, OPTION_BYTES, AT(kernel_memory), "bytes", "Kernel memory limit (deprecated)", OPTION_HIDDEN, 0,
-     NULL},
-    {"memory", 'm', OPTION_BYTES, AT(memory), "bytes", "Memory limit", 0, 0, NULL},
-    {"memory-reservation", 0, OPTION_BYTES, AT(memory_reservation), "bytes", "Memory soft limit", 0, 0, NULL},
+    {"cpus", 0, OPTION_CPUS, AT(cpus), "decimal", "Number of CPUs", 0, AT(given), NULL},
+    {"cpuset-cpus", 0, OPTION_STRING, AT(cpuset_cpus), "string", "CPUs in which to allow execution (0-3, 0,1)", 0,
+     AT(given), NULL},
+    {"cpuset-mems", 0, OPTION_STRING, AT(cpuset_mems), "string", "MEMs in which to allow execution (0-3, 0,1)", 0,
+     AT(given), NULL},
+    {"kernel-memory", 0, OPTION_BYTES, AT(kernel_memory), "bytes", "Kernel memory limit (deprecated)", OPTION_HIDDEN,
+     AT(given), NULL},
+    {"memory", 'm', OPTION_BYTES, AT(memory), "bytes", "Memory limit", 0, AT(given), NULL},
+    {"memory-reservation", 0, OPTION_BYTES, AT(memory_reservation), "bytes", "Memory soft limit", 0, AT(given), NULL},
     {"memory-swap", 0, OPTION_BYTES, AT(memory_swap), "bytes",
-     "Swap limit equal to memory plus swap: '-1' to enable unlimited swap", OPTION_MINUS_ONE, 0, NULL},
-    {"mount-add", 0, OPTION_LIST, AT(mount_add), "mount", "Mount something more, also while the container runs", 0, 0,
-     NULL},
+     "Swap limit equal to memory plus swap: '-1' to enable unlimited swap", OPTION_MINUS_ONE, AT(given), NULL},
+    {"mount-add", 0, OPTION_LIST, AT(mount_add), "mount", "Mount something more, also while the container runs", 0,
+     AT(given), NULL},
     {"pids-limit", 0, OPTION_INT, AT(pids_limit), "int", "Tune container pids limit (set -1 for unlimited)", 0,
      AT(pids_limit_given), NULL},
     {"publish-add", 0, OPTION_LIST, AT(publish_add), "list", "Publish one more port, also while the container runs", 0,
-     0, NULL},
+     AT(given), NULL},
     {"publish-rm", 0, OPTION_LIST, AT(publish_rm), "list", "Publish a container's port no longer (port[/protocol])", 0,
-     0, NULL},
-    {"restart", 0, OPTION_STRING, AT(restart), "string", "Restart policy to apply when a container exits", 0, 0, NULL},
+     AT(given), NULL},
+    {"restart", 0, OPTION_STRING, AT(restart), "string", "Restart policy to apply when a container exits", 0, AT(given),
+     NULL},
     {0},
 };
 
@@ -137,7 +138,7 @@ static int run_update(struct cli *cli, void *data, const struct strv *arguments,
     int r = write_body(flags, &body, err);
     if (r < 0)
         return r;
-    if (strcmp(strbuf_str(&body), "{}") == 0)
+    if (!flags->given && !flags->pids_limit_given)
         return error_set(err, ERROR_INVALID, 0, "you must provide one or more flags when using this command");
     return for_each_argument(cli, arguments, update_one, &body);
 }

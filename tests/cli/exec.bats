@@ -66,9 +66,10 @@ ours() {
     run dory exec main /etc/passwd
     [ "$status" -eq 126 ]
     [[ $output == *"permission denied"* ]]
-    run dory exec -w /nosuch main true
-    [ "$status" -ne 0 ]
-    [[ $output == *"chdir to cwd"* ]]
+    run -127 dory exec -w /nosuch main true
+    [[ $output == *'chdir to cwd ("/nosuch") set in config.json failed: no such file or directory'* ]]
+    run -125 dory exec -e '' main true
+    [[ $output == 'invalid argument "" for "-e, --env" flag: invalid environment variable: '* ]]
     # docker 28 refuses to make such an exec, older ones to start it
     run dory exec -u nosuch main true
     [ "$status" -eq 1 ] || { [ "$ENV_ENGINE" = docker ] && [ "$status" -eq 126 ]; }

@@ -99,7 +99,7 @@ state_is() {
     id=$(dory run -d --name r1 busybox sleep 100)
     run dory rm r1
     [ "$status" -eq 1 ]
-    [[ $output == *"cannot remove"*"running"* ]]
+    [[ $output == *'cannot remove container "r1": container is running: stop the container before removing or force remove' ]]
     run dory rm -f r1
     [ "$output" = r1 ]
     run dory rm r1

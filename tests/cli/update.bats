@@ -95,6 +95,7 @@ host() {
     run dory update up3
     [ "$status" -eq 1 ]
     [[ $output == *"must provide one or more flags"* ]]
+    [ "$(dory update --cpu-shares 0 up3)" = up3 ] # a value that changes nothing is one
     run dory update -m 64m nosuchcontainer
     [ "$status" -eq 1 ]
     [[ $output == *"No such container: nosuchcontainer"* ]]

@@ -45,7 +45,7 @@ ex() {
     [[ "$output" == *'permission denied'* ]]
     ex --cwd /no/where "$ID" true
     [ "$status" = 255 ]
-    [[ "$output" == *'chdir to cwd ("/no/where")'*'No such file'* ]]
+    [[ "$output" == *'chdir to cwd ("/no/where")'*'no such file'* ]]
     ex "$ID"
     [ "$status" = 255 ]
     [[ "$output" == *"process args cannot be empty"* ]]
