@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/build/dockerfile.h"
 #include "daemon/build/step.h"
 
 static bool is_change(enum instruction_kind kind)
@@ -17,22 +18,31 @@ static bool is_change(enum instruction_kind kind)
     return false;
 }
 
-int container_config_change(struct container_config *config, const char *text, struct error *err)
+static int apply(struct container_config *config, const struct instruction *instruction, struct error *err)
 {
     CLEANUP_BUILD_SCOPE struct build_scope scope = {.escape = '\\'};
-    struct instruction instruction = {0};
     struct build_step step = {0};
     bool cmd_set = true; /* ENTRYPOINT leaves the Cmd that is there */
+    int r = is_change(instruction->kind) ? 0
+                                         : error_set(err, ERROR_INVALID, EINVAL, "%s is not a valid change command",
+                                                     instruction_kind_name(instruction->kind));
+    if (r == 0)
+        r = build_step_evaluate(instruction, &scope, config, &step, NULL, err);
+    if (r == 0)
+        r = build_config_apply(&step, &scope, config, &cmd_set, err);
+    build_step_release(&step);
+    return r;
+}
+
+int container_config_change(struct container_config *config, const char *text, struct error *err)
+{
+    CLEANUP_DOCKERFILE struct dockerfile lines = {0};
     text += strspn(text, " \t\n");
     size_t size = strcspn(text, " \t\n");
     if (!is_change(instruction_kind_find(text, size)))
         return error_set(err, ERROR_INVALID, EINVAL, "%.*s is not a valid change command", (int)size, text);
-    int r = instruction_parse(text, '\\', &instruction, err);
-    if (r == 0)
-        r = build_step_evaluate(&instruction, &scope, config, &step, NULL, err);
-    if (r == 0)
-        r = build_config_apply(&step, &scope, config, &cmd_set, err);
-    build_step_release(&step);
-    instruction_release(&instruction);
+    int r = instructions_parse(text, '\\', &lines, err);
+    for (size_t i = 0; r == 0 && i < lines.count; i++)
+        r = apply(config, &lines.instructions[i], err);
     return r;
 }

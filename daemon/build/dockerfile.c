@@ -246,19 +246,26 @@ void dockerfile_release(struct dockerfile *file)
     *file = (struct dockerfile){0};
 }
 
+int instructions_parse(const char *text, char escape, struct dockerfile *ret, struct error *err)
+{
+    *ret = (struct dockerfile){.escape = escape == '`' ? '`' : '\\'};
+    struct reader reader = {.file = ret, .directives_done = true};
+    split_lines(text, strlen(text), &ret->lines);
+    int r = read_all(&reader, err);
+    if (r < 0)
+        dockerfile_release(ret);
+    return r;
+}
+
 int instruction_parse(const char *text, char escape, struct instruction *ret, struct error *err)
 {
-    struct dockerfile file = {.escape = escape == '`' ? '`' : '\\'};
-    struct reader reader = {.file = &file, .directives_done = true};
-    struct error local = {0};
-    split_lines(text, strlen(text), &file.lines);
-    int r = read_all(&reader, &local);
+    CLEANUP_DOCKERFILE struct dockerfile file = {0};
+    int r = instructions_parse(text, escape, &file, err);
     if (r == 0 && file.count != 1)
-        r = error_set(&local, ERROR_INVALID, EINVAL, "\"%s\" is not one instruction", text);
+        r = error_set(err, ERROR_INVALID, EINVAL, "\"%s\" is not one instruction", text);
     if (r == 0) {
         *ret = file.instructions[0];
         file.count = 0;
     }
-    dockerfile_release(&file);
-    return r < 0 ? error_propagate(err, &local) : 0;
+    return r;
 }

@@ -101,8 +101,11 @@ int dockerfile_parse(const char *name, const char *text, size_t size, struct doc
 void dockerfile_release(struct dockerfile *file);
 #define CLEANUP_DOCKERFILE CLEANUP(dockerfile_release)
 
+/* Lines of instructions outside of a Dockerfile (`commit --change`): no directives, no name. As dockerfile_parse else;
+ * there may be none in it. */
+int instructions_parse(const char *text, char escape, struct dockerfile *ret, struct error *err);
 /*
- * One instruction by itself: a trigger of a base image (Config.OnBuild) or `commit --change`. The caller releases with
+ * One instruction by itself: a trigger of a base image (Config.OnBuild). The caller releases with
  * instruction_release. No heredocs' contents beyond the text itself.
  */
 int instruction_parse(const char *text, char escape, struct instruction *ret, struct error *err);

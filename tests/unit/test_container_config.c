@@ -148,6 +148,10 @@ static void instructions_change_the_config(void **state)
     assert_string_equal(c.healthcheck->test.items[0], "CMD-SHELL");
     assert_int_equal(c.healthcheck->interval, 5000000000);
     change(&c, "HEALTHCHECK NONE");
+    change(&c, "LABEL one=1\nENV TWO=2\nLABEL three=");
+    assert_string_equal(strmap_get(&c.labels, "one"), "1");
+    assert_string_equal(strv_env_get(&c.env, "TWO"), "2");
+    assert_string_equal(strmap_get(&c.labels, "three"), "");
     assert_string_equal(c.healthcheck->test.items[0], "NONE");
     container_config_release(&c);
 }
@@ -159,6 +163,8 @@ static void bad_instructions_are_refused(void **state)
         const char *instruction, *message;
     } cases[] = {
         {"RUN x", "RUN is not a valid change command"},
+        {"LABEL a=b\nRUN x", "RUN is not a valid change command"},
+        {"LABEL a=b\nENV", "ENV requires at least one argument"},
         {"ENV", "ENV requires at least one argument"},
         {"ENV A=b C", "can't find = in \"C\""},
         {"ENV A=\"b", "failed to process"},
