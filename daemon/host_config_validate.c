@@ -338,7 +338,7 @@ int host_config_validate(const struct host_config *h, struct strv *warnings, str
     if (h->shm_size < 0)
         return error_set(err, ERROR_INVALID, 0, "SHM size can not be less than 0");
     if (h->oom_score_adj < -1000 || h->oom_score_adj > 1000)
-        return error_set(err, ERROR_INVALID, 0, "Invalid value %lld, range for oom score adj is [-1000, 1000].",
+        return error_set(err, ERROR_INVALID, 0, "Invalid value %lld, range for oom score adj is [-1000, 1000]",
                          (long long)h->oom_score_adj);
     return 0;
 }

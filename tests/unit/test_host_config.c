@@ -146,7 +146,7 @@ static const struct {
     {"{\"DeviceCgroupRules\":[\"x\"]}", ERROR_INVALID, "invalid device cgroup rule format: 'x'"},
     {"{\"Devices\":[{\"PathOnHost\":\"/dev/null\",\"CgroupPermissions\":\"rwx\"}]}", ERROR_INVALID,
      "invalid device mode: rwx"},
-    {"{\"OomScoreAdj\":1001}", ERROR_INVALID, "Invalid value 1001, range for oom score adj is [-1000, 1000]."},
+    {"{\"OomScoreAdj\":1001}", ERROR_INVALID, "Invalid value 1001, range for oom score adj is [-1000, 1000]"},
     {"{\"ShmSize\":-1}", ERROR_INVALID, "SHM size can not be less than 0"},
     {"{\"IpcMode\":\"wrong\"}", ERROR_INVALID, "invalid IPC mode: wrong"},
     {"{\"PidMode\":\"wrong\"}", ERROR_INVALID, "invalid PID mode: wrong"},
