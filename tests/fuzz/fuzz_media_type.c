@@ -1,4 +1,5 @@
 /* Accept headers: what is taken is an offer, and a header that names none takes none. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +7,7 @@
 #include "base/memory.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const offers[] = {"application/jsonl", MEDIA_TYPE_JSON_SEQUENCE, NULL};
