@@ -52,7 +52,7 @@ static int open_peer(struct engine *engine, const char *mode, const char *what, 
         return r == -ENOENT ? -ESRCH : r;
     if (container_remap(engine, peer) == NULL)
         return error_set(err, ERROR_INVALID, EINVAL,
-                         "cannot share the %s namespace of container %s, which is in the host's user namespace: "
+                         "cannot share the %s of container %s, which is in the host's user namespace: "
                          "--userns=host is needed for both",
                          what, peer->id);
     pthread_mutex_lock(&peer->lock);
