@@ -18,6 +18,8 @@
 #include "api/client.h"
 #include "api/server.h"
 #include "base/fd.h"
+#include "daemon/engine_internal.h"
+#include "daemon/options.h"
 
 /* ---- routes ---- */
 
@@ -157,6 +159,8 @@ const struct api_route api_missing_routes[] = {{0}};
 struct fixture {
     char directory[32], path[64], host[80];
     struct api_server *server;
+    struct daemon_options options; /* of an engine without metrics and plugins */
+    struct engine engine;
 };
 
 static int start(void **state)
@@ -170,7 +174,9 @@ static int start(void **state)
     snprintf(f->host, sizeof(f->host), "unix://%s", f->path);
     assert_int_equal(api_server_new(&f->server, NULL), 0);
     assert_int_equal(api_server_listen(f->server, f->host, &(struct api_listen_options){0}, NULL), 0);
-    assert_int_equal(api_server_start(f->server, NULL, NULL), 0);
+    pthread_rwlock_init(&f->options.reload, NULL);
+    f->engine.options = &f->options;
+    assert_int_equal(api_server_start(f->server, &f->engine, NULL), 0);
     *state = f;
     return 0;
 }
@@ -182,6 +188,7 @@ static int stop(void **state)
     api_server_free(f->server);
     assert_int_equal(access(f->path, F_OK), -1);
     assert_int_equal(rmdir(f->directory), 0);
+    pthread_rwlock_destroy(&f->options.reload);
     free(f);
     return 0;
 }
