@@ -8,8 +8,7 @@
 #include "api/request.h"
 #include "base/base64.h"
 
-/* Longer bodies do not travel, as with docker. */
-#define BODY_MAX ((size_t)1024 * 1024)
+#define PATIENCE_MS 30000
 #define ANSWER_MAX ((size_t)1024 * 1024)
 #define PLUGIN_TYPE "application/vnd.docker.plugins.v1.2+json"
 
@@ -24,7 +23,8 @@ static int call(const char *name, const char *method, const struct strbuf *body,
 
     if (r == 0)
         r = client_new(host, NULL, &client, err);
-    if (r == 0)
+    if (r == 0) {
+        client_to_service(client, PATIENCE_MS);
         r = client_call(client,
                         &(struct client_request){.method = "POST",
                                                  .path = method,
@@ -33,6 +33,7 @@ static int call(const char *name, const char *method, const struct strbuf *body,
                                                  .content_type = PLUGIN_TYPE,
                                                  .headers = headers},
                         &text, &size, NULL, err);
+    }
     client_free(client);
     if (r == 0 && size > ANSWER_MAX)
         r = error_set(err, ERROR_SYSTEM, EFBIG, "its answer is too long");
@@ -83,14 +84,16 @@ static void put_headers(struct json_writer *w, const char *key, const struct str
     json_end_object(w);
 }
 
-/* JSON travels, but for what is said of passwords. */
-static void put_body(struct json_writer *w, const char *key, const struct api_request *request, const char *type,
+/*
+ * But for what is said of passwords. The whole of it, however long and whatever its type is called: what a handler
+ * reads is what the plugin has judged. (The limit of bodies is API_BODY_MAX; archives and streams are no such bodies.)
+ */
+static void put_body(struct json_writer *w, const char *key, const struct api_request *request,
                      const struct strbuf *body)
 {
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 
-    if (!type || strncasecmp(type, "application/json", strlen("application/json")) != 0 || body->size == 0 ||
-        body->size > BODY_MAX || (request->target.path && strcmp(request->target.path, "/auth") == 0))
+    if (body->size == 0 || (request->target.path && strcmp(request->target.path, "/auth") == 0))
         return;
     base64_encode(body->data, body->size, false, &text);
     json_member_string(w, key, strbuf_str(&text));
@@ -101,7 +104,7 @@ static void put_request(struct json_writer *w, const struct api_request *request
     json_member_string(w, "RequestMethod", request->method);
     json_member_string(w, "RequestUri", request->target_text);
     put_headers(w, "RequestHeaders", &request->headers);
-    put_body(w, "RequestBody", request, api_header(request, "Content-Type"), &request->body);
+    put_body(w, "RequestBody", request, &request->body);
 }
 
 static int ask(const char *name, const char *method, const struct strbuf *body, struct error *err)
@@ -146,7 +149,7 @@ int authz_response(const struct api_request *request, const struct strv *plugins
     put_request(&w, request);
     json_member_int(&w, "ResponseStatusCode", request->status ? request->status : 101);
     put_headers(&w, "ResponseHeaders", &request->reply_headers);
-    put_body(&w, "ResponseBody", request, request->content_type, &request->reply_body);
+    put_body(&w, "ResponseBody", request, &request->reply_body);
     json_end_object(&w);
     for (size_t i = plugins->count; r == 0 && i > 0; i--) /* from the last to the first */
         r = ask(plugins->items[i - 1], "/AuthZPlugin.AuthZRes", &body, err);

@@ -57,6 +57,13 @@ int client_new(const char *host, const struct client_tls *tls, struct client **r
     return 0;
 }
 
+void client_to_service(struct client *client, int patience_ms)
+{
+    free(client->version);
+    client->version = NULL;
+    client->address.patience_ms = patience_ms;
+}
+
 void client_free(struct client *client)
 {
     if (!client)
@@ -174,7 +181,7 @@ static int receive_head(struct connection *connection, struct http_head *ret, st
         if (n == 0)
             return error_set(err, ERROR_UNAVAILABLE, ECONNRESET, "the daemon closed the connection without an answer");
         if (n < 0)
-            return error_errno(err, (int)n, "read the daemon's answer");
+            return error_errno(err, (int)n, "read the answer");
     }
 }
 
@@ -416,7 +423,7 @@ ssize_t client_read(struct client_response *response, void *data, size_t size, s
         if (n == 0)
             return error_set(err, ERROR_UNAVAILABLE, ECONNRESET, "the connection to the daemon was lost");
         if (n < 0)
-            return error_errno(err, (int)n, "read the daemon's answer");
+            return error_errno(err, (int)n, "read the answer");
     }
     return 0;
 }

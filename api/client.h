@@ -50,6 +50,9 @@ struct client_tls {
  * DOCKER_API_VERSION is set.
  */
 int client_new(const char *host, const struct client_tls *tls, struct client **ret, struct error *err);
+/* For a service that is no daemon of docker's: paths go out as they are, and whoever takes and gives nothing for
+ * patience_ms is not waited for (the call's error is ETIMEDOUT). Before the first request. */
+void client_to_service(struct client *client, int patience_ms);
 void client_free(struct client *client); /* NULL is fine; responses must be freed before */
 
 /*

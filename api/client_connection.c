@@ -209,6 +209,7 @@ int connection_open(const struct client_address *address, struct connection **re
         return fd;
     connection = xmalloc(sizeof(*connection));
     connection->fd = fd;
+    connection->patience_ms = address->patience_ms > 0 ? address->patience_ms : -1;
     connection->used = false;
     connection->start = connection->end = 0;
     *ret = connection;
@@ -225,9 +226,24 @@ void connection_close(struct connection *connection)
 
 /* ---- reading and writing ---- */
 
+/* Until one of the events has come. 0 or -errno. */
+static int await(const struct connection *connection, short events, short *ret_events)
+{
+    struct pollfd p = {.fd = connection->fd, .events = events};
+    int r;
+
+    do
+        r = poll(&p, 1, connection->patience_ms);
+    while (r < 0 && errno == EINTR);
+    *ret_events = p.revents;
+    return r > 0 ? 0 : r == 0 ? -ETIMEDOUT : -errno;
+}
+
 ssize_t connection_fill(struct connection *connection)
 {
     ssize_t n;
+    short ready;
+    int r;
 
     if (connection->start == connection->end)
         connection->start = connection->end = 0;
@@ -238,6 +254,9 @@ ssize_t connection_fill(struct connection *connection)
     }
     if (connection->end == sizeof(connection->buffer))
         return -ENOBUFS;
+    r = connection->patience_ms < 0 ? 0 : await(connection, POLLIN, &ready);
+    if (r < 0)
+        return r;
     do
         n = recv(connection->fd, connection->buffer + connection->end, sizeof(connection->buffer) - connection->end, 0);
     while (n < 0 && errno == EINTR);
@@ -259,11 +278,12 @@ int connection_write(struct connection *connection, const void *data, size_t siz
             size -= (size_t)n;
         } else if (errno == EAGAIN) {
             bool room = connection->end < sizeof(connection->buffer) || connection->start > 0;
-            struct pollfd p = {.fd = connection->fd, .events = (short)(POLLOUT | (room ? POLLIN : 0))};
+            short ready;
+            int r = await(connection, (short)(POLLOUT | (room ? POLLIN : 0)), &ready);
 
-            if (poll(&p, 1, -1) < 0 && errno != EINTR)
-                return -errno;
-            if (p.revents & POLLIN && !(p.revents & POLLOUT) && connection_fill(connection) <= 0)
+            if (r < 0)
+                return r;
+            if (ready & POLLIN && !(ready & POLLOUT) && connection_fill(connection) <= 0)
                 return -EPIPE;
         } else if (errno != EINTR) {
             return -errno;

@@ -16,6 +16,7 @@ struct client_address {
     char *name; /* tcp: name or address, without brackets */
     char *port;
     struct client_tls tls; /* the strings are this struct's */
+    int patience_ms;       /* of its connections; 0: no limit */
 };
 
 /* tls may be NULL; it is copied, and left out for a Unix socket, as docker's client does. */
@@ -24,7 +25,8 @@ void client_address_release(struct client_address *address);
 
 struct connection {
     int fd;
-    bool used; /* has carried a request before: the daemon may have closed it meanwhile */
+    int patience_ms; /* for the peer to take or give something; -1: no limit */
+    bool used;       /* has carried a request before: the daemon may have closed it meanwhile */
     size_t start, end;
     char buffer[CLIENT_HEADER_MAX];
 };
@@ -36,9 +38,10 @@ char *connection_unreachable(const struct client_address *address);
 int connection_open(const struct client_address *address, struct connection **ret, struct error *err);
 void connection_close(struct connection *connection); /* NULL is fine */
 /* Writes everything; what the daemon says meanwhile is buffered as far as there is room, so that neither side waits for
- * the other for ever. 0 or -errno. */
+ * the other for ever. 0 or -errno (-ETIMEDOUT: its patience has ended). */
 int connection_write(struct connection *connection, const void *data, size_t size);
-/* Reads once behind what is buffered. Bytes read, 0 at the end, -ENOBUFS when the buffer is full, or -errno. */
+/* Reads once behind what is buffered. Bytes read, 0 at the end, -ENOBUFS when the buffer is full, -ETIMEDOUT, or
+ * -errno. */
 ssize_t connection_fill(struct connection *connection);
 
 #endif

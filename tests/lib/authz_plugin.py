@@ -1,6 +1,6 @@
 """An authorization plugin: authz_plugin.py SOCKET FILE. Writes each question as a line of JSON to FILE, with "call" and decoded bodies.
 
-It denies requests whose path has "forbidden" in it, answers whose body has "secret" in it, and fails for "broken"."""
+It denies requests whose path or body has "forbidden" in it, answers whose body has "secret" in it, and fails for "broken"."""
 import base64
 import http.server
 import json
@@ -23,11 +23,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         asked = json.loads(body)
         for key in ("RequestBody", "ResponseBody"):
             if key in asked:
-                asked[key] = base64.b64decode(asked[key]).decode()
+                asked[key] = base64.b64decode(asked[key]).decode(errors="replace")
         out.write(json.dumps({"call": call, **asked}) + "\n")
         if "broken" in asked["RequestUri"]:
             return self.reply({"Err": "it is broken"})
-        denied = "forbidden" in asked["RequestUri"] or "secret" in asked.get("ResponseBody", "")
+        denied = ("forbidden" in asked["RequestUri"] or "forbidden" in asked.get("RequestBody", "")
+                  or "secret" in asked.get("ResponseBody", ""))
         self.reply({"Allow": not denied, "Msg": "not this" if denied else ""})
 
     def reply(self, answer):

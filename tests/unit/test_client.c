@@ -321,6 +321,43 @@ static void hosts_are_checked(void **state)
     }
 }
 
+static void a_service_that_takes_or_says_nothing_is_not_waited_for(void **state)
+{
+    const char *const none[] = {NULL};
+    CLEANUP_FREE char *body = xcalloc(1, 8 << 20);
+    struct client_request request = {.method = "POST", .path = "/x"};
+    struct error error = {0};
+    struct peer peer;
+    struct client *client = peer_start(&peer, none);
+
+    (void)state;
+    client_to_service(client, 50);
+    assert_int_equal(client_call(client, &request, NULL, NULL, NULL, &error), -ETIMEDOUT);
+    request.body = body;
+    request.body_size = 8 << 20; /* more than a socket takes */
+    error_clear(&error);
+    assert_int_equal(client_call(client, &request, NULL, NULL, NULL, &error), -ETIMEDOUT);
+    error_clear(&error);
+    peer_stop(&peer, client);
+}
+
+static void a_service_is_asked_without_a_version(void **state)
+{
+    const char *const answers[] = {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", NULL};
+    const struct client_request request = {.path = "/x"};
+    struct peer peer;
+    struct client *client;
+
+    (void)state;
+    setenv("DOCKER_API_VERSION", "1.41", 1);
+    client = peer_start(&peer, answers);
+    unsetenv("DOCKER_API_VERSION");
+    client_to_service(client, 20000);
+    assert_int_equal(client_call(client, &request, NULL, NULL, NULL, NULL), 0);
+    assert_int_equal(strncmp(strbuf_str(&peer.received), "GET /x ", 7), 0);
+    peer_stop(&peer, client);
+}
+
 static void a_daemon_that_does_not_run_is_named(void **state)
 {
     struct client *client = NULL;
@@ -369,6 +406,8 @@ int main(void)
         cmocka_unit_test(connections_that_were_opened_early_are_the_ones_that_are_used),
         cmocka_unit_test(bytes_behind_the_upgrade_are_kept),
         cmocka_unit_test(hosts_are_checked),
+        cmocka_unit_test(a_service_that_takes_or_says_nothing_is_not_waited_for),
+        cmocka_unit_test(a_service_is_asked_without_a_version),
         cmocka_unit_test(a_daemon_that_does_not_run_is_named),
         cmocka_unit_test(paths_and_queries_are_escaped),
     };
