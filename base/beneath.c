@@ -40,6 +40,11 @@ int beneath_open(int root_fd, const char *path, int flags, mode_t mode)
     return open_resolved(root_fd, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
+int beneath_open_inside(int root_fd, const char *path, int flags)
+{
+    return open_resolved(root_fd, path, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+}
+
 int beneath_open_nofollow(int root_fd, const char *path, int flags, mode_t mode)
 {
     return open_resolved(root_fd, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);

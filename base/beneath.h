@@ -15,7 +15,10 @@
 /* openat2(2) with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS. O_CLOEXEC is added. Descriptor or -errno (-ENOSYS before
  * Linux 5.6). "/" is the root itself. */
 int beneath_open(int root_fd, const char *path, int flags, mode_t mode);
-/* As above but symlinks are refused everywhere (-ELOOP): for trees nobody may redirect. */
+/* As beneath_open() but what leads out, an absolute symlink too, is refused instead of bent inside (-EXDEV); `path` is
+ * relative. */
+int beneath_open_inside(int root_fd, const char *path, int flags);
+/* As beneath_open() but symlinks are refused everywhere (-ELOOP): for trees nobody may redirect. */
 int beneath_open_nofollow(int root_fd, const char *path, int flags, mode_t mode);
 /*
  * mkdir -p inside the root: existing directories and symlinks to directories inside the root are walked through,

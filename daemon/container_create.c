@@ -1,7 +1,9 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "base/beneath.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/timestamp.h"
@@ -10,6 +12,7 @@
 #include "daemon/engine_internal.h"
 #include "daemon/ipc_share.h"
 #include "daemon/links.h"
+#include "daemon/mount_sources.h"
 #include "daemon/names.h"
 #include "daemon/port_ranges.h"
 #include "daemon/runtimes.h"
@@ -225,12 +228,32 @@ void engine_volumes_undo(struct engine *engine, const struct strv *made)
         engine_volume_remove(engine, made->items[i], true, NULL);
 }
 
+/* A subpath that is not there yet is not filled, as with docker: it is missed when the container starts. */
+static int fill(struct engine *engine, const struct mount_point *m, int from, struct error *err)
+{
+    CLEANUP_CLOSE int data = volume_open_data(engine->volumes, m->name, err);
+    if (data < 0)
+        return data;
+    if (m->subpath == NULL)
+        return volume_populate(data, from, m->name, err);
+    struct error missing = {0};
+    CLEANUP_CLOSE int part = mount_subpath_open(m, data, O_RDONLY | O_DIRECTORY, &missing);
+    if (part == -ENOENT)
+        return 0;
+    return part < 0 ? error_propagate(err, &missing) : volume_populate(part, from, m->name, err);
+}
+
 static int populate(struct engine *engine, const struct mount_point *m, int root_fd, struct error *err)
 {
+    CLEANUP_CLOSE int from = beneath_open(root_fd, m->destination, O_RDONLY | O_DIRECTORY, 0);
+    if (from == -ENOENT || from == -ENOTDIR || from == -ELOOP)
+        return 0; /* nothing there to copy */
+    if (from < 0)
+        return error_errno(err, from, "%s of the image", m->destination);
     int r = volume_mount(engine->volumes, m->name, err);
     if (r < 0)
         return r;
-    r = volume_populate(engine->volumes, m->name, root_fd, m->destination, err);
+    r = fill(engine, m, from, err);
     volume_unmount(engine->volumes, m->name);
     return r;
 }
@@ -274,7 +297,7 @@ static int make_volume(struct engine *engine, struct mount_point *m, int root_fd
         return r;
     if (new)
         strv_add(made, m->name);
-    return m->no_copy || m->subpath != NULL ? 0 : populate(engine, m, root_fd, err);
+    return m->no_copy ? 0 : populate(engine, m, root_fd, err);
 }
 
 static int make_volumes(struct engine *engine, struct container *c, struct strv *made, struct strv *held,

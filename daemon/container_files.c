@@ -12,6 +12,7 @@
 #include "base/beneath.h"
 #include "base/fd.h"
 #include "daemon/engine_internal.h"
+#include "daemon/mount_sources.h"
 #include "daemon/userns_remap.h"
 
 /* Trees are walked by recursion (PACK_DEPTH_MAX levels). */
@@ -63,13 +64,13 @@ static int open_volume(struct job *job, const struct mount_point *m, struct erro
 {
     CLEANUP_FREE char *path = volume_path(job->engine->volumes, m->name);
     CLEANUP_CLOSE int data = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    CLEANUP_CLOSE int at = data < 0             ? -errno
-                           : m->subpath != NULL ? beneath_open(data, m->subpath, O_PATH, 0)
-                                                : fd_dup(data);
-    int fd = at < 0 ? -1 : open_tree(at, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)AT_EMPTY_PATH);
-    if (fd >= 0 || at == -ENOENT)
-        return fd >= 0 ? fd : -ENOENT;
-    return error_errno(err, at < 0 ? at : errno, "volume %s", m->name);
+    if (data < 0)
+        return errno == ENOENT ? -ENOENT : error_errno(err, errno, "volume %s", m->name);
+    CLEANUP_CLOSE int at = mount_subpath_open(m, data, O_PATH, err);
+    if (at < 0)
+        return at;
+    int fd = open_tree(at, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)AT_EMPTY_PATH);
+    return fd < 0 ? error_errno(err, errno, "volume %s", m->name) : fd;
 }
 
 /* An image's files, or a part of them: a detached mount. */
@@ -79,9 +80,9 @@ static int open_image(struct job *job, const struct mount_point *m, struct error
                                                container_remap(job->engine, job->c) != NULL, err);
     if (root < 0 || m->subpath == NULL)
         return TAKE_FD(root);
-    CLEANUP_CLOSE int at = beneath_open(root, m->subpath, O_PATH, 0);
+    CLEANUP_CLOSE int at = mount_subpath_open(m, root, O_PATH, err);
     if (at < 0)
-        return error_errno(err, at, "path %s of image %s", m->subpath, m->source);
+        return at;
     /* Of a mount that is attached nowhere: Linux 6.15. */
     int fd = open_tree(at, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)AT_EMPTY_PATH);
     return fd < 0 ? error_errno(err, errno, "path %s of image %s", m->subpath, m->source) : fd;

@@ -42,6 +42,18 @@ int mount_source_make(const struct mount_point *m, struct error *err)
     return r < 0 ? error_context(err, "error while creating mount source path '%s'", m->source) : 0;
 }
 
+int mount_subpath_open(const struct mount_point *m, int root_fd, int flags, struct error *err)
+{
+    const char *subpath = m->subpath != NULL ? m->subpath : ".";
+    int fd = beneath_open_inside(root_fd, subpath, flags);
+    if (fd == -EXDEV)
+        return error_set(err, ERROR_INVALID, EXDEV,
+                         "path concatenation escapes the base directory, base: %s, subpath: %s", m->source, subpath);
+    if (fd < 0 && m->type == MOUNT_IMAGE)
+        return error_errno(err, fd, "cannot access path %s of image %s", subpath, m->source);
+    return fd < 0 ? error_errno(err, fd, "cannot access path %s/%s", m->source, subpath) : fd;
+}
+
 /* The whole image is mounted, and the part of it named by its path: what lies in there does not change any more. */
 static int place_image(struct engine *engine, const struct container *c, size_t i, struct mount_sources *sources,
                        struct error *err)
@@ -56,9 +68,9 @@ static int place_image(struct engine *engine, const struct container *c, size_t 
     int r = tree < 0 ? tree : host_mount_attach(engine, c->id, name, tree, &path, err);
     if (r < 0)
         return r;
-    CLEANUP_CLOSE int fd = beneath_open(tree, m->subpath != NULL ? m->subpath : ".", O_PATH, 0);
+    CLEANUP_CLOSE int fd = mount_subpath_open(m, tree, O_PATH, err);
     if (fd < 0)
-        return error_errno(err, fd, "cannot access path %s of image %s", m->subpath, m->source);
+        return fd;
     snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
     sources->paths[i] = realpath(link, NULL);
     return sources->paths[i] == NULL ? error_errno(err, errno, "image %s", m->source) : 0;
@@ -74,14 +86,14 @@ static int open_source(struct engine *engine, const struct mount_point *m, struc
     CLEANUP_CLOSE int data = volume_open_data(engine->volumes, m->name, err); /* made if missing */
     if (data < 0 || m->subpath == NULL)
         return TAKE_FD(data);
-    CLEANUP_CLOSE int fd = beneath_open(data, m->subpath, O_PATH, 0);
+    CLEANUP_CLOSE int found = mount_subpath_open(m, data, O_PATH, err);
     struct stat st;
-    int r = fd < 0 ? fd : fstat(fd, &st) < 0 ? -errno : 0;
-    if (r == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-        r = -EINVAL;
-    fd_close(fd);
-    fd = r < 0 ? r : beneath_open(data, m->subpath, O_RDONLY | O_NONBLOCK, 0);
-    return fd < 0 ? error_errno(err, fd, "cannot access path %s/%s", m->source, m->subpath) : TAKE_FD(fd);
+    if (found < 0)
+        return found;
+    int r = fstat(found, &st) < 0 ? -errno : !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) ? -EINVAL : 0;
+    if (r < 0)
+        return error_errno(err, r, "cannot access path %s/%s", m->source, m->subpath);
+    return mount_subpath_open(m, data, O_RDONLY | O_NONBLOCK, err);
 }
 
 static int change_owner(const struct mount_point *m, int fd, uint32_t uid, uint32_t gid, struct error *err)

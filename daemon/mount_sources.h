@@ -25,6 +25,12 @@ struct mount_sources {
 
 /* A bind's source: made if it is missing and create_source is set. */
 int mount_source_make(const struct mount_point *m, struct error *err);
+/*
+ * What the mount shows of the volume or image whose root is root_fd: its subpath, or all of it. A subpath that is not
+ * there is ERROR_NOT_FOUND and -ENOENT; one that symlinks lead out of the root is ERROR_INVALID and -EXDEV. Flags of
+ * open(2); close-on-exec.
+ */
+int mount_subpath_open(const struct mount_point *m, int root_fd, int flags, struct error *err);
 /* identity: the container's user, for idmap and U. In the order of c->mounts. On failure the caller still calls
  * mount_sources_undo(). */
 int mount_sources_prepare(struct engine *engine, const struct container *c, const struct identity *identity,

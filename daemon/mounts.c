@@ -268,6 +268,23 @@ static int parse_bind_request(const struct mount_request *q, struct mount_point 
     return 0;
 }
 
+/* Read as text alone, the path is relative and stays where it starts: "a/../b", "a..b", not "a/../../b". */
+static bool is_inside(const char *path)
+{
+    int depth = 0;
+    if (*path == '/')
+        return false;
+    for (const char *p = path; depth >= 0 && *p != '\0'; p += strspn(p, "/")) {
+        size_t size = strcspn(p, "/");
+        if (size == 2 && memcmp(p, "..", 2) == 0)
+            depth--;
+        else if (size != 1 || *p != '.')
+            depth++;
+        p += size;
+    }
+    return depth >= 0;
+}
+
 static int parse_volume_request(const struct mount_request *q, struct mount_point *ret, struct error *err)
 {
     ret->type = MOUNT_VOLUME;
@@ -293,7 +310,7 @@ static int parse_volume_request(const struct mount_request *q, struct mount_poin
     if (o->subpath != NULL && *o->subpath != '\0') {
         if (ret->anonymous)
             return bad_config(err, "volume", "must not set Subpath when using anonymous volumes");
-        if (o->subpath[0] == '/' || strstr(o->subpath, "..") != NULL)
+        if (!is_inside(o->subpath))
             return error_set(err, ERROR_INVALID, 0,
                              "invalid mount config for type \"volume\": subpath must be a relative path within the "
                              "volume");
@@ -326,7 +343,7 @@ static int parse_image_request(const struct mount_request *q, struct mount_point
     ret->source = xstrdup(q->source);
     if (subpath == NULL || *subpath == '\0')
         return 0;
-    if (*subpath == '/' || strstr(subpath, "..") != NULL)
+    if (!is_inside(subpath))
         return bad_config(err, "image", "subpath must be a relative path within the image");
     ret->subpath = xstrdup(subpath);
     return 0;

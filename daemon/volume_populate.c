@@ -144,22 +144,14 @@ static int copy_tree(int from, int to, int depth)
     return r;
 }
 
-int volume_populate(struct volumes *v, const char *name, int root_fd, const char *path, struct error *err)
+int volume_populate(int to, int from, const char *what, struct error *err)
 {
-    CLEANUP_CLOSE int to = volume_open_data(v, name, err);
-    if (to < 0)
-        return to;
     int r = is_empty(to);
     if (r <= 0)
-        return r < 0 ? error_errno(err, r, "volume %s", name) : 0;
-    CLEANUP_CLOSE int from = beneath_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0);
-    if (from == -ENOENT || from == -ENOTDIR || from == -ELOOP)
-        return 0; /* nothing there to copy */
-    if (from < 0)
-        return error_errno(err, from, "%s of the image", path);
+        return r < 0 ? error_errno(err, r, "volume %s", what) : 0;
     struct stat st;
     r = fstat(from, &st) < 0 ? -errno : copy_tree(from, to, 0);
     if (r == 0)
         r = copy_facts(from, to, &st);
-    return r < 0 ? error_errno(err, r, "failed to populate volume %s from %s", name, path) : 0;
+    return r < 0 ? error_errno(err, r, "failed to populate volume %s", what) : 0;
 }

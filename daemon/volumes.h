@@ -75,10 +75,11 @@ char *volume_path(struct volumes *volumes, const char *name);
 /* The data directory, made if missing: O_DIRECTORY descriptor or -errno. */
 int volume_open_data(struct volumes *volumes, const char *name, struct error *err);
 /*
- * Fills an empty volume from `path` of an image's root: owner, mode, times and xattrs copied by descriptor,
- * symlinks copied as symlinks and never followed. A volume with content, or a path that is no directory, is left alone.
+ * Fills a volume, or the part of it that is mounted, from a directory of an image: `to` and `from` are open directories
+ * and stay the caller's. Owner, mode, times and xattrs are copied by descriptor, symlinks as symlinks and never
+ * followed. One with content is left alone. `what`: the volume's name, for errors.
  */
-int volume_populate(struct volumes *volumes, const char *name, int root_fd, const char *path, struct error *err);
+int volume_populate(int to, int from, const char *what, struct error *err);
 /* Bytes on the disk. */
 int volume_size(struct volumes *volumes, const char *name, int64_t *ret, struct error *err);
 

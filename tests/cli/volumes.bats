@@ -113,7 +113,18 @@ mounted() {
     [ "$(dory run --rm --mount type=volume,src=sub,dst=/d,volume-subpath=link/b/file busybox cat /d)" = inside ]
     run dory run --rm --mount type=volume,src=sub,dst=/d,volume-subpath=out busybox ls /d
     [ "$status" -eq 125 ]
-    [[ $output == *"cannot access path"*"o such file or directory"* ]]
+    [[ $output == *"path concatenation escapes the base directory, base: "*"/sub/_data, subpath: out"* ]]
+    # Where a way of its own is inside, an absolute one is not taken for it either.
+    mkdir "$ENV_DIR/data/volumes/sub/_data/etc"
+    run -125 dory run --rm --mount type=volume,src=sub,dst=/d,volume-subpath=out busybox ls /d
+    [[ $output == *"escapes the base directory"* ]]
+    dory create --name stopped --mount type=volume,src=sub,dst=/d,volume-subpath=out busybox true
+    run ! dory cp stopped:/d/. "$BATS_TEST_TMPDIR/out"
+    [[ $output == *"escapes the base directory"* ]]
+    dory rm stopped
+    mkdir "$ENV_DIR/data/volumes/sub/_data/a..b"
+    dory run --rm --mount type=volume,src=sub,dst=/d,volume-subpath=a..b busybox true
+    dory run --rm --mount type=volume,src=sub,dst=/d,volume-subpath=a/../link/b busybox test -e /d/file
     run dory run --rm --mount type=volume,src=sub,dst=/d,volume-subpath=../x busybox true
     [[ $output == *"subpath must be a relative path within the volume"* ]]
     run dory run --rm --mount type=volume,src=sub,dst=/d,volume-subpath=nosuch busybox true
@@ -122,6 +133,34 @@ mounted() {
     [ -z "$(ls -A "$ENV_DIR/run/mounts")" ]
     [ "$(grep -c "$ENV_DIR/run/mounts" /proc/self/mountinfo || true)" = 0 ]
     dory volume rm sub
+}
+
+@test "an empty subpath is filled from the image, one with content or nocopy is not" {
+    ours
+    local data="$ENV_DIR/data/volumes/fill/_data"
+    dory volume create fill
+    mkdir -p "$data/empty" "$data/nocopy" "$data/full"
+    touch "$data/full/own"
+    ln -s /etc "$data/out"
+    [[ $(dory run --rm --mount type=volume,src=fill,dst=/etc,volume-subpath=empty busybox cat /etc/passwd) == *root:x:0* ]]
+    [ -e "$data/empty/passwd" ]
+    [ ! -e "$data/passwd" ]
+    dory run --rm --mount type=volume,src=fill,dst=/etc,volume-subpath=nocopy,volume-nocopy busybox true
+    [ ! -e "$data/nocopy/passwd" ]
+    dory run --rm --mount type=volume,src=fill,dst=/etc,volume-subpath=full busybox true
+    [ ! -e "$data/full/passwd" ]
+    # Missing: the container is made, and cannot start. Outside: it is not made, and nothing is written there.
+    dory create --name later --mount type=volume,src=fill,dst=/etc,volume-subpath=later busybox cat /etc/mark
+    run -1 dory start later
+    [[ $output == *"cannot access path"* ]]
+    mkdir "$data/later"
+    echo mark >"$data/later/mark"
+    [ "$(dory start -a later)" = mark ]
+    run -1 dory create --name escapes --mount type=volume,src=fill,dst=/etc,volume-subpath=out busybox true
+    [[ $output == *"escapes the base directory"* ]]
+    run ! dory inspect escapes
+    dory rm later
+    dory volume rm fill
 }
 
 @test "renaming keeps the content, and is refused while a container uses the volume" {

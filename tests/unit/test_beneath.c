@@ -79,6 +79,9 @@ static void the_root_cannot_be_left_by_dots_or_symlinks(void **state)
     assert_int_equal(beneath_open(t->root, "relative", O_RDONLY, 0), -ENOENT);
     assert_int_equal(beneath_open(t->root, "../outside/secret", O_RDONLY, 0), -ENOENT);
     assert_int_equal(beneath_open(t->root, absolute, O_RDONLY, 0), -ENOENT);
+    assert_int_equal(beneath_open_inside(t->root, "absolute", O_RDONLY), -EXDEV);
+    assert_int_equal(beneath_open_inside(t->root, "relative", O_RDONLY), -EXDEV);
+    assert_int_equal(beneath_open_inside(t->root, "up", O_PATH), -EXDEV);
     assert_is(t, beneath_open(t->root, "up", O_PATH, 0), ".");
     assert_is(t, beneath_open(t->root, "../..", O_PATH, 0), ".");
     assert_is(t, beneath_open(t->root, "/", O_PATH, 0), ".");
@@ -101,6 +104,7 @@ static void nofollow_refuses_symlinks_everywhere(void **state)
     mkdirat(t->root, "dir", 0755);
     put_file(t->root, "dir/f", "");
     symlinkat("dir", t->root, "link");
+    assert_is(t, beneath_open_inside(t->root, "link/../link/f", O_RDONLY), "dir/f");
     assert_is(t, beneath_open_nofollow(t->root, "dir/f", O_RDONLY, 0), "dir/f");
     assert_int_equal(beneath_open_nofollow(t->root, "link/f", O_RDONLY, 0), -ELOOP);
     assert_int_equal(beneath_open_nofollow(t->root, "link", O_RDONLY, 0), -ELOOP);

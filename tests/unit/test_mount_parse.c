@@ -159,6 +159,8 @@ static void mount_requests_are_checked(void **state)
          "invalid mount config for type \"tmpfs\": field Source must not be specified"},
         {"{\"Type\":\"volume\",\"Source\":\"vv\",\"Target\":\"/x\",\"VolumeOptions\":{\"Subpath\":\"/s\"}}",
          "invalid mount config for type \"volume\": subpath must be a relative path within the volume"},
+        {"{\"Type\":\"volume\",\"Source\":\"vv\",\"Target\":\"/x\",\"VolumeOptions\":{\"Subpath\":\"a/.././../s\"}}",
+         "invalid mount config for type \"volume\": subpath must be a relative path within the volume"},
         {"{\"Type\":\"volume\",\"Target\":\"/x\",\"VolumeOptions\":{\"Subpath\":\"s\"}}",
          "invalid mount config for type \"volume\": must not set Subpath when using anonymous volumes"},
         {"{\"Type\":\"bind\",\"Source\":\"/a\",\"Target\":\"/x\",\"BindOptions\":{\"ReadOnlyForceRecursive\":true}}",
