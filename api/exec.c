@@ -19,7 +19,7 @@ static int handle_create(struct api_request *request, struct engine *engine, str
     if (r == 0)
         r = container_find(engine, api_path(request, 0), &c, err);
     if (r == 0)
-        r = exec_create(engine, c, body, &exec, err);
+        r = exec_create(engine, c, api_path(request, 0), body, &exec, err);
     if (r < 0)
         return r;
     strbuf_addf(&out, "{\"Id\":\"%s\"}\n", exec_id(exec));

@@ -167,7 +167,8 @@ void exec_table_free(struct exec_table *table); /* NULL is fine */
 /* supervisor_options.exec_exited */
 void engine_exec_exited(const char *id, const char *exec_id, const struct shim_exit *exit, void *engine);
 void engine_exec_detached(struct engine *engine, const char *exec_id);
-/* The container's process has ended, and its execs with it, whether that was reported or not. */
+/* The container's process has ended, and its execs with it, whether that was reported or not. Those that were made and
+ * not started are gone: they do not outlast the run they were made for. */
 void container_execs_ended(struct engine *engine, struct container *c);
 /* The container is removed. */
 void container_execs_forget(struct engine *engine, struct container *c);

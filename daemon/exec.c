@@ -179,8 +179,8 @@ int exec_find(struct engine *engine, const char *id, struct exec **ret, struct e
 
 /* ---- making ---- */
 
-int exec_create(struct engine *engine, struct container *c, const struct json *body, struct exec **ret,
-                struct error *err)
+int exec_create(struct engine *engine, struct container *c, const char *asked, const struct json *body,
+                struct exec **ret, struct error *err)
 {
     CLEANUP_EXEC struct exec *exec = exec_new(c);
     enum container_state next;
@@ -195,7 +195,7 @@ int exec_create(struct engine *engine, struct container *c, const struct json *b
     if (exec->config.detach_keys != NULL && *exec->config.detach_keys == '\0')
         xstrset(&exec->config.detach_keys, NULL);
     pthread_mutex_lock(&c->lock);
-    r = container_state_next(c->state, CONTAINER_EXEC, c->id, &next, err);
+    r = container_state_next(c->state, CONTAINER_EXEC, c->state == CONTAINER_PAUSED ? asked : c->id, &next, err);
     if (r == 0 && c->pid == 0)
         r = error_set(err, ERROR_CONFLICT, 0, "container %s is not running", c->id);
     pthread_mutex_unlock(&c->lock);
@@ -247,12 +247,12 @@ void engine_exec_detached(struct engine *engine, const char *exec_id)
         exec_event(engine, exec, "exec_detach", NULL);
 }
 
-/* The container's first matching exec, as a reference; or NULL. */
-static struct exec *next_of(struct engine *engine, const struct container *c, bool only_running)
+/* The container's first exec in that state (NULL: in any), as a reference; or NULL. */
+static struct exec *next_of(struct engine *engine, const struct container *c, const enum exec_state *state)
 {
     pthread_mutex_lock(&engine->execs->lock);
     struct exec *exec = engine->execs->first;
-    while (exec != NULL && (exec->container != c || (only_running && exec->state != EXEC_RUNNING)))
+    while (exec != NULL && (exec->container != c || (state != NULL && exec->state != *state)))
         exec = exec->next;
     if (exec != NULL)
         exec_ref(exec);
@@ -264,9 +264,14 @@ void container_execs_ended(struct engine *engine, struct container *c)
 {
     struct exec *exec;
     int killed = 137;
-    while ((exec = next_of(engine, c, true)) != NULL) {
+    enum exec_state running = EXEC_RUNNING, created = EXEC_CREATED;
+    while ((exec = next_of(engine, c, &running)) != NULL) {
         if (exec_note_end(engine, exec, killed))
             exec_event(engine, exec, "exec_die", &killed);
+        exec_unref(exec);
+    }
+    while ((exec = next_of(engine, c, &created)) != NULL) {
+        exec_list_remove(engine, exec);
         exec_unref(exec);
     }
 }
@@ -274,7 +279,7 @@ void container_execs_ended(struct engine *engine, struct container *c)
 void container_execs_forget(struct engine *engine, struct container *c)
 {
     struct exec *exec;
-    while ((exec = next_of(engine, c, false)) != NULL) {
+    while ((exec = next_of(engine, c, NULL)) != NULL) {
         exec_list_remove(engine, exec);
         exec_unref(exec);
     }

@@ -19,9 +19,10 @@
 
 struct exec; /* reference counted */
 
-/* POST /containers/{id}/exec. *ret is a reference. A user that the container does not know is refused. */
-int exec_create(struct engine *engine, struct container *container, const struct json *body, struct exec **ret,
-                struct error *err);
+/* POST /containers/{id}/exec. `asked` is the name that the client gave: docker tells a paused container by it. *ret is
+ * a reference. A user that the container does not know is refused. */
+int exec_create(struct engine *engine, struct container *container, const char *asked, const struct json *body,
+                struct exec **ret, struct error *err);
 /* "No such exec instance: X". *ret is a reference. */
 int exec_find(struct engine *engine, const char *id, struct exec **ret, struct error *err);
 void exec_unref(struct exec *exec); /* NULL is fine */

@@ -232,7 +232,7 @@ ours() {
     dory pause state
     run api POST /containers/state/exec '{"Cmd":["true"]}'
     [ "${lines[0]}" -eq 409 ]
-    [[ $output == *"is paused, unpause the container before exec"* ]]
+    [[ $output == *"Container state is paused, unpause the container before exec"* ]]
     run api POST "/exec/$id/start" '{"Detach":true}'
     [ "${lines[0]}" -eq 409 ]
     dory unpause state
@@ -241,10 +241,15 @@ ours() {
     run api POST /containers/state/exec '{"Cmd":["true"]}'
     [ "${lines[0]}" -eq 409 ]
     [[ $output == *"is not running"* ]]
+    # What was made for a run and not started in it is gone with it, for the next one too.
     run api POST "/exec/$id/start" '{"Detach":true}'
-    [ "${lines[0]}" -eq 409 ]
+    [ "${lines[0]}" -eq 404 ]
+    [[ $output == *"No such exec instance: $id"* ]]
     run dory exec state true
     [ "$status" -eq 1 ]
+    dory start state
+    run api POST "/exec/$id/start" '{"Detach":true}'
+    [ "${lines[0]}" -eq 404 ]
     dory rm -f state
 }
 
