@@ -116,6 +116,17 @@ static int run_handler(struct api_request *request, const struct strv *plugins, 
     return r;
 }
 
+/* The reply goes through libmicrohttpd after this: the connection was not taken, and nothing was sent on it. */
+static bool is_held(struct api_request *request)
+{
+    bool decided;
+
+    pthread_mutex_lock(&request->lock);
+    decided = request->phase != REQUEST_HANDLING;
+    pthread_mutex_unlock(&request->lock);
+    return !decided && !request->streaming;
+}
+
 /* What the plugins do not let out is taken back, unless it is out already. */
 static void authorize_reply(struct api_request *request, const struct strv *plugins)
 {
@@ -123,7 +134,7 @@ static void authorize_reply(struct api_request *request, const struct strv *plug
 
     if (authz_response(request, plugins, &error) == 0)
         return;
-    if (request->streaming || request->threaded) {
+    if (!is_held(request)) {
         log_warn("%s %s: %s", request->method, request->target_text, error.message);
         return;
     }

@@ -110,6 +110,14 @@ request() { # method, path, curl option...
     [ "$(request GET '/v1.41/volumes')" = 200 ]
 }
 
+@test "errors are answers, too, whether their request may stream, take the connection over, or neither" {
+    ours # docker tells its errors whatever the plugin says of them
+    for what in 'GET json' 'POST attach' 'PUT archive?path=/'; do
+        [ "$(request ${what% *} "/v1.41/containers/secret/${what#* }")" = 403 ]
+        [ "$(jq -r .message "$ENV_DIR/answer")" = "authorization denied by plugin $PLUGIN: not this" ]
+    done
+}
+
 @test "streams and connections that are taken over are asked for, too" {
     [ "$(dory run --rm busybox echo hello)" = hello ]
     [ -n "$(asked AuthZReq /attach)" ]
