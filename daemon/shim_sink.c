@@ -228,7 +228,7 @@ static void lose(struct log_sink *s, int errnum)
 static int64_t patience_left(const struct log_sink *s)
 {
     int64_t limit = has_unsent(s) ? s->config.write_timeout_ns : has_unanswered(s) ? s->config.read_timeout_ns : 0;
-    int64_t left = s->progress + limit - timestamp_monotonic();
+    int64_t left = limit - (timestamp_monotonic() - s->progress); /* the limit may be as large as a number can be */
     if (s->fd < 0 || limit == 0)
         return -1;
     return left > 0 ? left : 0;

@@ -392,6 +392,27 @@ static void what_is_not_acknowledged_is_sent_again(void **state)
     log_sink_close(sink);
 }
 
+static void a_timeout_may_be_as_long_as_a_number(void **state)
+{
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_CLOSE int fd = server(*state, "patient", SOCK_STREAM, &path);
+    struct log_sink_config c = {.kind = LOG_SINK_FLUENTD,
+                                .path = path,
+                                .stream = true,
+                                .ack = true,
+                                .read_timeout_ns = INT64_MAX,
+                                .write_timeout_ns = INT64_MAX,
+                                .retry_ns = 1,
+                                .tag = (char *)"t"};
+    struct log_sink *sink = open_sink(&c);
+    assert_int_equal(add(sink, "one"), 0);
+    assert_true(log_sink_wait_ms(sink) > 1000000000);
+    assert_int_equal(log_sink_flush(sink), 0);
+    assert_true(log_sink_wait_ms(sink) > 1000000000);
+    assert_true(log_sink_fd(sink) >= 0);
+    log_sink_close(sink);
+}
+
 static void after_so_many_attempts_a_server_is_given_up(void **state)
 {
     CLEANUP_FREE char *path = NULL, *again = NULL;
@@ -449,6 +470,7 @@ int main(void)
         IN_SCRATCH(what_comes_while_an_async_server_is_away_waits_for_it),
         cmocka_unit_test(an_answer_of_fluentd_is_read_whole_or_not_at_all),
         IN_SCRATCH(what_is_not_acknowledged_is_sent_again),
+        IN_SCRATCH(a_timeout_may_be_as_long_as_a_number),
         IN_SCRATCH(after_so_many_attempts_a_server_is_given_up),
         cmocka_unit_test(a_server_that_is_not_there_is_named),
     };
