@@ -138,7 +138,7 @@ static void authorize_reply(struct api_request *request, const struct strv *plug
         log_warn("%s %s: %s", request->method, request->target_text, error.message);
         return;
     }
-    strbuf_clear(&request->reply_body);
+    strbuf_release(&request->reply_body);
     strmap_release(&request->reply_headers);
     request->replied = false;
     api_reply_error(request, &error);
