@@ -227,6 +227,8 @@ static int plan(struct container_update *u, struct error *err)
         const struct json_field *field = json_table_find(&host_config_table, updatable[i]);
         if (!is_asked(field, &u->asked) && !is_cleared(u, field))
             continue;
+        if (strcmp(field->name, "PidsLimit") == 0 && api_is_before(u->api_version, 40)) /* was no member of updates */
+            continue;
         json_table_move_field(field, &u->next, &u->asked);
         any = true;
     }

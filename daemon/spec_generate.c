@@ -166,9 +166,10 @@ static void put_mount(struct json_writer *w, const char *destination, const char
 int spec_tmpfs_options(const char *text, struct strv *ret, struct error *err)
 {
     static const char *const words[] = {
-        "exec",       "noexec",      "suid",          "nosuid", "dev",     "nodev",    "ro",         "rw",
-        "sync",       "async",       "dirsync",       "atime",  "noatime", "diratime", "nodiratime", "relatime",
-        "norelatime", "strictatime", "nostrictatime", "mand",   "nomand",  "defaults"};
+        "exec",       "noexec",      "suid",          "nosuid", "dev",        "nodev",      "ro",         "rw",
+        "sync",       "async",       "dirsync",       "atime",  "noatime",    "diratime",   "nodiratime", "relatime",
+        "norelatime", "strictatime", "nostrictatime", "mand",   "nomand",     "defaults",   "private",    "rprivate",
+        "shared",     "rshared",     "slave",         "rslave", "unbindable", "runbindable"};
     static const char *const keys[] = {"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol", "huge"};
     static const struct {
         const char *fallback, *opposite;

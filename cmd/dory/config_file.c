@@ -39,12 +39,20 @@ int config_file_read(const struct cli *cli, struct json **ret, struct error *err
 
 struct json *config_file_load(const struct cli *cli)
 {
+    static bool told; /* several parts of a command read it */
     struct json *config;
     struct error err = {0};
     if (config_file_read(cli, &config, &err) == 0)
         return config;
-    fprintf(stderr, "WARNING: %s\n", err.message);
+    if (!told)
+        fprintf(stderr, "WARNING: %s\n", err.message);
+    told = true;
     return json_new_object();
+}
+
+void config_file_check(const struct cli *cli)
+{
+    json_free(config_file_load(cli));
 }
 
 int config_file_write(const struct cli *cli, const struct json *config, struct error *err)

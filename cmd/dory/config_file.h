@@ -8,8 +8,11 @@
 
 /* Reads it. *ret is an object, empty when there is no file (json_free). */
 int config_file_read(const struct cli *cli, struct json **ret, struct error *err);
-/* The same where it is an extra: a file that cannot be read is told on standard error, and is empty. Never NULL. */
+/* The same where it is an extra: a file that cannot be read is told on standard error, once, and is empty. Never
+ * NULL. */
 struct json *config_file_load(const struct cli *cli);
+/* Tells of a file that cannot be read, whether the command needs it or not: as docker does. */
+void config_file_check(const struct cli *cli);
 /* Replaces it atomically, readable by its owner only; the directory is made. A symlink is followed. */
 int config_file_write(const struct cli *cli, const struct json *config, struct error *err);
 /* A string member such as "psFormat", or NULL; the caller frees. */

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cmd/dory/config_file.h"
 #include "cmd/dory/dispatch.h"
 #include "cmd/dory/global_flags.h"
 #include "cmd/dory/help.h"
 
 static int run(struct cli *cli, const struct global_flags *flags, const struct strv *words)
 {
+    config_file_check(cli);
     if (flags->version) {
         printf("%s version %s, build %s\n", strcmp(cli->program, "docker") == 0 ? "Docker" : "Dory", DORY_VERSION,
                cli_git_commit());

@@ -50,6 +50,15 @@ create() { # version body: the answer to a container that is made, which is gone
     api "$1" "/containers/$id?force=1" -X DELETE
 }
 
+@test "a limit of processes is no member of an update before 1.40" {
+    dory create --name limited --pids-limit 50 nothing true
+    api 1.39 /containers/limited/update -X POST -d '{"PidsLimit":0,"CpuShares":512}'
+    expect <<<'1.39;/containers/limited/json;[.HostConfig.PidsLimit, .HostConfig.CpuShares];[50,512]'
+    api 1.40 /containers/limited/update -X POST -d '{"PidsLimit":60}'
+    expect <<<'1.40;/containers/limited/json;.HostConfig.PidsLimit;60'
+    dory rm limited
+}
+
 @test "the newest version is told, and what is newer is refused" {
     run -0 api - /version
     [ "$(jq -r .ApiVersion <<<"$output")" = "$(jq -r '.Components[0].Details.ApiVersion' <<<"$output")" ]

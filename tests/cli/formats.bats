@@ -79,6 +79,18 @@ teardown_file() {
     [ "$(dory images -q | wc -l)" -eq 2 ]
 }
 
+@test "a broken config.json is told once, by every command, and stops none" {
+    mkdir -p "$BATS_TEST_TMPDIR/broken"
+    echo '{bad' >"$BATS_TEST_TMPDIR/broken/config.json"
+    for command in --version "ps -a" "run --rm busybox true" "-H unix://$ENV_DIR/dory.sock version"; do
+        DOCKER_CONFIG="$BATS_TEST_TMPDIR/broken" run -0 --separate-stderr dory $command
+        [ "$(grep -c '^WARNING: Error .*config file.*broken/config.json' <<<"$stderr")" = 1 ]
+        [ "${#stderr_lines[@]}" = 1 ]
+    done
+    DOCKER_CONFIG="$BATS_TEST_TMPDIR/none" run -0 --separate-stderr dory --version
+    [ -z "$stderr" ]
+}
+
 @test "config.json gives the default format" {
     mkdir "$BATS_TEST_TMPDIR/config"
     echo '{"psFormat":"table {{.Names}}","imagesFormat":"{{.Tag}}","volumesFormat":"{{.Name}}!"}' >"$BATS_TEST_TMPDIR/config/config.json"

@@ -216,6 +216,12 @@ teardown_file() {
     [ "$status" -ne 0 ]
     [ "${lines[0]}" = x ]
     [[ $output == *"Read-only file system"* ]]
+    # Propagation is an option of a tmpfs as well.
+    [[ $(dory run --rm --tmpfs /t:size=1m,shared busybox grep ' /t ' /proc/self/mountinfo) == *" shared:"* ]]
+    [[ $(dory run --rm --tmpfs /t:unbindable busybox grep ' /t ' /proc/self/mountinfo) == *" unbindable "* ]]
+    [[ $(dory run --rm --tmpfs /t busybox grep ' /t ' /proc/self/mountinfo) != *shared* ]]
+    run -125 dory run --rm --tmpfs /t:sharing busybox true
+    [[ $output == *'invalid tmpfs option ["sharing"]'* ]]
     run dory run --rm --shm-size 8m busybox df -k /dev/shm
     [[ $output == *8192* ]]
 }
