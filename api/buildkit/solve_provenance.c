@@ -75,6 +75,23 @@ static void put_materials(struct json_writer *w, const struct solve *solve, cons
     json_end_array(w);
 }
 
+/* An argument, without the name and password that the context's URL may have: everybody may read this. */
+static void put_argument(struct json_writer *w, const char *key, const char *value)
+{
+    const char *scheme = strcmp(key, "context") == 0 ? strstr(value, "://") : NULL;
+    const char *authority = scheme ? scheme + 3 : "";
+    size_t size = strcspn(authority, "/?#");
+    const char *at = memrchr(authority, '@', size);
+    if (!at) {
+        json_member_string(w, key, value);
+        return;
+    }
+    bool password = memchr(authority, ':', (size_t)(at - authority)) != NULL;
+    CLEANUP_FREE char *masked =
+        xasprintf("%.*sxxxxx%s%s", (int)(authority - value), value, password ? ":xxxxx" : "", at);
+    json_member_string(w, key, masked);
+}
+
 static void put_parameters(struct json_writer *w, const struct solve *solve)
 {
     json_key(w, "parameters");
@@ -83,7 +100,7 @@ static void put_parameters(struct json_writer *w, const struct solve *solve)
     json_key(w, "args");
     json_begin_object(w);
     for (size_t i = 0; i < solve->arguments.count; i++)
-        json_member_string(w, solve->arguments.items[i].key, solve->arguments.items[i].value);
+        put_argument(w, solve->arguments.items[i].key, solve->arguments.items[i].value);
     json_end_object(w);
     json_key(w, "locals");
     json_begin_array(w);

@@ -185,6 +185,24 @@ file() {
     dory rmi -f "$REGISTRY/proven:2"
     dory pull -q "$REGISTRY/proven:2"
     [ "$(file "$REGISTRY/proven:2" "linux/$OWN" /only)" = "$OWN" ]
+    # A context's address is in it, who fetched it is not.
+    tar -C "$C" -cf "$C.context.tar" .
+    port=$(free_port)
+    /usr/bin/python3 -m http.server --bind 127.0.0.1 -d "$ENV_DIR" "$port" >/dev/null 2>&1 3>&- 4>&- &
+    server=$!
+    for _ in {1..300}; do
+        curl -sf -o /dev/null "http://127.0.0.1:$port/" && break
+        sleep 0.1
+    done
+    run build -t "$REGISTRY/proven:4" --push --provenance=mode=max "http://me:hidden@127.0.0.1:$port/${C##*/}.context.tar"
+    kill "$server"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    get proven "$(get proven 4 | jq -r ".manifests[1].digest")" >"$C.attestation"
+    blob proven "$(jq -r '.layers[0].digest' "$C.attestation")" >"$C.statement"
+    [ "$(jq -r .predicate.invocation.parameters.args.context "$C.statement")" = \
+        "http://xxxxx:xxxxx@127.0.0.1:$port/${C##*/}.context.tar" ]
+    run ! grep -q hidden "$C.statement"
     # An archive has it as well.
     build --attest type=provenance,mode=min -o "type=oci,dest=$C.tar" "$C"
     tar -xOf "$C.tar" "blobs/sha256/$(tar -xOf "$C.tar" index.json | jq -r '.manifests[0].digest' | cut -d: -f2)" |
