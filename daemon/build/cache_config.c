@@ -6,7 +6,7 @@
 /* The member "dory". */
 struct ours {
     char *parent, *description, *content, *diff_id, *nonce;
-    int64_t size, created; /* bytes of files; ns */
+    int64_t created; /* ns */
     bool second;
 };
 #define AT(member) offsetof(struct ours, member)
@@ -16,7 +16,6 @@ static const struct json_field ours_fields[] = {
     {.name = "content", .type = JSON_FIELD_STRING, .offset = AT(content), .flags = JSON_OMIT_EMPTY},
     {.name = "diffID", .type = JSON_FIELD_STRING, .offset = AT(diff_id), .flags = JSON_OMIT_EMPTY},
     {.name = "nonce", .type = JSON_FIELD_STRING, .offset = AT(nonce), .flags = JSON_OMIT_EMPTY},
-    {.name = "size", .type = JSON_FIELD_INT, .offset = AT(size), .flags = JSON_OMIT_EMPTY},
     {.name = "created", .type = JSON_FIELD_INT, .offset = AT(created), .flags = JSON_REQUIRED},
     {.name = "second", .type = JSON_FIELD_BOOL, .offset = AT(second), .flags = JSON_OMIT_EMPTY},
 };
@@ -67,7 +66,6 @@ static void write_record(const struct cache_config_record *record, const struct 
                               .content = row->content,
                               .diff_id = (char *)row->diff_id,
                               .nonce = (char *)row->nonce,
-                              .size = row->size,
                               .created = row->created,
                               .second = row->result_only};
     json_begin_object(w);
@@ -134,7 +132,6 @@ static int check_ours(const struct ours *ours, const char *key, const char *blob
                         : ours->nonce && !is_nonce(ours->nonce)                  ? "nonce"
                         : ours->diff_id && !digest_is_valid(ours->diff_id)       ? "diffID"
                         : (ours->diff_id != NULL) != (blob != NULL)              ? "layers"
-                        : ours->size < 0                                         ? "size"
                         : ours->created <= 0                                     ? "created"
                                                                                  : NULL;
     return wrong ? error_set(err, ERROR_INVALID, 0, "build cache: records[%zu].%s is not valid", i, wrong) : 0;
@@ -159,7 +156,6 @@ static int parse_record(const struct json *root, size_t i, struct cache_config *
         struct cache_row *row = cache_row_new(key, ours.parent ? ours.parent : "", ours.description, ours.content);
         snprintf(row->diff_id, sizeof(row->diff_id), "%s", ours.diff_id ? ours.diff_id : "");
         snprintf(row->nonce, sizeof(row->nonce), "%s", ours.nonce ? ours.nonce : "");
-        row->size = ours.size;
         row->created = ours.created;
         row->result_only = ours.second;
         cache_config_add(ret, row, blob ? blob : "");

@@ -3,7 +3,7 @@
  * (github.com/moby/buildkit, cache/remotecache/v1): "layers", blobs with the place of the one beneath (-1: none), and
  * "records", each with a digest (the key) and "layers", its results. What our records are besides stands in a member
  * "dory" of each, which BuildKit passes over; records without it are another builder's, whose keys are made of other
- * things than ours, and are of no use here.
+ * things than ours, and are of no use here. The size is the layer's own to say: rows that were read have none.
  *
  * Pure and bounded.
  */

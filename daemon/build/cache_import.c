@@ -190,9 +190,9 @@ static int to_ingest(const void *data, size_t size, void *sink_data, struct erro
     return layer_ingest_write(fetch->ingest, data, size, err);
 }
 
-/* The layer is pinned then. */
+/* The layer is pinned then, and of *ret_size bytes. */
 static int fetch_layer(struct build *build, struct cache_import *import, const struct cache_config_record *record,
-                       struct error *err)
+                       int64_t *ret_size, struct error *err)
 {
     struct image_store *store = engine_images(build->engine);
     CLEANUP_LAYER_INGEST struct layer_ingest *ingest = NULL;
@@ -210,21 +210,23 @@ static int fetch_layer(struct build *build, struct cache_import *import, const s
         r = layer_ingest_finish(ingest, err);
     if (r == 0 && strcmp(layer_ingest_info(ingest)->diff_id, record->row->diff_id) != 0)
         r = error_set(err, ERROR_INVALID, 0, "layer %s is not what the cache says it is", record->blob);
-    return r < 0 ? r : image_layer_commit(store, ingest, err);
+    if (r < 0)
+        return r;
+    *ret_size = layer_ingest_info(ingest)->size;
+    return image_layer_commit(store, ingest, err);
 }
 
-/* The record becomes one of this machine's. */
-static int put_row(struct build *build, struct cache_row *row, struct error *err)
+/* The record becomes one of this machine's; of a copy, since other stages may be at it as well. */
+static int put_row(struct build *build, const struct cache_row *theirs, const struct draft_info *info,
+                   struct error *err)
 {
-    struct image_store *store = engine_images(build->engine);
-    struct draft_info info = {.size = row->size, .empty = row->diff_id[0] == 0};
-    memcpy(info.diff_id, row->diff_id, sizeof(info.diff_id));
+    struct cache_row row = *theirs; /* its texts remain theirs */
     int r = db_begin(engine_db(build->engine), err);
     if (r < 0)
         return r;
-    r = cache_row_use(row, store, &info, err);
+    r = cache_row_use(&row, engine_images(build->engine), info, err);
     if (r == 0)
-        r = cache_put(engine_db(build->engine), row, err);
+        r = cache_put(engine_db(build->engine), &row, err);
     if (r < 0) {
         db_rollback(engine_db(build->engine));
         return r;
@@ -236,13 +238,21 @@ static int bring(struct build *build, struct cache_import *import, const struct 
                  struct error *err)
 {
     struct image_store *store = engine_images(build->engine);
-    const char *diff_id = record->row->diff_id;
-    bool files = *diff_id != 0;
-    int r = !files || image_layer_pin_diff_id(store, diff_id) ? 0 : fetch_layer(build, import, record, err);
-    if (r == 0)
-        r = put_row(build, record->row, err);
-    if (r == 0 && files)
-        image_layer_unpin(store, diff_id); /* the record keeps it */
+    struct draft_info info = {.empty = record->row->diff_id[0] == 0};
+    struct error error = {0};
+    char dir[DRAFT_ID_MAX];
+    if (info.empty)
+        return put_row(build, record->row, &info, err);
+    memcpy(info.diff_id, record->row->diff_id, sizeof(info.diff_id));
+    int r = image_layer_open(store, info.diff_id, dir, &info.size, &error);
+    if (r < 0 && error.kind != ERROR_NOT_FOUND)
+        return error_propagate(err, &error);
+    if (r < 0)
+        r = fetch_layer(build, import, record, &info.size, err);
+    if (r < 0)
+        return r;
+    r = put_row(build, record->row, &info, err);
+    image_layer_unpin(store, info.diff_id); /* the record keeps it */
     return r;
 }
 

@@ -52,6 +52,20 @@ forget() {
     [ -z "$(dory builder du | grep -F RUN)" ]
 }
 
+# rewrite CACHE JQ: changes the config of a directory's cache, and prints the digest of the manifest that has it then.
+rewrite() {
+    local blobs=$1/blobs/sha256 manifest config new
+    manifest=$(jq -r '.manifests[0].digest' "$1/index.json")
+    config=$(jq -r .config.digest "$blobs/${manifest#*:}")
+    jq -c "$2" "$blobs/${config#*:}" >"$C.new"
+    new=$(sha256sum <"$C.new" | cut -d' ' -f1)
+    mv "$C.new" "$blobs/$new"
+    jq -c ".config.digest = \"sha256:$new\" | .config.size = $(stat -c %s "$blobs/$new")" "$blobs/${manifest#*:}" >"$C.new"
+    new=$(sha256sum <"$C.new" | cut -d' ' -f1)
+    mv "$C.new" "$blobs/$new"
+    echo "sha256:$new"
+}
+
 # Steps that came from a cache.
 cached() {
     grep -c ' CACHED$' <<<"$output"
@@ -161,19 +175,31 @@ cached() {
     sums made
     # Records without what dory writes into them: BuildKit's.
     forget
-    config=$(jq -r .config.digest "$C.cache/blobs/sha256/${manifest#*:}")
-    jq -c 'del(.records[].dory)' "$C.cache/blobs/sha256/${config#*:}" >"$C.config"
-    new=$(sha256sum <"$C.config" | cut -d' ' -f1)
-    mv "$C.config" "$C.cache/blobs/sha256/$new"
-    jq -c ".config.digest = \"sha256:$new\" | .config.size = $(stat -c %s "$C.cache/blobs/sha256/$new")" \
-        "$C.cache/blobs/sha256/${manifest#*:}" >"$C.manifest"
-    new=$(sha256sum <"$C.manifest" | cut -d' ' -f1)
-    mv "$C.manifest" "$C.cache/blobs/sha256/$new"
-    run -0 build -t made --cache-from "type=local,src=$C.cache,digest=sha256:$new" "$C"
+    manifest=$(rewrite "$C.cache" 'del(.records[].dory)')
+    run -0 build -t made --cache-from "type=local,src=$C.cache,digest=$manifest" "$C"
     echo "$output"
     [[ $output == *"importing cache manifest"* ]]
     [[ $output != *ERROR* ]]
     run ! cached
+}
+
+@test "what a cache says of sizes is not believed" {
+    used() {
+        curl -sf --unix-socket "$ENV_DIR/dory.sock" http://d/system/df |
+            jq '[.BuildCache[] | select(.Type == "regular") | {Description, Size}] | sort'
+    }
+    forget
+    build -t made --cache-to "type=local,dest=$C.cache,mode=max" "$C"
+    sums made >"$C.sums"
+    used >"$C.used"
+    grep -q 1000000 "$C.used"
+    manifest=$(rewrite "$C.cache" '.records[].dory.size = 9000000000000000000')
+    forget
+    run -0 build -t made --cache-from "type=local,src=$C.cache,digest=$manifest" "$C"
+    echo "$output"
+    [ "$(cached)" -ge 5 ]
+    sums made | diff - "$C.sums"
+    used | diff - "$C.used"
 }
 
 @test "what is not done is refused by name" {
