@@ -97,7 +97,8 @@ int control_list_workers(struct grpc_call *call, void *data, struct error *err)
 static int check_request(struct solve *solve, struct error *err)
 {
     const Bk__SolveRequest *request = solve->request;
-    if (request->definition && request->definition->n_def > 0)
+    /* Without frontend and definition the client runs the build; an empty definition is one, of no files. */
+    if (request->definition && (request->definition->n_def > 0 || !*request->frontend))
         return error_set(err, ERROR_NOT_IMPLEMENTED, 0,
                          "builds from LLB are not supported: only the Dockerfile frontend (dockerfile.v0) is");
     if (*request->frontend && strcmp(request->frontend, "dockerfile.v0") != 0)

@@ -265,6 +265,29 @@ static void test_only_what_is_under_way_of_an_id_is_cancelled(void **state)
     solve_list_release(&list);
 }
 
+/* Nobody would ever return a result for it. */
+static void test_an_empty_definition_is_refused_and_not_awaited(void **state)
+{
+    struct solve_list list;
+    struct solve *solve = NULL;
+    struct error err = {0};
+    Bk__SolveRequest from = BK__SOLVE_REQUEST__INIT;
+    Bk__Definition nothing = BK__DEFINITION__INIT;
+    uint8_t packed[64];
+    (void)state;
+    solve_list_init(&list);
+    from.ref = (char *)"one";
+    from.definition = &nothing;
+    size_t size = bk__solve_request__pack(&from, packed);
+    assert_int_equal(solve_add(&list, NULL, NULL, bk__solve_request__unpack(NULL, size, packed), "build", &solve, &err),
+                     0);
+    solve_cancel(&list, "build"); /* so that who waits all the same does not do so for ever */
+    assert_true(control_run(&list, solve, &err) < 0);
+    assert_int_equal(err.kind, ERROR_NOT_IMPLEMENTED);
+    solve_put(&list, solve);
+    solve_list_release(&list);
+}
+
 /* ---- history ---- */
 
 static void serve_history(struct http2_stream *stream, void *data)
@@ -447,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_a_closed_build_is_nobodys),
         cmocka_unit_test(test_history_is_bounded),
         cmocka_unit_test(test_only_what_is_under_way_of_an_id_is_cancelled),
+        cmocka_unit_test(test_an_empty_definition_is_refused_and_not_awaited),
         cmocka_unit_test(test_history_is_told_as_it_happens),
         cmocka_unit_test(test_filters_hold_or_are_refused),
         cmocka_unit_test(test_an_upload_is_taken_once_and_held_until_it_is_done_with),
