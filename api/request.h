@@ -79,8 +79,8 @@ struct api_request {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     enum request_phase phase;
-    const char *hijack_type;
-    int hijacked; /* the connection's socket, after the 101; -errno when it failed */
+    const char *hijack_type, *hijack_protocol; /* the latter NULL: tcp */
+    int hijacked;                              /* the connection's socket, after the 101; -errno when it failed */
 };
 
 struct api_request *request_new(struct api_server *server, struct engine *engine, const char *target);

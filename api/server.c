@@ -185,7 +185,7 @@ static enum MHD_Result queue_upgrade(struct api_request *request, struct MHD_Con
 
     if (!response)
         return MHD_NO;
-    MHD_add_response_header(response, "Upgrade", "tcp");
+    MHD_add_response_header(response, "Upgrade", request->hijack_protocol ? request->hijack_protocol : "tcp");
     MHD_add_response_header(response, "Content-Type", request->hijack_type);
     for (const char *const *h = api_common_headers; *h; h += 2)
         MHD_add_response_header(response, h[0], h[1]);

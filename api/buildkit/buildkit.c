@@ -94,6 +94,7 @@ static int check_upgrade(struct api_request *request, struct error *err)
         return error_set(err, ERROR_INVALID, 0, "no upgrade proto in request");
     if (strcasecmp(protocol, "h2c") != 0)
         return error_set(err, ERROR_INVALID, 0, "protocol %.100s not supported", protocol);
+    request->hijack_protocol = "h2c";
     return 0;
 }
 

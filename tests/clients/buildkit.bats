@@ -571,6 +571,20 @@ EOF
     [ "$(post -o /dev/null -w '%{http_code}' http://d/grpc)" = 400 ]
     [[ $(post -H 'Connection: Upgrade' -H 'Upgrade: h2c' http://d/session) == *"needs an id"* ]]
     [[ $(post -H 'Connection: Upgrade' -H 'Upgrade: tcp' http://d/grpc) == *"protocol tcp not supported"* ]]
+    # One that is gets what it asked for.
+    run python3 - "$ENV_DIR/dory.sock" <<'EOF'
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b"POST /session HTTP/1.1\r\nHost: d\r\nUpgrade: h2c\r\nX-Docker-Expose-Session-Uuid: mine\r\n\r\n")
+head = b""
+while b"\r\n\r\n" not in head:
+    head += s.recv(4096) or sys.exit("the connection has ended")
+print(head.decode("latin-1"))
+EOF
+    echo "$output"
+    [[ $output == *"HTTP/1.1 101 "* ]]
+    [[ $output == *"Upgrade: h2c"* ]]
 }
 
 @test "the daemon ends although a build is under way, and leaves nothing of it" {
