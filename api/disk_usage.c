@@ -69,7 +69,7 @@ static int write_image(struct json_writer *w, struct usage *usage, struct engine
 
     if (!images_shown(image, &tags, &digests))
         return 0;
-    r = image_manifests_get(engine_images(engine), image, NULL, false, &manifests, err);
+    r = images_manifests(engine, image, NULL, false, &manifests, err);
     if (r < 0)
         return r;
     users = images_whole_containers(engine, image, &manifests);

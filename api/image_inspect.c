@@ -144,8 +144,7 @@ int images_inspect(struct api_request *request, struct engine *engine, struct er
                          "conflicting options: manifests and platform options cannot both be set");
     r = images_lookup(request, engine, &image, err);
     if (r == 0)
-        r = image_manifests_get(engine_images(engine), image, api_path(request, 0), platform && *platform, &manifests,
-                                err);
+        r = images_manifests(engine, image, api_path(request, 0), platform && *platform, &manifests, err);
     if (r < 0)
         return r;
     json_writer_init(&w, &out);

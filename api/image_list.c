@@ -234,7 +234,7 @@ static int write_match(struct json_writer *w, const struct images_entry *what, c
     matching_names(&all_digests, query->references, &digests);
     if (json_count(query->references) > 0 && tags.count == 0 && digests.count == 0)
         return 0;
-    int r = image_manifests_get(engine_images(engine), entry.image, NULL, false, &manifests, err);
+    int r = images_manifests(engine, entry.image, NULL, false, &manifests, err);
     if (r < 0)
         return r;
     entry.tags = &tags;

@@ -3,8 +3,24 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "daemon/engine.h"
 #include "image/manifests.h"
+
+int images_manifests(struct engine *engine, const struct image *image, const char *name, bool alone,
+                     struct image_manifests *ret, struct error *err)
+{
+    struct error failure = {0};
+    int r = image_manifests_get(engine_images(engine), image, name, alone, ret, &failure);
+
+    if (r < 0 && failure.kind == ERROR_NOT_FOUND)
+        return error_propagate(err, &failure);
+    if (r < 0) {
+        log_warn("image %s is shown without its manifests: %s", image->id, failure.message);
+        image_manifests_release(ret);
+    }
+    return 0;
+}
 
 /* ---- descriptors ---- */
 

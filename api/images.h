@@ -69,7 +69,11 @@ void images_free(struct image **images, size_t count);
 /* images.c: bytes of all layers, each counted once. */
 int64_t images_layers_size(struct image *const *images, size_t count);
 
-/* image_manifests.c: the member Descriptor, if there is one, and the member Manifests */
+/* image_manifests.c: image_manifests_get for showing an image. One whose manifests are damaged on the disk is an image
+ * all the same: it is shown without them, and the log says why. */
+int images_manifests(struct engine *engine, const struct image *image, const char *name, bool alone,
+                     struct image_manifests *ret, struct error *err);
+/* The member Descriptor, if there is one, and the member Manifests */
 void images_write_descriptor(struct json_writer *w, const struct image_manifests *manifests);
 /* What a push tells of an image that it sent in the place of an index. */
 void images_write_instead(struct json_writer *w, const struct image_pushed_instead *what);

@@ -112,44 +112,43 @@ static int recover_layers(struct image_store *store, struct error *err)
     return r;
 }
 
-static int recover_images(struct image_store *store, struct error *err)
+/* Blobs that a query names: those without their file go from the database. An empty one never got to the disk. */
+static int recover_blobs(struct image_store *store, const char *what, const char *why, const char *query,
+                         const char *repair, struct error *err)
 {
-    struct map images = MAP_INIT;
+    struct map digests = MAP_INIT;
     struct stat st;
     size_t i = 0;
-    const char *id;
+    const char *digest;
     void *value;
-    int r = store_select_set(store, "SELECT id FROM image", &images, err);
-    while (r == 0 && map_next(&images, &i, &id, &value)) {
-        if (fstatat(store->blobs_fd, digest_hex(id), &st, AT_SYMLINK_NOFOLLOW) < 0) {
-            strv_addf(&store->repairs, "image %s removed: its config is gone from the disk", id);
-            r = store_run(store, "DELETE FROM image WHERE id = ?", id, err);
+    int r = store_select_set(store, query, &digests, err);
+    while (r == 0 && map_next(&digests, &i, &digest, &value)) {
+        if (fstatat(store->blobs_fd, digest_hex(digest), &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_size == 0) {
+            strv_addf(&store->repairs, "%s %s removed: %s", what, digest, why);
+            r = store_run(store, repair, digest, err);
         }
     }
-    map_release(&images);
+    map_release(&digests);
     return r;
+}
+
+static int recover_images(struct image_store *store, struct error *err)
+{
+    int r = recover_blobs(store, "image", "its config is gone from the disk", "SELECT id FROM image",
+                          "DELETE FROM image WHERE id = ?", err);
+    return r < 0
+               ? r
+               : recover_blobs(store, "manifest", "it is gone from the disk", "SELECT DISTINCT digest FROM image_blob",
+                               "DELETE FROM image_blob WHERE digest = ?", err);
 }
 
 /* The names stay, and stand for their first choice alone. */
 static int recover_indexes(struct image_store *store, struct error *err)
 {
-    struct map indexes = MAP_INIT;
-    struct stat st;
-    size_t i = 0;
-    const char *digest;
-    void *value;
     int r = db_exec(store->db, "DELETE FROM image_index WHERE digest NOT IN (SELECT idx FROM name_index)", err);
-    if (r == 0) {
-        r = store_select_set(store, "SELECT digest FROM image_index", &indexes, err);
-    }
-    while (r == 0 && map_next(&indexes, &i, &digest, &value)) {
-        if (fstatat(store->blobs_fd, digest_hex(digest), &st, AT_SYMLINK_NOFOLLOW) < 0) {
-            strv_addf(&store->repairs, "index %s removed: it is gone from the disk", digest);
-            r = store_run(store, "DELETE FROM image_index WHERE digest = ?", digest, err);
-        }
-    }
-    map_release(&indexes);
-    return r;
+    return r < 0 ? r
+                 : recover_blobs(store, "index", "it is gone from the disk", "SELECT digest FROM image_index",
+                                 "DELETE FROM image_index WHERE digest = ?", err);
 }
 
 static int recover_rootfs(struct image_store *store, struct error *err)

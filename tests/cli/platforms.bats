@@ -204,6 +204,35 @@ blobs() {
     [ "$(platform_of "$app" linux/s390x)" = s390x ]
 }
 
+@test "an image whose index or manifest is damaged or lost is listed without it, and mended at the next start" {
+    local app=$REGISTRY/app:1 lone=$REGISTRY/lone:1 blobs=$ENV_DIR/data/image/blobs/sha256 index manifest
+    put lone:1=riscv64
+    dory pull -q "$app"
+    dory pull -q --platform linux/s390x "$app"
+    dory pull -q --platform linux/riscv64 "$lone"
+    index=$(dory image inspect -f '{{index .RepoDigests 0}}' "$app")
+    manifest=$(dory image inspect -f '{{index .RepoDigests 0}}' "$lone")
+    echo ' ' >>"$blobs/${index#*@sha256:}"
+    echo ' ' >>"$blobs/${manifest#*@sha256:}"
+    [ "$(api /v1.51/images/json | jq -c 'map(has("Descriptor"))')" = '[false,false]' ]
+    [ "$(api "/v1.51/images/$lone/json" | jq -c 'has("Id"), has("Descriptor")' | paste -sd' ')" = "true false" ]
+    dory system df >/dev/null
+    grep -q "is shown without its manifests: blob ${index#*@} is damaged" "$ENV_DIR/doryd.log"
+    # As a power failure may leave them.
+    env_daemon_kill TERM
+    : >"$blobs/${index#*@sha256:}"
+    rm "$blobs/${manifest#*@sha256:}"
+    env_daemon_start
+    grep -q "index ${index#*@} removed: it is gone from the disk" "$ENV_DIR/doryd.log"
+    grep -q "manifest ${manifest#*@} removed: it is gone from the disk" "$ENV_DIR/doryd.log"
+    [ "$(platform_of "$app")" = "$OWN" ]
+    dory save -o "$BATS_TEST_TMPDIR/lone.tar" "$lone"
+    dory system check
+    dory pull -q "$app"
+    dory pull -q --platform linux/riscv64 "$lone"
+    [ "$(api /v1.51/images/json | jq -c '[.[] | select(.RepoTags != []) | has("Descriptor")]')" = '[true,true]' ]
+}
+
 @test "list and inspect tell the index and its manifests: what is here, how large, and who uses it" {
     local app=$REGISTRY/app:1 own index
     dory pull -q "$app"
