@@ -38,6 +38,7 @@ static const char schema[] =
     /* Manifests that are kept with an image. */
     "CREATE TABLE IF NOT EXISTS image_blob (image TEXT NOT NULL REFERENCES image ON DELETE CASCADE,"
     " digest TEXT NOT NULL, PRIMARY KEY (image, digest)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS image_blob_digest ON image_blob (digest);"
     /* Indexes that names stand for, and which of their platforms are here (image/index.h). */
     "CREATE TABLE IF NOT EXISTS image_index (digest TEXT PRIMARY KEY) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS index_image (idx TEXT NOT NULL REFERENCES image_index ON DELETE CASCADE,"
