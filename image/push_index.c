@@ -20,16 +20,14 @@ static int is_there(struct push *push, const char *digest, bool *ret, struct err
     return rc < 0 && failure.kind != ERROR_NOT_FOUND ? error_propagate(err, &failure) : 0;
 }
 
-static int find_missing(struct push *push, const struct image_manifests *index, size_t *ret_missing, struct error *err)
+/* Is every image of the index here or there? The first that is not settles it. */
+static int is_whole(struct push *push, const struct image_manifests *index, bool *ret, struct error *err)
 {
     int rc = 0;
-    *ret_missing = 0;
-    for (size_t i = 0; rc == 0 && i < index->count; i++) {
-        bool there = true;
+    *ret = true;
+    for (size_t i = 0; rc == 0 && *ret && i < index->count; i++)
         if (!index->items[i].image)
-            rc = is_there(push, index->items[i].digest, &there, err);
-        *ret_missing += !there;
-    }
+            rc = is_there(push, index->items[i].digest, ret, err);
     return rc;
 }
 
@@ -176,9 +174,9 @@ static int put_index(struct push *push, size_t n, const struct pushed_manifest *
 int push_index(struct push *push, size_t n, struct error *err)
 {
     const struct image_manifests *index = &push->manifests[n];
-    size_t missing;
-    int rc = find_missing(push, index, &missing, err);
-    if (rc < 0 || missing > 0)
+    bool whole;
+    int rc = is_whole(push, index, &whole, err);
+    if (rc < 0 || !whole)
         return rc < 0 ? rc : push_one(push, n, err);
     struct pushed_manifest *pushed = xcalloc(index->count + 1, sizeof(*pushed));
     for (size_t i = 0; rc == 0 && i < index->count; i++)
