@@ -270,8 +270,8 @@ int index_commit(struct image_store *store, int r, struct error *err)
     } else {
         r = db_commit(store->db, err);
     }
-    for (size_t i = 0; r == 0 && i < blobs.count; i++) {
-        (void)store_trash(store, store->blobs_fd, blobs.items[i]); /* else it goes at the next start */
+    if (r == 0) {
+        store_trash_blobs(store, &blobs);
     }
     db_unlock(store->db);
     return r;

@@ -440,9 +440,7 @@ static void remove_files(struct removal *removal)
     for (size_t i = 0; i < removal->layer_dirs.count; i++) {
         (void)store_trash(removal->store, removal->store->overlay_fd, removal->layer_dirs.items[i]);
     }
-    for (size_t i = 0; i < removal->blobs.count; i++) {
-        (void)store_trash(removal->store, removal->store->blobs_fd, removal->blobs.items[i]);
-    }
+    store_trash_blobs(removal->store, &removal->blobs);
 }
 
 int image_remove(struct image_store *store, const char *name, const struct image_remove_options *options,

@@ -109,6 +109,34 @@ int store_read_blob(struct image_store *store, const char *digest, char **ret_da
     return 0;
 }
 
+/* In doubt it is. */
+static bool is_blob_used(struct image_store *store, const char *hex)
+{
+    CLEANUP_FREE char *digest = xasprintf(DIGEST_PREFIX "%s", hex);
+    struct db_statement *s;
+    bool row = false;
+    int r = db_query(store->db,
+                     "SELECT 1 FROM image WHERE id = ?1 UNION ALL SELECT 1 FROM image_blob WHERE digest = ?1"
+                     " UNION ALL SELECT 1 FROM image_index WHERE digest = ?1",
+                     &s, NULL);
+    if (r < 0) {
+        return true;
+    }
+    db_bind_text(s, 1, digest);
+    r = db_step(s, &row, NULL);
+    db_reset(s);
+    return r < 0 || row;
+}
+
+void store_trash_blobs(struct image_store *store, const struct strv *blobs)
+{
+    for (size_t i = 0; i < blobs->count; i++) {
+        if (!is_blob_used(store, blobs->items[i])) {
+            (void)store_trash(store, store->blobs_fd, blobs->items[i]);
+        }
+    }
+}
+
 /* A directory below the root, made if missing. */
 static int store_directory(struct image_store *store, const char *path, int *ret_fd, struct error *err)
 {

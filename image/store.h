@@ -87,6 +87,9 @@ int store_has_layer(struct image_store *store, const char *diff_id, bool *ret, s
 bool store_pin(struct image_store *store, const char *diff_id);
 /* The blob's file: written under a temporary name, appears whole. */
 int store_write_blob(struct image_store *store, const char *digest, const void *data, size_t size, struct error *err);
+/* Deletes the files of blobs (names in hex) whose rows are gone for good, and that no other row has: a text may be a
+ * config and an index at once. What cannot be renamed goes at the next start. Lock held. */
+void store_trash_blobs(struct image_store *store, const struct strv *blobs);
 int store_read_blob(struct image_store *store, const char *digest, char **ret_data, size_t *ret_size,
                     struct error *err);
 

@@ -218,6 +218,38 @@ static void layers_stay_while_another_image_or_a_container_has_them(void **state
     assert_store_is_empty(t);
 }
 
+/* The config of one image is the index of another: the text stays as long as either has it. */
+static void a_text_that_is_config_and_index_stays_while_either_has_it(void **state)
+{
+    static const char text[] =
+        "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"manifests\":[],"
+        "\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}";
+    struct store_test *t = *state;
+    char id[DIGEST_TEXT_MAX], both[DIGEST_TEXT_MAX];
+    struct reference config_ref = reference("both:1"), index_ref = reference("app:1");
+    const struct image_commit config = {
+        .config = text, .config_size = strlen(text), .refs = &config_ref, .ref_count = 1};
+    const struct image_commit index = {.index = text, .index_size = strlen(text), .refs = &index_ref, .ref_count = 1};
+    struct image_remove_options options = {.force = true};
+    struct image_removed *rows;
+    size_t count;
+    add_image(t, "app:1", 1, "", id);
+    ASSERT_OK(t, image_commit(t->store, &config, both, &t->err));
+    ASSERT_OK(t, image_add_manifest(t->store, id, &index, &t->err));
+    ASSERT_OK(t, image_tag(t->store, id, &index_ref, &t->err)); /* stands for the index no more */
+    CLEANUP_IMAGE struct image *image = NULL;
+    ASSERT_OK(t, image_lookup(t->store, "both:1", &image, &t->err));
+    ASSERT_OK(t, image_add_manifest(t->store, id, &index, &t->err));
+    ASSERT_OK(t, image_remove(t->store, "both:1", &options, &rows, &count, &t->err));
+    image_removed_free(rows, count);
+    assert_int_equal(store_count(t, "image/blobs/sha256"), 2);
+    ASSERT_OK(t, image_remove(t->store, "app:1", &options, &rows, &count, &t->err));
+    image_removed_free(rows, count);
+    reference_release(&config_ref);
+    reference_release(&index_ref);
+    assert_store_is_empty(t);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
 
 int main(void)
@@ -231,6 +263,7 @@ int main(void)
         TEST(conflicts_are_worded_as_dockers),
         TEST(the_last_tag_takes_the_digests_of_its_repository_with_it),
         TEST(layers_stay_while_another_image_or_a_container_has_them),
+        TEST(a_text_that_is_config_and_index_stays_while_either_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

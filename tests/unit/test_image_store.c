@@ -48,6 +48,31 @@ static void opening_drops_images_whose_files_are_gone_and_tells(void **state)
     ASSERT_OK(t, image_lookup(t->store, "app", &kept, &t->err));
 }
 
+/* What came later is made on the roots that are there. */
+static void a_root_from_before_indexes_is_taken_over(void **state)
+{
+    struct store_test *t = *state;
+    char id[DIGEST_TEXT_MAX];
+    struct image_remove_options options = {.force = true};
+    struct image_removed *rows;
+    size_t count;
+    add_image(t, "app", 2, "", id);
+    image_store_close(TAKE_PTR(t->store));
+    ASSERT_OK(t,
+              db_exec(t->db,
+                      "DROP TRIGGER image_gone; DROP TABLE name_index; DROP TABLE index_image; DROP TABLE image_index;"
+                      "DROP INDEX image_blob_digest",
+                      &t->err));
+    store_test_close(t);
+    store_test_open(t);
+    struct image *image;
+    ASSERT_OK(t, image_lookup(t->store, "app", &image, &t->err));
+    image_unref(image);
+    ASSERT_OK(t, image_remove(t->store, "app", &options, &rows, &count, &t->err));
+    image_removed_free(rows, count);
+    assert_store_is_empty(t);
+}
+
 static void layers_that_a_power_failure_may_have_hit_are_dropped(void **state)
 {
     struct store_test *t = *state;
@@ -119,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(opening_removes_what_has_no_row_and_empties_tmp),
         TEST(opening_drops_images_whose_files_are_gone_and_tells),
+        TEST(a_root_from_before_indexes_is_taken_over),
         TEST(layers_that_a_power_failure_may_have_hit_are_dropped),
         TEST(layers_are_safe_once_the_store_is_closed),
         TEST(a_second_daemon_is_kept_out),
