@@ -4,6 +4,7 @@
 #include "runtime/defaults.h"
 #include "runtime/mount_options.h"
 #include "runtime/seccomp.h"
+
 static void member_list(struct json_writer *w, const char *key, const char *const *items)
 {
     json_key(w, key);
@@ -53,12 +54,11 @@ static void write_linux_features(struct json_writer *w)
         json_end_array(w);
     }
     json_end_object(w);
-    static const char *const switches[][2] = {
-        {"apparmor", "1"}, {"selinux", "1"}, {"netDevices", "1"}, {"intelRdt", "1"}};
-    for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
-        json_key(w, switches[i][0]);
+    static const char *const there[] = {"apparmor", "selinux", "netDevices", "intelRdt"};
+    for (size_t i = 0; i < ARRAY_SIZE(there); i++) {
+        json_key(w, there[i]);
         json_begin_object(w);
-        json_member_bool(w, "enabled", switches[i][1] != NULL);
+        json_member_bool(w, "enabled", true);
         json_end_object(w);
     }
     json_key(w, "mountExtensions");
