@@ -26,7 +26,11 @@ static int receive(struct api_request *request, const struct build_parameters *p
         r = build_files_fetch(files, parameters->remote, &how, err);
     else if (r == 0)
         r = build_files_receive(files, api_body_fd(request), err);
-    return r < 0 ? r : build_files_dockerfile(files, parameters->dockerfile_name, dockerfile, ret_name, err);
+    if (r < 0)
+        return r;
+    /* A URL of a Dockerfile says all: a name would be one within a context. */
+    const char *asked = parameters->remote && files->alone ? NULL : parameters->dockerfile_name;
+    return build_files_dockerfile(files, asked, dockerfile, ret_name, err);
 }
 
 static int handle_classic(struct api_request *request, struct engine *engine, struct error *err)

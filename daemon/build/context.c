@@ -154,7 +154,7 @@ static bool is_tar(const unsigned char *block, ssize_t size)
     return any == 0 || sum == stored;
 }
 
-static int receive_text(struct peek *peek, int dir_fd, struct error *err)
+static int receive_text(struct peek *peek, struct build_files *files, struct error *err)
 {
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
     const void *data;
@@ -171,9 +171,12 @@ static int receive_text(struct peek *peek, int dir_fd, struct error *err)
     }
     if (n < 0 || text.size == 0)
         return (int)n;
-    CLEANUP_CLOSE int fd = openat(dir_fd, "Dockerfile", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    CLEANUP_CLOSE int fd = openat(files->fd, "Dockerfile", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     int r = fd < 0 ? -errno : fd_write_all(fd, text.data, text.size);
-    return r < 0 ? error_errno(err, r, "write the Dockerfile") : 0;
+    if (r < 0)
+        return error_errno(err, r, "write the Dockerfile");
+    files->alone = true;
+    return 0;
 }
 
 int build_files_receive(struct build_files *files, int fd, struct error *err)
@@ -189,7 +192,7 @@ int build_files_receive(struct build_files *files, int fd, struct error *err)
         return 0;
     if (peek.size > 0)
         r = is_tar(peek.first, peek.size) ? build_unpack_apart(peek_read, &peek, files->fd, err)
-                                          : receive_text(&peek, files->fd, err);
+                                          : receive_text(&peek, files, err);
     else
         r = (int)peek.size;
     /* What was sent is to blame, unless the disk or the client is. */

@@ -22,6 +22,7 @@ struct build_files {
     char *name; /* below build-contexts/; NULL: none was made */
     char *path; /* of the directory that was made */
     int fd;     /* the context: that directory or one beneath it; -1: none */
+    bool alone; /* what came was no archive but a Dockerfile: it is all there is, under that name */
 };
 #define BUILD_FILES_INIT                                                                                               \
     {                                                                                                                  \

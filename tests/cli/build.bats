@@ -136,9 +136,15 @@ EOF
     printf 'FROM busybox\nRUN echo from-url >/f\n' >"$ENV_DIR/www/Dockerfile.txt"
     dory build -q -t remote "$HTTP/Dockerfile.txt"
     [ "$(in_image remote cat /f)" = from-url ]
+    # A URL of a Dockerfile is no context in which a name would say which.
+    run curl -s --unix-socket "$ENV_DIR/dory.sock" -X POST "http://d/build?dockerfile=Named&t=named&remote=$HTTP/Dockerfile.txt"
+    [[ $output == *"Successfully tagged named:latest"* ]]
+    [ "$(in_image named cat /f)" = from-url ]
     printf 'FROM busybox\nCOPY file /f\n' >"$C/Dockerfile"
     echo archived >"$C/file"
     tar -C "$C" -czf "$ENV_DIR/www/context.tar.gz" .
+    run curl -s --unix-socket "$ENV_DIR/dory.sock" -X POST "http://d/build?dockerfile=Named&remote=$HTTP/context.tar.gz"
+    [[ $output == *"Cannot locate specified Dockerfile: Named"* ]]
     dory build -q -t remote "$HTTP/context.tar.gz"
     [ "$(in_image remote cat /f)" = archived ]
     dory build -q -t remote -f "$HTTP/Dockerfile.txt" "$C"
