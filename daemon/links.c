@@ -25,15 +25,23 @@ static void copy_address(const struct container *c, char address[64])
         snprintf(address, 64, "%s", e->address);
 }
 
-/* "name" and "alias" of NAME:ALIAS, /NAME:/OWN/ALIAS or NAME; the caller frees both. */
+/* What the hosts file and the variables call "app/db": "db". */
+static const char *short_alias(const char *alias)
+{
+    const char *slash = strrchr(alias, '/');
+    return slash != NULL ? slash + 1 : alias;
+}
+
+/* "name" and "alias" of NAME:ALIAS, /NAME:/OWN/ALIAS or NAME; the caller frees both. Only the second, which is what
+ * inspect shows, has a name before its alias: NAME:APP/ALIAS is an alias with a slash. */
 static int split(const char *link, char **ret_name, char **ret_alias, struct error *err)
 {
     const char *name = *link == '/' ? link + 1 : link, *colon = strchr(name, ':');
     const char *alias = colon != NULL ? colon + 1 : name;
-    const char *slash = colon != NULL ? strrchr(alias, '/') : NULL;
-    alias = slash != NULL ? slash + 1 : alias;
+    if (colon != NULL && *link == '/')
+        alias = short_alias(alias);
     size_t size = colon != NULL ? (size_t)(colon - name) : strlen(name);
-    if (size == 0 || *alias == '\0' || strchr(alias, ':') != NULL || strpbrk(alias, " \t\n=") != NULL)
+    if (size == 0 || *short_alias(alias) == '\0' || strchr(alias, ':') != NULL || strpbrk(alias, " \t\n=") != NULL)
         return error_set(err, ERROR_INVALID, 0, "bad format for links: %s", link);
     *ret_name = xstrndup(name, size);
     *ret_alias = xstrdup(alias);
@@ -126,9 +134,10 @@ void links_names(struct engine *engine, struct container *const *list, size_t co
 }
 
 /* The names of a linked container in the hosts file: alias, host name and, where it is another one, its name. */
-static char *host_names(struct engine *engine, struct container *peer, const char *alias)
+static char *host_names(struct engine *engine, struct container *peer, const char *link_alias)
 {
     CLEANUP_FREE char *name = container_slash_name(engine, peer);
+    const char *alias = short_alias(link_alias);
     bool same = strcmp(name + 1, alias) == 0;
     return xasprintf("%s %s%s%s", alias, peer->config.hostname, same ? "" : " ", same ? "" : name + 1);
 }

@@ -80,7 +80,8 @@ static void add_ranges(struct strv *ret, const char *alias, const struct port *p
 
 void link_environment(const struct link_facts *link, struct strv *ret)
 {
-    CLEANUP_FREE char *alias = upper(link->alias);
+    const char *slash = strrchr(link->alias, '/');
+    CLEANUP_FREE char *alias = upper(slash != NULL ? slash + 1 : link->alias);
     CLEANUP_FREE struct port *ports = xcalloc(link->ports->count + 1, sizeof(*ports));
     size_t count = parse_ports(link->ports, ports);
     if (count > 0) {

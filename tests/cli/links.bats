@@ -49,6 +49,23 @@ address() {
     dory rm -f moved follower taker
 }
 
+@test "an alias may have slashes: the last part is the name inside, all of it the link's" {
+    ip=$(address target)
+    dory create --name slashed --link target:app/db busybox sh -c 'env; grep thost /etc/hosts'
+    [ "$(dory inspect -f '{{json .HostConfig.Links}}' slashed)" = '["/target:/slashed/app/db"]' ]
+    [ "$(dory ps -a --no-trunc --filter name=target --format '{{.Names}}')" = target,slashed/app/db ]
+    run -0 dory start -a slashed
+    for line in "DB_NAME=/slashed/app/db" "DB_PORT=tcp://$ip:80" "DB_ENV_FOO=bar" "$ip	db thost target"; do
+        grep -qxF "$line" <<<"$output" || { echo "missing: $line in $output"; false; }
+    done
+    # As inspect shows it, it may be given to another.
+    dory create --name again --link /target:/slashed/app/db busybox true
+    [ "$(dory inspect -f '{{json .HostConfig.Links}}' again)" = '["/target:/again/db"]' ]
+    run -1 dory create --link target:app/ busybox true
+    [[ $output == *"bad format for links: target:app/"* ]]
+    dory rm slashed again
+}
+
 @test "what cannot be linked is refused" {
     run dory create --link nosuch busybox true
     [ "$status" -eq 1 ] || [ "$status" -eq 125 ]
