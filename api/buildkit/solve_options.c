@@ -1,5 +1,6 @@
 #include "api/buildkit/solve_options.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "api/build_parameters.h"
@@ -235,6 +236,14 @@ static int read_named(struct reader *r, const char *name, const char *value)
     return 0;
 }
 
+static int read_switch(struct reader *r, const char *name, const char *key, bool *ret)
+{
+    const char *value = strmap_get(&r->ret->provenance, key);
+    return !value || parse_bool(value, ret) == 0
+               ? 0
+               : error_set(r->err, ERROR_INVALID, 0, "%s: %s=%.100s is neither true nor false", name, key, value);
+}
+
 /* The least provenance, which buildx asks for unasked, goes with images that can carry it, and docker's store without
  * containerd's cannot. Asked for by name it is part of what is pushed or written. */
 static int read_provenance(struct reader *r, const char *name, const char *value)
@@ -262,16 +271,19 @@ static int read_provenance(struct reader *r, const char *name, const char *value
         return error_set(r->err, ERROR_INVALID, 0, "%s: mode=%.100s is neither min nor max", name, mode);
     if (version && strcmp(version, "v0.2") != 0)
         return error_set(r->err, ERROR_NOT_IMPLEMENTED, 0, "%s: version=%.100s is not supported", name, version);
-    r->ret->attested = !strmap_get(ret, "inline-only") && !strmap_get(ret, "disabled");
+    bool inline_only = false, disabled = false;
+    if (read_switch(r, name, "inline-only", &inline_only) < 0 || read_switch(r, name, "disabled", &disabled) < 0)
+        return -EINVAL;
+    r->ret->attested = !inline_only && !disabled;
     return 0;
 }
 
 static int read_attestation(struct reader *r, const char *name, const char *value)
 {
-    if (strstr(value, "disabled=true"))
-        return 0;
     if (strcmp(name, "attest:provenance") == 0)
         return read_provenance(r, name, value);
+    if (strstr(value, "disabled=true"))
+        return 0;
     return error_set(r->err, ERROR_NOT_IMPLEMENTED, 0, "attestations (%s=%.200s) are not supported", name, value);
 }
 
