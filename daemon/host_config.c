@@ -4,8 +4,6 @@
 #include "daemon/ulimits.h"
 
 #include <errno.h>
-#include <glob.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include "daemon/options.h"
@@ -323,25 +321,25 @@ static void default_string(char **field, const char *value)
 }
 
 /* How often a processor was throttled tells what else the host computes (GHSA-6fw5-f8r9-fgfm). */
-static glob_t throttles;
-
-static void find_throttles(void)
+static void mask_throttles(struct strv *paths)
 {
-    if (glob("/sys/devices/system/cpu/cpu*/thermal_throttle", 0, NULL, &throttles) != 0)
-        throttles.gl_pathc = 0;
+    long count = sysconf(_SC_NPROCESSORS_CONF);
+    for (long i = 0; i < count; i++) {
+        char path[64];
+        snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%ld/thermal_throttle", i);
+        if (access(path, F_OK) == 0)
+            strv_add(paths, path);
+    }
 }
 
 static void default_paths(struct host_config *host)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (host->privileged)
         return;
     if (!host->masked_paths.set) {
-        pthread_once(&once, find_throttles);
         for (size_t i = 0; runtime_default_masked_paths[i]; i++)
             strv_add(&host->masked_paths.list, runtime_default_masked_paths[i]);
-        for (size_t i = 0; i < throttles.gl_pathc; i++)
-            strv_add(&host->masked_paths.list, throttles.gl_pathv[i]);
+        mask_throttles(&host->masked_paths.list);
     }
     for (size_t i = 0; !host->readonly_paths.set && runtime_default_readonly_paths[i]; i++)
         strv_add(&host->readonly_paths.list, runtime_default_readonly_paths[i]);
