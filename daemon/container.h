@@ -229,7 +229,8 @@ struct stats_sample {
 void stats_sample_release(struct stats_sample *sample);
 int container_stats(struct engine *engine, struct container *container, struct stats_sample *previous,
                     struct strbuf *out, struct error *err);
-/* GET /containers/{id}/top. ps_args: NULL, "-ef", "aux" or "-o a,b,c"; others are ERROR_NOT_IMPLEMENTED. */
+/* GET /containers/{id}/top. ps_args: NULL, "-ef", "aux" or "-o a,b,c", and "--sort -rss,pid"; others are
+ * ERROR_NOT_IMPLEMENTED. */
 int container_top(struct engine *engine, struct container *container, const char *ps_args, struct strbuf *out,
                   struct error *err);
 /* Path of the log that can be read back (json-file's, or the copy that other drivers keep); the caller frees. */

@@ -14,6 +14,7 @@
 
 #define PROC_FILE_MAX 65536
 #define COLUMNS_MAX 24
+#define ORDER_KEYS_MAX 8
 
 struct process {
     pid_t pid, ppid, pgrp, session;
@@ -389,6 +390,129 @@ static int parse_args(const char *args, struct column *list, size_t *count, stru
     return parse_custom(text, list, count, err);
 }
 
+/* ---- order ---- */
+
+struct order {
+    char *arguments;                              /* what ps is asked besides; owned */
+    const struct order_key *keys[ORDER_KEYS_MAX]; /* the first decides, the next where that is equal */
+    bool falling[ORDER_KEYS_MAX];
+    size_t count;
+    const struct host_clock *clock;
+};
+
+static double key_pid(const struct process *p, const struct host_clock *c)
+{
+    (void)c;
+    return p->pid;
+}
+
+static double key_ppid(const struct process *p, const struct host_clock *c)
+{
+    (void)c;
+    return p->ppid;
+}
+
+static double key_uid(const struct process *p, const struct host_clock *c)
+{
+    (void)c;
+    return p->uid;
+}
+
+static double key_vsz(const struct process *p, const struct host_clock *c)
+{
+    (void)c;
+    return (double)p->vsz;
+}
+
+static double key_rss(const struct process *p, const struct host_clock *c)
+{
+    (void)c;
+    return (double)p->rss_pages;
+}
+
+static double key_time(const struct process *p, const struct host_clock *c)
+{
+    (void)c;
+    return (double)(p->user_ticks + p->system_ticks);
+}
+
+static double key_start(const struct process *p, const struct host_clock *c)
+{
+    (void)c;
+    return (double)p->start_ticks;
+}
+
+static const struct order_key {
+    const char *name;
+    double (*value)(const struct process *p, const struct host_clock *c);
+} order_keys[] = {
+    {"pid", key_pid},      {"ppid", key_ppid},        {"uid", key_uid},     {"vsz", key_vsz},    {"rss", key_rss},
+    {"pmem", key_rss},     {"%mem", key_rss},         {"pcpu", cpu_share},  {"%cpu", cpu_share}, {"time", key_time},
+    {"cputime", key_time}, {"start_time", key_start}, {"stime", key_start},
+};
+
+static void order_release(struct order *order)
+{
+    free(order->arguments);
+}
+
+/* "-rss,+pid" */
+static int order_add(struct order *order, const char *text, struct error *err)
+{
+    CLEANUP_STRV struct strv names = STRV_INIT;
+    strv_split(&names, text, ',');
+    for (size_t i = 0; i < names.count; i++) {
+        const char *name = names.items[i] + (*names.items[i] == '-' || *names.items[i] == '+');
+        const struct order_key *key = NULL;
+        for (size_t k = 0; key == NULL && k < ARRAY_SIZE(order_keys); k++)
+            key = strcmp(order_keys[k].name, name) == 0 ? &order_keys[k] : NULL;
+        if (key == NULL)
+            return error_set(err, ERROR_NOT_IMPLEMENTED, 0, "ps: dory does not sort by \"%s\"", name);
+        if (order->count == ORDER_KEYS_MAX)
+            return error_set(err, ERROR_INVALID, 0, "ps: more than %d columns to sort by", ORDER_KEYS_MAX);
+        order->falling[order->count] = *names.items[i] == '-';
+        order->keys[order->count++] = key;
+    }
+    return 0;
+}
+
+/* Takes "--sort=KEYS" and "--sort KEYS" out of the arguments. */
+static int order_parse(const char *args, struct order *order, struct error *err)
+{
+    static const char option[] = "--sort";
+    CLEANUP_STRV struct strv words = STRV_INIT, rest = STRV_INIT;
+    strv_split(&words, args != NULL ? args : "", ' ');
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < words.count; i++) {
+        const char *word = words.items[i];
+        size_t size = sizeof(option) - 1;
+        if (strncmp(word, option, size) != 0 || (word[size] != '=' && word[size] != '\0'))
+            strv_add(&rest, word);
+        else if (word[size] == '=')
+            r = order_add(order, word + size + 1, err);
+        else if (++i < words.count)
+            r = order_add(order, words.items[i], err);
+        else
+            r = error_set(err, ERROR_INVALID, 0, "ps: --sort needs a column to sort by");
+    }
+    order->arguments = strv_join(&rest, " ");
+    return r;
+}
+
+static int order_compare(const void *a, const void *b, void *data)
+{
+    const struct process *x = a, *y = b;
+    const struct order *order = data;
+    for (size_t i = 0; i < order->count; i++) {
+        double left = order->keys[i]->value(x, order->clock), right = order->keys[i]->value(y, order->clock);
+        if (left < right || left > right)
+            return (left < right) == order->falling[i] ? 1 : -1;
+    }
+    return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+/* ---- the answer ---- */
+
 static int container_pids(struct engine *engine, struct container *c, pid_t **ret, size_t *ret_count, struct error *err)
 {
     CLEANUP_FREE char *path = container_cgroup_path(engine, c);
@@ -399,12 +523,6 @@ static int container_pids(struct engine *engine, struct container *c, pid_t **re
     r = runtime_cgroup_pids(cgroup, ret, ret_count, err);
     runtime_cgroup_free(cgroup);
     return r;
-}
-
-static int compare_pids(const void *a, const void *b)
-{
-    pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
-    return x < y ? -1 : x > y;
 }
 
 static void put_process(struct json_writer *w, const struct process *p, const struct host_clock *clock,
@@ -430,15 +548,23 @@ int container_top(struct engine *engine, struct container *c, const char *ps_arg
     int r = container_state_next(c->state, CONTAINER_TOP, c->id, &next, err);
     pthread_mutex_unlock(&c->lock);
     CLEANUP_FREE pid_t *pids = NULL;
+    CLEANUP(order_release) struct order order = {0};
     if (r == 0)
-        r = parse_args(ps_args, list, &count, err);
+        r = order_parse(ps_args, &order, err);
+    if (r == 0)
+        r = parse_args(order.arguments, list, &count, err);
     if (r == 0)
         r = container_pids(engine, c, &pids, &pid_count, err);
     if (r < 0)
         return r;
-    qsort(pids, pid_count, sizeof(*pids), compare_pids);
     struct host_clock clock;
     host_clock_read(&clock);
+    order.clock = &clock;
+    CLEANUP_FREE struct process *processes = xcalloc(pid_count + 1, sizeof(*processes));
+    size_t alive = 0;
+    for (size_t i = 0; i < pid_count; i++)
+        alive += read_process(pids[i], &processes[alive]) == 0; /* it may have ended since */
+    qsort_r(processes, alive, sizeof(*processes), order_compare, &order);
     struct json_writer w;
     json_writer_init(&w, out);
     json_begin_object(&w);
@@ -449,11 +575,9 @@ int container_top(struct engine *engine, struct container *c, const char *ps_arg
     json_end_array(&w);
     json_key(&w, "Processes");
     json_begin_array(&w);
-    for (size_t i = 0; i < pid_count; i++) {
-        struct process p = {0};
-        if (read_process(pids[i], &p) == 0) /* it may have ended since */
-            put_process(&w, &p, &clock, list, count);
-        free(p.command);
+    for (size_t i = 0; i < alive; i++) {
+        put_process(&w, &processes[i], &clock, list, count);
+        free(processes[i].command);
     }
     json_end_array(&w);
     json_end_object(&w);

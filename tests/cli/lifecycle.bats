@@ -64,6 +64,23 @@ state_is() {
     dory rm -f pspub
 }
 
+@test "top sorts by the columns it is told" {
+    dory run -d --name sorted busybox sh -c 'sleep 1001 & sleep 1002 & sleep 1003 & dd if=/dev/zero bs=8M | sleep 1004'
+    wait_for 30 eval '[ "$(dory top sorted -o args | grep -c "^sleep 100")" = 4 ]'
+    rising=$(dory top sorted -o pid | tail -n +2)
+    [ "$rising" = "$(sort -n <<<"$rising")" ]
+    [ "$(dory top sorted -o pid --sort -pid | tail -n +2)" = "$(sort -rn <<<"$rising")" ]
+    [ "$(dory top sorted aux --sort=ppid,-pid | awk 'NR > 1 {print $2}')" = \
+        "$(dory top sorted -o ppid,pid | tail -n +2 | sort -k1,1n -k2,2rn | awk '{print $2}')" ]
+    rss=$(dory top sorted -o rss,pid --sort=-rss | awk 'NR > 1 {print $1}')
+    [ "$rss" = "$(sort -rn <<<"$rss")" ]
+    run -1 dory top sorted aux --sort -nonsense
+    [ "$ENV_ENGINE" != dory ] || [[ $output == *'ps: dory does not sort by "nonsense"'* ]]
+    run -1 dory top sorted aux --sort
+    [ "$ENV_ENGINE" != dory ] || [[ $output == *"--sort needs a column"* ]]
+    dory rm -f sorted
+}
+
 @test "stop sends the stop signal, then kills" {
     dory run -d --name st1 busybox sh -c 'trap "exit 5" TERM; while :; do sleep 0.05; done'
     sleep 0.2
@@ -217,12 +234,14 @@ state_is() {
 
 @test "a --rm container that is restarted is kept, and goes when it ends" {
     dory run -d --rm --name rmagain busybox sh -c 'echo run >>/runs; wc -l </runs; exec sleep 100'
+    said() { [ "$(dory logs rmagain)" = "$1" ]; }
+    wait_for 30 said 1
     dory restart -t 0 rmagain
     state_is rmagain running
-    [ "$(dory logs rmagain)" = $'1\n2' ]
+    wait_for 30 said $'1\n2'
     dory stop -t 0 rmagain
     no_such() { ! dory inspect rmagain >/dev/null 2>&1; }
-    wait_for 5 no_such
+    wait_for 30 no_such
 }
 
 @test "wait tells the status of a container that its policy starts again" {
