@@ -3,18 +3,14 @@
 
 bats_require_minimum_version 1.5.0
 load ../lib/env
+load ../lib/platforms
 
 setup_file() {
     env_start
     env_images busybox
     registry_start
-    case $(uname -m) in
-    x86_64) OWN=amd64 OTHER=arm64 ;;
-    aarch64) OWN=arm64 OTHER=amd64 ;;
-    *) OWN=$(uname -m) OTHER=amd64 ;;
-    esac
-    export OWN OTHER BOTH=linux/$OWN,linux/$OTHER
-    /usr/bin/python3 "$ENV_SOURCE/tests/lib/registry_images.py" "$REGISTRY" "app:1=$OWN+$OTHER,oci"
+    own_platform
+    put "app:1=$OWN+$OTHER,oci"
 }
 
 teardown_file() {

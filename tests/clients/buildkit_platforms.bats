@@ -5,19 +5,15 @@
 bats_require_minimum_version 1.5.0
 load ../lib/env
 load ../lib/clients
+load ../lib/platforms
 
 setup_file() {
     clients_newer
     env_start
     env_images busybox
     registry_start
-    case $(uname -m) in
-    x86_64) OWN=amd64 OTHER=arm64 ;;
-    aarch64) OWN=arm64 OTHER=amd64 ;;
-    *) OWN=$(uname -m) OTHER=amd64 ;;
-    esac
-    export OWN OTHER BOTH=linux/$OWN,linux/$OTHER
-    /usr/bin/python3 "$ENV_SOURCE/tests/lib/registry_images.py" "$REGISTRY" "app:1=$OWN+$OTHER,oci"
+    own_platform
+    put "app:1=$OWN+$OTHER,oci"
     newer_docker version >/dev/null # links its plugins
     export DOCKER_BUILDKIT=1 BUILDX_METADATA_PROVENANCE=disabled
 }

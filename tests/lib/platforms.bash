@@ -1,13 +1,13 @@
 # Images of several platforms.
 
-# Sets OWN to this machine's architecture.
+# Sets OWN to this machine's architecture, OTHER to one that it is not, and BOTH to the platforms of the two.
 own_platform() {
     case $(uname -m) in
-    x86_64) OWN=amd64 ;;
-    aarch64) OWN=arm64 ;;
-    *) OWN=$(uname -m) ;;
+    x86_64) OWN=amd64 OTHER=arm64 ;;
+    aarch64) OWN=arm64 OTHER=amd64 ;;
+    *) OWN=$(uname -m) OTHER=amd64 ;;
     esac
-    export OWN
+    export OWN OTHER BOTH=linux/$OWN,linux/$OTHER
 }
 
 put() { # images, as tests/lib/registry_images.py has them
