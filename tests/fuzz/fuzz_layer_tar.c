@@ -131,7 +131,7 @@ static ssize_t read_portion(void *data, const void **ret, struct error *err)
     (void)err;
     size_t n = s->data->size - s->done;
     n = n < 1500 ? n : 1500;
-    *ret = s->data->data + s->done;
+    *ret = n > 0 ? s->data->data + s->done : NULL;
     s->done += n;
     return (ssize_t)n;
 }
