@@ -128,6 +128,7 @@ metric() { # name{labels}
     run -1 "$DORY_BIN/doryd" --data-root "$BATS_TEST_TMPDIR/d" --exec-root "$BATS_TEST_TMPDIR/r" -H "unix://$BATS_TEST_TMPDIR/s" --pidfile "$BATS_TEST_TMPDIR/p" \
         --config-file <(echo '{}') --bridge none --metrics-addr "127.0.0.1:$METRICS_PORT"
     [[ $output == *"metrics-addr 127.0.0.1:$METRICS_PORT"*"in use"* ]]
+    env_remove_rules "$(env_rules_name <<<"$output")"
 }
 
 @test "SIGHUP takes what may change, names the rest, and is an event" {

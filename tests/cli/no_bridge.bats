@@ -13,7 +13,7 @@ setup_file() {
 
 teardown_file() {
     local name
-    name=$(sed -n "s/.*tables are named dory-\(none-[0-9a-f]*\).*/\1/p" "$ENV_DIR/doryd.log" | sort -u)
+    name=$(env_rules_name <"$ENV_DIR/doryd.log")
     env_stop
     [ -z "$name" ] || env_remove_rules "$name"
 }

@@ -148,9 +148,14 @@ env_remove_network() {
     env_remove_rules "$ENV_BRIDGE"
 }
 
+# What stands for the bridge's name in the rules of a daemon that has none: its log, which is read here, tells.
+env_rules_name() {
+    sed -n 's/.*tables are named dory-\(none-[0-9a-f]*\).*/\1/p' | sort -u
+}
+
 # What a daemon leaves of its rules, known by the bridge's name (or what stands for it): the tables, and its chain beside
 # docker's rules, where there are such.
-env_remove_rules() {
+env_remove_rules() { # name
     local family name handle
     nft list tables 2>/dev/null | grep -wF "dory-$1" | while read -r _ family name; do
         nft delete table "$family" "$name"
