@@ -3,26 +3,37 @@
 
 #include "daemon/engine.h"
 
+/* {"progressDetail": {}, "aux": and what the caller writes, until end_aux() sends it. */
+static void begin_aux(struct json_writer *w, struct strbuf *line)
+{
+    json_writer_init(w, line);
+    json_begin_object(w);
+    json_key(w, "progressDetail");
+    json_begin_object(w);
+    json_end_object(w);
+    json_key(w, "aux");
+}
+
+static void end_aux(struct json_writer *w, struct strbuf *line, void *stream)
+{
+    json_end_object(w);
+    strbuf_adds(line, "\r\n");
+    images_stream_send(stream, line);
+}
+
 /* What clients read the digest from. */
 static void on_pushed(const char *tag, const char *digest, int64_t size, void *data)
 {
     CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
     struct json_writer w;
 
-    json_writer_init(&w, &line);
-    json_begin_object(&w);
-    json_key(&w, "progressDetail");
-    json_begin_object(&w);
-    json_end_object(&w);
-    json_key(&w, "aux");
+    begin_aux(&w, &line);
     json_begin_object(&w);
     json_member_string(&w, "Tag", tag);
     json_member_string(&w, "Digest", digest);
     json_member_int(&w, "Size", size);
     json_end_object(&w);
-    json_end_object(&w);
-    strbuf_adds(&line, "\r\n");
-    images_stream_send(data, &line);
+    end_aux(&w, &line, data);
 }
 
 /* Docker's command makes a note of it. */
@@ -31,16 +42,9 @@ static void on_instead(const struct image_pushed_instead *what, void *data)
     CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
     struct json_writer w;
 
-    json_writer_init(&w, &line);
-    json_begin_object(&w);
-    json_key(&w, "progressDetail");
-    json_begin_object(&w);
-    json_end_object(&w);
-    json_key(&w, "aux");
+    begin_aux(&w, &line);
     images_write_instead(&w, what);
-    json_end_object(&w);
-    strbuf_adds(&line, "\r\n");
-    images_stream_send(data, &line);
+    end_aux(&w, &line, data);
 }
 
 static int push(struct engine *engine, const struct reference *ref, const struct registry_auth *auth,
